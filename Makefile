@@ -1,0 +1,42 @@
+# Every target makes the virtual environment first if it is missing or older than pyproject.toml.
+#
+#   make run     the quick start: a study on the embedded objects, a few minutes
+#   make test    all tests but the slow ones
+#   make lint    lint, format and types
+#   make bench   the benchmarks
+#   make ui      the studies in MLflow's UI, in a browser
+#   make clean   removes the virtual environment and the caches; studies and data stay
+
+PYTHON := .venv/bin/python
+INSTALLED := .venv/installed
+
+.PHONY: run test lint bench ui clean moved
+
+run: $(INSTALLED)
+	@.venv/bin/study run
+
+ui: $(INSTALLED)
+	@.venv/bin/study ui
+
+test: $(INSTALLED)
+	@$(PYTHON) -m pytest
+
+lint: $(INSTALLED)
+	@$(PYTHON) -m ruff check
+	@$(PYTHON) -m ruff format --check
+	@$(PYTHON) -m mypy
+
+bench: $(INSTALLED)
+	@$(PYTHON) -m benchmarks
+
+clean:
+	rm -rf .venv build .pytest_cache .ruff_cache .mypy_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml
+	@bash tools/install.sh
+
+# A virtual environment that was made in another folder runs that folder's code.
+ifneq ($(shell cat $(INSTALLED) 2>/dev/null),$(CURDIR))
+$(INSTALLED): moved
+endif

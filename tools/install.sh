@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Makes .venv, or brings it up to date with pyproject.toml. Called by the Makefile.
+#
+# .venv/installed is the stamp: it is written last, so after an interrupted installation there is
+# none, or one that is still too old. It holds the folder it was made for, because a virtual
+# environment cannot be moved or copied.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly stamp=.venv/installed log=.venv/install.log python=.venv/bin/python
+
+find_python() {
+    local candidate
+    for candidate in python3.11 python3; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+    echo "error: Python 3.11 is needed, and neither python3.11 nor python3 on the PATH is one;" \
+        "install it and run make again" >&2
+    return 2
+}
+
+is_usable() { # is .venv whole, and was it made here?
+    [ "$(cat "$stamp" 2>/dev/null)" = "$PWD" ] && "$python" -m pip --version >/dev/null 2>&1
+}
+
+install_with_pip() { # pip's own output goes to the log; a line now and then tells that it lives
+    "$python" -m pip install --disable-pip-version-check --editable '.[dev]' >"$log" 2>&1 &
+    local pip=$! next=20
+    # A job in the background does not hear Ctrl-C: pass it on.
+    trap 'kill "$pip" 2>/dev/null; exit 130' INT TERM
+    while kill -0 "$pip" 2>/dev/null; do
+        sleep 1
+        if [ "$SECONDS" -ge "$next" ]; then
+            echo "  ${SECONDS} s: $(grep -E '^ *(Collecting|Downloading|Installing)' "$log" |
+                tail -n 1 | cut -c 1-60)"
+            next=$((SECONDS + 20))
+        fi
+    done
+    wait "$pip"
+}
+
+if is_usable; then
+    echo "Bringing .venv up to date with pyproject.toml"
+else
+    found=$(find_python)
+    echo "Installing into .venv: once, some minutes and 7 GB (PyTorch, Ray, MLflow)"
+    "$found" -m venv --clear .venv
+fi
+if ! install_with_pip; then
+    tail -n 15 "$log" >&2
+    echo "error: the installation failed; all of pip's output is in $log" >&2
+    exit 1
+fi
+echo "$PWD" >"$stamp"
+echo "Installed in ${SECONDS} s"
