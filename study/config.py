@@ -1,0 +1,279 @@
+"""The study file as typed, frozen models: one section, one class, checked at birth.
+
+Every field's description is the documentation: ``study explain`` prints it. Values are checked
+strictly (no text is taken for a number, no ``true`` for 1); `study.study_file` reads the YAML and
+turns what these models refuse into sentences.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from study.data import DataRecipe
+
+if TYPE_CHECKING:
+    from model.config import ModelConfig
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+"""What a study may be called: safe as a folder's name on every file system, and in a URL."""
+
+
+class Section(BaseModel):
+    """What all sections share: unknown keys are refused, and nothing changes after birth."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        # `model` is a section of its own, and its fields say what the codec looks like.
+        protected_namespaces=(),
+    )
+
+
+def _parse_ratio(value: object) -> object:
+    """Take "1/3" for the number it means; everything else is left to the type's own check."""
+    if isinstance(value, str) and "/" in value:
+        try:
+            return float(Fraction(value.replace(" ", "")))
+        except (ValueError, ZeroDivisionError):
+            return value
+    return value
+
+
+Ratio = Annotated[float, BeforeValidator(_parse_ratio), Field(gt=0.0, lt=1.0)]
+Weight = Annotated[float, Field(ge=0.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class ModelSection(Section):
+    """What the codec looks like. The defaults are D-PCC's, as published."""
+
+    k: Count = Field(16, description="neighbours per point in the encoder's graph")
+    downsample_rate: tuple[Ratio, ...] = Field(
+        (1 / 3, 1 / 3, 1 / 3),
+        min_length=1,
+        description="share of the points that each encoder stage keeps, such as [1/3, 1/3, 1/3]",
+    )
+    max_upsample_num: tuple[Count, ...] = Field(
+        (8, 8, 8), min_length=1, description="children a point may have, per decoder stage"
+    )
+    dim: Count = Field(8, description="width of the point features that are transmitted")
+    hidden_dim: Count = Field(64, description="width of the hidden layers")
+
+    def build(self) -> ModelConfig:
+        """Return the same settings as the codec's own plain class."""
+        from model.config import ModelConfig
+
+        return ModelConfig(**dict(self))
+
+    @model_validator(mode="after")
+    def _check_stages(self) -> Self:
+        if len(self.downsample_rate) != len(self.max_upsample_num):
+            message = (
+                "downsample_rate and max_upsample_num must have one entry per stage, but have "
+                f"{len(self.downsample_rate)} and {len(self.max_upsample_num)}"
+            )
+            raise ValueError(message)
+        return self
+
+
+class LossWeights(Section):
+    """The weights of the loss's terms. The defaults are D-PCC's, as published."""
+
+    bpp_lambda: Weight = Field(1e-4, description="weight of the rate in bits per input point")
+    chamfer_coe: Weight = Field(
+        0.1, description="weight of the chamfer distance of the stages before the last"
+    )
+    density_coe: Weight = Field(1e-4, description="weight of the density term")
+    mean_distance_coe: Weight = Field(
+        50.0, description="weight of the mean distance within the density term"
+    )
+    pts_num_coe: Weight = Field(5e-7, description="weight of the error in the number of points")
+    latent_xyzs_coe: Weight = Field(
+        1e-2, description="weight of the error of the transmitted coordinates"
+    )
+
+
+class TrainingConfig(Section):
+    """How one trial trains. The defaults are D-PCC's, as published."""
+
+    epochs: Count = Field(50, description="passes over the training patches")
+    patches_per_step: Count = Field(1, description="patches in one optimiser step")
+    learning_rate: Positive = Field(1e-3, description="Adam's rate for the network")
+    bottleneck_learning_rate: Positive = Field(
+        1e-3, description="Adam's rate for the quantiles of the entropy bottleneck"
+    )
+    decay_every: Count = Field(15, description="epochs between two cuts of the learning rates")
+    decay_factor: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        0.5, description="what a cut multiplies the learning rates by"
+    )
+    max_grad_norm: Positive | None = Field(
+        None, description="gradients longer than this are shortened to it, per trial; null: never"
+    )
+
+
+Choice = bool | int | float | str
+
+
+class Range(Section):
+    """What one searched setting may be: a range (`low`, `high`) or a list of `choices`."""
+
+    low: int | float | None = Field(None, description="smallest value, itself allowed")
+    high: int | float | None = Field(None, description="largest value, itself allowed")
+    log: bool = Field(False, description="true: every order of magnitude is tried equally often")
+    choices: tuple[Choice, ...] | None = Field(
+        None, description="instead of low and high: the values to choose from"
+    )
+
+    @model_validator(mode="after")
+    def _check_one_way(self) -> Self:
+        if self.choices is not None:
+            self._check_choices(self.choices)
+        elif self.low is None or self.high is None:
+            raise ValueError("a searched setting needs low and high, or choices")
+        elif self.low >= self.high:
+            message = f"low must be less than high, but low is {self.low} and high is {self.high}"
+            raise ValueError(message)
+        elif self.log and self.low <= 0:
+            message = f"log needs low above zero, but low is {self.low}"
+            raise ValueError(message)
+        return self
+
+    def _check_choices(self, choices: tuple[Choice, ...]) -> None:
+        if self.low is not None or self.high is not None or self.log:
+            raise ValueError("a searched setting has either choices or low, high and log, not both")
+        if not choices:
+            raise ValueError("choices must not be empty")
+        if len(set(choices)) < len(choices):
+            message = f"choices must differ from each other, but are {list(choices)}"
+            raise ValueError(message)
+
+
+def default_space() -> dict[str, Range]:
+    """Return the ranges of the four coefficients that D-PCC's authors tuned by hand.
+
+    Every range holds the published value, which is the first trial.
+
+    - ``bpp_lambda``: on the embedded objects everything below 1e-3 is one and the same point in
+      short training, 1e-2 starts to move the rate and 5e-2 halves it; the low-rate side needs more
+      than 1e-1. The low end is the published 1e-4, the high end is where the rate term outweighs
+      the chamfer distance.
+    - ``chamfer_coe``: from nearly blind to the intermediate stages to as heavy as the last one.
+    - ``density_coe``, ``pts_num_coe``: a factor of ten and more to both sides of the published
+      value. Each guides the number of children, which the decoder needs but the rate does not see.
+    """
+    return {
+        "loss.bpp_lambda": Range(low=1e-4, high=0.3, log=True),
+        "loss.chamfer_coe": Range(low=0.01, high=1.0, log=True),
+        "loss.density_coe": Range(low=1e-5, high=1e-3, log=True),
+        "loss.pts_num_coe": Range(low=5e-8, high=1e-5, log=True),
+    }
+
+
+class SearchSection(Section):
+    """Which settings are tried. The published coefficients are always the first trial."""
+
+    trials: Count = Field(description="settings to train, the published one included")
+    startup_trials: Count = Field(
+        10, description="trials drawn at random before the sampler (multivariate TPE) learns"
+    )
+    first: tuple[dict[str, Choice], ...] = Field(
+        (),
+        description="settings to try right after the published one, such as "
+        "[{loss.bpp_lambda: 0.05}]; searched settings that are not named are drawn",
+    )
+    space: dict[str, Range] = Field(
+        default_factory=default_space,
+        min_length=1,
+        description="dotted name of a setting -> {low, high, log} or {choices}",
+    )
+
+
+class ObjectiveSection(Section):
+    """One objective of the search. Direction and reference have no default."""
+
+    metric: Literal["bpp", "d1_psnr_db"] = Field(
+        description="bpp (real bytes, in bits per input point) or d1_psnr_db"
+    )
+    direction: Literal["minimize", "maximize"] = Field(description="which way is better")
+    reference: float = Field(
+        description="the worst value that counts: the front's hypervolume is measured from here"
+    )
+
+
+class ResourcesSection(Section):
+    """What one trial takes of the machine, and how many run at once."""
+
+    cpus_per_trial: Count = Field(1, description="processor cores, and threads, of one trial")
+    gpus_per_trial: Literal["auto"] | Annotated[float, Field(ge=0.0)] = Field(
+        "auto", description="share of a GPU for one trial; auto: up to four trials share each GPU"
+    )
+    concurrent_trials: Literal["auto"] | Count = Field(
+        "auto", description="trials that run at once; auto: as many as there is room for"
+    )
+
+
+class TrackingSection(Section):
+    """Where MLflow records what it is shown."""
+
+    uri: str | None = Field(
+        None, description="MLflow tracking address; null: mlflow.db in the studies' root"
+    )
+
+
+_OBJECTIVES = (("bpp", "minimize"), ("d1_psnr_db", "maximize"))
+
+
+class StudyConfig(Section):
+    """One study: a search over the weights of the codec's loss."""
+
+    name: Annotated[str, Field(pattern=NAME_PATTERN)] = Field(
+        description="the study's name, and its folder's under root"
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
+        0, description="one seed for everything: the search, the weights, the order of patches"
+    )
+    root: str = Field("studies", min_length=1, description="folder that holds all studies")
+    data_root: str = Field("data", min_length=1, description="folder that holds prepared data")
+    data: DataRecipe = Field(default_factory=DataRecipe, description=DataRecipe.__doc__)
+    model: ModelSection = Field(default_factory=ModelSection, description=ModelSection.__doc__)
+    loss: LossWeights = Field(default_factory=LossWeights, description=LossWeights.__doc__)
+    training: TrainingConfig = Field(
+        default_factory=TrainingConfig, description=TrainingConfig.__doc__
+    )
+    search: SearchSection = Field(description=SearchSection.__doc__)
+    objectives: tuple[ObjectiveSection, ...] = Field(description=ObjectiveSection.__doc__)
+    resources: ResourcesSection = Field(
+        default_factory=ResourcesSection, description=ResourcesSection.__doc__
+    )
+    tracking: TrackingSection = Field(
+        default_factory=TrackingSection, description=TrackingSection.__doc__
+    )
+
+    @model_validator(mode="after")
+    def _check_objectives(self) -> Self:
+        given = tuple((objective.metric, objective.direction) for objective in self.objectives)
+        if given != _OBJECTIVES:
+            message = (
+                "objectives must be bpp (minimize) and then d1_psnr_db (maximize), but are "
+                f"{', '.join(f'{metric} ({direction})' for metric, direction in given) or 'none'}"
+            )
+            raise ValueError(message)
+        return self
+
+
+class TrialConfig(Section):
+    """One trial as its worker gets it: everything is said here, nothing is looked up elsewhere."""
+
+    trial: Annotated[int, Field(ge=0)] = Field(description="the trial's number")
+    seed: int = Field(description="seed of its weights and of its order of patches")
+    threads: Count = Field(description="processor threads")
+    data_folder: str = Field(description="the prepared data set")
+    model: ModelSection
+    loss: LossWeights
+    training: TrainingConfig

@@ -1,0 +1,151 @@
+"""A study's folder: who made it, where its files are, and whether a driver works on it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+from typing import TYPE_CHECKING
+
+import yaml
+
+from study.errors import StudyError
+from study.nearest import did_you_mean
+from study.study_file import load_study
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from study.config import StudyConfig
+
+_CONFIG = "study.yaml"
+_LOCK = "driver.lock"
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """The folder of one study, as an absolute path."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        """Optuna's database, the truth about the trials."""
+        return self.path / "optuna.db"
+
+    @property
+    def ray(self) -> Path:
+        """Where Ray Tune keeps the trials' checkpoints and logs."""
+        return self.path / "ray"
+
+    @property
+    def report(self) -> Path:
+        """Where the front's tables and pictures are written."""
+        return self.path
+
+    def config(self) -> StudyConfig:
+        """Return the study as it was started.
+
+        Raises:
+            StudyError: the study's own file is missing or damaged.
+        """
+        return load_study(self.path / _CONFIG)
+
+    def driver_alive(self) -> bool:
+        """Tell whether a process works on the study now: only such a one holds the lock."""
+        try:
+            descriptor = os.open(self.path / _LOCK, os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+
+@contextmanager
+def create_study_folder(config: StudyConfig) -> Iterator[StudyFolder]:
+    """Create the study's folder, for this process alone, and hold its lock.
+
+    The lock is the kernel's: it ends with the process, however that ends. When an error ends the
+    block before any trial was written down, the folder is removed again.
+
+    Raises:
+        StudyError: the name is taken, or the folder cannot be made.
+    """
+    folder = StudyFolder(Path(config.root).resolve() / config.name)
+    check_name_is_free(folder)
+    try:
+        folder.path.parent.mkdir(parents=True, exist_ok=True)
+        folder.path.mkdir()
+    except FileExistsError:
+        check_name_is_free(folder)
+        raise
+    except OSError as error:
+        message = f"the study's folder {folder.path} cannot be made: {error}"
+        raise StudyError(message) from error
+    try:
+        with _locked(folder.path / _LOCK):
+            text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+            (folder.path / _CONFIG).write_text(text, encoding="utf-8")
+            yield folder
+    except BaseException:
+        if not folder.database.exists():
+            rmtree(folder.path, ignore_errors=True)
+        raise
+
+
+def check_name_is_free(folder: StudyFolder) -> None:
+    """Raise StudyError if there is something under the study's name already."""
+    if folder.path.exists():
+        message = (
+            f"a study's name must be new, but '{folder.path.name}' is taken: {folder.path} exists; "
+            f"choose another name, or look at it with `study status {folder.path.name}`"
+        )
+        raise StudyError(message)
+
+
+def next_free_name(root: Path, stem: str) -> str:
+    """Return `stem` with the first number after those that are taken: quickstart-001, -002, ..."""
+    numbers = [
+        int(suffix)
+        for path in root.glob(f"{stem}-*")
+        if (suffix := path.name.removeprefix(f"{stem}-")).isdecimal()
+    ]
+    return f"{stem}-{max(numbers, default=0) + 1:03d}"
+
+
+def all_studies(root: Path) -> list[StudyFolder]:
+    """Return the studies under a root, the newest last."""
+    files = sorted(root.resolve().glob(f"*/{_CONFIG}"), key=lambda file: file.stat().st_mtime)
+    return [StudyFolder(file.parent) for file in files]
+
+
+def find_study(root: Path, name: str) -> StudyFolder:
+    """Return a study by name.
+
+    Raises:
+        StudyError: there is none of that name; the sentence names the nearest and the others.
+    """
+    folders = {folder.path.name: folder for folder in all_studies(root)}
+    if name not in folders:
+        known = f" (studies there: {', '.join(folders)})" if folders else ""
+        message = f"there is no study '{name}' in {root}; {did_you_mean(name, folders)}{known}"
+        raise StudyError(message)
+    return folders[name]
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)

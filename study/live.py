@@ -1,0 +1,176 @@
+"""What the user sees while a study runs: a live table, or calm lines where there is no terminal."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from study.front import front, hypervolume
+from study.records import TrialRecord, TrialState
+from study.report.rows import duration_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+    from study.front import Objective
+    from study.search import Observer
+
+_STYLES = {
+    TrialState.RUNNING: "bold cyan",
+    TrialState.INTERRUPTED: "yellow",
+    TrialState.COMPLETE: "green",
+    TrialState.PRUNED: "yellow",
+    TrialState.FAILED: "red",
+}
+_FINAL = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
+_LINE_EVERY_S = 5.0
+"""Two lines about one trial's epochs are at least this far apart in a log."""
+
+
+@contextmanager
+def live_view(
+    console: Console, study_name: str, trials: int, objectives: Sequence[Objective]
+) -> Iterator[Observer]:
+    """Show a study's trials while the block runs; the table's last state stays on the screen."""
+    if not console.is_terminal:
+        yield PlainLines(console, trials)
+        return
+    table = LiveTable(study_name, trials, objectives)
+    with Live(table, console=console, refresh_per_second=2):
+        yield table
+
+
+class LiveTable:
+    """A table of the newest trials that fits the screen, drawn anew twice a second."""
+
+    def __init__(self, study_name: str, trials: int, objectives: Sequence[Objective]) -> None:
+        self._study_name = study_name
+        self._trials = trials
+        self._objectives = objectives
+        self._records: dict[int, TrialRecord] = {}
+        self._seen_at: dict[int, float] = {}
+        self._volume = 0.0
+        self._front: frozenset[int] = frozenset()
+
+    def on_trial(self, record: TrialRecord) -> None:
+        """Take the trial's new state; the front is computed when a trial ends, not when drawn."""
+        records = {**self._records, record.number: record}
+        self._seen_at[record.number] = time.monotonic()
+        if record.state in _FINAL:
+            everyone = list(records.values())
+            self._volume = hypervolume(everyone, self._objectives)
+            self._front = frozenset(r.number for r in front(everyone, self._objectives))
+        # Replaced, not changed: the drawing thread may be looking at the old one.
+        self._records = records
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw the table as it is now, with as many trials as fit."""
+        records = self._records
+        room = max(console.size.height - 8, 4)
+        table = trial_table(
+            [self._with_time(record) for record in _most_telling(records.values(), room)],
+            self._front,
+        )
+        hidden = len(records) - table.row_count
+        finished = sum(record.state in _FINAL for record in records.values())
+        table.title = f"study {self._study_name}"
+        table.caption = (
+            f"{finished} of {self._trials} trials finished · "
+            f"{len(self._front)} on the front (★) · hypervolume {self._volume:.3f}"
+            + (f" · {hidden} finished trials not shown" if hidden else "")
+        )
+        yield table
+
+    def _with_time(self, record: TrialRecord) -> tuple[TrialRecord, float]:
+        since = time.monotonic() - self._seen_at[record.number]
+        running = record.state is TrialState.RUNNING
+        return record, record.elapsed_s + (since if running else 0.0)
+
+
+class PlainLines:
+    """One line when a trial starts and ends, and now and then one for an epoch."""
+
+    def __init__(self, console: Console, trials: int) -> None:
+        self._console = console
+        self._trials = trials
+        self._line_at: dict[int, float] = {}
+
+    def on_trial(self, record: TrialRecord) -> None:
+        """Print a line, unless the trial's last one was a moment ago and this is just an epoch."""
+        now = time.monotonic()
+        last = self._line_at.get(record.number)
+        if last is not None and record.state not in _FINAL and now - last < _LINE_EVERY_S:
+            return
+        self._line_at[record.number] = now
+        text = f"trial {record.number + 1}/{self._trials}: {progress(record)}"
+        if numbers := _numbers(record):
+            text += f", {numbers}"
+        if record.state is TrialState.FAILED:
+            text += f", {record.outcome}"
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def trial_table(records: Sequence[tuple[TrialRecord, float]], on_front: frozenset[int]) -> Table:
+    """Return a table of trials, each with its elapsed seconds."""
+    table = Table(title_justify="left", caption_justify="left")
+    for heading in ("trial", "state", "epoch", "bpp", "D1 PSNR dB", "elapsed"):
+        table.add_column(heading, justify="left" if heading == "state" else "right", no_wrap=True)
+    for record, elapsed_s in records:
+        mark = " ★" if record.number in on_front else ""
+        name = f"{record.number}{' (published)' if record.is_baseline else ''}{mark}"
+        table.add_row(
+            name,
+            Text(_state(record), style=_STYLES[record.state]),
+            f"{len(record.epochs)}/{record.total_epochs}",
+            _bpp(record),
+            _number(record, "d1_psnr_db", ".2f"),
+            duration_text(elapsed_s),
+        )
+    return table
+
+
+def progress(record: TrialRecord) -> str:
+    """Say how far a trial is, in words."""
+    if record.state is TrialState.RUNNING and not record.epochs:
+        return "started"
+    if record.state is TrialState.RUNNING:
+        return f"epoch {len(record.epochs)}/{record.total_epochs}"
+    return str(record.state)
+
+
+def _state(record: TrialRecord) -> str:
+    measuring = record.state is TrialState.RUNNING and len(record.epochs) == record.total_epochs
+    return "measuring" if measuring else str(record.state)
+
+
+def _numbers(record: TrialRecord) -> str:
+    parts = [
+        ("bpp", _bpp(record)),
+        ("D1 PSNR", _number(record, "d1_psnr_db", ".2f")),
+    ]
+    return ", ".join(f"{name} {value}" for name, value in parts if value)
+
+
+def _bpp(record: TrialRecord) -> str:
+    """Return the rate: measured if it is, else the estimate, marked with ~."""
+    measured = _number(record, "bpp", ".3f")
+    estimated = _number(record, "bpp_estimated", ".3f")
+    return measured or (f"~{estimated}" if estimated else "")
+
+
+def _number(record: TrialRecord, metric: str, digits: str) -> str:
+    value = record.latest.get(metric)
+    return "" if value is None else f"{value:{digits}}"
+
+
+def _most_telling(records: Sequence[TrialRecord], room: int) -> list[TrialRecord]:
+    """Return those that fit: the unfinished ones first, then the newest; by number."""
+    ranked = sorted(records, key=lambda record: (record.state in _FINAL, -record.number))
+    return sorted(ranked[:room], key=lambda record: record.number)

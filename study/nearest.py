@@ -1,0 +1,26 @@
+"""The nearest valid name to one that was misspelt."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def did_you_mean(name: str, valid: Iterable[str]) -> str:
+    """Return ``did you mean 'x'?``, or the list of valid names where none is near.
+
+    Dotted names are also compared by their last part, so that ``bpp_lamda`` finds
+    ``loss.bpp_lambda``.
+    """
+    names = list(valid)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if not near:
+        by_last_part = {full.rpartition(".")[2]: full for full in names}
+        last = difflib.get_close_matches(name.rpartition(".")[2], by_last_part, n=1, cutoff=0.6)
+        near = [by_last_part[part] for part in last]
+    if near:
+        return f"did you mean '{near[0]}'?"
+    return f"valid: {', '.join(names) or 'none'}"

@@ -1,0 +1,183 @@
+"""The truth about a study's trials: Optuna's database in the study's folder (design, decision 5).
+
+One row per trial: its parameters, its state and, once it is complete, the measured values. All
+else that is known of it lies beside them as user attributes, written as it arrives:
+
+==============  ==================================================================================
+``epoch:0007``  ``{"metrics": {...}, "elapsed_s": ...}`` after the seventh epoch
+``final``       the metrics measured on the finished codec
+``outcome``     the sentence a user reads about how it ended
+``checkpoint``  where its last checkpoint lies
+``config``      the trial's configuration as its worker saw it
+``elapsed_s``   seconds of work when it ended
+``baseline``    true for the trial with the published coefficients
+==============  ==================================================================================
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import TPESampler
+from optuna.storages import RDBStorage
+
+from study.errors import StudyError
+from study.records import EpochRecord, TrialRecord, TrialState
+from study.space import baseline, is_integer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from optuna.trial import FrozenTrial
+
+    from study.config import Range, StudyConfig
+
+_EPOCH_PREFIX = "epoch:"
+_STATES = {
+    optuna.trial.TrialState.COMPLETE: TrialState.COMPLETE,
+    optuna.trial.TrialState.PRUNED: TrialState.PRUNED,
+    optuna.trial.TrialState.FAIL: TrialState.FAILED,
+}
+
+
+class TrialStore:
+    """The trials of one study, in its database.
+
+    Args:
+        config: the study.
+        database: the SQLite file; created when it is missing.
+    """
+
+    def __init__(self, config: StudyConfig, database: Path) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._config = config
+        self._objectives = tuple(objective.metric for objective in config.objectives)
+        self._distributions = {
+            name: _distribution(searched, integer=is_integer(config, name))
+            for name, searched in config.search.space.items()
+        }
+        self._asked: dict[int, optuna.Trial] = {}
+        self._study = optuna.create_study(
+            study_name=config.name,
+            storage=_open(database),
+            directions=[objective.direction for objective in config.objectives],
+            sampler=TPESampler(
+                multivariate=True,
+                seed=config.seed,
+                n_startup_trials=config.search.startup_trials,
+            ),
+            load_if_exists=True,
+        )
+
+    def enqueue_first(self, code_version: str) -> None:
+        """Put the published setting first in the queue, and the study file's own wishes next."""
+        self._study.set_user_attr("code_version", code_version)
+        self._study.enqueue_trial(baseline(self._config), user_attrs={"baseline": True})
+        for settings in self._config.search.first:
+            self._study.enqueue_trial(settings)
+
+    def ask(self) -> tuple[int, dict[str, Any]]:
+        """Start a trial: its number, and its settings by dotted name."""
+        trial = self._study.ask(self._distributions)
+        self._asked[trial.number] = trial
+        return trial.number, trial.params
+
+    def record_epoch(
+        self, number: int, epoch: int, metrics: Mapping[str, float], elapsed_s: float
+    ) -> None:
+        """Write down a finished epoch (counted from 1); a repeated one replaces the first."""
+        value = {"metrics": dict(metrics), "elapsed_s": elapsed_s}
+        self._asked[number].set_user_attr(f"{_EPOCH_PREFIX}{epoch:04d}", value)
+
+    def record_config(self, number: int, config: Mapping[str, object]) -> None:
+        """Write down the configuration that the worker says it has."""
+        self._asked[number].set_user_attr("config", config)
+
+    def record_checkpoint(self, number: int, path: str) -> None:
+        """Write down where the trial's last checkpoint lies."""
+        self._asked[number].set_user_attr("checkpoint", path)
+
+    def complete(self, number: int, final: Mapping[str, float], elapsed_s: float) -> None:
+        """End a trial with its measured metrics; one that is no number makes it a failed trial."""
+        values = [final.get(metric, math.nan) for metric in self._objectives]
+        if not all(math.isfinite(value) for value in values):
+            shown = ", ".join(f"{m} = {v}" for m, v in zip(self._objectives, values, strict=True))
+            self.fail(number, f"the finished codec could not be measured: {shown}", elapsed_s)
+            return
+        self._asked[number].set_user_attr("final", dict(final))
+        self._asked[number].set_user_attr("elapsed_s", elapsed_s)
+        self._asked[number].set_user_attr("outcome", "trained to the end and measured")
+        self._study.tell(number, values)
+
+    def fail(self, number: int, outcome: str, elapsed_s: float) -> None:
+        """End a trial without a result, with the sentence that says why."""
+        self._asked[number].set_user_attr("elapsed_s", elapsed_s)
+        self._asked[number].set_user_attr("outcome", outcome)
+        self._study.tell(number, state=optuna.trial.TrialState.FAIL)
+
+    def record(self, number: int) -> TrialRecord:
+        """Return one trial as it stands; an unfinished one is running."""
+        return self._to_record(self._study.get_trials(deepcopy=False)[number], TrialState.RUNNING)
+
+    def records(self, *, driver_alive: bool) -> list[TrialRecord]:
+        """Return all trials that were started, by number.
+
+        Args:
+            driver_alive: whether a process works on the study; without one, the unfinished trials
+                are interrupted.
+        """
+        unfinished = TrialState.RUNNING if driver_alive else TrialState.INTERRUPTED
+        waiting = optuna.trial.TrialState.WAITING
+        trials = self._study.get_trials(deepcopy=False)
+        return [self._to_record(trial, unfinished) for trial in trials if trial.state != waiting]
+
+    def _to_record(self, trial: FrozenTrial, unfinished: TrialState) -> TrialRecord:
+        attributes = trial.user_attrs
+        epochs = sorted(key for key in attributes if key.startswith(_EPOCH_PREFIX))
+        last = attributes[epochs[-1]]["elapsed_s"] if epochs else 0.0
+        config = attributes.get("config", {})
+        training = config.get("training", {})
+        return TrialRecord(
+            number=trial.number,
+            state=_STATES.get(trial.state, unfinished),
+            params=trial.params,
+            epochs=tuple(
+                EpochRecord(int(key.removeprefix(_EPOCH_PREFIX)), attributes[key]["metrics"])
+                for key in epochs
+            ),
+            total_epochs=training.get("epochs", self._config.training.epochs),
+            final=attributes.get("final", {}),
+            outcome=attributes.get("outcome", ""),
+            is_baseline=attributes.get("baseline", False),
+            elapsed_s=attributes.get("elapsed_s", last),
+            checkpoint=attributes.get("checkpoint"),
+        )
+
+
+def _distribution(searched: Range, *, integer: bool) -> BaseDistribution:
+    if searched.choices is not None:
+        return CategoricalDistribution(searched.choices)
+    if integer:
+        return IntDistribution(searched.low, searched.high, log=searched.log)
+    return FloatDistribution(searched.low, searched.high, log=searched.log)
+
+
+def _open(database: Path) -> RDBStorage:
+    try:
+        # Readers such as `study status` may look in while the driver writes.
+        return RDBStorage(
+            f"sqlite:///{database.resolve()}",
+            engine_kwargs={"connect_args": {"timeout": 30}},
+        )
+    except Exception as error:
+        message = f"the study's database {database} cannot be opened: {error}"
+        raise StudyError(message) from error
