@@ -1,0 +1,52 @@
+"""Data sets of patches: prepared once, read memory-mapped by every trial.
+
+Names are imported at first use, so that reading a study file (which needs `DataRecipe` alone)
+does not wait for Arrow and SciPy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from study.data.dataset import DataSet, open_data_set
+    from study.data.manifest import CloudEntry, Manifest, SplitCounts, describe
+    from study.data.preparing import prepare
+    from study.data.recipe import DataRecipe, SplitName
+    from study.data.store import PatchSet, StoredPatch
+
+__all__ = [
+    "CloudEntry",
+    "DataRecipe",
+    "DataSet",
+    "Manifest",
+    "PatchSet",
+    "SplitCounts",
+    "SplitName",
+    "StoredPatch",
+    "describe",
+    "open_data_set",
+    "prepare",
+]
+
+_HOME = {
+    "CloudEntry": "manifest",
+    "DataRecipe": "recipe",
+    "DataSet": "dataset",
+    "Manifest": "manifest",
+    "PatchSet": "store",
+    "SplitCounts": "manifest",
+    "SplitName": "recipe",
+    "StoredPatch": "store",
+    "describe": "manifest",
+    "open_data_set": "dataset",
+    "prepare": "preparing",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import the module that defines a public name, and hand the name out."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,0 +1,136 @@
+"""From a recipe to a data set on the disk, whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from study.data.building import Job
+from study.data.dataset import open_data_set
+from study.data.sources import open_source
+from study.data.splits import assign_splits
+from study.errors import StudyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from study.data.recipe import DataRecipe
+
+_PARTIAL = ".partial"
+_OVERHEAD_FACTOR = 1.05
+"""Offsets and padding, on top of the numbers themselves; measured: 1 to 2 %."""
+_OVERHEAD_BYTES = 1 << 17
+"""Headers, footers and the manifest of a small data set."""
+
+
+def prepare(
+    recipe: DataRecipe,
+    *,
+    downsample_rate: Sequence[float],
+    k: int,
+    root: Path,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Find or make the data set of a recipe.
+
+    It appears under its name when it is whole and on the disk; an error, Ctrl-C or a kill leaves
+    nothing of that name behind, and the next call removes what a kill left. Several processes may
+    call this at once: one works, the others wait and take its result.
+
+    Args:
+        recipe: which points, how cut, who is held out.
+        downsample_rate: per encoder stage, the share of the points that become samples.
+        k: neighbours of a sample.
+        root: folder of all data sets.
+        on_progress: called after each cloud with the number done and the number in all.
+
+    Returns:
+        `root/<source>-<hash of all parameters>`, intact: at once if it exists.
+
+    Raises:
+        StudyError: the source or the recipe cannot be used, the data set that exists is damaged,
+            or the disk refuses.
+    """
+    source = open_source(recipe.source)
+    splits = assign_splits(source.point_counts, recipe)
+    job = Job(source, recipe, splits, tuple(downsample_rate), k)
+    folder = root / job.folder_name
+    if not folder.exists():
+        with _explained(root), _locked(root):
+            _remove_stale(root)
+            if not folder.exists():  # else another process made it while this one waited
+                _require_room(job, root)
+                _build(job, folder, on_progress)
+    open_data_set(folder, verify=True)
+    return folder
+
+
+def _build(job: Job, folder: Path, on_progress: Callable[[int, int], None] | None) -> None:
+    """Build beside the final place, bring it to the disk, rename."""
+    partial = folder.with_name(f".{folder.name}{_PARTIAL}")
+    partial.mkdir()
+    try:
+        job.build(partial, on_progress)
+        _sync(partial)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    _sync(folder.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Bring a folder's entries to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """Be the only process that prepares in this folder; the lock ends with the process."""
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _remove_stale(root: Path) -> None:
+    """Remove what killed processes left. Who holds the lock knows that nobody works on it."""
+    for partial in root.glob(f".*{_PARTIAL}"):
+        shutil.rmtree(partial)
+
+
+def _require_room(job: Job, root: Path) -> None:
+    needed = round(job.estimated_bytes * _OVERHEAD_FACTOR) + _OVERHEAD_BYTES
+    free = shutil.disk_usage(root).free
+    if needed > free:
+        raise StudyError(
+            f"the data set needs about {needed / 1e6:,.1f} MB in {root}, and {free / 1e6:,.1f} MB "
+            "are free; make room, choose another data_root, or take fewer objects or points "
+            "(max_objects, points_per_object)"
+        )
+
+
+@contextmanager
+def _explained(root: Path) -> Iterator[None]:
+    """Turn what the disk refuses into a sentence; sources explain their own files."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StudyError(
+                f"the disk filled up while the data set was written in {root} ({reason}); nothing "
+                "of it was kept; make room or choose another data_root, and run again"
+            ) from error
+        raise StudyError(
+            f"the data set cannot be written in {root} ({reason}); nothing of it was kept; check "
+            "the path and its permissions, or choose another data_root"
+        ) from error
