@@ -1,0 +1,50 @@
+"""What every loss needs: padded clouds, masked means, matched rows.
+
+Legend: L = T trials or 1 where all trials share; B patches; N points; D coordinates.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Cloud(Protocol):
+    """Points of several patches and trials, padded to one size."""
+
+    @property
+    def xyz(self) -> Tensor:
+        """(L, B, N, D) coordinates."""
+
+    @property
+    def valid(self) -> Tensor:
+        """(L, B, N) bool."""
+
+
+class Search(Protocol):
+    """A nearest-neighbour search between clouds; losses do not care how it is done."""
+
+    def __call__(self, query: Cloud, reference: Cloud, k: int, /) -> Tensor:
+        """(T, B, N, k) indices of each query point's k nearest valid reference points."""
+
+
+def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
+    """Mean over the valid entries of the last axis, (..., N) to (...).
+
+    Invalid entries may hold anything, NaN included, and get no gradient.
+    """
+    return masked_sum(values, valid) / valid.sum(dim=-1)
+
+
+def masked_sum(values: Tensor, valid: Tensor) -> Tensor:
+    """Sum over the valid entries of the last axis, (..., N) to (...)."""
+    return torch.where(valid, values, values.new_zeros(())).sum(dim=-1)
+
+
+def rows_at(values: Tensor, index: Tensor) -> Tensor:
+    """Entries of (L, B, N) at (T, B, P) indices, as (T, B, P)."""
+    return values.expand(index.shape[0], *values.shape[1:]).gather(2, index)

@@ -1,0 +1,89 @@
+"""CompressAI's entropy bottleneck, one per trial.
+
+Legend: T trials, B patches, M latent points, C channels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from compressai.entropy_models import EntropyBottleneck
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class PopulationBottleneck(nn.Module):
+    """T bottlenecks of C channels as one ``EntropyBottleneck(T * C)``.
+
+    Channels are independent in it, so this is exact. Quantisation is done here and not by its
+    ``forward``: training noise must be drawn per trial, or one trial's training would depend on
+    who trains beside it; and padded points must not be counted.
+    """
+
+    def __init__(self, trials: int, channels: int) -> None:
+        super().__init__()
+        self.trials = trials
+        self.channels = channels
+        self.channelwise = EntropyBottleneck(trials * channels)
+
+    def reset(self, generators: Sequence[torch.Generator]) -> None:
+        """Draw the only random parameters, the biases, trial by trial (as CompressAI does)."""
+        for bias in self.channelwise.biases:
+            per_trial = bias.data.view(self.trials, self.channels, *bias.shape[1:])
+            for trial, generator in enumerate(generators):
+                nn.init.uniform_(per_trial[trial], -0.5, 0.5, generator=generator)
+
+    def forward(self, latents: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Quantise and rate.
+
+        Args:
+            latents: (T, B, M, C).
+            noise: (T, B, M, C) in [-1/2, 1/2) to train with; None rounds, as a coder does.
+
+        Returns:
+            Quantised latents and likelihoods, both (T, B, M, C). A likelihood is a probability:
+            the difference of the learned CDF at z + 1/2 and z - 1/2 (arXiv 1802.01436, eq. 26 to
+            30 with CompressAI's logistic output).
+        """
+        trials, patches, points, channels = latents.shape
+        rows = latents.permute(0, 3, 1, 2).reshape(trials * channels, 1, patches * points)
+        if noise is None:
+            medians = self.channelwise.quantiles[:, :, 1:2]
+            quantised = torch.round(rows - medians) + medians
+        else:
+            quantised = rows + noise.permute(0, 3, 1, 2).reshape_as(rows)
+        likelihoods = self._likelihoods(quantised)
+        shape = (trials, channels, patches, points)
+        return (
+            quantised.view(shape).permute(0, 2, 3, 1),
+            likelihoods.view(shape).permute(0, 2, 3, 1),
+        )
+
+    def _likelihoods(self, rows: Tensor) -> Tensor:
+        bottleneck = self.channelwise
+        likelihoods, _, _ = bottleneck._likelihood(rows)  # noqa: SLF001  forward() draws its own noise
+        bounded: Tensor = bottleneck.likelihood_lower_bound(likelihoods)
+        return bounded
+
+    def quantile_loss(self) -> Tensor:
+        """Sum over trials of the loss that pulls the quantiles to the tails of the learned CDF."""
+        loss: Tensor = self.channelwise.loss()
+        return loss
+
+    def of(self, trial: int) -> EntropyBottleneck:
+        """A copy of one trial's bottleneck, with integer tables ready to code.
+
+        The quantiles are set from the learned CDF: those that training reached may not have
+        converged, and then the coder would pay for it.
+        """
+        single = EntropyBottleneck(self.channels).to(self.channelwise.quantiles.device)
+        rows = slice(trial * self.channels, (trial + 1) * self.channels)
+        ours = dict(self.channelwise.named_parameters())
+        with torch.no_grad():
+            for name, parameter in single.named_parameters():
+                parameter.copy_(ours[name][rows])
+        single.update(force=True, update_quantiles=True)
+        return single

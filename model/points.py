@@ -1,0 +1,140 @@
+"""Padded sets of points, and the search for neighbours between them.
+
+Legend: L = T trials, or 1 where all trials share the points; B patches; N, Q points; k neighbours.
+Valid points come first, padding after them.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Search = Callable[["Points", "Points", int], Tensor]
+    """What :func:`nearest` is."""
+
+DISTANCES_PER_BLOCK = 1 << 25
+"""Entries of one distance matrix on a GPU: 128 MiB of float32."""
+
+
+class Points:
+    """Points of several patches and trials, padded to one size.
+
+    Attributes:
+        xyz: (L, B, N, 3) coordinates; differentiable where a decoder made them.
+        sizes: (L, B) int64, how many leading points are valid.
+    """
+
+    def __init__(self, xyz: Tensor, sizes: Tensor) -> None:
+        assert xyz.shape[:2] == sizes.shape, f"{xyz.shape} does not go with {sizes.shape}"
+        self.xyz = xyz
+        self.sizes = sizes
+
+    @cached_property
+    def valid(self) -> Tensor:
+        """(L, B, N) bool."""
+        return torch.arange(self.xyz.shape[2], device=self.sizes.device) < self.sizes[..., None]
+
+    @cached_property
+    def arrays(self) -> list[list[NDArray[np.float64]]]:
+        """The valid points as NumPy arrays, per trial and patch.
+
+        A diverged trial's NaN become zeros: a tree refuses them, and the loss, which keeps them,
+        is what ends that trial.
+        """
+        xyz = torch.nan_to_num(self.xyz.detach(), posinf=0.0, neginf=0.0).double().numpy()
+        sizes = self.sizes.tolist()
+        return [
+            [xyz[row, patch, :size] for patch, size in enumerate(sizes[row])]
+            for row in range(xyz.shape[0])
+        ]
+
+    @cached_property
+    def trees(self) -> list[list[cKDTree]]:
+        """One k-d tree per trial and patch."""
+        return [[cKDTree(points, balanced_tree=False) for points in row] for row in self.arrays]
+
+
+def nearest(query: Points, reference: Points, k: int = 1) -> Tensor:
+    """Indices of the k nearest valid reference points of every query point.
+
+    Neighbours come nearest first; which of two equally near ones is first is not defined. Rows of
+    padded queries, and columns beyond the number of reference points, hold 0.
+
+    Returns:
+        (max of both L, B, Q, k) int64, on the device of the points. Not differentiable: distances
+        are recomputed from the matched pairs, so that their gradients are exact.
+    """
+    if query.xyz.device.type == "cpu":
+        return nearest_by_tree(query, reference, k)
+    return nearest_by_brute_force(query, reference, k)
+
+
+def nearest_by_tree(query: Points, reference: Points, k: int = 1) -> Tensor:
+    """:func:`nearest` by SciPy's k-d trees, one per trial and patch; for the CPU."""
+    trials = max(query.xyz.shape[0], reference.xyz.shape[0])
+    patches, queries = query.xyz.shape[1:3]
+    index = np.zeros((trials, patches, queries, k), dtype=np.int64)
+    shared_query, shared_reference = query.xyz.shape[0] == 1, reference.xyz.shape[0] == 1
+    for trial in range(trials):
+        for patch in range(patches):
+            points = query.arrays[0 if shared_query else trial][patch]
+            tree = reference.trees[0 if shared_reference else trial][patch]
+            columns = min(k, tree.n)
+            found = tree.query(points, k=np.arange(1, columns + 1))[1]
+            index[trial, patch, : len(points), :columns] = found
+    return torch.from_numpy(index)
+
+
+def nearest_by_brute_force(query: Points, reference: Points, k: int = 1) -> Tensor:
+    """:func:`nearest` by all distances, in blocks; for a GPU, and the oracle of the tests.
+
+    Squared differences are summed as they are: the matrix-product form is inexact far from the
+    origin, and a square root would make near ties into ties. With it and ``topk``, ties (a codec
+    whose latents have collapsed decodes many equal points) fall as in the golden files.
+    """
+    trials = max(query.xyz.shape[0], reference.xyz.shape[0])
+    patches, queries = query.xyz.shape[1:3]
+    columns = min(k, reference.xyz.shape[2])
+    rows = max(1, DISTANCES_PER_BLOCK // max(1, trials * patches * reference.xyz.shape[2]))
+    outside = ~reference.valid[:, :, None]
+    targets = torch.nan_to_num(reference.xyz.detach(), posinf=0.0, neginf=0.0)
+    blocks = []
+    for block in torch.nan_to_num(query.xyz.detach(), posinf=0.0, neginf=0.0).split(rows, dim=2):
+        dist2 = squared_distances(block, targets).masked_fill(outside, torch.inf)
+        blocks.append(dist2.topk(columns, dim=-1, largest=False).indices)
+    index = query.xyz.new_zeros((trials, patches, queries, k), dtype=torch.int64)
+    index[..., :columns] = torch.cat(blocks, dim=2)
+    inside = torch.arange(k, device=index.device) < reference.sizes[..., None, None]
+    return index * inside * query.valid[..., None]
+
+
+def squared_distances(query: Tensor, reference: Tensor) -> Tensor:
+    """All pairs' squared distances, (..., Q, 3) and (..., N, 3) to (..., Q, N)."""
+    total: Tensor | None = None
+    for axis in range(query.shape[-1]):
+        square = (query[..., axis, None] - reference[..., None, :, axis]).square_()
+        total = square if total is None else total.add_(square)
+    assert total is not None, "points have at least one coordinate"
+    return total
+
+
+def gather(values: Tensor, index: Tensor) -> Tensor:
+    """Rows of (L, B, N, C) at (L', B, ...) indices, as (max of both L, B, ..., C).
+
+    L and L' are each the number of trials or 1.
+    """
+    trials = max(values.shape[0], index.shape[0])
+    patches, points, channels = values.shape[1:]
+    first = torch.arange(trials * patches, device=index.device) * points
+    rows = index + first.view(trials, patches, *[1] * (index.dim() - 2))
+    return values.expand(trials, *values.shape[1:]).reshape(-1, channels)[rows]

@@ -1,0 +1,103 @@
+"""Checkpoints of the published implementation, read by its own key names."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import torch
+
+from model.codec import Codec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from model.config import ModelConfig
+
+# (pattern of ours, published replacement), tried in order; the rest of a name is kept.
+_LINEAR = r"(weight|bias)"
+_PERCEPTRON = ((r"hidden\.linear\.", "0."), (r"hidden\.scale$", "1.weight"),
+               (r"hidden\.shift$", "1.bias"), (r"output\.", "3."))  # fmt: skip
+_PLAIN = ((r"hidden\.", "0."), (r"output\.", "2."))
+_PREFIXES = (
+    (r"^encoder\.embed\.", "pre_conv.", _PERCEPTRON),
+    (r"^encoder\.stages\.(\d+)\.mix\.", r"encoder.encoder_layers.\1.pre_conv.", ()),
+    (r"^encoder\.stages\.(\d+)\.fuse\.", r"encoder.encoder_layers.\1.post_conv.", ()),
+    (r"^encoder\.stages\.(\d+)\.density\.",
+     r"encoder.encoder_layers.\1.density_embedding_nn.pre_nn.", _PERCEPTRON),
+    (r"^encoder\.stages\.(\d+)\.position\.embed\.",
+     r"encoder.encoder_layers.\1.position_embedding_nn.pre_nn.", _PERCEPTRON),
+    (r"^encoder\.stages\.(\d+)\.position\.weigh\.",
+     r"encoder.encoder_layers.\1.position_embedding_nn.attn_nn.", _PERCEPTRON),
+    (r"^encoder\.stages\.(\d+)\.ancestor\.", r"encoder.encoder_layers.\1.feats_agg_nn.", (
+        (r"query\.", "w_qs."), (r"key\.", "w_ks."), (r"value\.", "w_vs."),
+        (r"position\.hidden\.linear\.", "conv_delta.0."),
+        (r"position\.hidden\.scale$", "conv_delta.1.weight"),
+        (r"position\.hidden\.shift$", "conv_delta.1.bias"),
+        (r"position\.output\.", "conv_delta.3."),
+        (r"logits_hidden\.linear\.", "conv_gamma.0."),
+        (r"logits_hidden\.scale$", "conv_gamma.1.weight"),
+        (r"logits_hidden\.shift$", "conv_gamma.1.bias"),
+        (r"logits\.", "conv_gamma.3."), (r"output\.", "post_conv."))),
+    (r"^feature_bottleneck\.channelwise\.", "feats_eblock.", ()),
+    (r"^coordinate_bottleneck\.channelwise\.", "xyzs_eblock.", ()),
+    (r"^coordinate_analysis\.", "latent_xyzs_analysis.", _PERCEPTRON),
+    (r"^coordinate_synthesis\.", "latent_xyzs_synthesis.", _PERCEPTRON),
+    (r"^decoder\.stages\.(\d+)\.count\.", r"decoder.decoder_layers.\1.1.upsample_num_nn.", _PLAIN),
+    *(
+        (rf"^decoder\.stages\.(\d+)\.{ours}\.{part}\.perceptron\.",
+         rf"decoder.decoder_layers.\1.{theirs}.{network}.mlp.", _PLAIN)
+        for ours, theirs, kind in (("place", 0, "upsample"), ("refine", 2, "refine"))
+        for part, network in (("direction", f"xyzs_{kind}_nn.weight_nn"),
+                              ("length", f"xyzs_{kind}_nn.scale_nn"),
+                              ("features", f"feats_{kind}_nn.feats_nn"))
+    ),
+)  # fmt: skip
+
+
+def published_name(name: str) -> str:
+    """The published name of one of our parameters."""
+    for prefix, published, inner in _PREFIXES:
+        match = re.match(prefix, name)
+        if match is None:
+            continue
+        rest = name[match.end() :]
+        for pattern, replacement in inner:
+            rest, hits = re.subn(f"^{pattern}", replacement, rest)
+            if hits:
+                break
+        return match.expand(published) + rest
+    message = f"no published counterpart is known of the parameter {name}"
+    raise AssertionError(message)
+
+
+def load_published(state: Mapping[str, Tensor], config: ModelConfig) -> Codec:
+    """A population of one from a published ``state_dict``.
+
+    Args:
+        state: as ``torch.load(path, weights_only=True)`` gives it.
+        config: the architecture that it was trained with.
+
+    Raises:
+        ValueError: a parameter is missing or has another shape.
+    """
+    codec = Codec(config)
+    with torch.no_grad():
+        for name, parameter in codec.named_parameters():
+            key = published_name(name)
+            if key not in state:
+                message = (
+                    f"a published checkpoint must hold {key}; this one does not: check that it was "
+                    "trained with the same architecture"
+                )
+                raise ValueError(message)
+            if state[key].numel() != parameter.numel():
+                message = (
+                    f"{key} must have {parameter.numel()} entries, as {tuple(parameter.shape)}, and "
+                    f"has the shape {tuple(state[key].shape)}: check dim and hidden_dim"
+                )
+                raise ValueError(message)
+            parameter.copy_(state[key].reshape(parameter.shape))
+    return codec

@@ -1,0 +1,116 @@
+"""The training loss of D-PCC: which output of the codec each loss term reads.
+
+Legend: T trials, B patches. Decoder stage i makes the points that entered encoder stage
+``stages - 1 - i``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from losses import bits, chamfer, density_error, latent_point_error, point_count_error
+from model.decoder import mean_distances
+from model.points import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor
+
+    from model.codec import CodecOutput
+    from model.patches import PatchBatch
+    from model.points import Search
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """The weights of one trial's loss, under the names that the publication's code uses.
+
+    The defaults are the published ones. The last chamfer distance has weight 1.
+
+    Attributes:
+        bpp_lambda: of the rate in bits per input point.
+        chamfer_coe: of the chamfer distances of all decoder stages but the last.
+        density_coe: of the whole density loss.
+        mean_distance_coe: of the mean distance's part within the density loss.
+        pts_num_coe: of the point count error, in points.
+        latent_xyzs_coe: of the latent points' squared error.
+    """
+
+    bpp_lambda: float = 1e-4
+    chamfer_coe: float = 0.1
+    density_coe: float = 1e-4
+    mean_distance_coe: float = 50.0
+    pts_num_coe: float = 5e-7
+    latent_xyzs_coe: float = 1e-2
+
+    def per_term(self) -> dict[str, float]:
+        """The weight of every term of :func:`loss_terms`."""
+        return {
+            "chamfer": 1.0,
+            "coarse_chamfer": self.chamfer_coe,
+            "child_count": self.density_coe,
+            "mean_distance": self.density_coe * self.mean_distance_coe,
+            "point_count": self.pts_num_coe,
+            "latent_points": self.latent_xyzs_coe,
+            "bpp": self.bpp_lambda,
+        }
+
+
+def stacked_weights(members: Sequence[LossWeights], device: str) -> dict[str, Tensor]:
+    """One (T,) tensor per term."""
+    per_member = [member.per_term() for member in members]
+    return {
+        name: torch.tensor([weights[name] for weights in per_member], device=device)
+        for name in per_member[0]
+    }
+
+
+def loss_terms(
+    output: CodecOutput, patches: PatchBatch, k: int, search: Search = nearest
+) -> Mapping[str, Tensor]:
+    """Every unweighted term, (T, B) each.
+
+    Args:
+        output: what the codec made of the patches.
+        patches: the truth.
+        k: neighbours of the mean distance prediction.
+        search: the neighbour search among decoded and true points.
+    """
+    distances, child_count, mean_distance, count = [], [], [], []
+    match: Tensor | None = None
+    for made, level, true in zip(
+        output.stages, reversed(patches.levels), reversed(patches.stages[:-1]), strict=True
+    ):
+        valid = made.parents.valid
+        child_count.append(density_error(made.child_count, level.child_count, match, valid))
+        predicted = mean_distances(made, k, search)
+        mean_distance.append(density_error(predicted, level.mean_distance, match, valid))
+        count.append(point_count_error(made.child_count, valid, true.sizes))
+        distance, matches = chamfer(made.children, true, search)
+        distances.append(distance)
+        match = matches.true_of_decoded
+    return {
+        "chamfer": distances[-1],
+        "coarse_chamfer": _total(distances[:-1], distances[-1]),
+        "child_count": _total(child_count, distances[-1]),
+        "mean_distance": _total(mean_distance, distances[-1]),
+        "point_count": _total(count, distances[-1]),
+        "latent_points": latent_point_error(output.latent_points, patches.stages[-1]),
+        "bpp": bits_per_point(output, patches),
+    }
+
+
+def bits_per_point(output: CodecOutput, patches: PatchBatch) -> Tensor:
+    """Estimated bits per input point for features and coordinates, (T, B)."""
+    valid = patches.stages[-1].valid
+    total = bits(output.likelihoods.features, valid) + bits(output.likelihoods.coordinates, valid)
+    return total / patches.point_counts
+
+
+def _total(parts: Sequence[Tensor], like: Tensor) -> Tensor:
+    """Sum of per-stage values; zero where there is no stage."""
+    return torch.stack(list(parts)).sum(dim=0) if parts else torch.zeros_like(like)
