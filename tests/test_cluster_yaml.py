@@ -1,0 +1,116 @@
+"""cluster.yaml is what Ray and AWS expect, and stays closed to strangers.
+
+Nothing is started: Ray's own validation runs offline, and what it lets pass (anything below
+``provider`` and ``node_config``) is compared with the keys that Ray reads and with the description
+of AWS's interface that botocore carries.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+import yaml
+from botocore.validate import ParamValidator
+from ray.autoscaler._private.util import prepare_config, validate_config
+
+ROOT = Path(__file__).parent.parent
+
+# What Ray 2.60 reads below `provider` for AWS (autoscaler/_private/aws, autoscaler.py, updater.py).
+# Its schema accepts any other key too, and then nobody reads it.
+PROVIDER_KEYS = {
+    "availability_zone",
+    "aws_credentials",
+    "cache_stopped_nodes",
+    "cloudwatch",
+    "disable_launch_config_check",
+    "disable_node_updaters",
+    "foreground_node_launch",
+    "key_pair",
+    "region",
+    "security_group",
+    "type",
+    "use_external_head_ip",
+    "use_internal_ips",
+    "worker_liveness_check",
+}
+
+Config = dict[str, Any]
+
+
+@pytest.fixture
+def cluster() -> Config:
+    loaded = yaml.safe_load((ROOT / "cluster.yaml").read_text(encoding="utf-8"))
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def machine_errors(node_config: Config) -> str:
+    """What AWS would refuse in a request for this machine, or an empty string."""
+    ec2 = botocore.session.get_session().get_service_model("ec2")
+    shape = ec2.operation_model("RunInstances").input_shape
+    report = ParamValidator().validate({**node_config, "MinCount": 1, "MaxCount": 1}, shape)
+    errors: str = report.generate_report()
+    if node_config["InstanceType"] not in shape.members["InstanceType"].enum:
+        errors += f"\nno such instance type: {node_config['InstanceType']}"
+    return errors
+
+
+def start_commands(cluster: Config) -> list[str]:
+    commands = cluster["head_start_ray_commands"] + cluster["worker_start_ray_commands"]
+    return [command for command in commands if "ray start" in command]
+
+
+def test_ray_accepts_it(cluster: Config) -> None:
+    validate_config(prepare_config(copy.deepcopy(cluster)))
+
+
+def test_every_provider_key_is_read(cluster: Config) -> None:
+    assert set(cluster["provider"]) <= PROVIDER_KEYS
+    assert cluster["provider"]["type"] == "aws"
+
+
+def test_aws_knows_every_setting_of_the_machines(cluster: Config) -> None:
+    for node_type in cluster["available_node_types"].values():
+        assert machine_errors(node_type["node_config"]) == ""
+
+
+def test_a_misspelt_machine_setting_is_found(cluster: Config) -> None:
+    machine = cluster["available_node_types"]["gpu"]["node_config"]
+    assert "InstanceMarketOption" in machine_errors(machine | {"InstanceMarketOption": {}})
+    assert "no such instance type" in machine_errors(machine | {"InstanceType": "g6.xlrage"})
+
+
+def test_the_head_steers_and_spot_gpus_work(cluster: Config) -> None:
+    types = dict(cluster["available_node_types"])
+    head = types.pop(cluster["head_node_type"])
+    assert head["resources"] == {"CPU": 0}
+    assert "InstanceMarketOptions" not in head["node_config"]
+    assert types
+    for worker in types.values():
+        assert worker["min_workers"] < worker["max_workers"] <= cluster["max_workers"]
+        assert worker["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"}
+        assert re.match(r"[gp]\d", worker["node_config"]["InstanceType"]), "the families with GPUs"
+
+
+def test_the_cluster_runs_this_ray_and_this_project(cluster: Config) -> None:
+    installs = [command for command in cluster["setup_commands"] if "pip install" in command]
+    pins = re.findall(r"'(ray\[.*?\])==(\S+)'", " ".join(installs))
+    assert pins == [("ray[default,tune]", version("ray"))]
+    folder = next(remote for remote, local in cluster["file_mounts"].items() if local == ".")
+    assert any(folder.replace("~", "$HOME") in command for command in installs)
+    assert not cluster["head_setup_commands"], "Ray's default would install into another Python"
+
+
+def test_only_loopback_and_the_token_lead_in(cluster: Config) -> None:
+    head, worker = start_commands(cluster)
+    assert "--dashboard-host=127.0.0.1" in head.split()
+    assert "--autoscaling-config=~/ray_bootstrap_config.yaml" in head.split()
+    assert "0.0.0.0" not in head + worker  # noqa: S104, the address to be found
+    assert all("RAY_AUTH_MODE=token ray start" in command for command in (head, worker))
+    assert "~/.ray/auth_token" in cluster["file_mounts"]

@@ -1,0 +1,71 @@
+"""The rules of the layout: who may import what, and how long a file may grow.
+
+Imports are read from the syntax tree, so lazy ones inside functions count too.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("losses", "model", "study")
+MAX_LINES = 330
+
+# What each package may import besides the standard library and itself.
+MAY_IMPORT = {
+    "losses": {"torch"},
+    "model": {"compressai", "fpsample", "numpy", "scipy", "torch"},
+}
+
+# The platform's libraries, and the only files that may import them: whoever replaces one, or meets
+# a new release of it, has these files to read and no other.
+CONFINED = {
+    "ray": {"study/runner.py", "study/search.py", "study/trainable.py"},
+    "optuna": {"study/search.py", "study/space.py", "study/storage.py"},
+    "mlflow": {"study/tracking.py"},
+    "pyarrow": {"study/data/store.py", "study/data/sources.py", "study/report/tables.py"},
+}
+
+
+def sources(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The top-level packages that a file imports, at its head or anywhere inside."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name(path)}: imports are absolute"
+            assert node.module is not None
+            yield node.module.partition(".")[0]
+
+
+@pytest.mark.parametrize("package", sorted(MAY_IMPORT))
+def test_packages_below_the_study_import_only_what_they_may(package: str) -> None:
+    allowed = MAY_IMPORT[package] | {package} | set(sys.stdlib_module_names)
+    offences = {name(path): set(imported(path)) - allowed for path in sources(package)}
+    assert {path: what for path, what in offences.items() if what} == {}
+
+
+@pytest.mark.parametrize("library", sorted(CONFINED))
+def test_platform_libraries_stay_in_their_files(library: str) -> None:
+    users = {name(path) for path in sources(*PACKAGES) if library in imported(path)}
+    assert users == CONFINED[library]
+
+
+def test_files_stay_short() -> None:
+    folders = (*PACKAGES, "benchmarks", "tests")
+    lengths = {name(p): len(p.read_text(encoding="utf-8").splitlines()) for p in sources(*folders)}
+    assert {path: length for path, length in lengths.items() if length > MAX_LINES} == {}
