@@ -16,12 +16,14 @@ import moocore
 import numpy as np
 
 from study.errors import StudyError
-from study.records import TrialRecord, TrialState
+from study.records import TrialState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
+
+    from study.records import TrialRecord
 
 
 class Direction(StrEnum):
@@ -53,11 +55,10 @@ class Objective:
     def __post_init__(self) -> None:
         """Refuse a reference that would make every volume infinite or undefined."""
         if not math.isfinite(self.reference):
-            message = (
+            raise StudyError(
                 f"The reference of objective {self.metric!r} must be a finite number, but it is "
                 f"{self.reference}; give the worst value that still counts."
             )
-            raise StudyError(message)
 
 
 def to_minimisation(values: ArrayLike, objectives: Sequence[Objective]) -> NDArray[np.float64]:
@@ -68,7 +69,7 @@ def to_minimisation(values: ArrayLike, objectives: Sequence[Objective]) -> NDArr
         objectives: what the last axis holds.
     """
     signs = [1.0 if o.direction is Direction.MINIMIZE else -1.0 for o in objectives]
-    return np.asarray(values, dtype=np.float64) * np.asarray(signs)
+    return np.multiply(values, signs, dtype=np.float64)
 
 
 def front(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> list[TrialRecord]:
@@ -119,8 +120,6 @@ def candidates(
     ]
 
 
-def _values(
-    records: Sequence[TrialRecord], objectives: Sequence[Objective]
-) -> NDArray[np.float64]:
+def _values(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> NDArray[np.float64]:
     """Return the final values, (records, objectives), signs as measured."""
     return np.array([[record.final[o.metric] for o in objectives] for record in records])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def numbers(records: list[TrialRecord]) -> list[int]:
 
 
 def dominates(a: TrialRecord, b: TrialRecord) -> bool:
-    """Say by the definition whether `a` has less or equal rate, more or equal PSNR, one strictly."""
+    """Say by the definition whether `a` is no worse in both values and better in one."""
     rate_a, rate_b = a.final["bpp"], b.final["bpp"]
     db_a, db_b = a.final["d1_psnr_db"], b.final["d1_psnr_db"]
     return rate_a <= rate_b and db_a >= db_b and (rate_a < rate_b or db_a > db_b)
@@ -45,7 +46,7 @@ def staircase_area(records: list[TrialRecord]) -> float:
     return sum(
         (right - left)
         * (max(r.final["d1_psnr_db"] for r in inside if r.final["bpp"] <= left) - 30.0)
-        for left, right in zip(edges, edges[1:], strict=False)
+        for left, right in pairwise(edges)
     )
 
 
@@ -104,7 +105,6 @@ def test_nothing_gives_nothing() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_front_agrees_with_the_definition(seed: int) -> None:
-    print(f"seed {seed}")
     records = random_trials(seed, count=60)
     expected = {b.number for b in records if not any(dominates(a, b) for a in records)}
     found = front(records, BOTH)
@@ -115,7 +115,6 @@ def test_front_agrees_with_the_definition(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_hypervolume_agrees_with_the_staircase(seed: int) -> None:
-    print(f"seed {seed}")
     records = random_trials(seed, count=40)
     assert hypervolume(records, BOTH) == pytest.approx(staircase_area(records), rel=1e-12)
 

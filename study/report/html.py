@@ -1,0 +1,167 @@
+"""The picture of a front as a page of its own: pointing at a trial shows its settings."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+
+from study.report import palette
+from study.report.rows import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from study.report.picture import Dot, Picture
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>html, body {{ height: 100%; margin: 0; }}</style>
+</head>
+<body>{chart}</body>
+</html>
+"""
+
+_CONFIG = {
+    "responsive": True,
+    "displaylogo": False,
+    # Named one by one, because plotly's own selection offers to upload the chart.
+    "modeBarButtons": [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
+}
+
+
+def write_html(picture: Picture, path: Path) -> None:
+    """Write one file that needs no network: plotly's script is in it (a CDN is blank offline)."""
+    figure = go.Figure(
+        [
+            _paths(picture.dots),
+            *_unfinished(picture),
+            _dots(picture.beaten, palette.BEATEN_TRIALS, palette.BEATEN, size=10),
+            _front(picture),
+            *_baseline(picture),
+        ],
+        _layout(picture),
+    )
+    chart = figure.to_html(full_html=False, include_plotlyjs=True, div_id="front", config=_CONFIG)
+    path.write_text(_PAGE.format(title=html.escape(picture.title), chart=chart), encoding="utf-8")
+
+
+def _paths(dots: Sequence[Dot]) -> go.Scatter:
+    """Return all learning paths as one trace, so that one click in the legend hides them."""
+    points = [point for dot in dots for point in (*dot.path, (None, None))]
+    return go.Scatter(
+        x=[x for x, _ in points],
+        y=[y for _, y in points],
+        mode="lines+markers",
+        line={"color": palette.FAINT, "width": 1},
+        marker={"color": palette.FAINT, "size": 3},
+        hoverinfo="skip",
+        name=palette.LEARNING_PATH,
+    )
+
+
+def _unfinished(picture: Picture) -> list[go.Scatter]:
+    """Return a trace for each state that is not complete and occurs."""
+    return [
+        _dots(dots, palette.unfinished_text(state), palette.MUTED, size=9, symbol=symbol)
+        for state, (_, symbol) in palette.UNFINISHED_MARKS.items()
+        if (dots := [dot for dot in picture.apart if dot.record.state is state])
+    ]
+
+
+def _front(picture: Picture) -> go.Scatter:
+    """Return the front: dots on a line, labelled where there is room."""
+    trace = _dots(picture.front, palette.FRONT_LINE, palette.FRONT, size=12)
+    return trace.update(
+        mode="lines+markers+text",
+        line={"color": palette.FRONT, "width": 2.5},
+        text=[html.escape(picture.labels.get(dot.record.number, "")) for dot in picture.front],
+        textposition="top left",
+        textfont={"color": palette.INK, "size": 12},
+    )
+
+
+def _baseline(picture: Picture) -> list[go.Scatter]:
+    """Return the ring around the published coefficients' trial, if it has a place."""
+    if (dot := picture.baseline) is None:
+        return []
+    ring = _dots([dot], palette.PUBLISHED, palette.BASELINE, size=18, symbol="diamond-open")
+    return [
+        ring.update(
+            mode="markers+text",
+            text=["published default"],
+            textposition="bottom center",
+            textfont={"color": palette.BASELINE, "size": 13},
+        )
+    ]
+
+
+def _dots(
+    dots: Sequence[Dot], name: str, color: str, *, size: int, symbol: str = "circle"
+) -> go.Scatter:
+    """Return one group of trials with what a reader sees when pointing at them."""
+    hover = [_hover_text(dot) for dot in dots]
+    outline = {"color": "white", "width": 1} if symbol == "circle" else {"color": color, "width": 2}
+    return go.Scatter(
+        x=[dot.x for dot in dots],
+        y=[dot.y for dot in dots],
+        mode="markers",
+        marker={"color": color, "size": size, "symbol": symbol, "line": outline},
+        hovertext=hover,
+        hoverinfo="text",
+        name=name,
+    )
+
+
+def _hover_text(dot: Dot) -> str:
+    """Return what a reader sees when pointing at a trial, its heading bold."""
+    heading, *lines = (html.escape(line) for line in describe(dot.record))
+    return "<br>".join([f"<b>{heading}</b>", *lines])
+
+
+def _layout(picture: Picture) -> go.Layout:
+    """Return titles, axes and legend."""
+    axis = {"gridcolor": palette.GRID, "zeroline": False, "tickfont": {"color": palette.MUTED}}
+    heading = f"<b>{html.escape(picture.title)}</b>"
+    return go.Layout(
+        title={
+            "text": heading,
+            "subtitle": {"text": picture.subtitle, "font": {"color": palette.MUTED}},
+            "x": 0.02,
+        },
+        xaxis={**axis, "title": {"text": picture.x_title}, "range": picture.x_range},
+        yaxis={**axis, "title": {"text": picture.y_title}, "range": picture.y_range},
+        legend={
+            "traceorder": "reversed",  # drawn last, named first
+            "x": 0.99,
+            "y": 0.01,
+            "xanchor": "right",
+            "yanchor": "bottom",
+            "bgcolor": "rgba(255,255,255,0.85)",
+        },
+        font={"family": "system-ui, sans-serif", "color": palette.INK, "size": 13},
+        hoverlabel={"bgcolor": "white", "align": "left", "font": {"color": palette.INK}},
+        plot_bgcolor="white",
+        paper_bgcolor="white",
+        annotations=[
+            {
+                "text": html.escape(picture.footnote),
+                "showarrow": False,
+                "xref": "paper",
+                "yref": "paper",
+                "x": 1,
+                "y": -0.12,
+                "xanchor": "right",
+                "font": {"size": 11, "color": palette.MUTED},
+            }
+        ]
+        if picture.footnote
+        else [],
+    )

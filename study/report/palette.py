@@ -1,0 +1,35 @@
+"""Colours and marks of the pictures: Okabe and Ito's palette, told apart by colour-blind readers.
+
+Color Universal Design, https://jfly.uni-koeln.de/color/. Every group also has a mark of its own, so
+that nothing is said by colour alone.
+"""
+
+from __future__ import annotations
+
+from study.records import TrialState
+
+INK = "#222222"
+MUTED = "#767676"
+FAINT = "#d2d2d2"
+GRID = "#f0f0f0"
+FRONT = "#0072b2"
+BEATEN = "#56b4e9"
+BASELINE = "#d55e00"
+
+UNFINISHED_MARKS: dict[TrialState, tuple[str, str]] = {
+    TrialState.RUNNING: ("o", "circle-open"),
+    TrialState.INTERRUPTED: ("s", "square-open"),
+    TrialState.PRUNED: ("v", "triangle-down-open"),
+    TrialState.FAILED: ("x", "x-thin-open"),
+}
+"""The mark of each state that is not complete, as Matplotlib and as Plotly call it."""
+
+LEARNING_PATH = "learning path, epoch by epoch (estimated rate)"
+FRONT_LINE = "Pareto front (line: guide to the eye)"
+BEATEN_TRIALS = "complete, beaten by the front"
+PUBLISHED = "D-PCC's published coefficients"
+
+
+def unfinished_text(state: TrialState) -> str:
+    """Return the legend's words for trials in this state."""
+    return f"{state.value} (last estimate)"

@@ -1,0 +1,170 @@
+"""The picture of a front as a still image, for READMEs, papers and MLflow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from study.report import palette
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+
+    from study.report.picture import Dot, Picture
+
+_SIZE_INCHES = (9.6, 6.0)
+_DOTS_PER_INCH = 170
+_HALO = [withStroke(linewidth=3, foreground="white")]
+
+
+def write_png(picture: Picture, path: Path) -> None:
+    """Draw the picture. The figure stands alone: no pyplot, so no global state is touched."""
+    figure = Figure(figsize=_SIZE_INCHES, dpi=_DOTS_PER_INCH, facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.075, 0.115, 0.9, 0.755))
+    _draw_frame(axes, picture)
+    _draw_paths(axes, picture)
+    _draw_unfinished(axes, picture)
+    _draw_complete(axes, picture)
+    _draw_labels(axes, picture)
+    _draw_legend(axes)
+    figure.text(0.075, 0.945, picture.title, size=14, weight="bold", color=palette.INK)
+    figure.text(0.075, 0.9, picture.subtitle, size=10, color=palette.MUTED)
+    figure.text(0.975, 0.02, picture.footnote, size=8, color=palette.MUTED, ha="right")
+    figure.savefig(path, format="png")
+
+
+def _draw_frame(axes: Axes, picture: Picture) -> None:
+    """Set ranges, titles, a light grid and no box."""
+    axes.set_xlim(picture.x_range)
+    axes.set_ylim(picture.y_range)
+    axes.set_xlabel(picture.x_title, size=10, color=palette.INK)
+    axes.set_ylabel(picture.y_title, size=10, color=palette.INK)
+    axes.grid(color=palette.GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0, labelsize=9, labelcolor=palette.MUTED)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _draw_paths(axes: Axes, picture: Picture) -> None:
+    """Draw how each trial came to its place, faintly; one entry in the legend for all."""
+    label: str | None = palette.LEARNING_PATH
+    for dot in picture.dots:
+        if len(dot.path) > 1:
+            axes.plot(
+                *zip(*dot.path, strict=True),
+                color=palette.FAINT,
+                linewidth=0.7,
+                marker=".",
+                markersize=3,
+                zorder=1,
+                label=label,
+            )
+            label = None
+
+
+def _draw_unfinished(axes: Axes, picture: Picture) -> None:
+    """Draw the trials that are not complete, hollow and grey, one mark for each state."""
+    for state, (mark, _) in palette.UNFINISHED_MARKS.items():
+        dots = [dot for dot in picture.apart if dot.record.state is state]
+        if dots:
+            axes.scatter(
+                *_columns(dots),
+                marker=mark,
+                s=38,
+                linewidth=1.3,
+                facecolor=palette.MUTED if mark == "x" else "none",
+                edgecolor=None if mark == "x" else palette.MUTED,
+                zorder=2,
+                label=palette.unfinished_text(state),
+            )
+
+
+def _draw_complete(axes: Axes, picture: Picture) -> None:
+    """Draw the front on its line, the trials it beats, and the published coefficients' ring."""
+    if picture.beaten:
+        axes.scatter(
+            *_columns(picture.beaten),
+            s=46,
+            color=palette.BEATEN,
+            edgecolor="white",
+            zorder=3,
+            label=palette.BEATEN_TRIALS,
+        )
+    if picture.front:
+        axes.plot(
+            *_columns(picture.front),
+            color=palette.FRONT,
+            linewidth=2,
+            marker="o",
+            markersize=8.5,
+            markeredgecolor="white",
+            zorder=4,
+            label=palette.FRONT_LINE,
+        )
+    if (baseline := picture.baseline) is not None:
+        axes.scatter(
+            [baseline.x],
+            [baseline.y],
+            marker="D",
+            s=110,
+            facecolor="none",
+            edgecolor=palette.BASELINE,
+            linewidth=2,
+            zorder=5,
+            label=palette.PUBLISHED,
+        )
+
+
+def _draw_labels(axes: Axes, picture: Picture) -> None:
+    """Write the labels: the front's to the upper left, the published point's to the lower side."""
+    for dot in picture.front:
+        if text := picture.labels.get(dot.record.number):
+            axes.annotate(
+                text,
+                (dot.x, dot.y),
+                xytext=(-6, 6),
+                textcoords="offset points",
+                ha="right",
+                size=8.5,
+                color=palette.INK,
+                path_effects=_HALO,
+                zorder=6,
+            )
+    if (baseline := picture.baseline) is not None:
+        axes.annotate(
+            "published default",
+            (baseline.x, baseline.y),
+            xytext=(0, -23),
+            textcoords="offset points",
+            ha="center",
+            size=9,
+            color=palette.BASELINE,
+            path_effects=_HALO,
+            zorder=6,
+        )
+
+
+def _draw_legend(axes: Axes) -> None:
+    """Name what is drawn, the last (topmost) first, in the corner that no good codec reaches."""
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(
+        handles[::-1],
+        labels[::-1],
+        loc="lower right",
+        fontsize=8.5,
+        labelcolor=palette.INK,
+        framealpha=0.9,
+        edgecolor="none",
+    )
+
+
+def _columns(dots: tuple[Dot, ...] | list[Dot]) -> tuple[list[float], list[float]]:
+    """Return the dots' x and y values."""
+    return [dot.x for dot in dots], [dot.y for dot in dots]

@@ -1,0 +1,128 @@
+"""What every table and picture says about a trial: its columns, names and numbers as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from study.front import front
+from study.records import TrialState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from study.front import Objective
+    from study.records import TrialRecord
+
+    Cell = str | float | int | bool | None
+
+_PHRASES = {
+    "bpp": "{:.3f} bpp in real bytes",
+    "bpp_estimated": "{:.3f} bpp estimated",
+    "d1_psnr_db": "{:.2f} dB D1 PSNR",
+    "chamfer": "chamfer distance {:.3g}",
+}
+METRICS = tuple(_PHRASES)
+"""The metrics that every table shows. `bpp` is real bytes and exists for complete trials only."""
+
+ESTIMATES = {"bpp": "bpp_estimated"}
+"""What stands in for a metric that only a finished codec has, while the trial trains."""
+
+FINISHED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED})
+
+
+def searched_names(records: Sequence[TrialRecord]) -> list[str]:
+    """Return the dotted names of all searched settings, in the order of their first appearance."""
+    return list(dict.fromkeys(name for record in records for name in record.params))
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Return a short heading for each dotted name; where two would be equal, the dotted names.
+
+    ``loss.bpp_lambda`` becomes ``λ bpp`` and ``loss.chamfer_coe`` becomes ``chamfer``.
+    """
+    shortened = {name: _shortened(name.rpartition(".")[2]) for name in names}
+    taken = list(shortened.values())
+    return {n: short if taken.count(short) == 1 else n for n, short in shortened.items()}
+
+
+def _shortened(field: str) -> str:
+    """Drop what every coefficient's name repeats."""
+    if field.endswith("_lambda"):
+        return f"λ {field.removesuffix('_lambda')}"
+    return field.removesuffix("_coe")
+
+
+def as_text(value: Cell) -> str:
+    """Return a setting for reading: three digits, and ``3.2e-4`` rather than ``3.200000e-04``."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, float):
+        return str(value)
+    if value == 0.0 or 1e-3 <= abs(value) < 1e4:
+        return f"{value:.3g}" if abs(value) < 1e3 else f"{value:.0f}"
+    mantissa, _, exponent = f"{value:.2e}".partition("e")
+    if not exponent:  # NaN and infinities have none
+        return mantissa
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration as ``42s``, ``3m 05s`` or ``2h 07m``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h {minutes:02d}m"
+    return f"{minutes}m {rest:02d}s" if minutes else f"{rest}s"
+
+
+def newest(record: TrialRecord, name: str) -> tuple[float | None, bool]:
+    """Return a metric's newest value (None where there is none) and whether it is an estimate.
+
+    A finished codec's values are measured. Before that the last epoch's stand in for them, and the
+    rate from the likelihoods for the rate in bytes.
+    """
+    if name in record.final:
+        return float(record.final[name]), False
+    estimate = record.latest.get(ESTIMATES.get(name, name))
+    return (None if estimate is None else float(estimate)), True
+
+
+def describe(record: TrialRecord) -> list[str]:
+    """Return the lines that a reader sees when pointing at a trial."""
+    heading = f"trial {record.number}, {record.state.value}"
+    epochs = f"{len(record.epochs)} of {record.total_epochs} epochs"
+    return [
+        f"{heading}, published coefficients" if record.is_baseline else heading,
+        *(
+            phrase.format(record.latest[name])
+            for name, phrase in _PHRASES.items()
+            if name in record.latest
+        ),
+        *(f"{name} = {as_text(value)}" for name, value in record.params.items()),
+        f"{epochs} in {duration_text(record.elapsed_s)}",
+        *([record.outcome] if record.outcome else []),
+    ]
+
+
+def rows(
+    records: Sequence[TrialRecord], objectives: Sequence[Objective]
+) -> list[Mapping[str, Cell]]:
+    """Return one flat row for each trial, all with the same keys, by trial number."""
+    names = searched_names(records)
+    on_front = {record.number for record in front(records, objectives)}
+    metrics = dict.fromkeys((*METRICS, *(o.metric for o in objectives)))
+    return [
+        {
+            "trial": record.number,
+            "state": record.state.value,
+            "on_front": record.number in on_front,
+            "is_baseline": record.is_baseline,
+            **{name: record.params.get(name) for name in names},
+            **{name: record.latest.get(name) for name in metrics},
+            "epochs": len(record.epochs),
+            "elapsed_s": float(record.elapsed_s),
+            "outcome": record.outcome,
+            "checkpoint": record.checkpoint,
+        }
+        for record in sorted(records, key=lambda record: record.number)
+    ]

@@ -1,0 +1,76 @@
+"""The report's files, each replaced as a whole."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from study.report.picture import draw_up
+from study.report.rows import rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from study.front import Objective
+    from study.records import TrialRecord
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """Where a report's files are.
+
+    Attributes:
+        html: the interactive picture, one file that needs no network.
+        png: the same picture, still.
+        csv, parquet: all trials, one row each.
+    """
+
+    html: Path
+    png: Path
+    csv: Path
+    parquet: Path
+
+
+def write_report(
+    study_name: str,
+    records: Sequence[TrialRecord],
+    objectives: Sequence[Objective],
+    folder: Path,
+) -> ReportFiles:
+    """Write the pictures and tables of a study into a folder, which is made if it is missing.
+
+    Each file is written beside its place and renamed into it, so a reader (or a report written at
+    the same time) finds the old file or the new one, never half of one.
+
+    Raises:
+        OSError: the folder cannot be written to; files of an earlier report stay as they were.
+    """
+    # Here and not above: together they cost a second that `study --help` need not pay.
+    from study.report.html import write_html
+    from study.report.png import write_png
+    from study.report.tables import trial_table, write_csv, write_parquet
+
+    folder.mkdir(parents=True, exist_ok=True)
+    files = ReportFiles(
+        *(folder / f"front.{ending}" for ending in ("html", "png", "csv", "parquet"))
+    )
+    picture = draw_up(study_name, records, objectives)
+    table = trial_table(study_name, records, rows(records, objectives))
+    _replace(files.html, partial(write_html, picture))
+    _replace(files.png, partial(write_png, picture))
+    _replace(files.csv, partial(write_csv, table))
+    _replace(files.parquet, partial(write_parquet, table))
+    return files
+
+
+def _replace(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary sibling, then put it in the path's place."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
