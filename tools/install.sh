@@ -34,7 +34,7 @@ install_with_pip() { # pip's own output goes to the log; a line now and then tel
     while kill -0 "$pip" 2>/dev/null; do
         sleep 1
         if [ "$SECONDS" -ge "$next" ]; then
-            echo "  ${SECONDS} s: $(grep -E '^ *(Collecting|Downloading|Installing)' "$log" |
+            echo "  ${SECONDS} s: $(grep -E '^ *(Collecting|Processing|Downloading|Installing)' "$log" |
                 tail -n 1 | cut -c 1-60)"
             next=$((SECONDS + 20))
         fi
