@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from model.bottleneck import PopulationBottleneck
 from model.decoder import DecodedStage, Decoder
 from model.encoder import Encoder
-from model.layers import Linear, Perceptron
+from model.layers import Linear, Perceptron, moments
+from model.patches import none_if_full
 from model.points import Points
 
 if TYPE_CHECKING:
@@ -112,9 +113,8 @@ class Codec(nn.Module):
 
     def analyse(self, patches: PatchBatch) -> Latents:
         """The symbols' real-valued originals."""
-        coarsest = patches.stages[-1].xyz
-        valid = patches.valid_rows(-1)
-        return Latents(self.encoder(patches), self.coordinate_analysis(coarsest, valid))
+        coordinates = self.coordinate_analysis(patches.stages[-1].xyz, patches.point_moments(-1))
+        return Latents(self.encoder(patches), coordinates)
 
     def synthesise_points(self, coordinates: Tensor, sizes: Tensor) -> Points:
         """Latent points from their quantised latents.
@@ -123,7 +123,6 @@ class Codec(nn.Module):
             coordinates: (T, B, M, C).
             sizes: (1, B) latent points per patch.
         """
-        points = torch.arange(coordinates.shape[2], device=sizes.device)
-        valid = points < sizes[0][:, None]
-        xyz = self.coordinate_synthesis(coordinates, None if bool(valid.all()) else valid.float())
+        valid = torch.arange(coordinates.shape[2], device=sizes.device) < sizes[0][:, None]
+        xyz = self.coordinate_synthesis(coordinates, moments(coordinates, none_if_full(valid)))
         return Points(xyz, sizes.expand(self.trials, -1))

@@ -59,16 +59,70 @@ def moments(x: Tensor, valid: Tensor | None) -> Moments:
         x: the rows; invalid ones may hold anything finite.
         valid: (B, R) of 0 and 1, or None where every row is valid.
     """
-    if valid is None:
-        mean = x.mean(dim=2)
-        centred = x - mean[:, :, None]
-        scaled = centred * (1 / x.shape[2])
-    else:
-        share = (valid / valid.sum(dim=1, keepdim=True))[None, :, :, None]
-        mean = (x * share).sum(dim=2)
-        centred = x - mean[:, :, None]
-        scaled = centred * share
-    return Moments(mean, scaled.transpose(2, 3) @ centred)
+    return Moments(*_MomentsFunction.apply(x, valid))
+
+
+class _MomentsFunction(torch.autograd.Function):
+    """Moments whose backward is one product; left to autograd it is ten passes over the rows.
+
+    With row weights w that sum to 1, the covariance's derivative through the mean vanishes, and
+    d/dx_r of <G, covariance> + <g, mean> is w_r ((G + G^T)(x_r - mean) + g).
+    """
+
+    @staticmethod
+    def forward(  # type: ignore[override]  # autograd's signature is (*args, **kwargs)
+        context: torch.autograd.function.FunctionCtx, x: Tensor, valid: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        if valid is None:
+            mean = x.mean(dim=2)
+            centred = x - mean[:, :, None]
+            covariance = centred.mT @ centred / x.shape[2]
+            context.save_for_backward(centred)
+        else:
+            share = (valid / valid.sum(dim=1, keepdim=True))[None, :, :, None]
+            mean = (x * share).sum(dim=2)
+            centred = x - mean[:, :, None]
+            covariance = centred.mT @ (centred * share)
+            context.save_for_backward(centred, share)
+        return mean, covariance
+
+    @staticmethod
+    def backward(  # type: ignore[override]
+        context: torch.autograd.function.FunctionCtx, of_mean: Tensor, of_covariance: Tensor
+    ) -> tuple[Tensor, None]:
+        saved: tuple[Tensor, ...] = context.saved_tensors  # type: ignore[attr-defined]
+        centred = saved[0]
+        both, shift = of_covariance + of_covariance.mT, of_mean
+        if len(saved) == 1:
+            both, shift = both / centred.shape[2], shift / centred.shape[2]
+        rows = torch.baddbmm(
+            shift.flatten(0, 1)[:, None], centred.flatten(0, 1), both.flatten(0, 1)
+        ).view_as(centred)
+        return (rows if len(saved) == 1 else rows * saved[1]), None
+
+
+def linear_moments(of: Moments, layer: Linear) -> Moments:
+    """Moments of a linear layer's output, from those of its input."""
+    weight = layer.weight[:, None]
+    mean = (weight @ of.mean[..., None]).squeeze(-1) + layer.bias[:, None]
+    return Moments(mean, weight @ of.covariance @ weight.mT)
+
+
+class Folded(NamedTuple):
+    """A linear layer and its normalisation in one, for every trial and patch."""
+
+    weight: Tensor
+    """(T, B, a, b), to be multiplied from the right."""
+    bias: Tensor
+    """(T, B, b)."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Apply to (T or 1, B, R, a) rows, and the ReLU; (T, B, R, b)."""
+        trials, patches, inputs, _ = self.weight.shape
+        rows = x.expand(trials, *x.shape[1:]).reshape(trials * patches, -1, inputs)
+        bias = self.bias.flatten(0, 1)[:, None]
+        y = torch.baddbmm(bias, rows, self.weight.flatten(0, 1))
+        return y.relu_().view(trials, patches, x.shape[2], -1)
 
 
 class NormalisedLinear(nn.Module):
@@ -76,12 +130,11 @@ class NormalisedLinear(nn.Module):
 
     The group's statistics run over all channels and all valid rows of one patch. They are *not*
     read off the layer's output: the output is linear in its input, so they follow exactly from
-    the input's mean and covariance, and the whole normalisation folds into weights and bias. With
-    the narrow inputs of this network (1 to 8 channels into 64) that replaces five passes over the
-    widest tensors by one small product.
+    the input's mean and covariance, and the whole normalisation folds into weights and bias.
 
-    Which rows count is decided by ``valid`` alone: the encoder passes every (sample, neighbour)
-    pair of a patch, masked ones too, as published.
+    Which rows count is decided where the moments are taken, and nowhere else: the encoder takes
+    them over every (sample, neighbour) pair of a patch, masked ones too, as published, and then
+    computes the layer for the owned pairs only.
     """
 
     def __init__(self, trials: int, inputs: int, outputs: int) -> None:
@@ -90,48 +143,30 @@ class NormalisedLinear(nn.Module):
         self.scale = nn.Parameter(torch.ones(trials, outputs))
         self.shift = nn.Parameter(torch.zeros(trials, outputs))
 
-    def forward(self, x: Tensor, valid: Tensor | None, known: Moments | None = None) -> Tensor:
-        """Map (T or 1, B, R, a) to (T, B, R, b).
+    def forward(self, x: Tensor, of: Moments) -> Tensor:
+        """Map (T or 1, B, R, a) to (T, B, R, b), given the moments that normalise."""
+        return self.folded(of)(x)
+
+    def folded(self, of: Moments) -> Folded:
+        """Linear layer and normalisation in one, given the moments of the input."""
+        linear = self.linear
+        return self.fold(linear.weight[:, None], linear.bias[:, None], of)
+
+    def fold(self, weight: Tensor, bias: Tensor, of: Moments) -> Folded:
+        """The same for other linear maps into this layer's outputs.
 
         Args:
-            x: the rows.
-            valid: (B, R) of 0 and 1, or None where every row is valid.
-            known: the moments of ``x`` where they are at hand already.
+            weight: (T, 1, b, a).
+            bias: (T, 1, b).
+            of: moments of the (T or 1, B, R, a) input.
         """
-        weight, bias = self.folded(known or moments(x, valid))
-        trials, patches, inputs, outputs = weight.shape
-        rows = x.expand(trials, *x.shape[1:]).reshape(trials * patches, -1, inputs)
-        y = torch.baddbmm(bias.flatten(0, 1)[:, None], rows, weight.flatten(0, 1))
-        return y.relu_().view(trials, patches, -1, outputs)
-
-    def folded(self, of: Moments) -> tuple[Tensor, Tensor]:
-        """Weights (T, B, a, b) and bias (T, B, b) of linear layer and normalisation in one."""
-        return fold_normalisation(
-            self.linear.weight[:, None], self.linear.bias[:, None], self.scale, self.shift, of
-        )
-
-
-def fold_normalisation(
-    weight: Tensor, bias: Tensor, scale: Tensor, shift: Tensor, of: Moments
-) -> tuple[Tensor, Tensor]:
-    """Fold a one-group GroupNorm into the linear layer before it.
-
-    Args:
-        weight: (T, 1, b, a) of the linear layer.
-        bias: (T, 1 or B, b) of the linear layer.
-        scale: (T, b), the normalisation's own weights.
-        shift: (T, b), the normalisation's own biases.
-        of: the moments of the layer's input.
-
-    Returns:
-        Weights (T, B, a, b), ready to be multiplied from the right, and bias (T, B, b).
-    """
-    channel_mean = (weight @ of.mean[..., None]).squeeze(-1) + bias
-    mean = channel_mean.mean(dim=-1, keepdim=True)
-    within = ((weight @ of.covariance) * weight).sum(dim=-1).mean(dim=-1, keepdim=True)
-    between = (channel_mean - mean).square().mean(dim=-1, keepdim=True)
-    factor = scale[:, None] * torch.rsqrt(within + between + GROUP_NORM_EPSILON)
-    return (weight * factor[..., None]).transpose(2, 3), (bias - mean) * factor + shift[:, None]
+        channel_mean = (weight @ of.mean[..., None]).squeeze(-1) + bias
+        mean = channel_mean.mean(dim=-1, keepdim=True)
+        within = ((weight @ of.covariance) * weight).sum(dim=-1).mean(dim=-1, keepdim=True)
+        between = (channel_mean - mean).square().mean(dim=-1, keepdim=True)
+        factor = self.scale[:, None] * torch.rsqrt(within + between + GROUP_NORM_EPSILON)
+        folded_bias = (bias - mean) * factor + self.shift[:, None]
+        return Folded((weight * factor[..., None]).mT, folded_bias)
 
 
 class Perceptron(nn.Module):
@@ -142,9 +177,9 @@ class Perceptron(nn.Module):
         self.hidden = NormalisedLinear(trials, inputs, hidden)
         self.output = Linear(trials, hidden, outputs)
 
-    def forward(self, x: Tensor, valid: Tensor | None, known: Moments | None = None) -> Tensor:
-        """Map (T or 1, B, R, a) to (T, B, R, b)."""
-        y: Tensor = self.output(self.hidden(x, valid, known))
+    def forward(self, x: Tensor, of: Moments) -> Tensor:
+        """Map (T or 1, B, R, a) to (T, B, R, b), given the moments that normalise."""
+        y: Tensor = self.output(self.hidden(x, of))
         return y
 
 

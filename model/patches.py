@@ -1,6 +1,6 @@
 """A batch of patches: hierarchies of different sizes, padded into tensors.
 
-Legend: B patches, N points, M samples, K neighbours. All trials share the geometry, so the leading
+Legend: B patches, N points, M samples, K neighbours, E owned pairs. All trials share the geometry, so the leading
 axis is 1.
 """
 
@@ -18,7 +18,7 @@ from model.layers import Moments, moments
 from model.points import Points, gather
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -29,48 +29,73 @@ if TYPE_CHECKING:
 class LevelBatch:
     """The same encoder stage of several patches.
 
+    A pair is a sample and one of its K neighbours; E of the M * K pairs are owned: the neighbour's
+    nearest sample is this one. Statistics run over all pairs, attention over the owned ones.
+
     Attributes:
         samples: (1, B, M) int64, indices into the entering points.
         neighbours: (1, B, M, K) int64, indices into the entering points.
-        owned: (1, B, M, K) bool: the neighbour's nearest sample is this one.
+        owned_pairs: (1, B, E) int64, indices into the M * K pairs, in order; 0 in padding.
+        owner: (1, B, E) int64, the sample of each owned pair; M in padding.
         child_count: (1, B, M), points owned.
         mean_distance: (1, B, M), to the owned neighbours.
-        offset: (1, B, M, K, 3), sample minus neighbour.
+        offsets: (1, B, M * K, 3), sample minus neighbour.
         sample_valid: (B, M) of 0 and 1, None where no sample is padding.
         pair_valid: (B, M * K) of 0 and 1, None where no pair is padding.
     """
 
     samples: Tensor
     neighbours: Tensor
-    owned: Tensor
+    owned_pairs: Tensor
+    owner: Tensor
     child_count: Tensor
     mean_distance: Tensor
-    offset: Tensor
+    offsets: Tensor
     sample_valid: Tensor | None
     pair_valid: Tensor | None
 
     @cached_property
-    def offset_rows(self) -> Tensor:
-        """(1, B, M * K, 3)."""
-        return self.offset.flatten(2, 3)
+    def owner_or_first(self) -> Tensor:
+        """The owner as an index that is safe to gather with: padding gathers sample 0."""
+        return self.owner % self.samples.shape[2]
 
     @cached_property
-    def offset_moments(self) -> Moments:
-        """Of the offsets, for the normalised layer that reads them."""
-        return moments(self.offset_rows, self.pair_valid)
+    def owned_neighbours(self) -> Tensor:
+        """(1, B, E) int64, indices into the entering points."""
+        return self.neighbours.flatten(2).gather(2, self.owned_pairs)
 
     @cached_property
-    def direction_rows(self) -> Tensor:
+    def owned_offsets(self) -> Tensor:
+        """(1, B, E, 3)."""
+        return gather(self.offsets, self.owned_pairs)
+
+    @cached_property
+    def directions(self) -> Tensor:
         """(1, B, M * K, 4): unit direction from sample to neighbour, and the distance."""
-        distance = self.offset_rows.norm(dim=-1, keepdim=True)
+        distance = self.offsets.norm(dim=-1, keepdim=True)
         # The sample is among its own neighbours: its direction is the zero vector.
-        direction = -self.offset_rows / distance.clamp_min(1e-12)
+        direction = -self.offsets / distance.clamp_min(1e-12)
         return torch.cat([direction, distance], dim=-1)
 
     @cached_property
+    def owned_directions(self) -> Tensor:
+        """(1, B, E, 4)."""
+        return gather(self.directions, self.owned_pairs)
+
+    @cached_property
+    def offset_moments(self) -> Moments:
+        """Of the offsets of all pairs."""
+        return moments(self.offsets, self.pair_valid)
+
+    @cached_property
     def direction_moments(self) -> Moments:
-        """Of directions and distances."""
-        return moments(self.direction_rows, self.pair_valid)
+        """Of the directions and distances of all pairs."""
+        return moments(self.directions, self.pair_valid)
+
+    @cached_property
+    def count_moments(self) -> Moments:
+        """Of the child counts."""
+        return moments(self.child_count[..., None], self.sample_valid)
 
 
 @dataclass(frozen=True)
@@ -90,10 +115,10 @@ class PatchBatch:
         """(B,) int64, input points per patch."""
         return self.stages[0].sizes[0]
 
-    def valid_rows(self, stage: int) -> Tensor | None:
-        """(B, N) of 0 and 1 over the points of a stage, None where none is padding."""
+    def point_moments(self, stage: int) -> Moments:
+        """Of the coordinates of a stage's points."""
         points = self.stages[stage]
-        return _none_if_full(points.valid[0])
+        return moments(points.xyz, none_if_full(points.valid[0]))
 
 
 def collate(hierarchies: Sequence[Hierarchy], device: str | torch.device = "cpu") -> PatchBatch:
@@ -113,33 +138,39 @@ def collate(hierarchies: Sequence[Hierarchy], device: str | torch.device = "cpu"
 
 def _collate_level(levels: Sequence[Level], entering: Points) -> LevelBatch:
     device = entering.xyz.device
-    pad: Callable[[str], Tensor] = lambda name: _padded(  # noqa: E731
-        [getattr(level, name) for level in levels], device
-    )
-    samples, neighbours = pad("samples").long(), pad("neighbours").long()
-    offset = gather(entering.xyz, samples)[..., None, :] - gather(entering.xyz, neighbours)
-    sample_valid = _padded([np.ones(len(level.samples), dtype=bool) for level in levels], device)
-    pair_valid = _padded([np.ones_like(level.owned) for level in levels], device)
+
+    def pad(arrays: Sequence[NDArray[np.generic]], fill: int = 0) -> Tensor:
+        return _padded(arrays, device, fill)
+
+    samples = pad([level.samples for level in levels]).long()
+    neighbours = pad([level.neighbours for level in levels]).long()
+    sample_count, neighbour_count = neighbours.shape[2:]
+    at_samples = gather(entering.xyz, samples)[..., None, :]
+    pairs = [np.nonzero(level.owned) for level in levels]
     return LevelBatch(
         samples=samples,
         neighbours=neighbours,
-        owned=pad("owned"),
-        child_count=pad("child_count"),
-        mean_distance=pad("mean_distance"),
-        offset=offset,
-        sample_valid=_none_if_full(sample_valid[0]),
-        pair_valid=_none_if_full(pair_valid[0].flatten(1)),
+        owned_pairs=pad([sample * neighbour_count + column for sample, column in pairs]),
+        owner=pad([sample for sample, _ in pairs], fill=sample_count),
+        child_count=pad([level.child_count for level in levels]),
+        mean_distance=pad([level.mean_distance for level in levels]),
+        offsets=(at_samples - gather(entering.xyz, neighbours)).flatten(2, 3),
+        sample_valid=none_if_full(pad([np.ones(len(level.samples)) for level in levels])[0]),
+        pair_valid=none_if_full(pad([np.ones(level.owned.shape) for level in levels])[0].flatten(1)),
     )
 
 
-def _padded(arrays: Sequence[NDArray[np.generic]], device: str | torch.device) -> Tensor:
-    """Stack arrays of equal rank and different extents, zeros after each, as (1, B, ...)."""
+def _padded(
+    arrays: Sequence[NDArray[np.generic]], device: str | torch.device, fill: int = 0
+) -> Tensor:
+    """Stack arrays of equal rank and different extents, filled up after each, as (1, B, ...)."""
     extents = np.max([array.shape for array in arrays], axis=0)
-    stacked = np.zeros((1, len(arrays), *extents), dtype=arrays[0].dtype)
+    stacked = np.full((1, len(arrays), *extents), fill, dtype=arrays[0].dtype)
     for row, array in zip(stacked[0], arrays, strict=True):
         row[tuple(slice(extent) for extent in array.shape)] = array
     return torch.from_numpy(stacked).to(device)
 
 
-def _none_if_full(valid: Tensor) -> Tensor | None:
+def none_if_full(valid: Tensor) -> Tensor | None:
+    """(B, R) as float 0 and 1, or None where all rows are valid and no weighting is needed."""
     return None if bool(valid.all()) else valid.float()
