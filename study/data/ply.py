@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import warnings
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,9 @@ def read_ply(path: Path) -> NDArray[np.float64]:
     """
     _vertex_count(path)
     try:
-        vertices = PlyData.read(str(path))["vertex"].data
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about faces without corners
+            vertices = PlyData.read(str(path))["vertex"].data
     # What a broken file makes the parser raise beyond its own error was found by damaging files.
     except (PlyParseError, OSError, ValueError, OverflowError, MemoryError) as error:
         raise StudyError(
@@ -80,7 +83,8 @@ def _coordinates(vertices: NDArray[np.void], path: Path) -> NDArray[np.float64]:
             f"the vertices of a PLY file must have numbers x, y and z, and those of {path} have "
             f"{', '.join(names) or 'nothing'}; rename the properties or remove the file"
         )
-    points: NDArray[np.float64] = np.stack([vertices[axis] for axis in "xyz"], axis=1, dtype=float)
+    with np.errstate(invalid="ignore"):  # a signalling NaN: counted below
+        points: NDArray[np.float64] = np.stack([vertices[a] for a in "xyz"], axis=1, dtype=float)
     broken = np.count_nonzero(~np.isfinite(points).all(axis=1))
     if broken:
         raise StudyError(

@@ -21,7 +21,7 @@ from study.data.manifest import FileEntry, delete_it
 from study.errors import StudyError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -175,23 +175,21 @@ class PatchSet:
         """
         self._stages = stages
         self.clouds = clouds
-        try:
-            reader = pa.ipc.open_file(pa.memory_map(str(path)))
-            columns = reader.schema == schema(stages)
-            self._batches = [_views(reader.get_batch(i)) for i in range(reader.num_record_batches)]
-        except (OSError, pa.ArrowException) as error:
-            raise StudyError(f"{path} is damaged ({error}); {delete_it(path.parent)}") from error
+        self._batches = _map_batches(path, schema(stages))
         lengths = [len(batch["cloud"].values) for batch in self._batches]
         self._first_rows = np.cumsum([0, *lengths])
         self.cloud_of = self._gather([batch["cloud"].values for batch in self._batches])
         self.point_counts = self._gather([np.diff(b["points"].offsets) for b in self._batches]) // 3
-        if not columns or sorted(set(self.cloud_of.tolist())) != list(range(len(clouds))):
+        if sorted(set(self.cloud_of.tolist())) != list(range(len(clouds))):
             raise StudyError(
-                f"{path} does not hold what its manifest says; {delete_it(path.parent)}"
+                f"{path} does not hold the clouds that its manifest names; {delete_it(path.parent)}"
             )
 
     def __len__(self) -> int:
         return int(self._first_rows[-1])
+
+    def __iter__(self) -> Iterator[StoredPatch]:
+        return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> StoredPatch:
         if not 0 <= index < len(self):
@@ -224,8 +222,22 @@ class _View:
         return self.values[self.offsets[index] : self.offsets[index + 1]]
 
 
+def _map_batches(path: Path, expected: pa.Schema) -> list[dict[str, _View]]:
+    """Map a file's batches into memory, or raise a StudyError."""
+    try:
+        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        if reader.schema == expected:
+            return [_views(reader.get_batch(i)) for i in range(reader.num_record_batches)]
+        reason = "its columns are not those of a patch"
+    # Arrow's errors and what they are made of were found by damaging files.
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = str(error)
+    raise StudyError(f"{path} is damaged ({reason}); {delete_it(path.parent)}")
+
+
 def _views(batch: pa.RecordBatch) -> dict[str, _View]:
     """The columns of a batch as NumPy arrays that share its memory."""
+    batch.validate(full=True)  # offsets that point outside would crash the process, not raise
     views = {}
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         if pa.types.is_list(column.type):

@@ -1,0 +1,173 @@
+"""A data set that is damaged, and one that is not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from model.hierarchy import build_hierarchy
+from study.data import DataRecipe, StoredPatch, open_data_set, prepare
+from study.data.cutting import cut
+from study.data.recipe import SPLITS
+from study.errors import StudyError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+RATE, K = (1 / 3, 1 / 2), 4
+
+
+@pytest.fixture
+def folder(tmp_path: Path, recipe: DataRecipe) -> Path:
+    return prepare(recipe, downsample_rate=RATE, k=K, root=tmp_path / "data")
+
+
+def assert_same_numbers(patch: StoredPatch, points: NDArray[np.float32]) -> None:
+    fresh = build_hierarchy(points, RATE, K)
+    np.testing.assert_array_equal(patch.hierarchy.points, fresh.points)
+    for stored, level in zip(patch.hierarchy.levels, fresh.levels, strict=True):
+        for name, expected in vars(level).items():
+            found = getattr(stored, name)
+            np.testing.assert_array_equal(found, expected)
+            assert found.dtype == expected.dtype
+            assert found.shape == expected.shape
+            assert not found.flags.writeable, "a view of the file, not a copy"
+
+
+def test_patches_come_back_as_they_were_built(
+    folder: Path, clouds: dict[str, NDArray[np.float64]]
+) -> None:
+    data = open_data_set(folder)
+    entries = {entry.name: entry for entry in data.manifest.clouds}
+    for split in SPLITS:
+        patches = data.split(split)
+        index = 0
+        for number, name in enumerate(patches.clouds):
+            scaled = entries[name].placement.to_scaled(clouds[name])
+            for cube in cut(scaled, 50.0):
+                if len(cube.points) < 10:
+                    continue
+                patch = patches[index]
+                assert (patch.cloud, patches.cloud_of[index]) == (name, number)
+                assert patches.point_counts[index] == len(cube.points)
+                np.testing.assert_array_equal(patch.centre, cube.centre)
+                assert patch.half_width == cube.half_width
+                assert_same_numbers(patch, cube.points)
+                index += 1
+        assert index == len(patches) == data.manifest.splits[split].patches > 0
+
+
+def test_patches_lead_back_to_the_original_points(
+    folder: Path, clouds: dict[str, NDArray[np.float64]]
+) -> None:
+    data = open_data_set(folder)
+    name = data.split("train").clouds[0]
+    placement = next(entry.placement for entry in data.manifest.clouds if entry.name == name)
+    for patch in data.split("train"):
+        if patch.cloud == name:
+            scaled = patch.hierarchy.points * patch.half_width + patch.centre
+            back = placement.to_original(scaled)
+            nearest = np.abs(back[:, None] - clouds[name][None]).max(axis=-1).min(axis=1)
+            assert nearest.max() < 1e-6
+
+
+def test_patches_can_be_iterated_and_end(folder: Path) -> None:
+    patches = open_data_set(folder).split("train")
+    assert len(list(patches)) == len(patches)
+    for outside in (-1, len(patches)):
+        with pytest.raises(IndexError):
+            patches[outside]
+
+
+def test_a_data_set_without_a_test_split_has_an_empty_one(
+    tmp_path: Path, recipe: DataRecipe
+) -> None:
+    recipe = recipe.model_copy(update={"test_fraction": 0.0})
+    empty = open_data_set(prepare(recipe, downsample_rate=RATE, k=K, root=tmp_path)).split("test")
+    assert len(empty) == len(empty.clouds) == len(empty.point_counts) == 0
+
+
+def test_a_truncated_file_is_refused_with_the_way_out(folder: Path) -> None:
+    path = folder / "train.arrow"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(StudyError, match=rf"train\.arrow must have .* delete the folder {folder}"):
+        open_data_set(folder)
+
+
+def test_a_flipped_byte_is_found_when_the_data_are_prepared_again(
+    folder: Path, recipe: DataRecipe
+) -> None:
+    path = folder / "validation.arrow"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(StudyError, match=rf"validation\.arrow are damaged; delete .*{folder.name}"):
+        prepare(recipe, downsample_rate=RATE, k=K, root=folder.parent)
+
+
+def complaint(folder: Path) -> str | None:
+    try:
+        open_data_set(folder)
+    except StudyError as error:
+        return str(error)
+    return None
+
+
+def test_damage_anywhere_never_crashes(folder: Path, tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    whole = (folder / "train.arrow").read_bytes()
+    for number in range(100):
+        damaged = shutil.copytree(folder, tmp_path / f"damaged{number}")
+        content = bytearray(whole)
+        for place in rng.integers(1, 4000, size=4):
+            content[place if rng.integers(2) else -place] = rng.integers(256)
+        (damaged / "train.arrow").write_bytes(content)
+        sentence = complaint(damaged)
+        assert sentence is None or f"delete the folder {damaged}" in sentence
+
+
+@pytest.mark.parametrize("name", ["test.arrow", "manifest.json"])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(StudyError, match=rf"{name} cannot be read .*delete the folder"):
+        open_data_set(folder)
+
+
+@pytest.mark.parametrize("kept", [0, 500])
+def test_a_truncated_manifest_is_refused(folder: Path, kept: int) -> None:
+    path = folder / "manifest.json"
+    path.write_text(path.read_text()[:kept])
+    with pytest.raises(StudyError, match=r"manifest\.json is damaged .*delete the folder"):
+        open_data_set(folder)
+
+
+def test_a_manifest_changed_by_hand_is_refused(folder: Path) -> None:
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["clouds"][0]["scale"] *= 2
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(StudyError, match=r"changed after it was written; delete the folder"):
+        open_data_set(folder)
+
+
+def test_files_of_another_data_set_are_refused(folder: Path, recipe: DataRecipe) -> None:
+    other = prepare(recipe, downsample_rate=RATE[:1], k=K, root=folder.parent)
+    manifest = json.loads((other / "manifest.json").read_text())
+    ours = json.loads((folder / "manifest.json").read_text())
+    manifest |= {"downsample_rate": ours["downsample_rate"]}
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(StudyError, match=r"columns are not those of a patch.* delete the folder"):
+        open_data_set(other)
+
+
+def test_another_format_is_refused(folder: Path) -> None:
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
+    with pytest.raises(StudyError, match=r"reads data sets of format 1, .* is of format 99"):
+        open_data_set(folder)

@@ -1,0 +1,355 @@
+"""What is prepared, and what remains when preparing goes wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from study.data import DataRecipe, describe, open_data_set, prepare
+from study.data.recipe import SPLITS
+from study.errors import StudyError
+
+if TYPE_CHECKING:
+    from tests.study.data.conftest import WritePly
+
+RATE, K = (1 / 3, 1 / 3, 1 / 3), 16
+CHECKOUT = Path(__file__).parents[3]
+
+
+def make(recipe: DataRecipe, root: Path) -> Path:
+    return prepare(recipe, downsample_rate=RATE, k=K, root=root)
+
+
+def visible(root: Path) -> list[str]:
+    """Everything under the root but the lock, which has no content."""
+    return sorted(path.name for path in root.iterdir() if path.name != ".lock")
+
+
+def test_equal_recipes_give_equal_bytes(tmp_path: Path, recipe: DataRecipe) -> None:
+    first, second = (make(recipe, tmp_path / name) for name in "ab")
+    assert first.name == second.name
+    assert first.name.startswith("my-boxes-")
+    for split in SPLITS:
+        path = f"{split}.arrow"
+        assert (first / path).read_bytes() == (second / path).read_bytes()
+    hashes = {open_data_set(folder).manifest.content_hash for folder in (first, second)}
+    assert len(hashes) == 1
+
+
+def test_what_exists_is_returned_untouched(tmp_path: Path, recipe: DataRecipe) -> None:
+    folder = make(recipe, tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert make(recipe, tmp_path) == folder
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"cube_size": 40.0}, {"points_per_object": 200}])
+def test_another_recipe_is_another_data_set(
+    tmp_path: Path, recipe: DataRecipe, change: dict[str, float]
+) -> None:
+    first = open_data_set(make(recipe, tmp_path))
+    second = open_data_set(make(DataRecipe(**(recipe.model_dump() | change)), tmp_path))
+    assert first.folder != second.folder
+    assert first.manifest.content_hash != second.manifest.content_hash
+
+
+def test_a_changed_source_is_another_data_set(tmp_path: Path, recipe: DataRecipe) -> None:
+    first = make(recipe, tmp_path)
+    os.utime(Path(recipe.source) / "box0.ply", ns=(1, 1))
+    assert make(recipe, tmp_path) != first
+
+
+def test_the_seed_changes_the_splits_and_no_object_is_in_two(
+    tmp_path: Path, recipe: DataRecipe
+) -> None:
+    members = []
+    for seed in (0, 1):
+        data = open_data_set(make(recipe.model_copy(update={"seed": seed}), tmp_path))
+        splits = [set(data.split(split).clouds) for split in SPLITS]
+        assert sum(map(len, splits)) == len(set.union(*splits)) == 6
+        members.append(splits)
+    assert members[0] != members[1]
+
+
+def test_every_point_is_kept_or_counted(tmp_path: Path, recipe: DataRecipe) -> None:
+    recipe = recipe.model_copy(update={"cube_size": 25.0, "min_points": 12})
+    data = open_data_set(make(recipe, tmp_path))
+    counts = data.manifest.splits.values()
+    assert sum(split.points + split.dropped_points for split in counts) == 6 * 300
+    assert sum(split.dropped_cubes for split in counts) > 0
+    for split in SPLITS:
+        patches, said = data.split(split), data.manifest.splits[split]
+        assert patches.point_counts.min() >= recipe.min_points_of(split)
+        assert patches.point_counts.sum() == said.points
+        assert (len(patches), len(patches.clouds)) == (said.patches, said.clouds)
+
+
+def test_the_summary_says_what_was_kept_and_dropped(tmp_path: Path, recipe: DataRecipe) -> None:
+    recipe = recipe.model_copy(update={"cube_size": 25.0, "min_points": 12})
+    manifest = open_data_set(make(recipe, tmp_path)).manifest
+    text = describe(manifest)
+    assert text.startswith("my-boxes: 6 objects, ")
+    assert f"to train on: {manifest.splits['train'].patches} patches of 4 objects" in text.lower()
+    lost = sum(split.dropped_points for split in manifest.splits.values())
+    assert f"with {lost:,} points, {lost / 18:.1f} % of all." in text
+    assert "\n" not in text
+
+
+def test_an_object_without_a_patch_is_said(
+    tmp_path: Path, recipe: DataRecipe, write_ply: WritePly
+) -> None:
+    for i in range(6):
+        write_ply(Path(recipe.source) / f"tiny{i}.ply", np.eye(3))
+    data = open_data_set(make(recipe, tmp_path))
+    lost = [entry.name for entry in data.manifest.clouds if not entry.patches]
+    assert sorted(lost) == [f"tiny{i}.ply" for i in range(6)]
+    assert "nothing is left of 6 objects (" in describe(data.manifest)
+    assert not any(name in data.split(split).clouds for name in lost for split in SPLITS)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"min_points": 500}, r"no cube of the 4 train objects has min_points=500 points: the fu"),
+        ({"min_points_evaluation": 500}, r"validation objects has min_points_evaluation=500 point"),
+    ],
+)
+def test_a_recipe_that_leaves_no_patch_is_refused(
+    tmp_path: Path, recipe: DataRecipe, change: dict[str, int], sentence: str
+) -> None:
+    with pytest.raises(StudyError, match=sentence):
+        make(recipe.model_copy(update=change), tmp_path / "data")
+    assert visible(tmp_path / "data") == []
+
+
+def test_points_per_object_is_a_seeded_choice(tmp_path: Path, recipe: DataRecipe) -> None:
+    recipe = recipe.model_copy(update={"points_per_object": 120})
+    manifest = open_data_set(make(recipe, tmp_path)).manifest
+    assert {entry.points + entry.dropped_points for entry in manifest.clouds} == {120}
+
+
+@pytest.mark.parametrize("kind", ["flat", "line", "duplicates", "few", "all in one place but one"])
+def test_odd_clouds_work(tmp_path: Path, write_ply: WritePly, kind: str) -> None:
+    rng = np.random.default_rng(3)
+    for i in range(3):
+        points = rng.uniform(size=(60, 3))
+        match kind:
+            case "flat":
+                points[:, 1] = 7.0
+            case "line":
+                points[:, 1:] = 7.0
+            case "duplicates":
+                points = np.repeat(points[:3], 20, axis=0)
+            case "few":
+                points = points[:2]
+            case "all in one place but one":
+                points[1:] = 0.0
+        write_ply(tmp_path / "odd" / f"{i}.ply", points)
+    recipe = DataRecipe(source=str(tmp_path / "odd"), min_points=1, min_points_evaluation=1)
+    data = open_data_set(make(recipe, tmp_path / "data"))
+    for split in SPLITS:
+        for patch in data.split(split):
+            for level in patch.hierarchy.levels:
+                assert np.isfinite(level.mean_distance).all()
+                assert len(level.samples) >= 1
+
+
+def test_a_faulty_cloud_leaves_nothing_behind(
+    tmp_path: Path, recipe: DataRecipe, write_ply: WritePly
+) -> None:
+    write_ply(Path(recipe.source) / "zzz.ply", np.full((50, 3), 2.0))
+    with pytest.raises(StudyError, match=r"50 points of zzz\.ply span the box from"):
+        make(recipe, tmp_path / "data")
+    assert visible(tmp_path / "data") == []
+
+
+def test_a_missing_source_does_not_even_make_the_root(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="does not exist"):
+        make(DataRecipe(source=str(tmp_path / "nowhere")), tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_progress_counts_the_clouds(tmp_path: Path, recipe: DataRecipe) -> None:
+    seen: list[tuple[int, int]] = []
+    prepare(
+        recipe,
+        downsample_rate=RATE,
+        k=K,
+        root=tmp_path / "data",
+        on_progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(done, 6) for done in range(1, 7)]
+
+
+def test_fifty_embedded_objects_have_patches_of_the_size_that_trains_fast(tmp_path: Path) -> None:
+    data = open_data_set(make(DataRecipe(max_objects=50), tmp_path))
+    train = data.split("train")
+    assert (len(train.clouds), len(data.split("validation").clouds)) == (34, 8)
+    assert 500 <= np.median(train.point_counts) <= 1200
+    manifest = data.manifest
+    size = sum(entry.bytes for entry in manifest.files.values())
+    lost = sum(split.dropped_points for split in manifest.splits.values())
+    assert lost < 0.01 * 50 * 8192
+    assert size < 50 * 8192 * 60
+
+
+# The rest is about the disk and about death, with real ones. The script runs in a process of its
+# own and prints the sentence of a StudyError.
+SCRIPT = """
+import json, os, resource, signal, sys
+from pathlib import Path
+from study.data import DataRecipe, prepare
+from study.errors import StudyError
+
+def kill(done, total):
+    if done == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def interrupt(done, total):
+    if done == 3:
+        raise KeyboardInterrupt
+
+def fill(done, total):
+    with Path(root, "of-somebody-else").open("ab", buffering=0) as file:
+        try:
+            while file.write(bytes(4096)):
+                pass
+        except OSError:
+            pass
+
+source, root, action = sys.argv[1:]
+if action == "limit":
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+recipe = DataRecipe(source=source, min_points=10, min_points_evaluation=10)
+try:
+    prepare(recipe, downsample_rate=(1 / 3, 1 / 3, 1 / 3), k=16, root=Path(root),
+            on_progress={"kill": kill, "interrupt": interrupt, "fill": fill}.get(action))
+except StudyError as error:
+    print(error)
+"""
+
+
+def run(recipe: DataRecipe, root: Path, action: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", SCRIPT, recipe.source, str(root), action]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=CHECKOUT)
+
+
+def test_a_kill_leaves_no_data_set_and_the_next_run_cleans_up(
+    tmp_path: Path, recipe: DataRecipe
+) -> None:
+    root = tmp_path / "data"
+    assert run(recipe, root, "kill").returncode == -signal.SIGKILL
+    (left,) = visible(root)
+    assert left.startswith(".")
+    assert left.endswith(".partial")
+    other = make(recipe.model_copy(update={"seed": 1}), root)
+    assert visible(root) == [other.name], "what the kill left is gone, whoever comes next"
+    folder = make(recipe, root)
+    assert visible(root) == sorted([folder.name, other.name])
+
+
+def test_ctrl_c_leaves_nothing(tmp_path: Path, recipe: DataRecipe) -> None:
+    done = run(recipe, tmp_path / "data", "interrupt")
+    assert "KeyboardInterrupt" in done.stderr
+    assert visible(tmp_path / "data") == []
+
+
+def test_two_processes_share_the_work(tmp_path: Path, recipe: DataRecipe) -> None:
+    command = [sys.executable, "-c", SCRIPT, recipe.source, str(tmp_path / "data"), "none"]
+    both = [
+        subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for _ in range(2)
+    ]
+    for process in both:
+        output, _ = process.communicate(timeout=60)
+        assert (process.returncode, output) == (0, b"")
+    assert visible(tmp_path / "data") == [make(recipe, tmp_path / "data").name]
+
+
+def test_a_write_that_fails_is_a_sentence(tmp_path: Path, recipe: DataRecipe) -> None:
+    done = run(recipe, tmp_path / "data", "limit")
+    assert "cannot be written in" in done.stdout, done.stderr
+    assert "(File too large); nothing of it was kept" in done.stdout
+    assert visible(tmp_path / "data") == []
+
+
+def test_a_root_that_is_a_file_is_a_sentence(tmp_path: Path, recipe: DataRecipe) -> None:
+    (tmp_path / "data").touch()
+    with pytest.raises(StudyError, match=r"cannot be written in .*/data \(File exists\)"):
+        make(recipe, tmp_path / "data")
+
+
+def test_too_little_room_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    source = tmp_path / "huge"
+    source.mkdir()
+    header = "ply\nformat binary_little_endian 1.0\nelement vertex {}\n" + "".join(
+        f"property float {axis}\n" for axis in "xyz"
+    )
+    points = shutil.disk_usage(tmp_path).free // 56 // 2
+    for i in range(3):
+        with (source / f"{i}.ply").open("wb") as file:
+            file.write((header.format(points) + "end_header\n").encode())
+            file.truncate(file.tell() + 12 * points)  # sparse: takes no room
+    with pytest.raises(StudyError, match=r"needs about [\d,.]+ MB in .* MB are free; make room"):
+        make(DataRecipe(source=str(source)), tmp_path / "data")
+    assert visible(tmp_path / "data") == []
+
+
+def small_disk(folder: Path, size: str, command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command where the folder is a file system of this size; skip where that is refused."""
+    folder.mkdir()
+    enter = ["unshare", "--user", "--mount", "--map-root-user", "sh", "-c"]
+    mount = f'mount -t tmpfs -o size={size} tmpfs "$0"'
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*enter, mount, str(folder)], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("this machine does not let a user mount a small file system")
+    script = f'{mount} && "$@" && ls -A "$0"'
+    return subprocess.run(
+        [*enter, script, str(folder), *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=CHECKOUT,
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "action", "sentence", "left"),
+    [
+        ("64k", "none", "are free; make room, choose another data_root", [".lock"]),
+        (
+            "1m",
+            "fill",
+            "the disk filled up while the data set was written",
+            [".lock", "of-somebody-else"],
+        ),
+    ],
+)
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(
+    tmp_path: Path, recipe: DataRecipe, size: str, action: str, sentence: str, left: list[str]
+) -> None:
+    root = tmp_path / "data"
+    command = [sys.executable, "-c", SCRIPT, recipe.source, str(root), action]
+    done = small_disk(root, size, command)
+    said, *names = done.stdout.splitlines()
+    assert sentence in said, done.stderr
+    assert names == left
+
+
+def test_the_manifest_is_plain_json(tmp_path: Path, recipe: DataRecipe) -> None:
+    manifest = json.loads((make(recipe, tmp_path) / "manifest.json").read_text())
+    assert manifest["peak"] == 100.0
+    assert manifest["peak_name"] == "longest side"
+    assert manifest["recipe"] == recipe.model_dump()
+    assert manifest["code_version"]
