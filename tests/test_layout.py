@@ -28,10 +28,10 @@ MAY_IMPORT = {
 # The platform's libraries, and the only files that may import them: whoever replaces one, or meets
 # a new release of it, has these files to read and no other.
 CONFINED = {
-    "ray": {"study/runner.py", "study/search.py", "study/trainable.py"},
-    "optuna": {"study/search.py", "study/space.py", "study/storage.py"},
+    "ray": {"study/search.py", "study/trainable.py", "study/tuning.py"},
+    "optuna": {"study/storage.py"},
     "mlflow": {"study/tracking.py"},
-    "pyarrow": {"study/data/store.py", "study/data/sources.py", "study/report/tables.py"},
+    "pyarrow": {"study/data/store.py", "study/report/tables.py"},
 }
 
 

@@ -28,14 +28,13 @@ is_usable() { # is .venv whole, and was it made here?
 
 install_with_pip() { # pip's own output goes to the log; a line now and then tells that it lives
     "$python" -m pip install --disable-pip-version-check --editable '.[dev]' >"$log" 2>&1 &
-    local pip=$! next=20
+    local pip=$! next=20 steps='^ *(Collecting|Processing|Downloading|Installing)'
     # A job in the background does not hear Ctrl-C: pass it on.
     trap 'kill "$pip" 2>/dev/null; exit 130' INT TERM
     while kill -0 "$pip" 2>/dev/null; do
         sleep 1
         if [ "$SECONDS" -ge "$next" ]; then
-            echo "  ${SECONDS} s: $(grep -E '^ *(Collecting|Processing|Downloading|Installing)' "$log" |
-                tail -n 1 | cut -c 1-60)"
+            echo "  ${SECONDS} s: $(grep -E "$steps" "$log" | tail -n 1 | sed 's/ (.*//; s/:.*//')"
             next=$((SECONDS + 20))
         fi
     done
