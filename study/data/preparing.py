@@ -59,6 +59,7 @@ def prepare(
     source = open_source(recipe.source)
     splits = assign_splits(source.point_counts, recipe)
     job = Job(source, recipe, splits, tuple(downsample_rate), k)
+    root = root.expanduser().absolute()
     folder = root / job.folder_name
     if not folder.exists():
         with _explained(root), _locked(root):

@@ -67,13 +67,16 @@ def open_source(source: str) -> Source:
     """
     if source == EMBEDDED:
         return EmbeddedObjects()
-    folder = Path(source).expanduser()
-    if folder.is_dir():
-        return PlyFolder(folder)
     given = f"the data source must be {EMBEDDED!r} or a folder of PLY files, and {source!r}"
-    if folder.exists():
-        raise StudyError(f"{given} is a file; give the folder that holds it")
-    raise StudyError(f"{given} does not exist; {_nearest(folder)}")
+    try:
+        folder = Path(source).expanduser()
+        if folder.is_dir():
+            return PlyFolder(folder)
+        if folder.exists():
+            raise StudyError(f"{given} is a file; give the folder that holds it")
+        raise StudyError(f"{given} does not exist; {_nearest(folder)}")
+    except OSError as error:
+        raise StudyError(f"{given} cannot be opened ({error.strerror}); check the path") from error
 
 
 def _nearest(missing: Path) -> str:

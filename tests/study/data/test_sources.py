@@ -46,6 +46,13 @@ def test_a_missing_folder_comes_with_the_nearest_advice(
     assert advice.format(root=root) in str(caught.value)
 
 
+def test_a_path_that_the_system_refuses_is_a_sentence() -> None:
+    with pytest.raises(
+        StudyError, match=r"cannot be opened \(File name too long\); check the path"
+    ):
+        open_source("a" * 5000)
+
+
 def test_a_file_is_not_a_folder(ply_folder: Path) -> None:
     with pytest.raises(StudyError, match=r"box0\.ply' is a file; give the folder that holds it"):
         open_source(str(ply_folder / "box0.ply"))
