@@ -1,1 +1,1 @@
-"""The platform: studies of many point cloud codecs, and the front of those that none other beats."""
+"""The platform: studies of point cloud codecs, and the front of those that none other beats."""

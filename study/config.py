@@ -8,14 +8,12 @@ turns what these models refuse into sentences.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from model.config import ModelConfig
 from study.data import DataRecipe
-
-if TYPE_CHECKING:
-    from model.config import ModelConfig
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 """What a study may be called: safe as a folder's name on every file system, and in a URL."""
@@ -66,19 +64,16 @@ class ModelSection(Section):
     hidden_dim: Count = Field(64, description="width of the hidden layers")
 
     def build(self) -> ModelConfig:
-        """Return the same settings as the codec's own plain class."""
-        from model.config import ModelConfig
+        """Return the same settings as the codec's own plain class.
 
+        Raises:
+            ValueError: the settings contradict each other.
+        """
         return ModelConfig(**dict(self))
 
     @model_validator(mode="after")
-    def _check_stages(self) -> Self:
-        if len(self.downsample_rate) != len(self.max_upsample_num):
-            message = (
-                "downsample_rate and max_upsample_num must have one entry per stage, but have "
-                f"{len(self.downsample_rate)} and {len(self.max_upsample_num)}"
-            )
-            raise ValueError(message)
+    def _check_together(self) -> Self:
+        self.build()
         return self
 
 
@@ -123,12 +118,21 @@ Choice = bool | int | float | str
 class Range(Section):
     """What one searched setting may be: a range (`low`, `high`) or a list of `choices`."""
 
-    low: int | float | None = Field(None, description="smallest value, itself allowed")
-    high: int | float | None = Field(None, description="largest value, itself allowed")
-    log: bool = Field(False, description="true: every order of magnitude is tried equally often")
-    choices: tuple[Choice, ...] | None = Field(
-        None, description="instead of low and high: the values to choose from"
+    low: int | float | None = Field(default=None, description="smallest value, itself allowed")
+    high: int | float | None = Field(default=None, description="largest value, itself allowed")
+    log: bool = Field(
+        default=False, description="true: every order of magnitude is tried equally often"
     )
+    choices: tuple[Choice, ...] | None = Field(
+        default=None, description="instead of low and high: the values to choose from"
+    )
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Low and high, of a range that has no choices."""
+        if self.low is None or self.high is None:
+            raise ValueError("a list of choices has no ends")
+        return self.low, self.high
 
     @model_validator(mode="after")
     def _check_one_way(self) -> Self:

@@ -74,7 +74,7 @@ def create_study_folder(config: StudyConfig) -> Iterator[StudyFolder]:
     """Create the study's folder, for this process alone, and hold its lock.
 
     The lock is the kernel's: it ends with the process, however that ends. When an error ends the
-    block before any trial was written down, the folder is removed again.
+    block before Tune began its work, the folder is removed again.
 
     Raises:
         StudyError: the name is taken, or the folder cannot be made.
@@ -96,7 +96,7 @@ def create_study_folder(config: StudyConfig) -> Iterator[StudyFolder]:
             (folder.path / _CONFIG).write_text(text, encoding="utf-8")
             yield folder
     except BaseException:
-        if not folder.database.exists():
+        if not folder.ray.exists():
             rmtree(folder.path, ignore_errors=True)
         raise
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -15,9 +16,10 @@ from study.records import TrialRecord, TrialState
 from study.report.rows import duration_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.progress import TaskID
 
     from study.front import Objective
     from study.search import Observer
@@ -45,6 +47,30 @@ def live_view(
     table = LiveTable(study_name, trials, objectives)
     with Live(table, console=console, refresh_per_second=2):
         yield table
+
+
+@contextmanager
+def preparation_view(console: Console) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar while objects are prepared; it never appears when there is nothing to do."""
+    with Progress(
+        TextColumn("preparing data"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("objects"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        task: TaskID | None = None
+
+        def on_progress(done: int, total: int) -> None:
+            nonlocal task
+            if task is None:
+                task = progress.add_task("", total=total)
+            progress.update(task, completed=done)
+
+        yield on_progress
 
 
 class LiveTable:
@@ -170,7 +196,7 @@ def _number(record: TrialRecord, metric: str, digits: str) -> str:
     return "" if value is None else f"{value:{digits}}"
 
 
-def _most_telling(records: Sequence[TrialRecord], room: int) -> list[TrialRecord]:
+def _most_telling(records: Iterable[TrialRecord], room: int) -> list[TrialRecord]:
     """Return those that fit: the unfinished ones first, then the newest; by number."""
     ranked = sorted(records, key=lambda record: (record.state in _FINAL, -record.number))
     return sorted(ranked[:room], key=lambda record: record.number)

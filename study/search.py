@@ -36,7 +36,7 @@ class Observer(Protocol):
         """Take note of a trial as it stands."""
 
 
-class AskTellSearcher(Searcher):  # type: ignore[misc] # Ray's classes carry no types
+class AskTellSearcher(Searcher):
     """Asks the store for settings, and writes what becomes of them back into it.
 
     Args:
@@ -90,7 +90,10 @@ class AskTellSearcher(Searcher):  # type: ignore[misc] # Ray's classes carry no 
         self._show(number)
 
     def on_trial_complete(
-        self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
+        self,
+        trial_id: str,
+        result: Mapping[str, Any] | None = None,
+        error: bool = False,  # noqa: FBT001, FBT002 (Ray's)
     ) -> None:
         """End a trial that was measured or diverged.
 
@@ -101,7 +104,7 @@ class AskTellSearcher(Searcher):  # type: ignore[misc] # Ray's classes carry no 
             return
         number = self._numbers[trial_id]
         if DIVERGED in result:
-            self._store.fail(number, f"diverged: {result[DIVERGED]}", result["time_total_s"])
+            self._store.fail(number, result[DIVERGED], result["time_total_s"])
         elif final := _group(result, FINAL):
             self._store.complete(number, final, result["time_total_s"])
         self._show(number)
@@ -115,18 +118,26 @@ class AskTellSearcher(Searcher):  # type: ignore[misc] # Ray's classes carry no 
         message = f"a study goes on from its own database, not from {checkpoint_path}"
         raise StudyError(message)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Give Ray, which pickles all it is given for a restore of its own, nothing of ours."""
+        return {}
+
     def _show(self, number: int) -> None:
         record = self._store.record(number)
         for observer in self._observers:
             observer.on_trial(record)
 
 
-class FailureNotes(Callback):  # type: ignore[misc] # Ray's classes carry no types
+class FailureNotes(Callback):
     """Writes down what Ray tells callbacks only: checkpoints, and why a trial was given up."""
 
     def __init__(self, store: TrialStore, observers: Sequence[Observer]) -> None:
         self._store = store
         self._observers = observers
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Give Ray's pickle nothing, as in `AskTellSearcher`."""
+        return {}
 
     def on_checkpoint(
         self,
@@ -168,4 +179,4 @@ def _failure_sentence(trial: Trial) -> str:
     text = Path(trial.error_file).read_text(encoding="utf-8") if trial.error_file else ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     reason = lines[-1] if lines else "the worker was lost"
-    return f"failed: {reason} (the whole log: {trial.error_file})"
+    return f"{reason} (the whole log: {trial.path}/{Path(trial.error_file).name})"

@@ -108,11 +108,7 @@ def _value(config: StudyConfig, name: str) -> Any:  # noqa: ANN401 (a field of a
 
 
 def _ends(searched: Range) -> tuple[Choice, ...]:
-    if searched.choices is not None:
-        return searched.choices
-    assert searched.low is not None  # noqa: S101 (Range's own check)
-    assert searched.high is not None  # noqa: S101
-    return searched.low, searched.high
+    return searched.ends if searched.choices is None else searched.choices
 
 
 def _check_name(config: StudyConfig, name: str) -> None:
@@ -161,8 +157,8 @@ def contains(searched: Range, value: Choice | None) -> bool:
     """Tell whether a range or list of choices allows a value."""
     if searched.choices is not None:
         return value in searched.choices
-    low, high = _ends(searched)
-    return isinstance(value, int | float) and low <= value <= high  # type: ignore[operator]
+    low, high = searched.ends
+    return isinstance(value, int | float) and low <= value <= high
 
 
 def _check_first(config: StudyConfig, number: int, settings: Mapping[str, Choice]) -> None:

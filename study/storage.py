@@ -166,9 +166,10 @@ class TrialStore:
 def _distribution(searched: Range, *, integer: bool) -> BaseDistribution:
     if searched.choices is not None:
         return CategoricalDistribution(searched.choices)
+    low, high = searched.ends
     if integer:
-        return IntDistribution(searched.low, searched.high, log=searched.log)
-    return FloatDistribution(searched.low, searched.high, log=searched.log)
+        return IntDistribution(int(low), int(high), log=searched.log)
+    return FloatDistribution(low, high, log=searched.log)
 
 
 def _open(database: Path) -> RDBStorage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -29,7 +29,11 @@ class _Loader(yaml.SafeLoader):
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 (PyYAML's own declaration)
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def construct_mapping(
+        self,
+        node: yaml.MappingNode,
+        deep: bool = False,  # noqa: FBT001, FBT002 (PyYAML's signature)
+    ) -> dict[Any, Any]:
         """Refuse a key that is given twice: PyYAML would keep the last and drop the first."""
         seen: set[str] = set()
         for key_node, _ in node.value:
@@ -72,7 +76,11 @@ def load_study(path: Path) -> StudyConfig:
 
 
 def parse_study(text: str, *, origin: str) -> StudyConfig:
-    """Read and check a study file's text; `origin` names it in sentences. Raises like load_study."""
+    """Read and check a study file's text, which `origin` names in sentences.
+
+    Raises:
+        StudyError: as in `load_study`.
+    """
     try:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -164,17 +172,17 @@ def _field_names(model: type[BaseModel], location: Sequence[int | str]) -> list[
     for part in location:
         if found is None:
             return []
-        if part in found.model_fields:
-            found = _section_in(found.model_fields[cast("str", part)].annotation)
+        if isinstance(part, str) and part in found.model_fields:
+            found = section_in(found.model_fields[part].annotation)
         # Otherwise `part` is an index of a list or a key of a table: its type is `found` itself.
     return list(found.model_fields) if found else []
 
 
-def _section_in(annotation: object) -> type[BaseModel] | None:
+def section_in(annotation: object) -> type[BaseModel] | None:
     """Return the section that a field holds, itself or as the items of a list or table."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     for argument in get_args(annotation):
-        if (section := _section_in(argument)) is not None:
+        if (section := section_in(argument)) is not None:
             return section
     return None

@@ -61,7 +61,7 @@ class Work(Protocol):
         """Go on from what was saved."""
 
 
-class TrialTrainable(tune.Trainable, ABC):  # type: ignore[misc] # Ray's classes carry no types
+class TrialTrainable(tune.Trainable, ABC):
     """A trial in Ray's hands: abstract in what it trains, final in how.
 
     An epoch is reported and saved before the next step begins, and the measuring is a step of its
@@ -99,7 +99,7 @@ class TrialTrainable(tune.Trainable, ABC):  # type: ignore[misc] # Ray's classes
         """Save the trial as it stands."""
         self._work.save(Path(checkpoint_dir))
 
-    def load_checkpoint(self, checkpoint: str) -> None:
+    def load_checkpoint(self, checkpoint: str) -> None:  # type: ignore[override] # Ray's is wrong
         """Go on from a checkpoint."""
         self._work.load(Path(checkpoint))
 
@@ -117,10 +117,12 @@ class CodecTrainable(TrialTrainable):
 
         torch.set_num_threads(trial.threads)
         has_gpu = bool(ray.get_runtime_context().get_accelerator_ids().get("GPU"))
-        return Training(
+        work: Work = Training(
             model=trial.model.build(),
             training=trial.training,
             members=[Member(seed=trial.seed, loss=trial.loss)],
             data=open_data_set(Path(trial.data_folder)),
+            order_seed=trial.seed,
             device="cuda" if has_gpu else "cpu",
         )
+        return work

@@ -1,0 +1,198 @@
+"""The command line: few commands, for settings live in the study file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from study.errors import StudyError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from study.config import StudyConfig
+    from study.trainable import TrialTrainable
+
+_DESCRIPTION = """\
+Train many variants of a learned point cloud codec that differ in the weights of their loss,
+and find those whose rate and distortion none other beats: the Pareto front."""
+
+_EXAMPLES = """\
+examples:
+  study run                     the quick start: a small study on the embedded objects
+  study run mine.yaml           a study of your own; `study explain` lists what it may say
+  study status                  all studies, and whether anyone works on them
+  study status quickstart-001   one study's trials
+  study front quickstart-001    its Pareto table, and its pictures drawn anew
+  study ui                      every trial's curves in the browser (MLflow)
+
+exit codes: 0 done, 1 no trial could be finished, 2 something given cannot be used,
+130 interrupted (what was finished is kept)."""
+
+_RUN_EXAMPLES = """\
+examples:
+  study run                     the quick start, under the next free name quickstart-001, -002, ...
+  study run mine.yaml           needs a new name for every run: the study's folder is never reused
+  study run mine.yaml --address 10.0.0.5:6379
+                                joins a running Ray cluster that sees the same folders
+
+Ctrl-C stops within seconds and keeps every finished epoch."""
+
+INTERRUPTED = 130
+_LOG_WIDTH = 120
+
+
+def main(
+    argv: Sequence[str] | None = None, *, trainable: type[TrialTrainable] | None = None
+) -> int:
+    """Run a command and return its exit code.
+
+    Args:
+        argv: the command's words; None takes those of the process.
+        trainable: what a trial of `study run` does; None trains the codec.
+    """
+    from rich.console import Console
+
+    arguments = build_parser().parse_args(argv)
+    # Without a terminal rich takes 80 columns, into which the Pareto table does not fit.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
+    try:
+        if arguments.command == "run":
+            return _run(arguments.file, arguments.address, console, trainable)
+        return _COMMANDS[arguments.command](arguments, console)
+    except StudyError as error:
+        for sentence in str(error).splitlines():
+            sys.stderr.write(f"error: {sentence}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    shape = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="study", description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=shape
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    run = commands.add_parser(
+        "run",
+        help="run a study: train its trials, measure them, report the front",
+        epilog=_RUN_EXAMPLES,
+        formatter_class=shape,
+    )
+    _add_file(run)
+    run.add_argument(
+        "--address", help="a running Ray cluster to join, instead of starting Ray on this machine"
+    )
+
+    front = commands.add_parser("front", help="show a study's front and draw its pictures anew")
+    front.add_argument("name", help="the study's name")
+    status = commands.add_parser("status", help="say how far studies are")
+    status.add_argument("name", nargs="?", help="one study's name; without it, all are listed")
+    prepare = commands.add_parser("prepare", help="prepare a study's data set, and nothing else")
+    _add_file(prepare)
+    explain = commands.add_parser("explain", help="say what a study file may hold")
+    explain.add_argument("section", nargs="?", help="one section, such as loss or search")
+    ui = commands.add_parser("ui", help="browse all trials with MLflow, on this machine only")
+    ui.add_argument("--port", type=int, default=5000, help="default: %(default)s")
+    for command in (front, status, ui):
+        command.add_argument(
+            "--root", type=Path, default=Path("studies"), help="where the studies are (%(default)s)"
+        )
+    return parser
+
+
+def _add_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        metavar="STUDY.yaml",
+        help="the study file; without it, the quick start that comes with the package",
+    )
+
+
+def _load(file: Path | None) -> StudyConfig:
+    """Read a study file; the quick start takes the next free name."""
+    from study.folder import next_free_name
+    from study.study_file import QUICKSTART, load_study
+
+    if file is not None:
+        return load_study(file)
+    config = load_study(QUICKSTART)
+    return config.model_copy(update={"name": next_free_name(Path(config.root), config.name)})
+
+
+def _run(
+    file: Path | None,
+    address: str | None,
+    console: Console,
+    trainable: type[TrialTrainable] | None,
+) -> int:
+    from study.ending import show_end
+    from study.runner import run_study
+
+    config = _load(file)
+    ended = run_study(config, console, address=address, trainable=trainable)
+    return show_end(config, ended, console)
+
+
+def _front(arguments: argparse.Namespace, console: Console) -> int:
+    from study.ending import show_front
+    from study.folder import find_study
+    from study.runner import report
+    from study.storage import TrialStore
+
+    folder = find_study(arguments.root, arguments.name)
+    config = folder.config()
+    records = TrialStore(config, folder.database).records(driver_alive=folder.driver_alive())
+    show_front(config, records, report(config, records, folder), console)
+    return 0
+
+
+def _status(arguments: argparse.Namespace, console: Console) -> int:
+    from study.folder import all_studies, find_study
+    from study.status import show_studies, show_study
+
+    if arguments.name is None:
+        show_studies(all_studies(arguments.root), arguments.root, console)
+    else:
+        show_study(find_study(arguments.root, arguments.name), console)
+    return 0
+
+
+def _prepare(arguments: argparse.Namespace, console: Console) -> int:
+    from study.runner import prepare_data
+
+    folder = prepare_data(_load(arguments.file), console)
+    console.print(f"[bold]folder[/] {folder}", soft_wrap=True)
+    return 0
+
+
+def _explain(arguments: argparse.Namespace, console: Console) -> int:
+    from study.explain import explain
+
+    explain(arguments.section, console)
+    return 0
+
+
+def _ui(arguments: argparse.Namespace, console: Console) -> NoReturn:
+    from study.ui import serve
+
+    serve(arguments.root, arguments.port, console)
+
+
+_COMMANDS = {
+    "front": _front,
+    "status": _status,
+    "prepare": _prepare,
+    "explain": _explain,
+    "ui": _ui,
+}

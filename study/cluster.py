@@ -1,0 +1,83 @@
+"""Reaching Ray: a cluster that runs already, or this machine alone, started quietly."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import ray
+
+from study.errors import StudyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_OBJECT_STORE_BYTES = 256 * 2**20
+"""Trials send a few numbers through Ray; its default would reserve a third of the memory."""
+
+_QUIET = {
+    # Files and tables that nobody reads here: the store, MLflow and the live table have them.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Ray would otherwise announce a change of its default at every start.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+@contextmanager
+def ray_running(address: str | None) -> Iterator[None]:
+    """Join the Ray cluster at an address, or start Ray here; leave it in the end.
+
+    A Ray that this process has already reached is used as it is, and left alone.
+
+    Raises:
+        StudyError: there is no cluster at the address.
+    """
+    os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    if ray.is_initialized():
+        yield
+        return
+    with _interrupt_on_termination():
+        try:
+            _start(address)
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _start(address: str | None) -> None:
+    if address is None:
+        ray.init(
+            include_dashboard=False,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
+        )
+        return
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        message = (
+            f"a Ray cluster must be running at the address, but {address} does not answer as one "
+            f"({error}); leave --address out to use this machine"
+        )
+        raise StudyError(message) from error
+
+
+@contextmanager
+def _interrupt_on_termination() -> Iterator[None]:
+    """Let SIGTERM end the study like Ctrl-C: Tune would abort without saving."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,95 @@
+"""What the user reads when a study has ended: the front, where everything is, and what is next."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from study.records import TrialState
+from study.report import front_table
+from study.runner import objectives_of, tracking_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from study.config import StudyConfig
+    from study.records import TrialRecord
+    from study.report import ReportFiles
+    from study.runner import Ended
+
+DONE, NOTHING_FINISHED, INTERRUPTED = 0, 1, 130
+"""Exit codes of `study run`."""
+
+_CONTENTS = {
+    "html": "the front, to explore in a browser",
+    "png": "the same as a picture",
+    "csv": "all trials as text",
+    "parquet": "all trials as a table",
+}
+
+
+def show_end(config: StudyConfig, ended: Ended, console: Console) -> int:
+    """Tell how a run ended, and return the exit code that says the same."""
+    if ended.note:
+        console.print(f"[yellow]note[/]   {ended.note}")
+    if ended.files is None:
+        _show_interrupted(config, ended, console)
+        return INTERRUPTED
+    show_front(config, ended.records, ended.files, console)
+    if any(record.state is TrialState.COMPLETE for record in ended.records):
+        return DONE
+    console.print(f"[red]no trial could be finished; the first one: {ended.records[0].outcome}[/]")
+    return NOTHING_FINISHED
+
+
+def show_front(
+    config: StudyConfig, records: Sequence[TrialRecord], files: ReportFiles, console: Console
+) -> None:
+    """Print the Pareto table, the sentences of trials that failed, and where the files are."""
+    console.print()
+    console.print(front_table(records, objectives_of(config)))
+    for record in records:
+        if record.state is TrialState.FAILED:
+            console.print(f"[red]trial {record.number}[/] {record.outcome}", soft_wrap=True)
+    places = Table.grid(padding=(0, 2))
+    for kind, content in _CONTENTS.items():
+        places.add_row(_short(getattr(files, kind)), f"[dim]{content}[/]")
+    places.add_row(f"[bold]{_ui_command(config)}[/]", "[dim]every trial's curves, in MLflow[/]")
+    console.print()
+    console.print(places)
+
+
+def _show_interrupted(config: StudyConfig, ended: Ended, console: Console) -> None:
+    complete = sum(record.state is TrialState.COMPLETE for record in ended.records)
+    unfinished = [r for r in ended.records if r.state is TrialState.INTERRUPTED]
+    epochs = sum(len(record.epochs) for record in unfinished)
+    root = _root_option(config)
+    console.print(
+        f"\n[yellow]interrupted[/] with {complete} of {config.search.trials} trials complete; "
+        f"kept in {_short(ended.folder.path)}, with the {epochs} finished epochs of "
+        f"{len(unfinished)} unfinished trials\n"
+        f"  [bold]study status {config.name}{root}[/]   [dim]how far each trial came[/]\n"
+        f"  [bold]study front {config.name}{root}[/]    [dim]the front of the complete ones[/]",
+        soft_wrap=True,
+    )
+
+
+def _ui_command(config: StudyConfig) -> str:
+    if config.tracking.uri is None:
+        return f"study ui{_root_option(config)}"
+    return f"mlflow ui --backend-store-uri {tracking_uri(config)}"
+
+
+def _root_option(config: StudyConfig) -> str:
+    return "" if config.root == "studies" else f" --root {config.root}"
+
+
+def _short(path: Path) -> str:
+    """Return a path as the user would type it from here."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative

@@ -1,0 +1,65 @@
+"""What a study file may hold, told by the models that check it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from study.config import StudyConfig
+from study.errors import StudyError
+from study.nearest import did_you_mean
+from study.study_file import QUICKSTART, section_in
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+    from rich.console import Console
+
+
+def explain(section: str | None, console: Console) -> None:
+    """Print every key of a study file, or of one section, with its meaning and default.
+
+    Raises:
+        StudyError: there is no such section.
+    """
+    sections = {
+        name: model
+        for name, field in StudyConfig.model_fields.items()
+        if (model := section_in(field.annotation)) is not None
+    }
+    if section is not None and section not in sections:
+        message = f"there is no section '{section}'; {did_you_mean(section, sections)}"
+        raise StudyError(message)
+    if section is None:
+        _print_fields("study file", StudyConfig, console)
+    for name, model in sections.items():
+        if section in (None, name):
+            _print_fields(name, model, console)
+    console.print(f"\n[dim]an example to copy: {QUICKSTART}[/]", soft_wrap=True)
+
+
+def _print_fields(title: str, model: type[BaseModel], console: Console) -> None:
+    summary = (model.__doc__ or "").splitlines()[0]
+    console.print(f"\n[bold]{title}[/]  {summary}")
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column()
+    for name, field in model.model_fields.items():
+        table.add_row(f"  {name}", _default(field), field.description or "")
+        nested = section_in(field.annotation)
+        if nested is not None and model is not StudyConfig:
+            for inner, inner_field in nested.model_fields.items():
+                table.add_row(f"    {inner}", _default(inner_field), inner_field.description or "")
+    console.print(table)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    if field.default_factory is not None:
+        return ""
+    if isinstance(field.default, tuple):
+        return "[" + ", ".join(f"{item:.3g}" for item in field.default) + "]"
+    return "null" if field.default is None else str(field.default)

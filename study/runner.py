@@ -1,0 +1,177 @@
+"""Runs a study from its first trial to its report."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from study.data import describe, open_data_set, prepare
+from study.data.version import code_version
+from study.errors import StudyError
+from study.folder import create_study_folder
+from study.front import Direction, Objective, front, hypervolume
+from study.live import live_view, preparation_view
+from study.records import TrialState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from study.config import StudyConfig
+    from study.folder import StudyFolder
+    from study.records import TrialRecord
+    from study.report import ReportFiles
+    from study.storage import TrialStore
+    from study.tracking import MlflowObserver
+    from study.trainable import TrialTrainable
+
+_FINAL = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
+_TRACKING_TIMEOUT_S = 60.0
+_TRACKING_TIMEOUT_INTERRUPTED_S = 3.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a run of a study left behind.
+
+    Attributes:
+        folder: the study's folder.
+        records: all trials that were started.
+        files: the report; None when the study was interrupted.
+        note: what could not be recorded in MLflow, as a sentence, or None.
+    """
+
+    folder: StudyFolder
+    records: Sequence[TrialRecord]
+    files: ReportFiles | None
+    note: str | None
+
+
+def run_study(
+    config: StudyConfig,
+    console: Console,
+    *,
+    address: str | None = None,
+    trainable: type[TrialTrainable] | None = None,
+) -> Ended:
+    """Run a new study to its end, or until it is interrupted.
+
+    Args:
+        config: the study.
+        console: where its progress is shown.
+        address: a running Ray cluster to join; None starts Ray on this machine.
+        trainable: what a trial does; None trains the codec.
+
+    Raises:
+        StudyError: the name is taken, the data cannot be prepared, or Ray cannot be reached.
+            Nothing of the study is left behind then.
+    """
+    from study.cluster import ray_running
+
+    objectives = objectives_of(config)
+    with create_study_folder(config) as folder:
+        data = prepare_data(config, console)
+        with ThreadPoolExecutor(max_workers=1) as helper:
+            # Ray takes seconds to start, most of them in other processes.
+            tuning = helper.submit(import_module, "study.tuning")
+            opening = helper.submit(open_store, config, folder)
+            with ray_running(address):
+                store, run_trials = opening.result(), tuning.result().run_trials
+                tracking = open_tracking(config, objectives)
+                with live_view(console, config.name, config.search.trials, objectives) as view:
+                    run_trials(config, folder, store, data, (view, tracking), trainable)
+        return finish(config, folder, store, tracking)
+
+
+def prepare_data(config: StudyConfig, console: Console) -> Path:
+    """Return the study's prepared data set, made now if it is missing.
+
+    Raises:
+        StudyError: the source cannot be read, or the data set cannot be written.
+    """
+    with preparation_view(console) as on_progress:
+        data = prepare(
+            config.data,
+            downsample_rate=config.model.downsample_rate,
+            k=config.model.k,
+            root=Path(config.data_root).resolve(),
+            on_progress=on_progress,
+        )
+    console.print(f"[bold]data[/]   {describe(open_data_set(data).manifest)}", highlight=False)
+    return data
+
+
+def objectives_of(config: StudyConfig) -> tuple[Objective, ...]:
+    """Return the study's objectives as the front understands them."""
+    return tuple(
+        Objective(objective.metric, Direction(objective.direction), objective.reference)
+        for objective in config.objectives
+    )
+
+
+def open_store(config: StudyConfig, folder: StudyFolder) -> TrialStore:
+    """Create the study's database, with the published setting first in its queue."""
+    from study.storage import TrialStore
+
+    store = TrialStore(config, folder.database)
+    store.enqueue_first(code_version())
+    return store
+
+
+def tracking_uri(config: StudyConfig) -> str:
+    """Return where MLflow keeps its records: by default one database for all studies of a root."""
+    return config.tracking.uri or f"sqlite:///{Path(config.root).resolve() / 'mlflow.db'}"
+
+
+def open_tracking(config: StudyConfig, objectives: Sequence[Objective]) -> MlflowObserver:
+    """Start recording in MLflow; it catches up by itself and never stops a trial."""
+    from study.tracking import MlflowObserver
+
+    return MlflowObserver(
+        uri=tracking_uri(config),
+        artifact_root=Path(config.root).resolve() / "mlartifacts",
+        study_name=config.name,
+        study_config=config.model_dump(mode="json"),
+        objectives=objectives,
+    )
+
+
+def finish(
+    config: StudyConfig, folder: StudyFolder, store: TrialStore, tracking: MlflowObserver
+) -> Ended:
+    """Write the report of a study that came to its end, and close the books."""
+    records = store.records(driver_alive=False)
+    if sum(record.state in _FINAL for record in records) < config.search.trials:
+        for record in records:
+            if record.state is TrialState.INTERRUPTED:
+                tracking.on_trial(record)
+        return Ended(folder, records, None, tracking.close(_TRACKING_TIMEOUT_INTERRUPTED_S))
+    files = report(config, records, folder)
+    objectives = objectives_of(config)
+    tracking.on_summary(
+        {
+            "hypervolume": hypervolume(records, objectives),
+            "front_size": float(len(front(records, objectives))),
+        },
+        [files.html, files.png, files.csv, files.parquet],
+    )
+    return Ended(folder, records, files, tracking.close(_TRACKING_TIMEOUT_S))
+
+
+def report(config: StudyConfig, records: Sequence[TrialRecord], folder: StudyFolder) -> ReportFiles:
+    """Write the front's pictures and tables into the study's folder.
+
+    Raises:
+        StudyError: the folder cannot be written to.
+    """
+    from study.report import write_report
+
+    try:
+        return write_report(config.name, records, objectives_of(config), folder.path)
+    except OSError as error:
+        message = f"the report of study {config.name} cannot be written: {error}"
+        raise StudyError(message) from error

@@ -1,0 +1,79 @@
+"""How far studies are, read from their databases: also after a driver was killed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from study.errors import StudyError
+from study.front import front
+from study.live import trial_table
+from study.records import TrialState
+from study.runner import objectives_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from study.config import StudyConfig
+    from study.folder import StudyFolder
+    from study.records import TrialRecord
+
+_FINAL = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
+
+
+def read_records(folder: StudyFolder, config: StudyConfig) -> list[TrialRecord]:
+    """Return a study's trials; none if it was stopped before it had a database."""
+    from study.storage import TrialStore
+
+    if not folder.database.exists():
+        return []
+    return TrialStore(config, folder.database).records(driver_alive=folder.driver_alive())
+
+
+def summary(config: StudyConfig, records: Sequence[TrialRecord], *, driver_alive: bool) -> str:
+    """Say in a few words where a study stands."""
+    counts = Counter(record.state for record in records)
+    finished = sum(counts[state] for state in _FINAL)
+    if driver_alive:
+        word = "running"
+    elif finished >= config.search.trials:
+        word = "finished"
+    else:
+        word = "interrupted"
+    parts = [f"{counts[state]} {state}" for state in TrialState if counts[state]]
+    return f"{word}, {finished} of {config.search.trials} trials finished ({', '.join(parts)})"
+
+
+def show_studies(folders: Sequence[StudyFolder], root: Path, console: Console) -> None:
+    """Print one line for each study."""
+    if not folders:
+        console.print(f"there is no study in {root} yet; `study run` makes one", soft_wrap=True)
+    table = Table.grid(padding=(0, 2))
+    for folder in folders:
+        try:
+            config = folder.config()
+            records = read_records(folder, config)
+            line = summary(config, records, driver_alive=folder.driver_alive())
+        except StudyError as error:  # One damaged study must not hide the others.
+            line = f"cannot be read: {error}"
+        table.add_row(f"[bold]{folder.path.name}[/]", line)
+    console.print(table)
+
+
+def show_study(folder: StudyFolder, console: Console) -> None:
+    """Print one study's trials, and why any of them failed."""
+    config = folder.config()
+    records = read_records(folder, config)
+    on_front = frozenset(r.number for r in front(records, objectives_of(config)))
+    state = summary(config, records, driver_alive=folder.driver_alive())
+    console.print(f"[bold]{config.name}[/] {state}", soft_wrap=True)
+    if records:
+        console.print(trial_table([(r, r.elapsed_s) for r in records], on_front))
+    for record in records:
+        if record.state is TrialState.FAILED:
+            console.print(f"[red]trial {record.number}[/] {record.outcome}", soft_wrap=True)
