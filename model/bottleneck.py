@@ -73,17 +73,22 @@ class PopulationBottleneck(nn.Module):
         loss: Tensor = self.channelwise.loss()
         return loss
 
-    def of(self, trial: int) -> EntropyBottleneck:
-        """A copy of one trial's bottleneck, with integer tables ready to code.
+    def freeze(self) -> None:
+        """Compute the integer tables that the range coder needs.
 
         The quantiles are set from the learned CDF: those that training reached may not have
         converged, and then the coder would pay for it.
         """
-        single = EntropyBottleneck(self.channels).to(self.channelwise.quantiles.device)
-        rows = slice(trial * self.channels, (trial + 1) * self.channels)
-        ours = dict(self.channelwise.named_parameters())
-        with torch.no_grad():
-            for name, parameter in single.named_parameters():
-                parameter.copy_(ours[name][rows])
-        single.update(force=True, update_quantiles=True)
-        return single
+        self.channelwise.update(force=True, update_quantiles=True)
+
+    def compress(self, symbols: Tensor) -> bytes:
+        """Code (points, C) latents of a population of one as one string."""
+        assert self.trials == 1, "a file belongs to one codec"
+        (string,) = self.channelwise.compress(symbols.T[None].contiguous())
+        coded: bytes = string
+        return coded
+
+    def decompress(self, string: bytes, points: int) -> Tensor:
+        """Quantised (points, C) latents from a string."""
+        quantised: Tensor = self.channelwise.decompress([string], (points,))
+        return quantised[0].T

@@ -84,6 +84,23 @@ class Codec(nn.Module):
             if isinstance(module, (Linear, PopulationBottleneck)):
                 module.reset(generators)
 
+    def select(self, trials: Sequence[int]) -> Codec:
+        """A population of copies of some of the trials."""
+        chosen = Codec(self.config, len(trials))
+        theirs = dict(self.named_parameters())
+        index = torch.tensor(trials)
+        with torch.no_grad():
+            for name, parameter in chosen.named_parameters():
+                # A bottleneck's leading axis holds the channels of every trial in turn.
+                per_trial = theirs[name].unflatten(0, (self.trials, -1))
+                parameter.copy_(per_trial[index].flatten(0, 1))
+        return chosen.to(next(self.parameters()).device)
+
+    def freeze(self) -> None:
+        """Fix the integer tables of both bottlenecks, for coding."""
+        self.feature_bottleneck.freeze()
+        self.coordinate_bottleneck.freeze()
+
     def forward(
         self, patches: PatchBatch, noise: Noise | None = None, *, final_features: bool = False
     ) -> CodecOutput:

@@ -46,12 +46,12 @@ class SubPointNetwork(nn.Module):
 
     def __init__(self, trials: int, inputs: int, hidden: int, outputs: int, children: int) -> None:
         super().__init__()
-        self.children = children
+        self.groups = children
         self.perceptron = PlainPerceptron(trials, inputs // children, hidden, outputs)
 
     def deal(self, features: Tensor) -> Tensor:
         """Rearrange (T, B, N, a) so that row parent * U + child holds what that child sees."""
-        grouped = features.unflatten(3, (-1, self.children)).transpose(3, 4)
+        grouped = features.unflatten(3, (-1, self.groups)).transpose(3, 4)
         return grouped.flatten(2, 3)
 
     def forward(self, dealt: Tensor) -> Tensor:

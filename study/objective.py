@@ -6,7 +6,6 @@ Legend: T trials, B patches. Decoder stage i makes the points that entered encod
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,46 +22,29 @@ if TYPE_CHECKING:
     from model.codec import CodecOutput
     from model.patches import PatchBatch
     from model.points import Search
+    from study.config import LossWeights
 
 
-@dataclass(frozen=True)
-class LossWeights:
-    """The weights of one trial's loss, under the names that the publication's code uses.
+def weight_per_term(weights: LossWeights) -> dict[str, float]:
+    """The weight of every term of :func:`loss_terms`.
 
-    The defaults are the published ones. The last chamfer distance has weight 1.
-
-    Attributes:
-        bpp_lambda: of the rate in bits per input point.
-        chamfer_coe: of the chamfer distances of all decoder stages but the last.
-        density_coe: of the whole density loss.
-        mean_distance_coe: of the mean distance's part within the density loss.
-        pts_num_coe: of the point count error, in points.
-        latent_xyzs_coe: of the latent points' squared error.
+    The study file's names are those of the publication's code; the last chamfer distance has
+    weight 1, and the mean distance's weight is a factor within the density loss.
     """
-
-    bpp_lambda: float = 1e-4
-    chamfer_coe: float = 0.1
-    density_coe: float = 1e-4
-    mean_distance_coe: float = 50.0
-    pts_num_coe: float = 5e-7
-    latent_xyzs_coe: float = 1e-2
-
-    def per_term(self) -> dict[str, float]:
-        """The weight of every term of :func:`loss_terms`."""
-        return {
-            "chamfer": 1.0,
-            "coarse_chamfer": self.chamfer_coe,
-            "child_count": self.density_coe,
-            "mean_distance": self.density_coe * self.mean_distance_coe,
-            "point_count": self.pts_num_coe,
-            "latent_points": self.latent_xyzs_coe,
-            "bpp": self.bpp_lambda,
-        }
+    return {
+        "chamfer": 1.0,
+        "coarse_chamfer": weights.chamfer_coe,
+        "child_count": weights.density_coe,
+        "mean_distance": weights.density_coe * weights.mean_distance_coe,
+        "point_count": weights.pts_num_coe,
+        "latent_points": weights.latent_xyzs_coe,
+        "bpp": weights.bpp_lambda,
+    }
 
 
 def stacked_weights(members: Sequence[LossWeights], device: str) -> dict[str, Tensor]:
     """One (T,) tensor per term."""
-    per_member = [member.per_term() for member in members]
+    per_member = [weight_per_term(member) for member in members]
     return {
         name: torch.tensor([weights[name] for weights in per_member], device=device)
         for name in per_member[0]

@@ -1,0 +1,61 @@
+"""Everything that is needed to go on with a training, in one file."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from study.errors import StudyError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE_NAME = "training.pt"
+FORMAT = 1
+
+
+def write_checkpoint(folder: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint so that the folder holds the old one or the new one, never a part.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; the old checkpoint stays.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{FILE_NAME}.{os.getpid()}"
+    try:
+        with temporary.open("wb") as file:
+            torch.save({"format": FORMAT, **state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(folder / FILE_NAME)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_checkpoint(folder: Path) -> dict[str, Any]:
+    """Read a checkpoint, without running anything that it may contain.
+
+    Raises:
+        StudyError: there is none, it is damaged, or other code wrote it.
+    """
+    path = folder / FILE_NAME
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise StudyError(
+            f"a checkpoint holds {FILE_NAME}, and {folder} has none; name another folder"
+        ) from None
+    except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        first_line = str(error).split("\n", maxsplit=1)[0]
+        raise StudyError(
+            f"{path} is damaged or no checkpoint ({first_line}); train this trial anew"
+        ) from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise StudyError(
+            f"this code reads checkpoints of format {FORMAT}, and {path} is of another; go on with "
+            "the version that wrote it"
+        )
+    return state
