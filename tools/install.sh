@@ -27,7 +27,8 @@ is_usable() { # is .venv whole, and was it made here?
 }
 
 install_with_pip() { # pip's own output goes to the log; a line now and then tells that it lives
-    "$python" -m pip install --disable-pip-version-check --editable '.[dev]' >"$log" 2>&1 &
+    "$python" -m pip install --disable-pip-version-check --no-compile --editable '.[dev]' \
+        >"$log" 2>&1 &
     local pip=$! next=20 steps='^ *(Collecting|Processing|Downloading|Installing)'
     # A job in the background does not hear Ctrl-C: pass it on.
     trap 'kill "$pip" 2>/dev/null; exit 130' INT TERM
@@ -39,6 +40,11 @@ install_with_pip() { # pip's own output goes to the log; a line now and then tel
         fi
     done
     wait "$pip"
+}
+
+compile_on_all_cores() { # pip would compile on one, which takes a minute longer
+    # Some packages ship templates that are no Python: those fail, and may.
+    "$python" -m compileall -q -j 0 .venv/lib >>"$log" 2>&1 || true
 }
 
 if is_usable; then
@@ -53,5 +59,7 @@ if ! install_with_pip; then
     echo "error: the installation failed; all of pip's output is in $log" >&2
     exit 1
 fi
+echo "  ${SECONDS} s: Compiling"
+compile_on_all_cores
 echo "$PWD" >"$stamp"
 echo "Installed in ${SECONDS} s"
