@@ -28,9 +28,9 @@ MAY_IMPORT = {
 # The platform's libraries, and the only files that may import them: whoever replaces one, or meets
 # a new release of it, has these files to read and no other.
 CONFINED = {
-    "ray": {"study/search.py", "study/trainable.py", "study/tuning.py"},
+    "ray": {"study/cluster.py", "study/search.py", "study/trainable.py", "study/tuning.py"},
     "optuna": {"study/storage.py"},
-    "mlflow": {"study/tracking.py"},
+    "mlflow": {"study/ledger.py"},
     "pyarrow": {"study/data/store.py", "study/report/tables.py"},
 }
 
