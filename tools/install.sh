@@ -5,7 +5,7 @@
 # none, or one that is still too old. It holds the folder it was made for, because a virtual
 # environment cannot be moved or copied.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd -P "$(dirname "$0")/.." # -P: make names folders without symbolic links, too
 
 readonly stamp=.venv/installed log=.venv/install.log python=.venv/bin/python
 
