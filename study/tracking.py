@@ -87,7 +87,7 @@ class MlflowObserver:
         missing, error = self._courier.close(timeout_s)
         if not missing:
             return None
-        cause = f"it did not finish within {timeout_s:g} s" if error is None else str(error)
+        cause = f"it did not finish within {timeout_s:g} s" if error is None else _cause(error)
         sentence = (
             f"MLflow at {self._uri} lacks {_listed(missing)} ({textwrap.shorten(cause, 200)}); the "
             "study's own records are whole, and MLflow catches up when it is next given them."
@@ -119,6 +119,16 @@ def ui_command(uri: str, port: int = 5000) -> list[str]:
 def _is_database(uri: str) -> bool:
     """Say whether MLflow opens the address itself rather than asking a server."""
     return urlsplit(uri).scheme not in {"http", "https"}
+
+
+def _cause(error: BaseException) -> str:
+    """Return what went wrong: the operating system's word, which MLflow buries, or the error's."""
+    told: BaseException | None = error
+    while told is not None:
+        if isinstance(told, OSError):
+            error = told
+        told = told.__cause__ or told.__context__
+    return str(error)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -109,7 +109,7 @@ def draw_up(
     x_range, y_range = _ranges([*members, *beaten], [*members, *beaten, *apart])
     shown = tuple(dot for dot in apart if _is_within(dot, x_range, y_range))
     return Picture(
-        title=f"{study_name}: {len(best)} of {len(complete)} finished codecs are on the front",
+        title=f"{study_name}: {len(best)} of {len(complete)} finished codecs on the front",
         subtitle=_subtitle(records, objectives),
         x_title=AXIS_TITLES.get(horizontal, horizontal),
         y_title=AXIS_TITLES.get(vertical, vertical),
@@ -176,7 +176,7 @@ def _range(anchors: Sequence[float], around: Sequence[float]) -> tuple[float, fl
     if not anchors:
         return 0.0, 1.0
     low, high = min(anchors), max(anchors)
-    extent = max(high - low, 0.02 * abs(high), 1e-6)
+    extent = max(high - low, 0.1 * abs(high), 1e-6)
     low = max(min(around), low - _STRETCH * extent)
     high = min(max(around), high + _STRETCH * extent)
     margin = _PADDING * max(high - low, extent)

@@ -46,7 +46,7 @@ def write_report(
     the same time) finds the old file or the new one, never half of one.
 
     Raises:
-        OSError: the folder cannot be written to; files of an earlier report stay as they were.
+        OSError: the folder cannot be written to; what was not replaced stays as it was.
     """
     # Here and not above: together they cost a second that `study --help` need not pay.
     from study.report.html import write_html

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -16,17 +17,18 @@ import urllib.error
 import urllib.request
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from study.front import Direction, Objective
+from study.ledger import connect, quieten
 from study.records import EpochRecord, TrialRecord, TrialState
 from study.tracking import MlflowObserver, ui_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from mlflow.entities import Run
 
@@ -64,6 +66,21 @@ def trial(
 
 def database(folder: Path) -> str:
     return f"sqlite:///{folder / 'mlflow.db'}"
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make MLflow's tables once for all tests that do not test their making; it takes seconds."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    quieten()
+    connect(database(folder)).search_experiments()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, empty_database: Path) -> Path:
+    """Return a folder with an empty tracking database."""
+    return Path(shutil.copy(empty_database, tmp_path)).parent
 
 
 def observer(folder: Path, uri: str = "", study_id: str = "") -> MlflowObserver:
@@ -151,43 +168,43 @@ def test_a_study_is_one_experiment_of_flat_runs_and_a_summary(tmp_path: Path) ->
     assert json.loads((folder / "study.json").read_text())["seed"] == 7
 
 
-def test_the_same_records_twice_give_the_same_runs(tmp_path: Path) -> None:
+def test_the_same_records_twice_give_the_same_runs(folder: Path) -> None:
     trials = [trial(0), trial(1, bpp=0.5, psnr_db=35.0), trial(2, state=TrialState.PRUNED)]
-    record(tmp_path, trials)
-    before = rows(tmp_path)
-    record(tmp_path, trials)
-    record(tmp_path, trials[::-1])
-    assert rows(tmp_path) == before
+    record(folder, trials)
+    before = rows(folder)
+    record(folder, trials)
+    record(folder, trials[::-1])
+    assert rows(folder) == before
 
 
-def test_a_later_observer_fills_the_gaps(tmp_path: Path) -> None:
-    record(tmp_path, [trial(0, state=TrialState.INTERRUPTED, epochs=1)])
-    assert runs(tmp_path)["0"].info.status == "KILLED"
-    record(tmp_path, [trial(0, state=TrialState.RUNNING, epochs=2)])
-    assert runs(tmp_path)["0"].info.status == "RUNNING"
-    record(tmp_path, [trial(0), trial(1)])
-    found = runs(tmp_path)
+def test_a_later_observer_fills_the_gaps(folder: Path) -> None:
+    record(folder, [trial(0, state=TrialState.INTERRUPTED, epochs=1)])
+    assert runs(folder)["0"].info.status == "KILLED"
+    record(folder, [trial(0, state=TrialState.RUNNING, epochs=2)])
+    assert runs(folder)["0"].info.status == "RUNNING"
+    record(folder, [trial(0), trial(1)])
+    found = runs(folder)
     assert set(found) == {"0", "1"}
-    assert steps(tmp_path, found["0"], "bpp_estimated") == [1, 2, 3]
+    assert steps(folder, found["0"], "bpp_estimated") == [1, 2, 3]
     assert found["0"].info.status == "FINISHED"
 
 
-def test_leaving_the_front_is_noted(tmp_path: Path) -> None:
-    record(tmp_path, [trial(0), trial(1, bpp=0.9, psnr_db=35.0), trial(2, bpp=0.8, psnr_db=35.5)])
-    pareto = {key: run.data.tags["pareto"] for key, run in runs(tmp_path).items()}
+def test_leaving_the_front_is_noted(folder: Path) -> None:
+    record(folder, [trial(0), trial(1, bpp=0.9, psnr_db=35.0), trial(2, bpp=0.8, psnr_db=35.5)])
+    pareto = {key: run.data.tags["pareto"] for key, run in runs(folder).items()}
     assert pareto == {"0": "true", "1": "false", "2": "true"}
 
 
-def test_studies_of_one_name_stay_apart(tmp_path: Path) -> None:
-    record(tmp_path, [trial(0)], study_id="mine")
-    record(tmp_path, [trial(0, bpp=0.5), trial(1)], study_id="yours")
-    assert (rows(tmp_path)["experiments"], rows(tmp_path)["runs"]) == (2, 3)  # with "Default"
+def test_studies_of_one_name_stay_apart(folder: Path) -> None:
+    record(folder, [trial(0)], study_id="mine")
+    record(folder, [trial(0, bpp=0.5), trial(1)], study_id="yours")
+    assert (rows(folder)["experiments"], rows(folder)["runs"]) == (2, 3)  # with "Default"
 
 
-def test_more_metrics_than_one_request_takes(tmp_path: Path) -> None:
+def test_more_metrics_than_one_request_takes(folder: Path) -> None:
     epochs = tuple(EpochRecord(e, {f"m{i}": 0.5 for i in range(30)}) for e in range(1, 41))
-    record(tmp_path, [replace(trial(0, state=TrialState.RUNNING), epochs=epochs)])
-    assert rows(tmp_path)["metrics"] == 1200
+    record(folder, [replace(trial(0, state=TrialState.RUNNING), epochs=epochs)])
+    assert rows(folder)["metrics"] == 1200
 
 
 def test_telling_of_an_epoch_costs_the_study_next_to_nothing(tmp_path: Path) -> None:
@@ -212,8 +229,18 @@ def test_an_unreachable_server_costs_a_sentence(tmp_path: Path) -> None:
         watching.on_summary({"hypervolume": 6.0}, [])
         sentence = watching.close(PATIENCE_S)
     assert sentence is not None
-    assert "lacks trial 0, trial 1, the front and the summary (" in sentence
+    assert "lacks trial 0, trial 1, the front and the summary ([Errno" in sentence
+    assert "Connection refused); the study's own records are whole" in sentence
     assert "secret" not in sentence
+
+
+def test_a_long_list_of_what_is_missing_is_cut(tmp_path: Path) -> None:
+    watching = observer(tmp_path, "no-such-scheme://here")
+    for number in range(40):
+        watching.on_trial(trial(number, state=TrialState.RUNNING))
+    sentence = watching.close(PATIENCE_S)
+    assert sentence is not None
+    assert "lacks trial 0, trial 1, trial 2, trial 3 and 36 more (" in sentence
 
 
 def test_nothing_is_printed_and_no_one_is_called(tmp_path: Path) -> None:
