@@ -13,7 +13,7 @@ from losses.clouds import masked_mean, masked_sum
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from losses.clouds import Cloud, Search
+    from losses.clouds import Cloud, CloudT, Search
 
 
 class Sides(StrEnum):
@@ -41,9 +41,9 @@ class Matches(NamedTuple):
 
 
 def chamfer(
-    decoded: Cloud,
-    true: Cloud,
-    search: Search,
+    decoded: CloudT,
+    true: CloudT,
+    search: Search[CloudT],
     *,
     sides: Sides = Sides.BOTH,
     reduction: Reduction = Reduction.MEAN,

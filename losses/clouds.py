@@ -5,7 +5,8 @@ Legend: L = T trials or 1 where all trials share; B patches; N points; D coordin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import torch
 
@@ -25,11 +26,11 @@ class Cloud(Protocol):
         """(L, B, N) bool."""
 
 
-class Search(Protocol):
-    """A nearest-neighbour search between clouds; losses do not care how it is done."""
+CloudT = TypeVar("CloudT", bound=Cloud)
 
-    def __call__(self, query: Cloud, reference: Cloud, k: int, /) -> Tensor:
-        """(T, B, N, k) indices of each query point's k nearest valid reference points."""
+Search = Callable[[CloudT, CloudT, int], "Tensor"]
+"""A nearest-neighbour search, however done: from a query cloud, a reference cloud and k to the
+(T, B, N, k) indices of each query point's k nearest valid reference points."""
 
 
 def masked_mean(values: Tensor, valid: Tensor) -> Tensor:

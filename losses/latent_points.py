@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from losses.clouds import masked_mean
 
 if TYPE_CHECKING:
-    from losses.clouds import Cloud
     from torch import Tensor
+
+    from losses.clouds import Cloud
 
 
 def latent_point_error(decoded: Cloud, true: Cloud) -> Tensor:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from model.codec import Codec
+    from model.decoder import DecodedStage
     from model.hierarchy import Hierarchy
     from model.points import Points
 
@@ -75,4 +76,5 @@ def decompress(codec: Codec, coded: CodedCloud) -> Points:
     coordinates = unpack(codec.coordinate_bottleneck.decompress(coded.coordinates, total))
     sizes = torch.tensor([coded.latent_counts], device=features.device)
     latent_points = codec.synthesise_points(coordinates, sizes)
-    return codec.decoder(latent_points, features)[-1].children
+    stages: list[DecodedStage] = codec.decoder(latent_points, features)
+    return stages[-1].children

@@ -51,7 +51,7 @@ class SubPointNetwork(nn.Module):
 
     def deal(self, features: Tensor) -> Tensor:
         """Rearrange (T, B, N, a) so that row parent * U + child holds what that child sees."""
-        grouped = features.unflatten(3, (-1, self.groups)).transpose(3, 4)
+        grouped: Tensor = features.unflatten(3, (-1, self.groups)).transpose(3, 4)
         return grouped.flatten(2, 3)
 
     def forward(self, dealt: Tensor) -> Tensor:
@@ -194,9 +194,10 @@ def mean_distances(stage: DecodedStage, k: int, search: Search = nearest) -> Ten
     parents, children = stage.parents, stage.children
     owner = search(children, parents, 1).squeeze(-1)
     neighbours = search(parents, children, k)
-    trials, patches, count, _ = neighbours.shape
+    count = parents.xyz.shape[2]
     owners = owner.gather(2, neighbours.flatten(2)).view_as(neighbours)
     owned = owners == torch.arange(count, device=owners.device)[:, None]
     owned &= torch.arange(k, device=owners.device) < children.sizes[..., None, None]
     to_children = parents.xyz[..., None, :] - gather(children.xyz, neighbours)
-    return (to_children.norm(dim=-1) * owned).sum(dim=-1) / stage.child_count
+    total: Tensor = (to_children.norm(dim=-1) * owned).sum(dim=-1)
+    return total / stage.child_count

@@ -15,7 +15,12 @@ def candidate_directions() -> Tensor:
     """
     short = 2 / (1 + 5**0.5)
     corners = np.array(
-        [np.roll((0.0, a * short, b), shift) for a in (-1, 1) for b in (-1, 1) for shift in (0, 1, 2)]
+        [
+            np.roll((0.0, a * short, b), shift)
+            for a in (-1, 1)
+            for b in (-1, 1)
+            for shift in range(3)
+        ]
     )
     corners /= np.linalg.norm(corners, axis=1, keepdims=True)
     first, second = np.triu_indices(len(corners), 1)

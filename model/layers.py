@@ -30,7 +30,7 @@ class Linear(nn.Module):
         self.reset(None)
 
     def reset(self, generators: Sequence[torch.Generator] | None) -> None:
-        """Draw fresh parameters, trial by trial, so that a trial's draw is its generator's alone."""
+        """Draw fresh parameters, each trial's from its own generator."""
         bound = self.weight.shape[2] ** -0.5
         for trial in range(self.weight.shape[0]):
             generator = generators[trial] if generators is not None else None
@@ -70,7 +70,7 @@ class _MomentsFunction(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(  # type: ignore[override]  # autograd's signature is (*args, **kwargs)
+    def forward(
         context: torch.autograd.function.FunctionCtx, x: Tensor, valid: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         if valid is None:
@@ -87,7 +87,7 @@ class _MomentsFunction(torch.autograd.Function):
         return mean, covariance
 
     @staticmethod
-    def backward(  # type: ignore[override]
+    def backward(
         context: torch.autograd.function.FunctionCtx, of_mean: Tensor, of_covariance: Tensor
     ) -> tuple[Tensor, None]:
         saved: tuple[Tensor, ...] = context.saved_tensors  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 """A batch of patches: hierarchies of different sizes, padded into tensors.
 
-Legend: B patches, N points, M samples, K neighbours, E owned pairs. All trials share the geometry, so the leading
-axis is 1.
+Legend: B patches, N points, M samples, K neighbours, E owned pairs. All trials share the
+geometry, so the leading axis is 1.
 """
 
 from __future__ import annotations
@@ -156,7 +156,9 @@ def _collate_level(levels: Sequence[Level], entering: Points) -> LevelBatch:
         mean_distance=pad([level.mean_distance for level in levels]),
         offsets=(at_samples - gather(entering.xyz, neighbours)).flatten(2, 3),
         sample_valid=none_if_full(pad([np.ones(len(level.samples)) for level in levels])[0]),
-        pair_valid=none_if_full(pad([np.ones(level.owned.shape) for level in levels])[0].flatten(1)),
+        pair_valid=none_if_full(
+            pad([np.ones(level.owned.shape) for level in levels])[0].flatten(1)
+        ),
     )
 
 

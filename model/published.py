@@ -95,8 +95,8 @@ def load_published(state: Mapping[str, Tensor], config: ModelConfig) -> Codec:
                 raise ValueError(message)
             if state[key].numel() != parameter.numel():
                 message = (
-                    f"{key} must have {parameter.numel()} entries, as {tuple(parameter.shape)}, and "
-                    f"has the shape {tuple(state[key].shape)}: check dim and hidden_dim"
+                    f"{key} must have {parameter.numel()} entries, as {tuple(parameter.shape)}, "
+                    f"and has the shape {tuple(state[key].shape)}: check dim and hidden_dim"
                 )
                 raise ValueError(message)
             parameter.copy_(state[key].reshape(parameter.shape))

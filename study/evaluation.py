@@ -111,9 +111,7 @@ def measure(codec: Codec, patches: PatchSet, peak: float) -> dict[str, float]:
     }
 
 
-def placed(
-    points: Points, stored: Sequence[StoredPatch], trial: int
-) -> list[NDArray[np.float64]]:
+def placed(points: Points, stored: Sequence[StoredPatch], trial: int) -> list[NDArray[np.float64]]:
     """One trial's points of every patch, in the data set's scaled frame."""
     xyz = torch.nan_to_num(points.xyz[trial]).cpu().double().numpy()
     sizes = points.sizes[trial].tolist()

@@ -11,9 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def d1_psnr_db(
-    original: NDArray[np.floating], decoded: NDArray[np.floating], peak: float
-) -> float:
+def d1_psnr_db(original: NDArray[np.float64], decoded: NDArray[np.float64], peak: float) -> float:
     """Point-to-point PSNR: ``10 log10(3 peak^2 / max(mse_od, mse_do))``.
 
     ``mse_od`` is the mean squared distance from each original point to its nearest decoded point,
@@ -33,5 +31,5 @@ def d1_psnr_db(
     return float("inf") if mse == 0.0 else float(10 * np.log10(3 * peak**2 / mse))
 
 
-def _mean_dist2(query: NDArray[np.floating], reference: NDArray[np.floating]) -> float:
+def _mean_dist2(query: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
     return float(np.mean(np.square(cKDTree(reference).query(query)[0])))

@@ -285,7 +285,8 @@ def _optimisers(
     codec: Codec, settings: TrainingConfig
 ) -> tuple[torch.optim.Adam, torch.optim.Adam]:
     """Adam for the network, and Adam for the bottlenecks' quantiles."""
-    network, quantiles = [], []
+    network: list[Tensor] = []
+    quantiles: list[Tensor] = []
     for name, parameter in codec.named_parameters():
         (quantiles if name.endswith("quantiles") else network).append(parameter)
     return (
