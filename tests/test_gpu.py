@@ -1,0 +1,108 @@
+"""The GPU runs the same code as the CPU; these tests need one and skip without."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from losses import weighted_sum
+from model.bitstream import compress, decompress
+from model.codec import Codec, Noise
+from model.config import ModelConfig
+from model.hierarchy import build_hierarchy
+from model.patches import collate
+from model.points import Points, nearest, nearest_by_tree
+from study.config import LossWeights, TrainingConfig
+from study.data import DataRecipe, open_data_set, prepare
+from study.objective import loss_terms, stacked_weights
+from study.training import Member, Training
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from model.hierarchy import Hierarchy
+
+pytestmark = pytest.mark.gpu
+
+SMALL = ModelConfig(hidden_dim=16)
+
+
+def patches(seed: int) -> list[Hierarchy]:
+    rng = np.random.default_rng(seed)
+    return [
+        build_hierarchy(rng.uniform(-1, 1, (size, 3)).astype(np.float32), SMALL.downsample_rate, 16)
+        for size in (7, 120, 300)
+    ]
+
+
+def test_neighbours_are_those_of_the_trees(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    sizes = torch.tensor([[50, 9], [31, 64]])
+    query = torch.rand((2, 2, 64, 3), generator=generator)
+    reference = torch.rand((2, 2, 64, 3), generator=generator)
+    on_cpu = nearest_by_tree(Points(query, sizes), Points(reference, sizes), 12)
+    on_gpu = nearest(Points(query.cuda(), sizes.cuda()), Points(reference.cuda(), sizes.cuda()), 12)
+    assert torch.equal(on_cpu, on_gpu.cpu())
+
+
+def test_losses_and_gradients_are_those_of_the_cpu(seed: int) -> None:
+    codec = Codec(SMALL, 2)
+    codec.reset([seed, seed + 1])
+    results = {}
+    for device in ("cpu", "cuda"):
+        batch = collate(patches(seed), device)
+        shape = (2, 3, batch.stages[-1].xyz.shape[2], SMALL.dim)
+        noise = torch.rand((2, *shape), generator=torch.Generator().manual_seed(seed)) - 0.5
+        twin = codec.select([0, 1]).to(device)
+        output = twin(batch, Noise(*noise.to(device)))
+        weights = stacked_weights([LossWeights(bpp_lambda=0.1), LossWeights()], device)
+        loss = weighted_sum(loss_terms(output, batch, SMALL.k), weights).total
+        loss.sum().backward()
+        gradients = [p.grad.cpu() for p in twin.parameters() if p.grad is not None]
+        results[device] = (loss.detach().cpu(), gradients)
+    torch.testing.assert_close(results["cuda"][0], results["cpu"][0], rtol=1e-3, atol=1e-5)
+    for ours, theirs in zip(results["cuda"][1], results["cpu"][1], strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-2, atol=1e-2 * float(theirs.abs().max()))
+
+
+def test_a_cloud_written_on_the_gpu_is_read_on_the_cpu(seed: int) -> None:
+    codec = Codec(SMALL)
+    codec.reset([seed])
+    codec.freeze()
+    on_gpu = codec.select([0]).cuda()
+    on_gpu.freeze()
+    coded = compress(on_gpu, patches(seed))
+    assert decompress(on_gpu, coded).sizes.tolist() == decompress(codec, coded).sizes.tolist()
+
+
+def test_training_runs_and_resumes(tmp_path: Path) -> None:
+    folder = prepare(
+        DataRecipe(max_objects=8, points_per_object=512, min_points=32, min_points_evaluation=16),
+        downsample_rate=SMALL.downsample_rate,
+        k=SMALL.k,
+        root=tmp_path,
+    )
+    settings = TrainingConfig(epochs=2)
+    members = [Member(1, LossWeights()), Member(2, LossWeights(bpp_lambda=0.1))]
+
+    def begin() -> Training:
+        return Training(
+            model=SMALL,
+            training=settings,
+            members=members,
+            data=open_data_set(folder),
+            device="cuda",
+        )
+
+    training = begin()
+    training.run_epoch()
+    training.save(tmp_path)
+    resumed = begin()
+    resumed.load(tmp_path)
+    results = resumed.run_epoch()
+    assert resumed.epoch == 2
+    assert all(result.diverged is None for result in results)
+    assert resumed.measure(1).metrics["bpp"] > 0
