@@ -148,11 +148,11 @@ def _front(arguments: argparse.Namespace, console: Console) -> int:
     from study.ending import show_front
     from study.folder import find_study
     from study.runner import report
-    from study.storage import TrialStore
+    from study.status import read_records
 
     folder = find_study(arguments.root, arguments.name)
     config = folder.config()
-    records = TrialStore(config, folder.database).records(driver_alive=folder.driver_alive())
+    records = read_records(folder, config)
     show_front(config, records, report(config, records, folder), console)
     return 0
 

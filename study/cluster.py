@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _OBJECT_STORE_BYTES = 256 * 2**20
 """Trials send a few numbers through Ray; its default would reserve a third of the memory."""
+
+_CONNECT_TIMEOUT_S = 5.0
 
 _QUIET = {
     # Files and tables that nobody reads here: the store, MLflow and the live table have them.
@@ -43,12 +46,13 @@ def ray_running(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    with _interrupt_on_termination():
-        try:
-            _start(address)
+    try:
+        _start(address)
+        # Only now: Ray takes the signal for itself while it starts.
+        with _interrupt_on_termination():
             yield
-        finally:
-            ray.shutdown()
+    finally:
+        ray.shutdown()
 
 
 def _start(address: str | None) -> None:
@@ -60,12 +64,26 @@ def _start(address: str | None) -> None:
             logging_level=logging.CRITICAL,
         )
         return
+    _require_listener(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
     except (ConnectionError, ValueError, RuntimeError) as error:
         message = (
-            f"a Ray cluster must be running at the address, but {address} does not answer as one "
+            f"a Ray cluster must be running at the address, but what answers at {address} is none "
             f"({error}); leave --address out to use this machine"
+        )
+        raise StudyError(message) from error
+
+
+def _require_listener(address: str) -> None:
+    """Ask who answers before Ray does: Ray waits for minutes, and then ends the process."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_TIMEOUT_S).close()
+    except (OSError, ValueError, OverflowError) as error:
+        message = (
+            "a Ray cluster must be running at the address, HOST:PORT of its head, but there is "
+            f"none at {address} ({error}); leave --address out to use this machine"
         )
         raise StudyError(message) from error
 

@@ -135,8 +135,9 @@ def find_study(root: Path, name: str) -> StudyFolder:
     """
     folders = {folder.path.name: folder for folder in all_studies(root)}
     if name not in folders:
-        known = f" (studies there: {', '.join(folders)})" if folders else ""
-        message = f"there is no study '{name}' in {root}; {did_you_mean(name, folders)}{known}"
+        hint = did_you_mean(name, folders)
+        known = f" (there are: {', '.join(folders)})" if hint.startswith("did") else ""
+        message = f"there is no study '{name}' in {root}; {hint}{known}"
         raise StudyError(message)
     return folders[name]
 

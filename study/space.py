@@ -41,7 +41,7 @@ def check_space(config: StudyConfig) -> None:
         _check_name(config, name)
         for value in _ends(searched):
             apply(config, {name: value})
-        _check_range_type(config, name, searched)
+        _check_between(name, searched)
         _check_published(config, name, searched)
     for number, settings in enumerate(config.search.first):
         _check_first(config, number, settings)
@@ -130,9 +130,13 @@ def _check_name(config: StudyConfig, name: str) -> None:
         raise StudyError(message)
 
 
-def _check_range_type(config: StudyConfig, name: str, searched: Range) -> None:
-    if searched.choices is None and isinstance(_value(config, name), bool):
-        message = f"search.space: {name} is true or false; give choices, not low and high"
+def _check_between(name: str, searched: Range) -> None:
+    """Refuse ranges of which only the ends are known to fit: widths must divide each other."""
+    if searched.choices is None and name.startswith("model."):
+        message = (
+            f"search.space: {name} must be given as choices, for not every number from "
+            f"{searched.low!r} to {searched.high!r} makes a codec"
+        )
         raise StudyError(message)
 
 

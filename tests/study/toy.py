@@ -10,17 +10,30 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.trainable import TrialTrainable
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from study.config import TrialConfig
+
+FINE, DIVERGES, RAISES, DIES_ONCE = 1, 2, 3, 4
+"""What becomes of a trial in its second epoch, told by its `training.patches_per_step`."""
+
+STUDY = """
+name: toy
+data: {max_objects: 6, points_per_object: 512, cube_size: 100.0}
+training: {epochs: 3}
+search: {trials: 3, startup_trials: 2}
+objectives:
+  - {metric: bpp, direction: minimize, reference: 3.0}
+  - {metric: d1_psnr_db, direction: maximize, reference: 25.0}
+"""
 
 
 @dataclass(frozen=True)
@@ -30,33 +43,29 @@ class ToyResult:
 
 
 class ToyWork:
-    """Rate falls and distortion rises with bpp_lambda; both settle over the epochs.
-
-    The learning rate chooses what goes wrong: see `tests/study/test_runner.py`.
-    """
+    """Rate falls and distortion rises with bpp_lambda; both settle over the epochs."""
 
     def __init__(self, trial: TrialConfig) -> None:
         self.epoch = 0
         self._trial = trial
-        self._seconds = float(os.environ.get("TOY_EPOCH_S", "0"))
 
     def run_epoch(self) -> list[ToyResult]:
-        time.sleep(self._seconds)
+        time.sleep(float(os.environ.get("TOY_EPOCH_S", "0")))
         self.epoch += 1
-        trouble = self._trial.training.max_grad_norm
-        if trouble == 13.0 and self.epoch == 2:
-            return [ToyResult({"loss": math.nan}, "the loss became NaN in epoch 2")]
-        if trouble == 14.0 and self.epoch == 2:
-            message = "no luck"
+        fate = self._trial.training.patches_per_step if self.epoch == 2 else FINE
+        if fate == DIVERGES:
+            return [ToyResult({}, "diverged: the loss was no longer a finite number")]
+        if fate == RAISES:
+            message = "no luck today"
             raise RuntimeError(message)
-        if trouble == 15.0 and self.epoch == 2 and not self._trial_was_killed():
-            os.kill(os.getpid(), 9)
+        if fate == DIES_ONCE and not self._died_before():
+            os.kill(os.getpid(), signal.SIGKILL)
         return [ToyResult(self._metrics())]
 
     def measure(self, member: int) -> ToyResult:
         assert member == 0
-        final = self._metrics()
-        return ToyResult({**final, "bpp": final["bpp_estimated"] * 1.01, "encode_s": 0.1})
+        now = self._metrics()
+        return ToyResult({**now, "bpp": now["bpp_estimated"] * 1.01})
 
     def save(self, folder: Path) -> None:
         (folder / "epoch.json").write_text(json.dumps(self.epoch))
@@ -65,20 +74,19 @@ class ToyWork:
         self.epoch = json.loads((folder / "epoch.json").read_text())
 
     def _metrics(self) -> dict[str, float]:
-        strength = math.log10(self._trial.loss.bpp_lambda)  # -4 .. -0.5
+        strength = -math.log10(self._trial.loss.bpp_lambda)  # 4 is the published one, 0.5 strong
         settled = 1 - 0.5**self.epoch
         return {
             "loss": 1 / self.epoch,
-            "bpp_estimated": 0.3 + 0.25 * strength**2 / 4 * settled,
-            "d1_psnr_db": 30 - 2 * strength * settled,
-            "chamfer": 0.1 / self.epoch,
+            "bpp_estimated": 0.3 + 0.0625 * strength**2 * settled,
+            "d1_psnr_db": 30 + 2 * strength * settled,
         }
 
-    def _trial_was_killed(self) -> bool:
-        mark = os.path.join(self._trial.data_folder, f"killed-{os.getppid()}")  # noqa: PTH118
-        if os.path.exists(mark):  # noqa: PTH110
+    def _died_before(self) -> bool:
+        mark = Path(self._trial.data_folder).parent / "died"
+        if mark.exists():
             return True
-        open(mark, "w").close()  # noqa: PTH123
+        mark.touch()
         return False
 
 

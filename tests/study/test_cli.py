@@ -1,0 +1,111 @@
+"""The command line: what it offers is pinned here, and every refusal is a sentence and code 2."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import toy
+
+from study.cli import build_parser, main
+from study.config import StudyConfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMANDS = {
+    "run": ["--address", "--help", "-h", "file"],
+    "front": ["--help", "--root", "-h", "name"],
+    "status": ["--help", "--root", "-h", "name"],
+    "prepare": ["--help", "-h", "file"],
+    "explain": ["--help", "-h", "section"],
+    "ui": ["--help", "--port", "--root", "-h"],
+}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "toy.yaml").write_text(toy.STUDY)
+    return tmp_path
+
+
+def test_the_command_line_is_small_and_pinned() -> None:
+    (commands,) = (
+        action
+        for action in build_parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
+    )
+    offered = {
+        name: sorted(
+            word for action in parser._actions for word in action.option_strings or [action.dest]
+        )
+        for name, parser in commands.choices.items()
+    }
+    assert offered == COMMANDS
+
+
+def test_help_teaches_by_example_and_loads_nothing_heavy() -> None:
+    script = (
+        "import sys; from study.cli import main\n"
+        "HEAVY = {'torch', 'ray', 'mlflow', 'optuna', 'numpy'}\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit(' '.join(HEAVY & sys.modules.keys()) or None)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "study run mine.yaml" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["run", "tou.yaml"], "there is no study file tou.yaml; did you mean 'toy.yaml'?"),
+        (["run", "bad.yaml"], "bad.yaml: unknown key 'training.epoch'; did you mean 'epochs'?"),
+        (["prepare", "bad.yaml"], "bad.yaml: unknown key 'training.epoch'"),
+        (["run", "nowhere.yaml"], "nowhere"),
+        (["status", "toy"], "there is no study 'toy' in studies"),
+        (["front", "toy"], "there is no study 'toy' in studies"),
+        (["explain", "serch"], "there is no section 'serch'; did you mean 'search'?"),
+        (["ui"], "MLflow has nothing to show"),
+    ],
+)
+def test_what_cannot_be_used_is_a_sentence_and_code_2(
+    words: list[str], sentence: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "bad.yaml").write_text(toy.STUDY.replace("epochs", "epoch"))
+    (here / "nowhere.yaml").write_text(toy.STUDY.replace("max_objects: 6", "source: nowhere"))
+    assert main(words) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith("error: ")
+    assert sentence in shown.err
+    assert "Traceback" not in shown.err
+    assert not list(here.glob("studies/*"))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "auto", "head"])
+def test_an_address_where_no_cluster_is_leaves_nothing(
+    address: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "toy.yaml", "--address", address]) == 2
+    assert f"none at {address} (" in capsys.readouterr().err
+    assert not (here / "studies" / "toy").exists()
+
+
+def test_explain_knows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain"]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in StudyConfig.model_fields)
+    assert "bpp_lambda" in shown
+
+
+@pytest.mark.usefixtures("here")
+def test_without_studies_status_says_how_to_make_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status"]) == 0
+    assert "there is no study in studies yet" in capsys.readouterr().out

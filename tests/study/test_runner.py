@@ -1,0 +1,151 @@
+"""Whole studies with real Ray, real Optuna and real MLflow; only the codec is a toy."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import pytest
+import ray
+import toy
+from rich.console import Console
+
+from study.cluster import ray_running
+from study.errors import StudyError
+from study.folder import all_studies, next_free_name
+from study.front import front
+from study.records import TrialState
+from study.runner import Ended, objectives_of, run_study
+from study.search import AskTellSearcher
+from study.status import read_records
+from study.study_file import parse_study
+from study.tuning import resources_per_trial, slots
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from study.config import StudyConfig
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_ray() -> Iterator[None]:
+    with ray_running(None):
+        yield
+
+
+def study(folder: Path, search: str = "{trials: 3, startup_trials: 2}") -> StudyConfig:
+    text = toy.STUDY.replace("{trials: 3, startup_trials: 2}", search)
+    text += f"root: {folder}/studies\ndata_root: {folder}/data\n"
+    return parse_study(text, origin="toy")
+
+
+def run(config: StudyConfig) -> tuple[Ended, str]:
+    console = Console(file=io.StringIO(), width=120)
+    ended = run_study(config, console, trainable=toy.ToyTrainable)
+    assert isinstance(console.file, io.StringIO)
+    return ended, console.file.getvalue()
+
+
+def test_a_study_runs_from_the_published_setting_to_its_report(tmp_path: Path) -> None:
+    config = study(tmp_path)
+    ended, shown = run(config)
+
+    assert [record.state for record in ended.records] == [TrialState.COMPLETE] * 3
+    baseline = ended.records[0]
+    assert baseline.is_baseline
+    assert baseline.params["loss.bpp_lambda"] == 1e-4
+    assert [epoch.epoch for epoch in baseline.epochs] == [1, 2, 3]
+    assert baseline.final["bpp"] == pytest.approx((0.3 + 0.875) * 1.01)
+    assert baseline.final["d1_psnr_db"] == pytest.approx(30 + 8 * 0.875)
+    assert baseline.checkpoint is not None
+    assert len(front(ended.records, objectives_of(config))) == 3  # the toy trades one for the other
+
+    assert ended.note is None
+    assert ended.files is not None
+    assert all(file.stat().st_size for file in vars(ended.files).values())
+    assert "trial 1/3: complete" in shown
+    assert not ended.folder.driver_alive()
+    assert read_records(ended.folder, ended.folder.config()) == list(ended.records)
+
+
+def test_each_way_a_trial_can_end_is_told_and_stops_no_other(tmp_path: Path) -> None:
+    ways = [toy.FINE, toy.DIVERGES, toy.RAISES, toy.DIES_ONCE]
+    first = ", ".join(f"{{training.patches_per_step: {way}}}" for way in ways[1:])
+    search = f"{{trials: 4, first: [{first}], space: {{training.patches_per_step: "
+    search += f"{{choices: {ways}}}}}}}"
+    ended, shown = run(study(tmp_path, search))
+
+    fine, diverged, raised, died_once = ended.records
+    assert fine.state is TrialState.COMPLETE
+    assert diverged.state is TrialState.FAILED
+    assert diverged.outcome == "diverged: the loss was no longer a finite number"
+    assert len(diverged.epochs) == 1
+    assert raised.state is TrialState.FAILED
+    assert raised.outcome.startswith("RuntimeError: no luck today (the whole log: ")
+    assert died_once.state is TrialState.COMPLETE
+    assert [epoch.epoch for epoch in died_once.epochs] == [1, 2, 3]
+    assert "trial 3/4: failed" in shown
+
+
+def test_a_name_is_used_once(tmp_path: Path) -> None:
+    config = study(tmp_path)
+    (tmp_path / "studies" / "toy").mkdir(parents=True)
+    with pytest.raises(StudyError, match=r"name must be new, but 'toy' is taken"):
+        run(config)
+    assert list((tmp_path / "studies").iterdir()) == [tmp_path / "studies" / "toy"]
+
+
+def test_nothing_is_left_of_a_study_that_could_not_begin(tmp_path: Path) -> None:
+    text = toy.STUDY.replace("max_objects: 6", f"source: {tmp_path}/nowhere")
+    text += f"root: {tmp_path}/studies\ndata_root: {tmp_path}/data\n"
+    with pytest.raises(StudyError, match="nowhere"):
+        run(parse_study(text, origin="x"))
+    assert all_studies(tmp_path / "studies") == []
+    assert not (tmp_path / "studies" / "toy").exists()
+
+
+def test_the_next_free_name_follows_the_last_one(tmp_path: Path) -> None:
+    assert next_free_name(tmp_path, "quickstart") == "quickstart-001"
+    (tmp_path / "quickstart-001").mkdir()
+    (tmp_path / "quickstart-007").mkdir()
+    (tmp_path / "quickstart-mine").mkdir()
+    assert next_free_name(tmp_path, "quickstart") == "quickstart-008"
+
+
+def test_tune_may_not_be_told_of_one_metric(tmp_path: Path) -> None:
+    searcher = AskTellSearcher(None, None, ())  # type: ignore[arg-type] # neither is reached
+    with pytest.raises(StudyError, match="several objectives"):
+        searcher.set_search_properties("bpp", "min", {})
+    with pytest.raises(StudyError, match="own database"):
+        searcher.restore(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "cluster", "trials_at_once"),
+    [
+        ("{}", {"CPU": 2.0}, 2),
+        ("{cpus_per_trial: 2}", {"CPU": 7.0}, 3),
+        ("{concurrent_trials: 2}", {"CPU": 8.0}, 2),
+        ("{}", {"CPU": 16.0, "GPU": 1.0}, 4),
+        ("{gpus_per_trial: 0.5}", {"CPU": 16.0, "GPU": 3.0}, 6),
+        ("{gpus_per_trial: 0}", {"CPU": 16.0, "GPU": 1.0}, 16),
+    ],
+)
+def test_as_many_trials_run_at_once_as_there_is_room_for(
+    wanted: str, cluster: dict[str, float], trials_at_once: int
+) -> None:
+    resources = parse_study(toy.STUDY + f"resources: {wanted}", origin="x").resources
+    assert slots(resources, resources_per_trial(resources, cluster), cluster) == trials_at_once
+
+
+def test_a_trial_that_no_machine_can_hold_is_refused() -> None:
+    resources = parse_study(toy.STUDY + "resources: {cpus_per_trial: 9}", origin="x").resources
+    with pytest.raises(StudyError, match="asks for 9 and there are 2"):
+        resources_per_trial(resources, {"CPU": 2.0})
+
+
+def test_ray_is_left_running_for_whoever_started_it() -> None:
+    with ray_running(None):
+        pass
+    assert ray.is_initialized()
