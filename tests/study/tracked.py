@@ -1,0 +1,100 @@
+"""What the tests of the tracking share: made-up trials, and a look into MLflow's records."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from study.front import Direction, Objective
+from study.records import EpochRecord, TrialRecord, TrialState
+from study.tracking import MlflowObserver
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from mlflow.entities import Run
+
+OBJECTIVES = (
+    Objective("bpp", Direction.MINIMIZE, reference=2.0),
+    Objective("d1_psnr_db", Direction.MAXIMIZE, reference=30.0),
+)
+PATIENCE_S = 90.0
+
+
+def trial(
+    number: int,
+    *,
+    epochs: int = 3,
+    state: TrialState = TrialState.COMPLETE,
+    bpp: float = 1.0,
+    psnr_db: float = 36.0,
+) -> TrialRecord:
+    """Return a trial with these final values, complete unless said otherwise."""
+    return TrialRecord(
+        number=number,
+        state=state,
+        params={"loss.bpp_lambda": 10.0**-number, "loss.chamfer_coe": 0.1},
+        epochs=tuple(
+            EpochRecord(e, {"bpp_estimated": bpp + 1 / e, "d1_psnr_db": psnr_db - 1 / e})
+            for e in range(1, epochs + 1)
+        ),
+        total_epochs=3,
+        final={"bpp": bpp, "d1_psnr_db": psnr_db} if state is TrialState.COMPLETE else {},
+        outcome="completed 3 epochs" if state is TrialState.COMPLETE else "",
+        is_baseline=number == 0,
+        elapsed_s=2.5,
+    )
+
+
+def database(folder: Path) -> str:
+    return f"sqlite:///{folder / 'mlflow.db'}"
+
+
+def observer(folder: Path, uri: str = "", study_id: str = "") -> MlflowObserver:
+    return MlflowObserver(
+        uri=uri or database(folder),
+        artifact_root=folder / "artifacts",
+        study_name="quickstart",
+        study_config={"seed": 7, "loss": {"bpp_lambda": 1e-4}},
+        objectives=OBJECTIVES,
+        study_id=study_id,
+    )
+
+
+def record(folder: Path, trials: Sequence[TrialRecord], study_id: str = "") -> None:
+    """Give the trials to a new observer and wait for it."""
+    watching = observer(folder, study_id=study_id)
+    for one in trials:
+        watching.on_trial(one)
+    assert watching.close(PATIENCE_S) is None
+
+
+def runs(folder: Path, uri: str = "") -> dict[str, Run]:
+    """Return the study's runs by trial number, the summary as an empty string."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri or database(folder))
+    experiment = client.get_experiment_by_name("quickstart")
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id])
+    by_trial = {run.data.tags.get("trial", ""): run for run in found}
+    assert len(by_trial) == len(found)
+    return by_trial
+
+
+def rows(folder: Path) -> dict[str, int]:
+    """Count what the database holds."""
+    with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
+        return {
+            table: connection.execute(f"select count(*) from {table}").fetchone()[0]  # noqa: S608
+            for table in ("experiments", "runs", "metrics", "params", "tags")
+        }
+
+
+def steps(folder: Path, run: Run, metric: str) -> list[int]:
+    """Return the steps at which a metric was written, in order."""
+    with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
+        query = "select step from metrics where run_uuid = ? and key = ? order by step"
+        return [step for (step,) in connection.execute(query, (run.info.run_id, metric))]
