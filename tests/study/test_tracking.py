@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import textwrap
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,16 +119,13 @@ def test_more_metrics_than_one_request_takes(folder: Path) -> None:
     assert rows(folder)["metrics"] == 1200
 
 
-def test_telling_of_an_epoch_costs_the_study_next_to_nothing(tmp_path: Path) -> None:
+def test_the_study_does_not_wait_for_the_database(tmp_path: Path) -> None:
     watching = observer(tmp_path)
-    durations_s = []
-    for epoch in range(1, 200):  # mlflow is being imported and its database made meanwhile
-        start = time.perf_counter()
+    for epoch in range(1, 200):
         watching.on_trial(trial(epoch % 20, state=TrialState.RUNNING, epochs=epoch % 4))
-        durations_s.append(time.perf_counter() - start)
-        time.sleep(0.01)
+    # mlflow is still being imported, and its database made: nobody waited for them.
+    assert watching._courier._place is None
     assert watching.close(PATIENCE_S) is None
-    assert statistics.median(durations_s) < 0.002
 
 
 def test_a_long_list_of_what_is_missing_is_cut(tmp_path: Path) -> None:
