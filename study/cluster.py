@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -27,6 +25,8 @@ _QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # `study.interrupts` stops Tune, between two of its steps.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # Ray would otherwise announce a change of its default at every start.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
@@ -48,9 +48,7 @@ def ray_running(address: str | None) -> Iterator[None]:
         return
     try:
         _start(address)
-        # Only now: Ray takes the signal for itself while it starts.
-        with _interrupt_on_termination():
-            yield
+        yield
     finally:
         ray.shutdown()
 
@@ -86,16 +84,3 @@ def _require_listener(address: str) -> None:
             f"none at {address} ({error}); leave --address out to use this machine"
         )
         raise StudyError(message) from error
-
-
-@contextmanager
-def _interrupt_on_termination() -> Iterator[None]:
-    """Let SIGTERM end the study like Ctrl-C: Tune would abort without saving."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

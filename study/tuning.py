@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 import ray
 from ray import tune
+from ray.tune import Callback
 
 from study.errors import StudyError
+from study.interrupts import noted_interrupts
 from study.search import AskTellSearcher, FailureNotes
 from study.space import trial_config
 from study.trainable import CodecTrainable
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
@@ -28,9 +33,46 @@ if TYPE_CHECKING:
 _MAX_FAILURES = 2
 """How often a trial whose worker crashed or was lost goes on from its last checkpoint."""
 
+_SAVING_S = 2.0
+"""How long an interrupt waits for checkpoints that are being written."""
+
 _TRIALS_PER_GPU = 4
 """Most trials that share a GPU by default. Sharing beyond the gaps between one trial's small
 operations only slows all of them down."""
+
+
+class Stopped(BaseException):
+    """Leaves Tune's loop. No `Exception`: Tune would take its time to clean up after one."""
+
+
+class StopBetweenSteps(Callback):
+    """Ends Tune's loop once an event is set, where nothing is half-written.
+
+    Tune's own way out writes snapshots that nobody reads here, and hangs for a minute when Ray was
+    stopped by the same signal.
+    """
+
+    def __init__(self, event: threading.Event) -> None:
+        self._event = event
+        self._latest_s: float | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        """Give Ray's pickle nothing, as in `AskTellSearcher`."""
+        return {}
+
+    def on_step_begin(
+        self,
+        iteration: int,  # noqa: ARG002 (Ray's signature)
+        trials: Sequence[Trial],
+        **info: object,  # noqa: ARG002
+    ) -> None:
+        """Leave, but let an epoch that was just reported have its checkpoint."""
+        if not self._event.is_set():
+            return
+        if self._latest_s is None:
+            self._latest_s = time.monotonic() + _SAVING_S
+        if time.monotonic() > self._latest_s or not any(trial.is_saving for trial in trials):
+            raise Stopped
 
 
 def run_trials(
@@ -47,28 +89,27 @@ def run_trials(
     store, with every epoch that they finished.
     """
     resources = resources_per_trial(config.resources, ray.cluster_resources())
-    searcher = AskTellSearcher(
-        store, partial(trial_config, config, data_folder=str(data)), observers
-    )
-    tune.Tuner(
-        tune.with_resources(trainable or CodecTrainable, resources),
-        tune_config=tune.TuneConfig(
-            search_alg=searcher,
-            num_samples=config.search.trials,
-            max_concurrent_trials=slots(config.resources, resources, ray.cluster_resources()),
-            reuse_actors=True,
-            trial_name_creator=_trial_name,
-            trial_dirname_creator=_trial_name,
-        ),
-        run_config=tune.RunConfig(
-            name=folder.ray.name,
-            storage_path=str(folder.ray.parent),
-            verbose=0,
-            failure_config=tune.FailureConfig(max_failures=_MAX_FAILURES),
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=1, checkpoint_frequency=1),
-            callbacks=[FailureNotes(store, observers)],
-        ),
-    ).fit()
+    make_config = partial(trial_config, config, data_folder=str(data))
+    with noted_interrupts() as interrupted, suppress(Stopped):
+        tune.Tuner(
+            tune.with_resources(trainable or CodecTrainable, resources),
+            tune_config=tune.TuneConfig(
+                search_alg=AskTellSearcher(store, make_config, observers),
+                num_samples=config.search.trials,
+                max_concurrent_trials=slots(config.resources, resources, ray.cluster_resources()),
+                reuse_actors=True,
+                trial_name_creator=_trial_name,
+                trial_dirname_creator=_trial_name,
+            ),
+            run_config=tune.RunConfig(
+                name=folder.ray.name,
+                storage_path=str(folder.ray.parent),
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=_MAX_FAILURES),
+                checkpoint_config=tune.CheckpointConfig(num_to_keep=1, checkpoint_frequency=1),
+                callbacks=[FailureNotes(store, observers), StopBetweenSteps(interrupted)],
+            ),
+        ).fit()
 
 
 def resources_per_trial(wanted: ResourcesSection, cluster: Mapping[str, float]) -> dict[str, float]:

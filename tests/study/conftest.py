@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-HERE = str(Path(__file__).parent)
+ROOT = str(Path(__file__).parents[2])
 
-sys.path.insert(0, HERE)
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [HERE, os.environ.get("PYTHONPATH")]))
+sys.path.insert(0, ROOT)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))

@@ -8,10 +8,10 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-import toy
 
 from study.cli import build_parser, main
 from study.config import StudyConfig
+from tests.study import toy
 
 if TYPE_CHECKING:
     from pathlib import Path

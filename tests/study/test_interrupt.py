@@ -7,67 +7,77 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-import toy
+
+from study.cli import main
+from tests.study import toy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMMAND = [sys.executable, toy.__file__]
+COMMAND = [sys.executable, toy.__file__, "run", "toy.yaml"]
 
 
-def command_line(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *words], cwd=folder, capture_output=True, text=True, check=False, timeout=60
-    )
-
-
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_stopped_study_keeps_its_epochs_and_tells_the_truth(
-    how: signal.Signals, tmp_path: Path
-) -> None:
-    (tmp_path / "toy.yaml").write_text(toy.STUDY)
-    driver = subprocess.Popen(
-        [*COMMAND, "run", "toy.yaml"],
-        cwd=tmp_path,
-        env={**os.environ, "TOY_EPOCH_S": "1"},
+@contextmanager
+def driver(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A `study run` in a process group of its own, as a shell would start it."""
+    (folder / "toy.yaml").write_text(toy.STUDY)
+    with subprocess.Popen(
+        COMMAND,
+        cwd=folder,
+        env={**os.environ, "TOY_EPOCH_S": "3"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-    assert driver.stdout is not None
-    assert any("epoch 1/3" in line for line in driver.stdout)
-    assert "running, 0 of 3" in command_line("status", folder=tmp_path).stdout
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
-    stopped = time.monotonic()
-    os.killpg(driver.pid, how)
-    shown, errors = driver.communicate(timeout=60)
-    assert time.monotonic() - stopped < 30  # seconds on an idle machine
+
+def wait_for(text: str, process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    assert any(text in line for line in process.stdout)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_study_keeps_its_epochs_and_tells_the_truth(
+    how: signal.Signals, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def status(*name: str) -> str:
+        assert main(["status", *name, "--root", f"{tmp_path}/studies"]) == 0
+        return capsys.readouterr().out
+
+    with driver(tmp_path) as process:
+        wait_for("epoch 1/3", process)
+        assert "toy  running, 0 of 3 trials finished" in status()
+        stopped = time.monotonic()
+        os.killpg(process.pid, how)
+        shown, errors = process.communicate()
+    assert time.monotonic() - stopped < 30  # 3 s on an idle machine
     if how is signal.SIGKILL:
-        assert driver.returncode == -signal.SIGKILL
+        assert process.returncode == -signal.SIGKILL
     else:
-        assert driver.returncode == 130
+        assert process.returncode == 130
         assert "interrupted with 0 of 3 trials complete" in shown
         assert errors == ""
-
-    status = command_line("status", "toy", folder=tmp_path)
-    assert status.returncode == 0
-    assert "toy interrupted, 0 of 3 trials finished" in status.stdout
-    assert "interrupted" in status.stdout.splitlines()[4]
-    assert any(f"{done}/3" in status.stdout for done in (1, 2, 3))
+    assert "toy interrupted, 0 of 3 trials finished" in status("toy")
+    assert "1/3" in status("toy")
 
 
 def test_ctrl_c_before_the_first_trial_leaves_nothing(tmp_path: Path) -> None:
-    (tmp_path / "toy.yaml").write_text(toy.STUDY)
-    driver = subprocess.Popen(
-        [*COMMAND, "run", "toy.yaml"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
-    )
-    assert driver.stdout is not None
-    assert driver.stdout.readline().startswith("data")  # Ray starts now
-    driver.send_signal(signal.SIGINT)
-    driver.communicate(timeout=60)
-    assert driver.returncode == 130
+    with driver(tmp_path) as process:
+        wait_for("data", process)  # Ray starts now
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate()
+    assert process.returncode == 130
     assert not (tmp_path / "studies" / "toy").exists()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 import ray
-import toy
 from rich.console import Console
 
 from study.cluster import ray_running
@@ -20,6 +19,7 @@ from study.search import AskTellSearcher
 from study.status import read_records
 from study.study_file import parse_study
 from study.tuning import resources_per_trial, slots
+from tests.study import toy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,11 +6,11 @@ import math
 from typing import TYPE_CHECKING
 
 import pytest
-from toy import STUDY
 
 from study.records import EpochRecord, TrialState
 from study.storage import TrialStore
 from study.study_file import parse_study
+from tests.study.toy import STUDY
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,12 +6,12 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import pytest
-from toy import STUDY
 
 from model.config import ModelConfig
 from study.config import ModelSection, StudyConfig
 from study.errors import StudyError
 from study.study_file import QUICKSTART, load_study, parse_study, section_in
+from tests.study.toy import STUDY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
