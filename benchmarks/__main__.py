@@ -1,0 +1,56 @@
+"""`python -m benchmarks [NAME ...]`: run benchmarks, all of them by default."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from importlib import import_module
+
+BENCHMARKS = {
+    "step": "a training step on one patch of 1,024 points, against the plain twin (has a bar)",
+    "search": "the neighbour searches of one step: k-d trees against all distances",
+    "hierarchy": "the hierarchy of one patch, against the plain twin's geometry",
+}
+"""Name to what is measured; each is a module with `run(pairs)`, which says whether its bar held."""
+
+
+def main() -> int:
+    """Run what the command line names; 1 if a bar was missed."""
+    arguments = _parser().parse_args()
+    # CompressAI brings in torch_geometric, which compiles on import the way PyTorch gave up.
+    warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
+    import torch  # noqa: PLC0415  --help should not wait for it
+
+    from benchmarks.measuring import surroundings  # noqa: PLC0415  likewise
+
+    torch.set_num_threads(1)
+    held = []
+    for name in arguments.names or BENCHMARKS:
+        print(f"{name}: {BENCHMARKS[name]}\n  {surroundings()}", flush=True)
+        held.append(import_module(f"benchmarks.{name}").run(arguments.pairs))
+    return 0 if all(held) else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    listed = "\n".join(f"  {name:10} {what}" for name, what in BENCHMARKS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=f"Ratios of ours to a plain way, in turns, with one thread.\n\n{listed}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", choices=BENCHMARKS, metavar="NAME", help="default: all")
+    parser.add_argument(
+        "--pairs", type=_at_least_two, default=30, help="runs of each way (default: 30)"
+    )
+    return parser
+
+
+def _at_least_two(text: str) -> int:
+    if int(text) < 2:
+        raise argparse.ArgumentTypeError(f"a spread needs at least 2 pairs, not {text}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

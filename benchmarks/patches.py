@@ -1,0 +1,29 @@
+"""What the benchmarks run on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from study.data.cutting import cut, place
+from study.data.recipe import EMBEDDED, DataRecipe
+from study.data.sources import open_source
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def patch_of_an_object(count: int) -> NDArray[np.float32]:
+    """(count, 3) points in [-1, 1] of the first cube of an embedded object that has enough.
+
+    Cubes have the default size; a seeded choice of the cube's points is kept.
+    """
+    source = open_source(EMBEDDED)
+    for cloud in source.point_counts:
+        points = source.read(cloud)
+        for cube in cut(place(points, cloud).to_scaled(points), DataRecipe().cube_size):
+            if len(cube.points) >= count:
+                keep = np.random.default_rng(0).permutation(len(cube.points))[:count]
+                return cube.points[np.sort(keep)]
+    raise ValueError(f"no embedded object has a cube of {count:,} points; ask for fewer")
