@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import training_steps
-from benchmarks.__main__ import BENCHMARKS
+from benchmarks.__main__ import BENCHMARKS, command_line
 from benchmarks.measuring import Comparison, Lap, Sample, Way, compare
 
 ROOT = Path(__file__).parent.parent.parent
@@ -55,11 +55,15 @@ def test_benchmark_prints_a_ratio(
     assert re.search(r"ratio \d+\.\d+ of the CPU time", capsys.readouterr().out)
 
 
+def test_no_name_means_all() -> None:
+    assert command_line().parse_args([]).names == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
         (["--help"], 0, "a training step on one patch"),
-        (["nonsense"], 2, "choose from 'step', 'search', 'hierarchy'"),
+        (["nonsense"], 2, "choose from step, search, hierarchy"),
         (["--pairs", "1"], 2, "a spread needs at least 2 pairs, not 1"),
     ],
 )
