@@ -1,0 +1,87 @@
+"""Small patches and small codecs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from losses import weighted_sum
+from model.codec import Codec, Noise
+from model.config import ModelConfig
+from model.hierarchy import build_hierarchy
+from model.patches import collate
+from model.points import Points
+from study.config import LossWeights
+from study.objective import loss_terms, stacked_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from losses import WeightedLoss
+    from model.codec import CodecOutput
+    from model.hierarchy import Hierarchy
+
+SMALL = ModelConfig(hidden_dim=16)
+"""The published architecture, but for the width of its hidden layers."""
+
+
+def surface(seed: int, count: int) -> NDArray[np.float32]:
+    """(count, 3) points of a bent sheet within [-1, 1]."""
+    u, v = np.random.default_rng(seed).uniform(-1.0, 1.0, (2, count))
+    points: NDArray[np.float64] = np.stack([u, v, 0.5 * np.sin(3 * u) * v], axis=1)
+    return points.astype(np.float32)
+
+
+def patch(seed: int, count: int, config: ModelConfig = SMALL) -> Hierarchy:
+    return build_hierarchy(surface(seed, count), config.downsample_rate, config.k)
+
+
+def fresh_codec(*seeds: int, config: ModelConfig = SMALL) -> Codec:
+    """Untrained, but with latents that spread over a few symbols, as a trained codec's do."""
+    codec = Codec(config, len(seeds))
+    codec.reset(seeds)
+    with torch.no_grad():
+        for name, parameter in codec.named_parameters():
+            if name in ("encoder.stages.2.fuse.weight", "coordinate_analysis.output.weight"):
+                parameter.mul_(8)
+    return codec
+
+
+def draw_noise(seed: int, trials: int, batch: Sequence[Hierarchy], config: ModelConfig) -> Noise:
+    generator = torch.Generator().manual_seed(seed)
+    most = max(len(hierarchy.stage_points(config.stages)) for hierarchy in batch)
+    shape = (2, trials, len(batch), most, config.dim)
+    return Noise(*(torch.rand(shape, generator=generator) - 0.5))
+
+
+def run(
+    codec: Codec, batch: Sequence[Hierarchy], noise: Noise | None = None
+) -> tuple[CodecOutput, WeightedLoss]:
+    """Code a batch; the loss has the published weights."""
+    patches = collate(batch)
+    output = codec(patches, noise)
+    weights = stacked_weights([LossWeights()] * codec.trials, "cpu")
+    return output, weighted_sum(loss_terms(output, patches, codec.config.k), weights)
+
+
+def points(*patches: NDArray[np.float32], padding: float = 0.0) -> Points:
+    """(1, B) sets of points."""
+    xyz = np.full((1, len(patches), max(map(len, patches)), 3), padding, dtype=np.float32)
+    for row, array in zip(xyz[0], patches, strict=True):
+        row[: len(array)] = array
+    return Points(torch.from_numpy(xyz), torch.tensor([[len(array) for array in patches]]))
+
+
+def valid_points(decoded: Points, trial: int, number: int) -> Tensor:
+    """(n, 3) of one trial and patch."""
+    return decoded.xyz[trial, number, : int(decoded.sizes[trial, number])]
+
+
+def naming(what: str) -> Callable[[str], str]:
+    """A message of `torch.testing.assert_close` that says what was compared."""
+    return lambda message: f"{what}: {message}"

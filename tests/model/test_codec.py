@@ -1,0 +1,159 @@
+"""The codec's contract: bytes and back, honest rates, gradients everywhere, no order of points."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from losses import bits
+from model.bitstream import FLUSH_BYTES, compress, decompress
+from model.codec import Codec
+from model.config import ModelConfig
+from model.decoder import choose
+from model.directions import candidate_directions
+from model.hierarchy import build_hierarchy
+from model.patches import collate
+from tests.model.support import SMALL, draw_noise, fresh_codec, patch, run, surface, valid_points
+
+PATCHES = [patch(seed, count) for seed, count in enumerate((400, 120, 20, 5))]
+
+OTHER_SHAPES = (
+    ModelConfig(hidden_dim=16, k=5),
+    ModelConfig(hidden_dim=16, dim=16),
+    ModelConfig(hidden_dim=16, downsample_rate=(0.5,), max_upsample_num=(4,)),
+    ModelConfig(hidden_dim=16, downsample_rate=(0.5, 0.2), max_upsample_num=(8, 2)),
+)
+
+
+@pytest.mark.parametrize("config", [SMALL, *OTHER_SHAPES])
+def test_decompressing_gives_what_evaluation_gives(config: ModelConfig) -> None:
+    codec = fresh_codec(3, config=config)
+    codec.freeze()
+    patches = [build_hierarchy(p.points, config.downsample_rate, config.k) for p in PATCHES]
+    with torch.no_grad():
+        expected = codec(collate(patches)).decoded
+    decoded = decompress(codec, compress(codec, patches))
+    assert decoded.sizes.equal(expected.sizes)
+    for number in range(len(patches)):
+        assert valid_points(decoded, 0, number).equal(valid_points(expected, 0, number))
+
+
+def test_symbols_beyond_the_tables_survive() -> None:
+    """The range coder writes them in full."""
+    codec = fresh_codec(3)
+    codec.freeze()
+    with torch.no_grad():
+        for bottleneck in (codec.feature_bottleneck, codec.coordinate_bottleneck):
+            symbols = torch.tensor([-3000.0, 0.0, 1e4, 1e5])[:, None].expand(-1, SMALL.dim)
+            string = bottleneck.compress(symbols)
+            medians = bottleneck.channelwise.quantiles[:, 0, 1]
+            expected = torch.round(symbols - medians) + medians
+            assert bottleneck.decompress(string, 4).equal(expected)
+
+
+def test_estimated_bits_are_the_bytes_but_for_the_flush() -> None:
+    codec = fresh_codec(3)
+    codec.freeze()
+    patches = [patch(seed, 700) for seed in range(12)]
+    batch = collate(patches)
+    with torch.no_grad():
+        likelihoods, valid = codec(batch).likelihoods, batch.stages[-1].valid
+    coded = compress(codec, patches)
+    for string, values in (
+        (coded.features, likelihoods.features),
+        (coded.coordinates, likelihoods.coordinates),
+    ):
+        estimated_bytes = bits(values, valid).sum().item() / 8
+        assert len(string) - FLUSH_BYTES == pytest.approx(estimated_bytes, rel=0.05)
+    assert coded.payload_bytes == len(coded.features) + len(coded.coordinates)
+
+
+def test_training_sends_a_gradient_to_every_parameter() -> None:
+    """But to the last stage's refined features, which nobody reads, and to the quantiles, which
+    have a loss of their own.
+    """
+    codec = fresh_codec(1, 2)
+    _, loss = run(codec, PATCHES[:2], draw_noise(4, 2, PATCHES[:2], SMALL))
+    loss.total.sum().backward()
+    without = {
+        name
+        for name, parameter in codec.named_parameters()
+        if parameter.grad is None or (parameter.grad.view(2, -1) == 0).all(dim=1).any()
+    }
+    unread = {n for n in without if n.startswith("decoder.stages.2.refine.features.")}
+    assert len(unread) == 4
+    assert without - unread == {
+        "feature_bottleneck.channelwise.quantiles",
+        "coordinate_bottleneck.channelwise.quantiles",
+    }
+    codec.feature_bottleneck.quantile_loss().backward()
+    quantiles = codec.feature_bottleneck.channelwise.quantiles
+    assert quantiles.grad is not None
+    assert (quantiles.grad != 0).any()
+
+
+def test_order_of_the_points_does_not_matter() -> None:
+    """But for the first, where sampling starts."""
+    points = surface(6, 200)
+    order = np.concatenate([[0], 1 + np.random.default_rng(7).permutation(199)])
+    batch = [build_hierarchy(p, SMALL.downsample_rate, SMALL.k) for p in (points, points[order])]
+    output, loss = run(fresh_codec(3), batch)
+    first, second = (valid_points(output.decoded, 0, number) for number in (0, 1))
+    torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-5)
+    assert loss.total.isfinite().all()
+
+
+def test_order_of_the_patches_does_not_matter() -> None:
+    codec = fresh_codec(3)
+    straight, _ = run(codec, PATCHES)
+    turned, _ = run(codec, PATCHES[::-1])
+    for number in range(4):
+        torch.testing.assert_close(
+            valid_points(straight.decoded, 0, number), valid_points(turned.decoded, 0, 3 - number)
+        )
+
+
+def test_a_cloud_of_equal_points_is_coded() -> None:
+    points = np.zeros((30, 3), dtype=np.float32)
+    codec = fresh_codec(3)
+    output, loss = run(codec, [build_hierarchy(points, SMALL.downsample_rate, SMALL.k)])
+    assert valid_points(output.decoded, 0, 0).isfinite().all()
+    loss.total.sum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in codec.parameters())
+
+
+def test_as_many_children_as_the_count_says_rounded_half_to_even() -> None:
+    count = torch.tensor([[[1.0, 2.5, 3.5, 7.9, 4.2]]])
+    valid = torch.tensor([[[True, True, True, True, False]]])
+    chosen = choose(count, 8, valid)
+    assert chosen.sizes.tolist() == [[1 + 2 + 4 + 8]]
+    assert chosen.parent.tolist() == [[[0] + [1] * 2 + [2] * 4 + [3] * 8]]
+    child = chosen.dealt_row - 8 * chosen.parent
+    assert child.tolist() == [[[0, 0, 1, 0, 1, 2, 3, *range(8)]]]
+
+
+def test_candidate_directions_are_the_zero_and_42_that_surround_it() -> None:
+    directions = candidate_directions()
+    assert directions.shape == (43, 3)
+    assert directions[0].tolist() == [0, 0, 0]
+    torch.testing.assert_close(directions[1:].norm(dim=1), torch.ones(42))
+    torch.testing.assert_close(directions.sum(dim=0), torch.zeros(3), rtol=0, atol=1e-5)
+    assert torch.pdist(directions).min() > 0.5
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"max_upsample_num": (8, 8)}, "downsample_rate has 3 entries and max_upsample_num 2"),
+        ({"dim": 12}, "dim must be a multiple of every max_upsample_num: dim is 12"),
+    ],
+)
+def test_contradicting_settings_are_refused(settings: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        ModelConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_the_default_has_as_many_parameters_as_published() -> None:
+    """87,662 counts the network's; the bottlenecks' are among them, their quantiles too."""
+    assert sum(parameter.numel() for parameter in Codec(ModelConfig()).parameters()) == 87_662

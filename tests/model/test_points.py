@@ -1,0 +1,118 @@
+"""The neighbour searches: one contract, held by all of them, and by a naive twin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from model.points import Points, gather, nearest, nearest_by_brute_force, nearest_by_tree
+from tests.model.support import points
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from model.points import Search
+
+SEARCHES = pytest.mark.parametrize(
+    "search", [nearest, nearest_by_tree, nearest_by_brute_force], ids=lambda search: search.__name__
+)
+
+
+def naive(query: NDArray[np.float32], reference: NDArray[np.float32], k: int) -> list[list[int]]:
+    dist2 = np.square(query[:, None].astype(np.float64) - reference[None]).sum(axis=-1)
+    return dist2.argsort(axis=1)[:, :k].tolist()  # type: ignore[no-any-return]
+
+
+def cube(generator: np.random.Generator, count: int) -> NDArray[np.float32]:
+    return generator.uniform(-1, 1, (count, 3)).astype(np.float32)
+
+
+@SEARCHES
+@pytest.mark.parametrize("k", [1, 4])
+@pytest.mark.parametrize("padding", [0.0, np.inf, np.nan])
+def test_neighbours_equal_a_naive_twin(search: Search, k: int, padding: float, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    queries = [cube(generator, count) for count in (9, 30, 1)]
+    references = [cube(generator, count) for count in (40, 5, 4)]
+    found = search(points(*queries, padding=padding), points(*references, padding=padding), k)
+    assert found.shape == (1, 3, 30, k)
+    assert found.dtype == torch.int64
+    for number, (query, reference) in enumerate(zip(queries, references, strict=True)):
+        valid = found[0, number, : len(query)]
+        assert valid.tolist() == naive(query, reference, k)
+        assert (found[0, number, len(query) :] == 0).all()
+
+
+@SEARCHES
+def test_neighbours_that_do_not_exist_are_0(search: Search, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    query, reference = cube(generator, 7), cube(generator, 3)
+    found = search(points(query), points(reference), 5)
+    assert found[0, 0, :, :3].tolist() == naive(query, reference, 3)
+    assert (found[..., 3:] == 0).all()
+
+
+@SEARCHES
+@pytest.mark.parametrize(("trials_of_query", "trials_of_reference"), [(3, 1), (1, 3), (3, 3)])
+def test_points_shared_by_all_trials_meet_each_trial(
+    search: Search, trials_of_query: int, trials_of_reference: int, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+
+    def trials(count: int, size: int) -> Points:
+        xyz = torch.from_numpy(np.stack([cube(generator, size) for _ in range(count)]))
+        return Points(xyz[:, None], torch.full((count, 1), size))
+
+    query, reference = trials(trials_of_query, 12), trials(trials_of_reference, 9)
+    found = search(query, reference, 2)
+    assert found.shape == (3, 1, 12, 2)
+    for trial in range(3):
+        q, r = (p.xyz[trial % p.xyz.shape[0], 0].numpy() for p in (query, reference))
+        assert found[trial, 0].tolist() == naive(q, r, 2)
+
+
+@SEARCHES
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_diverged_trial_does_not_stop_the_search(search: Search, bad: float, seed: int) -> None:
+    """Its own neighbours are any valid indices; the other trials' are right."""
+    generator = np.random.default_rng(seed)
+    healthy, reference = cube(generator, 6), cube(generator, 8)
+    xyz = torch.from_numpy(np.stack([np.full_like(healthy, bad), healthy])[:, None])
+    both, alone = Points(xyz, torch.tensor([[6], [6]])), points(reference)
+    for found, size in ((search(both, alone, 1), 8), (search(alone, both, 1), 6)):
+        assert ((found >= 0) & (found < size)).all()
+    assert search(both, alone, 1)[1, 0].tolist() == naive(healthy, reference, 1)
+    assert search(alone, both, 1)[1, 0].tolist() == naive(reference, healthy, 1)
+
+
+@SEARCHES
+def test_near_points_far_from_the_origin_are_told_apart(search: Search) -> None:
+    """The matrix-product form of squared distances would see no difference."""
+    steps = np.arange(5, dtype=np.float32)[:, None] * np.float32(0.01)
+    far = np.concatenate([1e3 + steps, np.zeros((5, 2), np.float32)], axis=1).astype(np.float32)
+    assert search(points(far), points(far), 1)[0, 0, :, 0].tolist() == [0, 1, 2, 3, 4]
+
+
+@SEARCHES
+def test_a_search_leaves_points_and_gradients_alone(search: Search, seed: int) -> None:
+    there = points(cube(np.random.default_rng(seed), 10))
+    there.xyz.requires_grad_()
+    before = there.xyz.detach().clone()
+    assert not search(there, there, 2).requires_grad
+    assert there.xyz.equal(before)
+
+
+@pytest.mark.parametrize(("trials_of_values", "trials_of_index"), [(2, 1), (1, 2), (2, 2)])
+def test_gather_takes_rows_of_each_trial_and_patch(
+    trials_of_values: int, trials_of_index: int
+) -> None:
+    values = torch.arange(trials_of_values * 3 * 4 * 2).view(trials_of_values, 3, 4, 2)
+    index = torch.arange(trials_of_index * 3 * 5 * 2).view(trials_of_index, 3, 5, 2) % 4
+    found = gather(values, index)
+    assert found.shape == (2, 3, 5, 2, 2)
+    for t, b, p, k in np.ndindex(2, 3, 5, 2):
+        row = values[t % trials_of_values, b, index[t % trials_of_index, b, p, k]]
+        assert found[t, b, p, k].equal(row)

@@ -1,0 +1,161 @@
+"""A population is its members, each alone; a padded batch is its patches, each alone."""
+
+from __future__ import annotations
+
+import itertools
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+
+from model.codec import Noise
+from tests.model.support import (
+    SMALL,
+    draw_noise,
+    fresh_codec,
+    naming,
+    patch,
+    run,
+    valid_points,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SEEDS = (11, 12, 13)
+PATCHES = tuple(patch(seed, count) for seed, count in enumerate((260, 90, 17, 5), start=1))
+"""The last has fewer points than k = 16, and its coarsest stage has one."""
+MODES = pytest.mark.parametrize("training", [False, True], ids=["evaluation", "with noise"])
+
+
+@cache
+def population_noise() -> Noise:
+    return draw_noise(5, len(SEEDS), PATCHES, SMALL)
+
+
+def assert_same(ours: Tensor, theirs: Tensor, what: str) -> None:
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5, msg=naming(what))
+
+
+def member(parameter: Tensor, trial: int) -> Tensor:
+    """One trial's entries, in a row."""
+    return parameter.view(len(SEEDS), -1)[trial]
+
+
+def noise_of(trial: int, number: int) -> Noise:
+    points = len(PATCHES[number].stage_points(3))
+    shared = population_noise()
+    return Noise(*(n[trial : trial + 1, number : number + 1, :points] for n in shared))
+
+
+@MODES
+def test_outputs_equal_those_of_single_runs(*, training: bool) -> None:
+    together, _ = run(fresh_codec(*SEEDS), PATCHES, population_noise() if training else None)
+    for trial, number in itertools.product(range(3), range(4)):
+        alone, _ = run(
+            fresh_codec(SEEDS[trial]),
+            [PATCHES[number]],
+            noise_of(trial, number) if training else None,
+        )
+        points = alone.latent_points.xyz.shape[2]
+        for ours, theirs in zip(
+            (*together.latents, *together.quantised, *together.likelihoods),
+            (*alone.latents, *alone.quantised, *alone.likelihoods),
+            strict=True,
+        ):
+            assert_same(ours[trial, number, :points], theirs[0, 0], "latents")
+        for stage, stage_alone in zip(together.stages, alone.stages, strict=True):
+            made = valid_points(stage.children, trial, number)
+            assert_same(made, valid_points(stage_alone.children, 0, 0), "points")
+            count_alone = stage_alone.child_count[0, 0]
+            count = stage.child_count[trial, number, : len(count_alone)]
+            assert_same(count, count_alone, "child count")
+
+
+@MODES
+def test_losses_and_gradients_are_the_means_of_single_runs(*, training: bool) -> None:
+    codec = fresh_codec(*SEEDS)
+    _, together = run(codec, PATCHES, population_noise() if training else None)
+    together.total.sum().backward()
+    for trial in range(3):
+        alone = fresh_codec(SEEDS[trial])
+        losses = [
+            run(alone, [PATCHES[b]], noise_of(trial, b) if training else None)[1] for b in range(4)
+        ]
+        for name, term in together.terms.items():
+            mean = torch.stack([loss.terms[name][0] for loss in losses]).mean()
+            assert_same(term[trial], mean, name)
+        mean_total = torch.stack([loss.total for loss in losses]).mean()
+        assert_same(together.total[trial], mean_total, "total")
+        mean_total.backward()
+        for (name, ours), theirs in zip(codec.named_parameters(), alone.parameters(), strict=True):
+            if theirs.grad is None:
+                assert ours.grad is None, name
+                continue
+            assert ours.grad is not None, name
+            mine = member(ours.grad, trial).view_as(theirs)
+            scale = theirs.grad.abs().max().item() + 1e-7
+            torch.testing.assert_close(
+                mine / scale, theirs.grad / scale, rtol=0, atol=1e-5, msg=naming(name)
+            )
+
+
+def test_a_trials_first_parameters_are_its_seeds_alone() -> None:
+    together, alone = fresh_codec(*SEEDS), fresh_codec(SEEDS[1])
+    for (name, ours), theirs in zip(together.named_parameters(), alone.parameters(), strict=True):
+        assert member(ours, 1).equal(theirs.flatten()), name
+
+
+def test_other_seeds_give_other_parameters() -> None:
+    one, two = (dict(fresh_codec(seed).named_parameters()) for seed in (1, 2))
+    drawn = {name for name in one if not one[name].equal(two[name])}
+    # Constants at first: what normalises, and a bottleneck's parameters but for its biases.
+    constant = {
+        name
+        for name in one
+        if name.endswith((".scale", ".shift", ".quantiles"))
+        or ".matrices." in name
+        or ".factors." in name
+    }
+    assert drawn == set(one) - constant
+
+
+def test_selected_members_are_copies_in_the_order_asked_for() -> None:
+    codec = fresh_codec(*SEEDS)
+    chosen = codec.select([2, 0])
+    before, _ = run(codec, PATCHES)
+    with torch.no_grad():
+        for parameter in codec.parameters():
+            parameter.zero_()
+    after, _ = run(chosen, PATCHES)
+    assert chosen.trials == 2
+    for position, trial in enumerate((2, 0)):
+        torch.testing.assert_close(
+            valid_points(after.decoded, position, 0), valid_points(before.decoded, trial, 0)
+        )
+
+
+@MODES
+def test_a_member_of_nan_leaves_the_others_bit_for_bit(*, training: bool) -> None:
+    """The sick member is one that has fewer points than others, so that the padding stays as it is:
+    sums over longer rows round differently.
+    """
+    noise = population_noise() if training else None
+    healthy, sick = fresh_codec(*SEEDS), fresh_codec(*SEEDS)
+    before, loss_before = run(healthy, PATCHES, noise)
+    lost = int(before.decoded.sizes[:, 0].argmin())
+    with torch.no_grad():
+        for parameter in sick.parameters():
+            member(parameter, lost).fill_(torch.nan)
+    after, loss_after = run(sick, PATCHES, noise)
+    assert before.decoded.xyz.shape == after.decoded.xyz.shape
+    assert loss_after.total[lost].isnan()
+    loss_before.total.sum().backward()
+    loss_after.total.sum().backward()
+    for trial in {0, 1, 2} - {lost}:
+        assert loss_after.total[trial].equal(loss_before.total[trial])
+        for (name, one), two in zip(healthy.named_parameters(), sick.parameters(), strict=True):
+            if one.grad is not None and two.grad is not None:
+                assert member(two.grad, trial).equal(member(one.grad, trial)), name
+            assert (one.grad is None) == (two.grad is None), name
