@@ -1,0 +1,112 @@
+"""What the user sees while a study runs: on a terminal a table, elsewhere a few lines."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+import study
+from study.front import Direction, Objective
+from study.live import LiveTable, PlainLines, live_view
+from study.records import EpochRecord, TrialRecord, TrialState
+
+OBJECTIVES = (
+    Objective("bpp", Direction.MINIMIZE, 3.0),
+    Objective("d1_psnr_db", Direction.MAXIMIZE, 25.0),
+)
+
+
+def running(number: int, epochs: int = 0, total: int = 6) -> TrialRecord:
+    metrics = {"bpp_estimated": 1.5, "d1_psnr_db": 31.25}
+    return TrialRecord(
+        number=number,
+        state=TrialState.RUNNING,
+        params={"loss.bpp_lambda": 1e-4},
+        epochs=tuple(EpochRecord(epoch + 1, metrics) for epoch in range(epochs)),
+        total_epochs=total,
+        is_baseline=number == 0,
+        elapsed_s=60.0 * epochs,
+    )
+
+
+def complete(number: int, bpp: float, psnr_db: float) -> TrialRecord:
+    return TrialRecord(
+        number=number,
+        state=TrialState.COMPLETE,
+        params={"loss.bpp_lambda": 1e-4},
+        epochs=running(number, 6).epochs,
+        total_epochs=6,
+        final={"bpp": bpp, "d1_psnr_db": psnr_db},
+    )
+
+
+def screen(table: LiveTable, height: int = 25) -> str:
+    console = Console(file=io.StringIO(), width=90, height=height, force_terminal=False)
+    console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def line_of(trial: str, shown: str) -> list[str]:
+    (line,) = [line for line in shown.splitlines() if re.match(rf"│ +{re.escape(trial)} │", line)]
+    return [cell.strip() for cell in line.strip("│").split("│")]
+
+
+def test_the_table_tells_how_far_each_trial_is_and_what_the_front_holds() -> None:
+    table = LiveTable("mine", 8, OBJECTIVES)
+    table.on_trial(running(0, epochs=2))
+    table.on_trial(running(1, epochs=6))
+    table.on_trial(complete(2, bpp=0.5, psnr_db=35.0))
+    shown = screen(table)
+    assert line_of("0 (published)", shown)[1:] == ["running", "2/6", "~1.500", "31.25", "2m 00s"]
+    assert line_of("1", shown)[1:3] == ["measuring", "6/6"]
+    assert line_of("2 ★", shown)[1:5] == ["complete", "6/6", "0.500", "35.00"]
+    assert "1 of 8 trials finished" in shown
+    assert "1 on the front (★) · hypervolume 25.000" in shown  # (3 - 0.5) * (35 - 25)
+
+
+def test_a_long_study_fits_the_screen_and_hides_no_running_trial() -> None:
+    table = LiveTable("long", 100, OBJECTIVES)
+    table.on_trial(running(0, epochs=1))
+    for number in range(1, 60):
+        table.on_trial(complete(number, bpp=1.0, psnr_db=30.0))
+    shown = screen(table, height=20)
+    assert len(shown.splitlines()) <= 20
+    assert line_of("0 (published)", shown)[1] == "running"
+    assert "48 finished trials not shown" in shown
+
+
+def test_without_a_terminal_a_trial_is_a_line_when_it_starts_and_when_it_ends() -> None:
+    console = Console(file=io.StringIO(), width=120)
+    with live_view(console, "mine", 2, OBJECTIVES) as view:
+        assert isinstance(view, PlainLines)
+        view.on_trial(running(0))
+        for epochs in range(1, 7):  # within one moment: none of these is worth a line
+            view.on_trial(running(0, epochs))
+        view.on_trial(complete(0, bpp=0.5, psnr_db=35.0))
+        failed = TrialRecord(1, TrialState.FAILED, {}, outcome="diverged: the loss became NaN")
+        view.on_trial(failed)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines() == [
+        "trial 1/2: started",
+        "trial 1/2: complete, bpp 0.500, D1 PSNR 35.00",
+        "trial 2/2: failed, diverged: the loss became NaN",
+    ]
+
+
+def test_the_front_door_lists_the_public_names() -> None:
+    assert study.__all__ == [
+        "Ended",
+        "StudyConfig",
+        "StudyError",
+        "TrialRecord",
+        "TrialState",
+        "load_study",
+        "run_study",
+    ]
+    assert all(getattr(study, name) is not None for name in study.__all__)
+    with pytest.raises(AttributeError, match="nothing_else"):
+        _ = study.nothing_else
