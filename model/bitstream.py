@@ -1,7 +1,7 @@
 """Clouds to bytes and back, through CompressAI's range coder.
 
-All patches of a cloud share one string for the features and one for the coordinates, so that the
-coder's flush (8 bytes a string) is paid per cloud and not per patch. What is here is the payload;
+All patches of a cloud, features and coordinates alike, share one string, so that the coder's flush
+(8 bytes a string) is paid once per cloud. What is here is the payload;
 the file around it (patch positions, counts, checksum) is a later format's business.
 
 Legend: B patches, M latent points, C channels.
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from model.patches import collate
@@ -35,30 +34,21 @@ class CodedCloud:
     """One cloud's symbols.
 
     Attributes:
-        features: the range coder's string for the latent features of all patches.
-        coordinates: likewise for the latent coordinates.
+        payload: the range coder's string for the latent symbols of all patches.
         latent_counts: latent points of each patch, which the decoder has to be told.
     """
 
-    features: bytes
-    coordinates: bytes
+    payload: bytes
     latent_counts: tuple[int, ...]
-
-    @property
-    def payload_bytes(self) -> int:
-        """Length of both strings."""
-        return len(self.features) + len(self.coordinates)
 
 
 @torch.no_grad()
 def compress(codec: Codec, patches: Sequence[Hierarchy]) -> CodedCloud:
     """Code the patches of one cloud with a frozen codec."""
     batch = collate(patches, next(codec.parameters()).device)
-    latents = codec.analyse(batch)
     valid = batch.stages[-1].valid[0]
     return CodedCloud(
-        features=codec.feature_bottleneck.compress(latents.features[0][valid]),
-        coordinates=codec.coordinate_bottleneck.compress(latents.coordinates[0][valid]),
+        payload=codec.bottleneck.compress(codec.analyse(batch)[0][valid]),
         latent_counts=tuple(batch.stages[-1].sizes[0].tolist()),
     )
 
@@ -66,15 +56,10 @@ def compress(codec: Codec, patches: Sequence[Hierarchy]) -> CodedCloud:
 @torch.no_grad()
 def decompress(codec: Codec, coded: CodedCloud) -> Points:
     """Decode the patches of one cloud; (1, B) sets of points in patch coordinates."""
-    total = sum(coded.latent_counts)
-
-    def unpack(symbols: Tensor) -> Tensor:
-        """(points, C) of all patches to (1, B, M, C)."""
-        return pad_sequence(list(symbols.split(coded.latent_counts)), batch_first=True)[None]
-
-    features = unpack(codec.feature_bottleneck.decompress(coded.features, total))
-    coordinates = unpack(codec.coordinate_bottleneck.decompress(coded.coordinates, total))
-    sizes = torch.tensor([coded.latent_counts], device=features.device)
-    latent_points = codec.synthesise_points(coordinates, sizes)
-    stages: list[DecodedStage] = codec.decoder(latent_points, features)
+    symbols = codec.bottleneck.decompress(coded.payload, sum(coded.latent_counts))
+    of_patches = list(symbols.split(coded.latent_counts))
+    quantised = pad_sequence(of_patches, batch_first=True)[None]
+    sizes = torch.tensor([coded.latent_counts], device=symbols.device)
+    features, _ = quantised.chunk(2, dim=-1)
+    stages: list[DecodedStage] = codec.decoder(codec.latent_points(quantised, sizes), features)
     return stages[-1].children

@@ -64,8 +64,11 @@ class PopulationBottleneck(nn.Module):
 
     def _likelihoods(self, rows: Tensor) -> Tensor:
         bottleneck = self.channelwise
-        likelihoods, _, _ = bottleneck._likelihood(rows)  # noqa: SLF001  forward() draws its own noise
-        bounded: Tensor = bottleneck.likelihood_lower_bound(likelihoods)
+        # Both edges of the symbols' bins in one evaluation; `forward` would draw its own noise.
+        edges = torch.cat([rows - 0.5, rows + 0.5], dim=-1)
+        cumulative = bottleneck._logits_cumulative(edges, stop_gradient=False).sigmoid()  # noqa: SLF001
+        lower, upper = cumulative.chunk(2, dim=-1)
+        bounded: Tensor = bottleneck.likelihood_lower_bound(upper - lower)
         return bounded
 
     def quantile_loss(self) -> Tensor:

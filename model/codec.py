@@ -6,7 +6,7 @@ Legend: T trials, B patches, M latent points, C = dim.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from model.bottleneck import PopulationBottleneck
 from model.decoder import DecodedStage, Decoder
 from model.encoder import Encoder
-from model.layers import Linear, Perceptron, moments
+from model.kernels import moments
+from model.layers import Linear, Perceptron
 from model.patches import none_if_full
 from model.points import Points
 
@@ -25,35 +26,21 @@ if TYPE_CHECKING:
     from model.patches import PatchBatch
 
 
-class Noise(NamedTuple):
-    """Uniform noise in [-1/2, 1/2) that stands for quantisation in training; (T, B, M, C) each."""
-
-    features: Tensor
-    coordinates: Tensor
-
-
-class Latents(NamedTuple):
-    """What is coded, before quantisation; (T, B, M, C) each."""
-
-    features: Tensor
-    coordinates: Tensor
-
-
 @dataclass(frozen=True)
 class CodecOutput:
     """One pass through encoder, bottleneck and decoder.
 
     Attributes:
-        latents: before quantisation.
-        quantised: after it.
-        likelihoods: of every quantised symbol, padding included.
+        symbols: (T, B, M, 2C) before quantisation: C channels of features, C of coordinates.
+        quantised: (T, B, M, 2C), after it.
+        likelihoods: (T, B, M, 2C) of the quantised symbols, padding included.
         latent_points: the decoder's version of the coarsest points, (T, B, M).
         stages: decoder stages, coarsest first.
     """
 
-    latents: Latents
-    quantised: Latents
-    likelihoods: Latents
+    symbols: Tensor
+    quantised: Tensor
+    likelihoods: Tensor
     latent_points: Points
     stages: list[DecodedStage]
 
@@ -71,8 +58,8 @@ class Codec(nn.Module):
         self.config = config
         self.trials = trials
         self.encoder = Encoder(trials, config)
-        self.feature_bottleneck = PopulationBottleneck(trials, config.dim)
-        self.coordinate_bottleneck = PopulationBottleneck(trials, config.dim)
+        # Channels are independent: the features' come first, then the coordinates'.
+        self.bottleneck = PopulationBottleneck(trials, 2 * config.dim)
         self.coordinate_analysis = Perceptron(trials, 3, config.hidden_dim, config.dim)
         self.coordinate_synthesis = Perceptron(trials, config.dim, config.hidden_dim, 3)
         self.decoder = Decoder(trials, config)
@@ -97,49 +84,44 @@ class Codec(nn.Module):
         return chosen.to(next(self.parameters()).device)
 
     def freeze(self) -> None:
-        """Fix the integer tables of both bottlenecks, for coding."""
-        self.feature_bottleneck.freeze()
-        self.coordinate_bottleneck.freeze()
+        """Fix the integer tables of the bottleneck, for coding."""
+        self.bottleneck.freeze()
 
     def forward(
-        self, patches: PatchBatch, noise: Noise | None = None, *, final_features: bool = False
+        self, patches: PatchBatch, noise: Tensor | None = None, *, final_features: bool = False
     ) -> CodecOutput:
         """Code and decode a batch.
 
         Args:
             patches: B patches.
-            noise: to train with; None rounds, as the coder does.
+            noise: (T, B, M, 2C) in [-1/2, 1/2) to train with; None rounds, as the coder does.
             final_features: see :class:`~model.decoder.Decoder`.
         """
-        latents = self.analyse(patches)
-        features, feature_likelihoods = self.feature_bottleneck(
-            latents.features, noise.features if noise else None
-        )
-        coordinates, coordinate_likelihoods = self.coordinate_bottleneck(
-            latents.coordinates, noise.coordinates if noise else None
-        )
-        sizes = patches.stages[-1].sizes
-        latent_points = self.synthesise_points(coordinates, sizes)
+        symbols = self.analyse(patches)
+        quantised, likelihoods = self.bottleneck(symbols, noise)
+        features, _ = quantised.chunk(2, dim=-1)
+        latent_points = self.latent_points(quantised, patches.stages[-1].sizes)
         return CodecOutput(
-            latents=latents,
-            quantised=Latents(features, coordinates),
-            likelihoods=Latents(feature_likelihoods, coordinate_likelihoods),
+            symbols=symbols,
+            quantised=quantised,
+            likelihoods=likelihoods,
             latent_points=latent_points,
             stages=self.decoder(latent_points, features, final_features=final_features),
         )
 
-    def analyse(self, patches: PatchBatch) -> Latents:
-        """The symbols' real-valued originals."""
+    def analyse(self, patches: PatchBatch) -> Tensor:
+        """The symbols' real-valued originals, (T, B, M, 2C)."""
         coordinates = self.coordinate_analysis(patches.stages[-1].xyz, patches.point_moments(-1))
-        return Latents(self.encoder(patches), coordinates)
+        return torch.cat([self.encoder(patches), coordinates], dim=-1)
 
-    def synthesise_points(self, coordinates: Tensor, sizes: Tensor) -> Points:
-        """Latent points from their quantised latents.
+    def latent_points(self, quantised: Tensor, sizes: Tensor) -> Points:
+        """The decoder's version of the latent points.
 
         Args:
-            coordinates: (T, B, M, C).
+            quantised: (T, B, M, 2C) symbols.
             sizes: (1, B) latent points per patch.
         """
+        _, coordinates = quantised.chunk(2, dim=-1)
         valid = torch.arange(coordinates.shape[2], device=sizes.device) < sizes[0][:, None]
         xyz = self.coordinate_synthesis(coordinates, moments(coordinates, none_if_full(valid)))
         return Points(xyz, sizes.expand(self.trials, -1))

@@ -11,19 +11,18 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from model.layers import Linear, NormalisedLinear, Perceptron, linear_moments, moments
+from model.kernels import affine, attend, hidden_moments
+from model.layers import Linear, NormalisedLinear, Perceptron, linear_moments
 from model.points import gather
 
 if TYPE_CHECKING:
     from model.config import ModelConfig
-    from model.layers import Folded, Moments
+    from model.kernels import Folded, Moments
     from model.patches import LevelBatch, PatchBatch
 
 
-def attend(logits: Tensor, values: Tensor, level: LevelBatch) -> Tensor:
+def attend_owned(logits: Tensor, values: Tensor, level: LevelBatch) -> Tensor:
     """Softmax over each sample's owned neighbours, per channel, and the sum of weighted values.
-
-    A sample that owns none of its neighbours (possible with duplicate points) gets zeros.
 
     Args:
         logits: (T, B, E, C), one row per owned pair.
@@ -31,24 +30,12 @@ def attend(logits: Tensor, values: Tensor, level: LevelBatch) -> Tensor:
         level: whose pairs they are.
 
     Returns:
-        (T, B, M, C).
+        (T, B, M, C). A sample that owns none of its neighbours (possible with duplicate points)
+        gets zeros.
     """
-    trials, patches, _, channels = logits.shape
-    # Padding has a sample of its own behind the last one, which is cut off.
-    slots = level.samples.shape[2] + 1
-    first = torch.arange(trials * patches, device=logits.device) * slots
-    slot = (level.owner + first.view(trials, patches, 1)).flatten()
-    index = slot[:, None].expand(-1, channels)
-    rows = logits.reshape(-1, channels)
-    zeros = rows.new_zeros((trials * patches * slots, channels))
-    with torch.no_grad():
-        peak = zeros.scatter_reduce(0, index, rows, "amax", include_self=False)
-    weight = (rows - peak[slot]).exp()
-    total = zeros.scatter_add(0, index, weight)
-    summed = zeros.scatter_add(0, index, weight * values.reshape(-1, channels))
-    # The largest weight is exp(0), so only an empty sum is below 1.
-    attended = (summed / total.clamp_min(1.0)).view(trials, patches, slots, channels)
-    return attended[:, :, :-1]
+    samples = level.samples.shape[2]
+    attended = attend(logits, values, level.slot(logits.shape[0]), level.slots)
+    return attended if level.slots == samples else attended[:, :, :samples]
 
 
 class AncestorEmbedding(nn.Module):
@@ -77,40 +64,37 @@ class AncestorEmbedding(nn.Module):
         """Embed (T, B, N, C) features at the samples, (T, B, M, C)."""
         position = self.position.hidden.folded(level.offset_moments)
         neighbours = level.neighbours.shape[-1]
-        all_pairs = moments(
-            torch.cat([
-                position(level.offsets),
-                gather(features, level.neighbours.flatten(2)),
-                at_samples.repeat_interleave(neighbours, dim=2),
-            ], dim=-1),
-            level.pair_valid,
-        )  # fmt: skip
+        of_pairs = torch.cat([
+            gather(features, level.neighbours.flatten(2)),
+            at_samples.repeat_interleave(neighbours, dim=2),
+        ], dim=-1)  # fmt: skip
+        all_pairs = hidden_moments(level.offsets, position, of_pairs, level.pair_valid)
         owned = torch.cat([
             position(level.owned_offsets),
             gather(features, level.owned_neighbours),
             gather(at_samples, level.owner_or_first),
         ], dim=-1)  # fmt: skip
         logits = self.logits(self._logits_layer(all_pairs)(owned))
-        scale = self.query.weight.shape[1] ** -0.5
-        result: Tensor = self.output(attend(logits * scale, self._positioned_values(owned), level))
+        scale = self.query.weight.shape[2] ** -0.5
+        embedded = attend_owned(logits * scale, self._positioned_values(owned), level)
+        result: Tensor = self.output(embedded)
         return result + at_samples
 
     def _logits_layer(self, all_pairs: Moments) -> Folded:
         """From the concatenation through query - key + position to the logits' hidden layer."""
         layer, position = self.logits_hidden, self.position.output
-        inner = torch.cat([position.weight, -self.key.weight, self.query.weight], dim=2)
+        inner = torch.cat([position.weight, -self.key.weight, self.query.weight], dim=1)
         inner_bias = self.query.bias - self.key.bias + position.bias
-        weight = layer.linear.weight @ inner
-        bias = (layer.linear.weight @ inner_bias[..., None]).squeeze(-1) + layer.linear.bias
-        return layer.fold(weight[:, None], bias[:, None], all_pairs)
+        bias = torch.baddbmm(layer.linear.bias[:, None], inner_bias[:, None], layer.linear.weight)
+        return layer.fold(inner @ layer.linear.weight, bias.squeeze(1), all_pairs)
 
     def _positioned_values(self, owned: Tensor) -> Tensor:
         """Value + position; (T, B, E, H)."""
         position = self.position.output
-        weight = torch.cat([position.weight, self.value.weight], dim=2)
-        bias = self.value.bias + position.bias
-        rows = owned[..., : weight.shape[2]].flatten(1, 2)
-        return torch.baddbmm(bias[:, None], rows, weight.mT).view(*owned.shape[:3], -1)
+        # The sample's own features, the last columns, do not enter the value.
+        nothing = torch.zeros_like(self.value.weight)
+        weight = torch.cat([position.weight, self.value.weight, nothing], dim=1)
+        return affine(owned, weight, self.value.bias + position.bias)
 
 
 class PositionEmbedding(nn.Module):
@@ -124,10 +108,10 @@ class PositionEmbedding(nn.Module):
     def forward(self, level: LevelBatch) -> Tensor:
         """Embed the local geometry, (T, B, M, C)."""
         hidden = self.embed.hidden.folded(level.direction_moments)
-        all_pairs = moments(hidden(level.directions), level.pair_valid)
+        all_pairs = hidden_moments(level.directions, hidden, None, level.pair_valid)
         embedded = self.embed.output(hidden(level.owned_directions))
         logits = self.weigh(embedded, linear_moments(all_pairs, self.embed.output))
-        return attend(logits, embedded, level)
+        return attend_owned(logits, embedded, level)
 
 
 class EncoderStage(nn.Module):

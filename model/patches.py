@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.layers import Moments, moments
+from model.kernels import Moments, moments
 from model.points import Points, gather
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class LevelBatch:
         neighbours: (1, B, M, K) int64, indices into the entering points.
         owned_pairs: (1, B, E) int64, indices into the M * K pairs, in order; 0 in padding.
         owner: (1, B, E) int64, the sample of each owned pair; M in padding.
+        slots: M, or M + 1 where there are padded pairs, which need a place to go.
         child_count: (1, B, M), points owned.
         mean_distance: (1, B, M), to the owned neighbours.
         offsets: (1, B, M * K, 3), sample minus neighbour.
@@ -48,11 +49,20 @@ class LevelBatch:
     neighbours: Tensor
     owned_pairs: Tensor
     owner: Tensor
+    slots: int
     child_count: Tensor
     mean_distance: Tensor
     offsets: Tensor
     sample_valid: Tensor | None
     pair_valid: Tensor | None
+
+    def slot(self, trials: int) -> Tensor:
+        """(T * B * E,) int64, the owner of every pair, counted over all trials and patches."""
+        patches = self.owner.shape[1]
+        if trials * patches == 1:
+            return self.owner.flatten()
+        first = torch.arange(trials * patches, device=self.owner.device) * self.slots
+        return (self.owner + first.view(trials, patches, 1)).flatten()
 
     @cached_property
     def owner_or_first(self) -> Tensor:
@@ -152,6 +162,7 @@ def _collate_level(levels: Sequence[Level], entering: Points) -> LevelBatch:
         neighbours=neighbours,
         owned_pairs=pad([sample * neighbour_count + column for sample, column in pairs]),
         owner=pad([sample for sample, _ in pairs], fill=sample_count),
+        slots=sample_count + (len({len(sample) for sample, _ in pairs}) > 1),
         child_count=pad([level.child_count for level in levels]),
         mean_distance=pad([level.mean_distance for level in levels]),
         offsets=(at_samples - gather(entering.xyz, neighbours)).flatten(2, 3),

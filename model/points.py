@@ -135,6 +135,8 @@ def gather(values: Tensor, index: Tensor) -> Tensor:
     """
     trials = max(values.shape[0], index.shape[0])
     patches, points, channels = values.shape[1:]
+    if trials * patches == 1:
+        return values.reshape(points, channels)[index]
     first = torch.arange(trials * patches, device=index.device) * points
     rows = index + first.view(trials, patches, *[1] * (index.dim() - 2))
     return values.expand(trials, *values.shape[1:]).reshape(-1, channels)[rows]

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from model.config import ModelConfig
 
 # (pattern of ours, published replacement), tried in order; the rest of a name is kept.
-_LINEAR = r"(weight|bias)"
 _PERCEPTRON = ((r"hidden\.linear\.", "0."), (r"hidden\.scale$", "1.weight"),
                (r"hidden\.shift$", "1.bias"), (r"output\.", "3."))  # fmt: skip
 _PLAIN = ((r"hidden\.", "0."), (r"output\.", "2."))
@@ -41,8 +40,6 @@ _PREFIXES = (
         (r"logits_hidden\.scale$", "conv_gamma.1.weight"),
         (r"logits_hidden\.shift$", "conv_gamma.1.bias"),
         (r"logits\.", "conv_gamma.3."), (r"output\.", "post_conv."))),
-    (r"^feature_bottleneck\.channelwise\.", "feats_eblock.", ()),
-    (r"^coordinate_bottleneck\.channelwise\.", "xyzs_eblock.", ()),
     (r"^coordinate_analysis\.", "latent_xyzs_analysis.", _PERCEPTRON),
     (r"^coordinate_synthesis\.", "latent_xyzs_synthesis.", _PERCEPTRON),
     (r"^decoder\.stages\.(\d+)\.count\.", r"decoder.decoder_layers.\1.1.upsample_num_nn.", _PLAIN),
@@ -57,8 +54,28 @@ _PREFIXES = (
 )  # fmt: skip
 
 
-def published_name(name: str) -> str:
-    """The published name of one of our parameters."""
+_BOTTLENECK = "bottleneck.channelwise."
+_HALVES = ("feats_eblock.", "xyzs_eblock.")
+
+
+def to_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Parameters of a population of one, or their gradients, under the published names.
+
+    Shapes are the published ones but for trailing axes of length 1 in convolution weights.
+    """
+    published = {}
+    for name, tensor in tensors.items():
+        if name.startswith(_BOTTLENECK):
+            # Ours holds the channels of both published bottlenecks.
+            for half, part in zip(_HALVES, tensor.chunk(2), strict=True):
+                published[half + name.removeprefix(_BOTTLENECK)] = part
+        else:
+            # Our weights are multiplied from the right.
+            published[_published_name(name)] = tensor[0].T if tensor.dim() == 3 else tensor[0]
+    return published
+
+
+def _published_name(name: str) -> str:
     for prefix, published, inner in _PREFIXES:
         match = re.match(prefix, name)
         if match is None:
@@ -85,19 +102,20 @@ def load_published(state: Mapping[str, Tensor], config: ModelConfig) -> Codec:
     """
     codec = Codec(config)
     with torch.no_grad():
-        for name, parameter in codec.named_parameters():
-            key = published_name(name)
-            if key not in state:
+        # Views: what is written into them is written into the codec.
+        for name, parameter in to_published(dict(codec.named_parameters())).items():
+            if name not in state:
                 message = (
-                    f"a published checkpoint must hold {key}; this one does not: check that it was "
-                    "trained with the same architecture"
+                    f"a published checkpoint must hold {name}; this one does not: check that it "
+                    "was trained with the same architecture"
                 )
                 raise ValueError(message)
-            if state[key].numel() != parameter.numel():
+            given = state[name]
+            if given.numel() != parameter.numel():
                 message = (
-                    f"{key} must have {parameter.numel()} entries, as {tuple(parameter.shape)}, "
-                    f"and has the shape {tuple(state[key].shape)}: check dim and hidden_dim"
+                    f"{name} must have {parameter.numel()} entries, as {tuple(parameter.shape)}, "
+                    f"and has the shape {tuple(given.shape)}: check dim and hidden_dim"
                 )
                 raise ValueError(message)
-            parameter.copy_(state[key].reshape(parameter.shape))
+            parameter.copy_(given.reshape(parameter.shape))
     return codec

@@ -97,8 +97,8 @@ def measure(codec: Codec, patches: PatchSet, peak: float) -> dict[str, float]:
         points = decompress(codec, coded)
         decode_s += time.perf_counter() - between
         encode_s += between - started
-        written += coded.payload_bytes
-        flush += 2 * FLUSH_BYTES
+        written += len(coded.payload)
+        flush += FLUSH_BYTES
         decoded[cloud] = placed(points, stored, 0)
     originals = _originals(patches)
     input_points = int(patches.point_counts.sum())

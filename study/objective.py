@@ -88,9 +88,7 @@ def loss_terms(
 
 def bits_per_point(output: CodecOutput, patches: PatchBatch) -> Tensor:
     """Estimated bits per input point for features and coordinates, (T, B)."""
-    valid = patches.stages[-1].valid
-    total = bits(output.likelihoods.features, valid) + bits(output.likelihoods.coordinates, valid)
-    return total / patches.point_counts
+    return bits(output.likelihoods, patches.stages[-1].valid) / patches.point_counts
 
 
 def _total(parts: Sequence[Tensor], like: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from losses import weighted_sum
-from model.codec import Codec, Noise
+from model.codec import Codec
 from model.patches import PatchBatch, collate
 from study.checkpoint import read_checkpoint, write_checkpoint
 from study.evaluation import measure, validate
@@ -187,10 +187,7 @@ class Training:
         self._network.zero_grad()
         self._quantiles.zero_grad()
         # The sum over trials gives every trial exactly its own gradient.
-        total = loss.total.sum()
-        for bottleneck in (self.codec.feature_bottleneck, self.codec.coordinate_bottleneck):
-            total = total + bottleneck.quantile_loss()
-        total.backward()
+        (loss.total.sum() + self.codec.bottleneck.quantile_loss()).backward()
         if self._settings.max_grad_norm is not None:
             clip_per_trial(self._network, self.codec.trials, self._settings.max_grad_norm)
         self._network.step()
@@ -212,11 +209,11 @@ class Training:
             finite = parameter.detach().view(self.codec.trials, -1).isfinite().all(dim=1)
             self._lost |= ~finite
 
-    def _draw_noise(self, batch: PatchBatch) -> Noise:
+    def _draw_noise(self, batch: PatchBatch) -> Tensor:
         patches, points = batch.stages[-1].xyz.shape[1:3]
-        shape = (2, patches, points, self.codec.config.dim)
-        drawn = torch.stack([torch.rand(shape, generator=own) for own in self._noise], dim=1)
-        return Noise(*(drawn - 0.5).to(self._device))
+        shape = (patches, points, 2 * self.codec.config.dim)
+        drawn = torch.stack([torch.rand(shape, generator=own) for own in self._noise])
+        return (drawn - 0.5).to(self._device)
 
     def _order(self) -> Iterator[list[int]]:
         """The epoch's batches of patch numbers; the same for all members, and after a resume."""
