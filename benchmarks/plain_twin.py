@@ -18,12 +18,10 @@ from torch import Tensor, nn
 from benchmarks.plain_decoder import Decoder, PlainStage
 from benchmarks.plain_encoder import Encoder, normalised
 from benchmarks.plain_geometry import PlainLevel, plain_hierarchy
-from model.published import published_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from model.codec import Codec
     from model.config import ModelConfig
 
 
@@ -75,8 +73,3 @@ class PlainTwin(nn.Module):
         with torch.no_grad():
             for name, parameter in self.named_parameters():
                 parameter.copy_(state[name].reshape(parameter.shape))
-
-
-def published_parameters(codec: Codec) -> dict[str, Tensor]:
-    """The parameters of a population of one under their published names."""
-    return {published_name(name): value.detach() for name, value in codec.named_parameters()}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from benchmarks.measuring import Way, compare
 from benchmarks.patches import patch_of_an_object
-from benchmarks.plain_twin import PlainTwin, published_parameters
+from benchmarks.plain_twin import PlainTwin
 from benchmarks.training_steps import PlainStep, trained_step
 from model.config import ModelConfig
 from model.hierarchy import build_hierarchy
+from model.published import to_published
 
 POINTS = 1024
 BAR = 1 / 3
@@ -19,7 +20,7 @@ def run(pairs: int) -> bool:
     hierarchy = build_hierarchy(patch_of_an_object(POINTS), config.downsample_rate, config.k)
     ours = trained_step(hierarchy, config)
     twin = PlainTwin(config)
-    twin.load(published_parameters(ours.codec))
+    twin.load(to_published(dict(ours.codec.named_parameters())))
     plain = PlainStep(twin, hierarchy)
     comparison = compare(Way("population of one", ours), Way("plain twin", plain), pairs)
     print("\n".join(comparison.lines()))

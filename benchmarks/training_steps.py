@@ -9,7 +9,7 @@ import torch
 from benchmarks.measuring import Lap
 from benchmarks.plain_loss import plain_loss
 from losses import weighted_sum
-from model.codec import Codec, Noise
+from model.codec import Codec
 from model.patches import collate
 from study.config import LossWeights
 from study.objective import loss_terms, stacked_weights
@@ -50,17 +50,14 @@ class OurStep:
         codec = self.codec
         batch = collate([self._hierarchy])
         lap("geometry")
-        shape = (1, *batch.stages[-1].xyz.shape[1:3], codec.config.dim)
-        output = codec(batch, Noise(torch.rand(shape) - 0.5, torch.rand(shape) - 0.5))
+        noise = torch.rand(1, *batch.stages[-1].xyz.shape[1:3], 2 * codec.config.dim) - 0.5
+        output = codec(batch, noise)
         lap("forward")
         loss = weighted_sum(loss_terms(output, batch, codec.config.k), self._weights)
         lap("loss")
         self._network.zero_grad()
         self._quantiles.zero_grad()
-        total = loss.total.sum()
-        for bottleneck in (codec.feature_bottleneck, codec.coordinate_bottleneck):
-            total = total + bottleneck.quantile_loss()
-        total.backward()
+        (loss.total.sum() + codec.bottleneck.quantile_loss()).backward()
         lap("backward")
         self._network.step()
         self._quantiles.step()

@@ -11,14 +11,14 @@ import torch
 
 from benchmarks.patches import patch_of_an_object
 from benchmarks.plain_loss import plain_loss
-from benchmarks.plain_twin import PlainTwin, published_parameters
+from benchmarks.plain_twin import PlainTwin
 from losses import weighted_sum
 from model.codec import Codec
 from model.config import ModelConfig
 from model.hierarchy import build_hierarchy
 from model.patches import collate
 from model.points import nearest_by_brute_force
-from model.published import load_published
+from model.published import load_published, to_published
 from study.config import LossWeights
 from study.objective import loss_terms, stacked_weights
 
@@ -62,31 +62,31 @@ def test_twin_reproduces_the_recorded_loss(published: dict[str, Tensor], points:
     assert loss_of_twin(twin_with(published), xyz).item() == pytest.approx(recorded, rel=1e-4)
 
 
+# The cloud of 1,024 decodes near ties, where the last bit decides about the density's gradient.
+@pytest.mark.parametrize("points", [512, 1500])
+def test_twin_reproduces_the_recorded_gradients(published: dict[str, Tensor], points: int) -> None:
+    twin = twin_with(published)
+    with np.load(GOLDEN / f"case_{points}.npz") as case:
+        loss_of_twin(twin, case["in_xyz"]).backward()
+        for name, parameter in twin.named_parameters():
+            if parameter.grad is None:  # features of the last stage, which no loss reads
+                assert f"grad/{name}" not in case
+                continue
+            recorded = torch.from_numpy(case[f"grad/{name}"])
+            difference = (parameter.grad - recorded).norm()
+            assert difference <= 1e-3 * recorded.norm() + 1e-8, name
+
+
 def test_published_weights_give_both_the_same_loss(published: dict[str, Tensor]) -> None:
     xyz = patch_of_an_object(1024)
     ours = loss_of_codec(load_published(published, CONFIG), xyz)
     assert loss_of_twin(twin_with(published), xyz).item() == pytest.approx(ours.item(), rel=1e-4)
 
 
-def test_fresh_weights_give_both_the_same_loss_and_gradients() -> None:
+def test_fresh_weights_give_both_the_same_loss() -> None:
     xyz = patch_of_an_object(1024)
     codec = Codec(CONFIG)
     codec.reset([0])
-    twin = twin_with(published_parameters(codec))
+    twin = twin_with(to_published(dict(codec.named_parameters())))
     plain, ours = loss_of_twin(twin, xyz), loss_of_codec(codec, xyz)
     assert plain.item() == pytest.approx(ours.item(), rel=1e-4)
-    plain.backward()
-    ours.backward()
-    expected = published_gradients(codec)
-    for name, parameter in twin.named_parameters():
-        if parameter.grad is None:  # features of the last stage, which no loss reads
-            assert name not in expected
-            continue
-        difference = (parameter.grad.flatten() - expected[name].flatten()).norm()
-        assert difference <= 1e-3 * expected[name].norm() + 1e-8, name
-
-
-def published_gradients(codec: Codec) -> dict[str, Tensor]:
-    gradients = {name: value.grad for name, value in codec.named_parameters()}
-    names = dict(zip(gradients, published_parameters(codec), strict=True))
-    return {names[ours]: grad for ours, grad in gradients.items() if grad is not None}
