@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from losses import weighted_sum
-from model.codec import Codec, Noise
+from model.codec import Codec
 from model.config import ModelConfig
 from model.hierarchy import build_hierarchy
 from model.patches import collate
@@ -42,25 +42,32 @@ def patch(seed: int, count: int, config: ModelConfig = SMALL) -> Hierarchy:
 
 
 def fresh_codec(*seeds: int, config: ModelConfig = SMALL) -> Codec:
-    """Untrained, but with latents that spread over a few symbols, as a trained codec's do."""
+    """Untrained, but with symbols that spread as a trained codec's do.
+
+    The medians are moved apart too: children that see equal symbols would be equal points, and
+    which of them is whose nearest neighbour, and gets the gradient, would be left to rounding.
+    """
     codec = Codec(config, len(seeds))
     codec.reset(seeds)
     with torch.no_grad():
         for name, parameter in codec.named_parameters():
             if name in ("encoder.stages.2.fuse.weight", "coordinate_analysis.output.weight"):
                 parameter.mul_(8)
+            elif name.endswith("quantiles"):
+                apart = torch.linspace(-0.4, 0.4, 2 * config.dim)[:, None, None]
+                parameter.unflatten(0, (len(seeds), -1)).add_(apart)
     return codec
 
 
-def draw_noise(seed: int, trials: int, batch: Sequence[Hierarchy], config: ModelConfig) -> Noise:
+def draw_noise(seed: int, trials: int, batch: Sequence[Hierarchy], config: ModelConfig) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     most = max(len(hierarchy.stage_points(config.stages)) for hierarchy in batch)
-    shape = (2, trials, len(batch), most, config.dim)
-    return Noise(*(torch.rand(shape, generator=generator) - 0.5))
+    shape = (trials, len(batch), most, 2 * config.dim)
+    return torch.rand(shape, generator=generator) - 0.5
 
 
 def run(
-    codec: Codec, batch: Sequence[Hierarchy], noise: Noise | None = None
+    codec: Codec, batch: Sequence[Hierarchy], noise: Tensor | None = None
 ) -> tuple[CodecOutput, WeightedLoss]:
     """Code a batch; the loss has the published weights."""
     patches = collate(batch)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from model.codec import Noise
 from tests.model.support import (
     SMALL,
     draw_noise,
@@ -30,7 +29,7 @@ MODES = pytest.mark.parametrize("training", [False, True], ids=["evaluation", "w
 
 
 @cache
-def population_noise() -> Noise:
+def population_noise() -> Tensor:
     return draw_noise(5, len(SEEDS), PATCHES, SMALL)
 
 
@@ -43,10 +42,9 @@ def member(parameter: Tensor, trial: int) -> Tensor:
     return parameter.view(len(SEEDS), -1)[trial]
 
 
-def noise_of(trial: int, number: int) -> Noise:
+def noise_of(trial: int, number: int) -> Tensor:
     points = len(PATCHES[number].stage_points(3))
-    shared = population_noise()
-    return Noise(*(n[trial : trial + 1, number : number + 1, :points] for n in shared))
+    return population_noise()[trial : trial + 1, number : number + 1, :points]
 
 
 @MODES
@@ -59,12 +57,12 @@ def test_outputs_equal_those_of_single_runs(*, training: bool) -> None:
             noise_of(trial, number) if training else None,
         )
         points = alone.latent_points.xyz.shape[2]
-        for ours, theirs in zip(
-            (*together.latents, *together.quantised, *together.likelihoods),
-            (*alone.latents, *alone.quantised, *alone.likelihoods),
-            strict=True,
+        for ours, theirs in (
+            (together.symbols, alone.symbols),
+            (together.quantised, alone.quantised),
+            (together.likelihoods, alone.likelihoods),
         ):
-            assert_same(ours[trial, number, :points], theirs[0, 0], "latents")
+            assert_same(ours[trial, number, :points], theirs[0, 0], "symbols")
         for stage, stage_alone in zip(together.stages, alone.stages, strict=True):
             made = valid_points(stage.children, trial, number)
             assert_same(made, valid_points(stage_alone.children, 0, 0), "points")
@@ -94,11 +92,10 @@ def test_losses_and_gradients_are_the_means_of_single_runs(*, training: bool) ->
                 assert ours.grad is None, name
                 continue
             assert ours.grad is not None, name
+            # Relative to the largest entry; the biases before a softmax have none but rounding.
+            atol = 1e-5 * max(theirs.grad.abs().max().item(), 0.1)
             mine = member(ours.grad, trial).view_as(theirs)
-            scale = theirs.grad.abs().max().item() + 1e-7
-            torch.testing.assert_close(
-                mine / scale, theirs.grad / scale, rtol=0, atol=1e-5, msg=naming(name)
-            )
+            torch.testing.assert_close(mine, theirs.grad, rtol=0, atol=atol, msg=naming(name))
 
 
 def test_a_trials_first_parameters_are_its_seeds_alone() -> None:
@@ -138,24 +135,20 @@ def test_selected_members_are_copies_in_the_order_asked_for() -> None:
 
 @MODES
 def test_a_member_of_nan_leaves_the_others_bit_for_bit(*, training: bool) -> None:
-    """The sick member is one that has fewer points than others, so that the padding stays as it is:
-    sums over longer rows round differently.
+    """The sick member has a healthy twin, so that the padding stays as long as it was: sums over
+    longer rows round differently.
     """
-    noise = population_noise() if training else None
-    healthy, sick = fresh_codec(*SEEDS), fresh_codec(*SEEDS)
-    before, loss_before = run(healthy, PATCHES, noise)
-    lost = int(before.decoded.sizes[:, 0].argmin())
+    noise = draw_noise(5, 2, PATCHES, SMALL)[[0, 1, 0]] if training else None
+    healthy, sick = fresh_codec(11, 12, 11), fresh_codec(11, 12, 11)
     with torch.no_grad():
         for parameter in sick.parameters():
-            member(parameter, lost).fill_(torch.nan)
-    after, loss_after = run(sick, PATCHES, noise)
-    assert before.decoded.xyz.shape == after.decoded.xyz.shape
-    assert loss_after.total[lost].isnan()
-    loss_before.total.sum().backward()
-    loss_after.total.sum().backward()
-    for trial in {0, 1, 2} - {lost}:
-        assert loss_after.total[trial].equal(loss_before.total[trial])
-        for (name, one), two in zip(healthy.named_parameters(), sick.parameters(), strict=True):
-            if one.grad is not None and two.grad is not None:
-                assert member(two.grad, trial).equal(member(one.grad, trial)), name
-            assert (one.grad is None) == (two.grad is None), name
+            member(parameter, 2).fill_(torch.nan)
+    before, after = (run(codec, PATCHES, noise)[1].total for codec in (healthy, sick))
+    before.sum().backward()
+    after.sum().backward()
+    assert after[2].isnan()
+    assert after[:2].equal(before[:2])
+    for (name, one), two in zip(healthy.named_parameters(), sick.parameters(), strict=True):
+        assert (one.grad is None) == (two.grad is None), name
+        if one.grad is not None and two.grad is not None:
+            assert two.grad.view(3, -1)[:2].equal(one.grad.view(3, -1)[:2]), name
