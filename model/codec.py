@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from model.bottleneck import PopulationBottleneck
 from model.decoder import DecodedStage, Decoder
 from model.encoder import Encoder
-from model.kernels import moments
 from model.layers import Linear, Perceptron
 from model.patches import none_if_full
 from model.points import Points
@@ -111,7 +110,7 @@ class Codec(nn.Module):
 
     def analyse(self, patches: PatchBatch) -> Tensor:
         """The symbols' real-valued originals, (T, B, M, 2C)."""
-        coordinates = self.coordinate_analysis(patches.stages[-1].xyz, patches.point_moments(-1))
+        coordinates = self.coordinate_analysis(patches.stages[-1].xyz, patches.valid_rows(-1))
         return torch.cat([self.encoder(patches), coordinates], dim=-1)
 
     def latent_points(self, quantised: Tensor, sizes: Tensor) -> Points:
@@ -123,5 +122,5 @@ class Codec(nn.Module):
         """
         _, coordinates = quantised.chunk(2, dim=-1)
         valid = torch.arange(coordinates.shape[2], device=sizes.device) < sizes[0][:, None]
-        xyz = self.coordinate_synthesis(coordinates, moments(coordinates, none_if_full(valid)))
+        xyz = self.coordinate_synthesis(coordinates, none_if_full(valid))
         return Points(xyz, sizes.expand(self.trials, -1))

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from model.kernels import affine, attend, hidden_moments
-from model.layers import Linear, NormalisedLinear, Perceptron, linear_moments
+from model.kernels import attend
+from model.layers import Linear, NormalisedLinear, Perceptron, affine, linear_moments
 from model.points import gather
 
 if TYPE_CHECKING:
     from model.config import ModelConfig
-    from model.kernels import Folded, Moments
+    from model.layers import Folded
     from model.patches import LevelBatch, PatchBatch
 
 
@@ -68,7 +68,7 @@ class AncestorEmbedding(nn.Module):
             gather(features, level.neighbours.flatten(2)),
             at_samples.repeat_interleave(neighbours, dim=2),
         ], dim=-1)  # fmt: skip
-        all_pairs = hidden_moments(level.offsets, position, of_pairs, level.pair_valid)
+        all_pairs = position.moments(level.offsets, of_pairs, level.pair_valid)
         owned = torch.cat([
             position(level.owned_offsets),
             gather(features, level.owned_neighbours),
@@ -80,7 +80,7 @@ class AncestorEmbedding(nn.Module):
         result: Tensor = self.output(embedded)
         return result + at_samples
 
-    def _logits_layer(self, all_pairs: Moments) -> Folded:
+    def _logits_layer(self, all_pairs: Tensor) -> Folded:
         """From the concatenation through query - key + position to the logits' hidden layer."""
         layer, position = self.logits_hidden, self.position.output
         inner = torch.cat([position.weight, -self.key.weight, self.query.weight], dim=1)
@@ -108,9 +108,10 @@ class PositionEmbedding(nn.Module):
     def forward(self, level: LevelBatch) -> Tensor:
         """Embed the local geometry, (T, B, M, C)."""
         hidden = self.embed.hidden.folded(level.direction_moments)
-        all_pairs = hidden_moments(level.directions, hidden, None, level.pair_valid)
+        all_pairs = hidden.moments(level.directions, None, level.pair_valid)
         embedded = self.embed.output(hidden(level.owned_directions))
-        logits = self.weigh(embedded, linear_moments(all_pairs, self.embed.output))
+        weigh = self.weigh.hidden.folded(linear_moments(all_pairs, self.embed.output))
+        logits = self.weigh.output(weigh(embedded))
         return attend_owned(logits, embedded, level)
 
 
@@ -130,7 +131,7 @@ class EncoderStage(nn.Module):
         mixed = self.mix(features)
         ancestor = self.ancestor(mixed, gather(mixed, level.samples), level)
         position = self.position(level)
-        density = self.density(level.child_count[..., None], level.count_moments)
+        density = self.density(level.child_count[..., None], level.sample_valid)
         fused: Tensor = self.fuse(torch.cat([ancestor, position, density], dim=-1))
         return fused + gather(features, level.samples)
 
@@ -145,7 +146,7 @@ class Encoder(nn.Module):
 
     def forward(self, patches: PatchBatch) -> Tensor:
         """Latent features, (T, B, latent points, C)."""
-        features: Tensor = self.embed(patches.stages[0].xyz, patches.point_moments(0))
+        features: Tensor = self.embed(patches.stages[0].xyz, patches.valid_rows(0))
         for stage, level in zip(self.stages, patches.levels, strict=True):
             features = stage(features, level)
         return features

@@ -7,15 +7,18 @@ are multiplied from the left.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
+import torch.nn.functional as F  # noqa: N812  the name everyone knows
 from torch import Tensor, nn
 
-from model.kernels import Folded, Moments, affine, fold
+from model.kernels import hidden_moments, row_shares
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+GROUP_NORM_EPSILON = 1e-5
 
 
 class Linear(nn.Module):
@@ -43,16 +46,47 @@ class Linear(nn.Module):
         return affine(x, self.weight, self.bias)
 
 
+def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """``x @ weight + bias`` for (T or 1, B, R, a) rows, (T, a, b) weights and (T, b) biases."""
+    trials, inputs, outputs = weight.shape
+    rows = x if x.shape[0] == trials else x.expand(trials, -1, -1, -1)
+    y = torch.baddbmm(bias[:, None], rows.reshape(trials, -1, inputs), weight)
+    return y.view(trials, *x.shape[1:-1], outputs)
+
+
+class Folded(NamedTuple):
+    """A linear layer and its normalisation in one, for every trial and patch."""
+
+    weight: Tensor
+    """(T, B, a, b)."""
+    bias: Tensor
+    """(T, B, b)."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Apply to (T or 1, B, R, a) rows, and the ReLU; (T, B, R, b)."""
+        trials, patches, inputs, outputs = self.weight.shape
+        rows = x if x.shape[0] == trials else x.expand(trials, -1, -1, -1)
+        y = torch.baddbmm(
+            self.bias.view(-1, 1, outputs),
+            rows.reshape(trials * patches, -1, inputs),
+            self.weight.view(-1, inputs, outputs),
+        )
+        return y.relu_().view(trials, patches, x.shape[2], outputs)
+
+    def moments(self, rows: Tensor, extra: Tensor | None, valid: Tensor | None) -> Tensor:
+        """See :func:`model.kernels.hidden_moments`."""
+        return hidden_moments(rows, self.weight, self.bias, extra, valid)
+
+
 class NormalisedLinear(nn.Module):
     """A linear layer, GroupNorm with one group, ReLU.
 
-    The group's statistics run over all channels and all valid rows of one patch. They are *not*
-    read off the layer's output: the output is linear in its input, so they follow exactly from
-    the input's mean and covariance, and the whole normalisation folds into weights and bias.
-
-    Which rows count is decided where the moments are taken, and nowhere else: the encoder takes
-    them over every (sample, neighbour) pair of a patch, masked ones too, as published, and then
-    computes the layer for the owned pairs only.
+    The group's statistics run over all channels and all valid rows of one patch. They can be read
+    off the layer's output, or follow from its input: the output is linear in it, so the second
+    moments of ``[input, 1]`` determine them exactly, and the whole normalisation folds into weights
+    and bias. The encoder does the latter: it takes the moments over every (sample, neighbour) pair
+    of a patch, masked ones too, as published, and computes the layer for the owned pairs only.
+    Which rows count is decided where moments are taken, and nowhere else.
     """
 
     def __init__(self, trials: int, inputs: int, outputs: int) -> None:
@@ -61,17 +95,38 @@ class NormalisedLinear(nn.Module):
         self.scale = nn.Parameter(torch.ones(trials, outputs))
         self.shift = nn.Parameter(torch.zeros(trials, outputs))
 
-    def forward(self, x: Tensor, of: Moments) -> Tensor:
-        """Map (T or 1, B, R, a) to (T, B, R, b), given the moments that normalise."""
-        return self.folded(of)(x)
+    def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
+        """Map (T or 1, B, R, a) to (T, B, R, b).
 
-    def folded(self, of: Moments) -> Folded:
-        """Linear layer and normalisation in one, given the moments of the input."""
+        Args:
+            x: the rows; invalid ones may hold anything finite.
+            valid: (B, R) of 0 and 1, or None where every row is valid.
+        """
+        if valid is not None:
+            return self.folded(moments(x, valid))(x)
+        y = self.linear(x)
+        z = F.layer_norm(y.flatten(2), (y.shape[2] * y.shape[3],), eps=GROUP_NORM_EPSILON)
+        scale, shift = self.scale[:, None, None], self.shift[:, None, None]
+        return torch.addcmul(shift, z.view_as(y), scale).relu_()
+
+    def folded(self, of: Tensor) -> Folded:
+        """Linear layer and normalisation in one, given the (L, B, a+1, a+1) input moments."""
         return self.fold(self.linear.weight, self.linear.bias, of)
 
-    def fold(self, weight: Tensor, bias: Tensor, of: Moments) -> Folded:
-        """The same for another linear map into this layer's outputs, (T, a, b) and (T, b)."""
-        return fold(weight, bias, self.scale, self.shift, of)
+    def fold(self, weight: Tensor, bias: Tensor, of: Tensor) -> Folded:
+        """The same for another linear map into this layer's outputs, (T, a, b) and (T, b).
+
+        With v = [weight, bias] the outputs' mean square is <v v^T, moments> / b, and their mean is
+        the moments' last row times the mean over v's columns.
+        """
+        with_bias = torch.cat([weight, bias[:, None]], dim=1)
+        gram = torch.bmm(with_bias, with_bias.mT)
+        square = (of * gram[:, None]).sum(dim=(-2, -1)) * (1 / weight.shape[2])
+        mean = (of[..., -1, :] * with_bias.mean(dim=-1)[:, None]).sum(dim=-1)
+        root = torch.rsqrt(torch.addcmul(square, mean, mean, value=-1) + GROUP_NORM_EPSILON)
+        factor = self.scale[:, None] * root[..., None]
+        shifted = torch.addcmul(self.shift[:, None], bias[:, None] - mean[..., None], factor)
+        return Folded(weight[:, None] * factor[:, :, None], shifted)
 
 
 class Perceptron(nn.Module):
@@ -82,9 +137,9 @@ class Perceptron(nn.Module):
         self.hidden = NormalisedLinear(trials, inputs, hidden)
         self.output = Linear(trials, hidden, outputs)
 
-    def forward(self, x: Tensor, of: Moments) -> Tensor:
-        """Map (T or 1, B, R, a) to (T, B, R, b), given the moments that normalise."""
-        y: Tensor = self.output(self.hidden(x, of))
+    def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
+        """Map (T or 1, B, R, a) to (T, B, R, b); see :class:`NormalisedLinear`."""
+        y: Tensor = self.output(self.hidden(x, valid))
         return y
 
 
@@ -98,12 +153,25 @@ class PlainPerceptron(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (T, B, R, a) to (T, B, R, b)."""
-        y: Tensor = self.output(affine(x, self.hidden.weight, self.hidden.bias, relu=True))
+        y: Tensor = self.output(self.hidden(x).relu_())
         return y
 
 
-def linear_moments(of: Moments, layer: Linear) -> Moments:
+def moments(x: Tensor, valid: Tensor | None) -> Tensor:
+    """Second moments of ``[x, 1]`` over the valid rows; (L, B, C+1, C+1).
+
+    Args:
+        x: (L, B, R, C); invalid rows may hold anything finite.
+        valid: (B, R) of 0 and 1, or None where every row is valid.
+    """
+    with_one = F.pad(x, (0, 1), value=1.0)
+    return with_one.mT @ (with_one * row_shares(valid, x.shape[2]))
+
+
+def linear_moments(of: Tensor, layer: Linear) -> Tensor:
     """Moments of a linear layer's output, from those of its input."""
-    weight = layer.weight[:, None]
-    mean = (of.mean[..., None, :] @ weight).squeeze(-2) + layer.bias[:, None]
-    return Moments(mean, weight.mT @ of.covariance @ weight)
+    with_bias = torch.cat([layer.weight, layer.bias[:, None]], dim=1)
+    # The last column carries the constant 1 along.
+    lifted = F.pad(with_bias, (0, 1))
+    lifted[:, -1, -1] = 1.0
+    return lifted.mT[:, None] @ of @ lifted[:, None]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.kernels import Moments, moments
+from model.layers import moments
 from model.points import Points, gather
 
 if TYPE_CHECKING:
@@ -93,19 +93,14 @@ class LevelBatch:
         return gather(self.directions, self.owned_pairs)
 
     @cached_property
-    def offset_moments(self) -> Moments:
-        """Of the offsets of all pairs."""
+    def offset_moments(self) -> Tensor:
+        """Second moments of ``[offset, 1]`` over all pairs, (1, B, 4, 4)."""
         return moments(self.offsets, self.pair_valid)
 
     @cached_property
-    def direction_moments(self) -> Moments:
-        """Of the directions and distances of all pairs."""
+    def direction_moments(self) -> Tensor:
+        """Second moments of ``[direction, distance, 1]`` over all pairs, (1, B, 5, 5)."""
         return moments(self.directions, self.pair_valid)
-
-    @cached_property
-    def count_moments(self) -> Moments:
-        """Of the child counts."""
-        return moments(self.child_count[..., None], self.sample_valid)
 
 
 @dataclass(frozen=True)
@@ -125,10 +120,9 @@ class PatchBatch:
         """(B,) int64, input points per patch."""
         return self.stages[0].sizes[0]
 
-    def point_moments(self, stage: int) -> Moments:
-        """Of the coordinates of a stage's points."""
-        points = self.stages[stage]
-        return moments(points.xyz, none_if_full(points.valid[0]))
+    def valid_rows(self, stage: int) -> Tensor | None:
+        """(B, N) of 0 and 1 over a stage's points, None where none is padding."""
+        return none_if_full(self.stages[stage].valid[0])
 
 
 def collate(hierarchies: Sequence[Hierarchy], device: str | torch.device = "cpu") -> PatchBatch:
