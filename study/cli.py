@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from study.errors import StudyError
+from study.interrupts import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +43,6 @@ examples:
 
 Ctrl-C stops within seconds and keeps every finished epoch."""
 
-INTERRUPTED = 130
 _LOG_WIDTH = 120
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import ray
 
 from study.errors import StudyError
+from study.interrupts import exit_when_stuck
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,7 @@ _OBJECT_STORE_BYTES = 256 * 2**20
 """Trials send a few numbers through Ray; its default would reserve a third of the memory."""
 
 _CONNECT_TIMEOUT_S = 5.0
+_SHUTDOWN_S = 30.0
 
 _QUIET = {
     # Files and tables that nobody reads here: the store, MLflow and the live table have them.
@@ -50,7 +52,8 @@ def ray_running(address: str | None) -> Iterator[None]:
         _start(address)
         yield
     finally:
-        ray.shutdown()
+        with exit_when_stuck(_SHUTDOWN_S):
+            ray.shutdown()
 
 
 def _start(address: str | None) -> None:

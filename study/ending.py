@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from study.interrupts import INTERRUPTED
 from study.records import TrialState
 from study.report import front_table
 from study.runner import objectives_of, tracking_uri
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from study.report import ReportFiles
     from study.runner import Ended
 
-DONE, NOTHING_FINISHED, INTERRUPTED = 0, 1, 130
-"""Exit codes of `study run`."""
+DONE, NOTHING_FINISHED = 0, 1
+"""Exit codes of `study run` that came to its end."""
 
 _CONTENTS = {
     "html": "the front, to explore in a browser",

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
+INTERRUPTED = 130
+"""Exit code of an interrupted process: 128 + SIGINT, as shells have it."""
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_PATIENCE_S = 15.0
+"""How long an interrupted study may take to stop; three seconds are usual."""
 
 
 @contextmanager
@@ -21,6 +28,7 @@ def noted_interrupts() -> Iterator[threading.Event]:
     Signals are left alone in other threads than the main one, which alone may handle them.
     """
     noted = threading.Event()
+    patience = ExitStack()
     if threading.current_thread() is not threading.main_thread():
         yield noted
         return
@@ -29,6 +37,7 @@ def noted_interrupts() -> Iterator[threading.Event]:
         if noted.is_set():
             signal.default_int_handler(number, frame)
         noted.set()
+        patience.enter_context(exit_when_stuck())
 
     before = {number: signal.signal(number, note) for number in _SIGNALS}
     try:
@@ -36,3 +45,26 @@ def noted_interrupts() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        patience.close()
+
+
+@contextmanager
+def exit_when_stuck(patience_s: float = _PATIENCE_S) -> Iterator[None]:
+    """End the process if the block takes too long.
+
+    Ray's calls wait for minutes, deaf to signals, when its own processes were stopped by the same
+    signal. Nothing is lost then: the store holds every finished epoch, and the kernel frees locks.
+    """
+    timer = threading.Timer(patience_s, _give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _give_up() -> None:
+    sys.stderr.write("interrupted; Ray did not answer any more. Every finished epoch was kept.\n")
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)

@@ -61,7 +61,10 @@ def test_a_stopped_study_keeps_its_epochs_and_tells_the_truth(
         wait_for("epoch 1/3", process)
         assert "toy  running, 0 of 3 trials finished" in status()
         stopped = time.monotonic()
-        os.killpg(process.pid, how)
+        if how is signal.SIGTERM:  # as `kill` does; Ctrl-C and a closed session reach all processes
+            process.send_signal(how)
+        else:
+            os.killpg(process.pid, how)
         shown, errors = process.communicate()
     assert time.monotonic() - stopped < 30  # 3 s on an idle machine
     if how is signal.SIGKILL:
@@ -81,3 +84,17 @@ def test_ctrl_c_before_the_first_trial_leaves_nothing(tmp_path: Path) -> None:
         process.communicate()
     assert process.returncode == 130
     assert not (tmp_path / "studies" / "toy").exists()
+
+
+def test_a_driver_that_ray_no_longer_answers_ends_all_the_same() -> None:
+    script = (
+        "import time; from study.interrupts import exit_when_stuck\n"
+        "with exit_when_stuck(0.2): time.sleep(60)"
+    )
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert time.monotonic() - started < 30
+    assert done.returncode == 130
+    assert "Every finished epoch was kept" in done.stderr
