@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.measuring import Way, compare
 from benchmarks.patches import patch_of_an_object
 from benchmarks.plain_twin import PlainTwin
-from benchmarks.training_steps import PlainStep, trained_step
+from benchmarks.training_steps import HELD, PlainStep, trained_step
 from model.config import ModelConfig
 from model.hierarchy import build_hierarchy
 from model.published import to_published
@@ -21,7 +21,7 @@ def run(pairs: int) -> bool:
     ours = trained_step(hierarchy, config)
     twin = PlainTwin(config)
     twin.load(to_published(dict(ours.codec.named_parameters())))
-    plain = PlainStep(twin, hierarchy)
+    plain = PlainStep(twin, hierarchy, HELD)
     comparison = compare(Way("population of one", ours), Way("plain twin", plain), pairs)
     print("\n".join(comparison.lines()))
     print(f"  points decoded in the last step: {ours.decoded:,} and {plain.decoded:,}")

@@ -26,6 +26,9 @@ LEARNING_RATE = 1e-3
 STEPS_BEFORE = 100
 """Steps before anything is measured: a fresh decoder makes three times too many points, and nearly
 all of a training is not like that."""
+HELD = 0.0
+"""A learning rate to measure at: the optimisers work as ever, and both ways, whose noise differs, go
+on decoding the same number of points."""
 
 
 class OurStep:
@@ -36,14 +39,14 @@ class OurStep:
         decoded: how many points the last step decoded.
     """
 
-    def __init__(self, codec: Codec, hierarchy: Hierarchy) -> None:
+    def __init__(self, codec: Codec, hierarchy: Hierarchy, learning_rate: float) -> None:
         self.decoded = 0
         self.codec = codec
         self._hierarchy = hierarchy
         self._weights = stacked_weights([LossWeights()], "cpu")
         network, quantiles = _parameters(codec)
-        self._network = torch.optim.Adam(network, LEARNING_RATE, fused=True)
-        self._quantiles = torch.optim.Adam(quantiles, LEARNING_RATE, fused=True)
+        self._network = torch.optim.Adam(network, learning_rate, fused=True)
+        self._quantiles = torch.optim.Adam(quantiles, learning_rate, fused=True)
 
     def __call__(self, lap: Lap) -> None:
         """One step; the hierarchy was computed when the data was prepared."""
@@ -72,14 +75,14 @@ class PlainStep:
         decoded: how many points the last step decoded.
     """
 
-    def __init__(self, twin: PlainTwin, hierarchy: Hierarchy) -> None:
+    def __init__(self, twin: PlainTwin, hierarchy: Hierarchy, learning_rate: float) -> None:
         self.decoded = 0
         self._twin = twin.train()
         self._points = torch.from_numpy(hierarchy.points)
         self._weights = LossWeights()
         network, quantiles = _parameters(twin)
-        self._network = torch.optim.Adam(network, LEARNING_RATE)
-        self._quantiles = torch.optim.Adam(quantiles, LEARNING_RATE)
+        self._network = torch.optim.Adam(network, learning_rate)
+        self._quantiles = torch.optim.Adam(quantiles, learning_rate)
 
     def __call__(self, lap: Lap) -> None:
         """One step, geometry included."""
@@ -101,14 +104,14 @@ class PlainStep:
 
 
 def trained_step(hierarchy: Hierarchy, config: ModelConfig) -> OurStep:
-    """Ours, seeded, some steps into the training."""
+    """Ours, seeded, some steps into the training, with the weights held from there."""
     torch.manual_seed(0)
     codec = Codec(config)
     codec.reset([0])
-    step = OurStep(codec, hierarchy)
+    step = OurStep(codec, hierarchy, LEARNING_RATE)
     for _ in range(STEPS_BEFORE):
         step(Lap())
-    return step
+    return OurStep(codec, hierarchy, HELD)
 
 
 def _parameters(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
