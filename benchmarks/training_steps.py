@@ -27,8 +27,8 @@ STEPS_BEFORE = 100
 """Steps before anything is measured: a fresh decoder makes three times too many points, and nearly
 all of a training is not like that."""
 HELD = 0.0
-"""A learning rate to measure at: the optimisers work as ever, and both ways, whose noise differs, go
-on decoding the same number of points."""
+"""A learning rate to measure at: the optimisers work as ever, and both ways, whose noise differs,
+go on decoding the same number of points."""
 
 
 class OurStep:
