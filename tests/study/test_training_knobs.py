@@ -1,0 +1,130 @@
+"""Every setting reaches the training: whoever adds one must say here what changing it changes."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+
+from model.config import ModelConfig
+from study.config import LossWeights, ModelSection, TrainingConfig
+from study.training import Member, train
+from tests.study.tiny import LOSS, MODEL, tiny_data_set, training_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from study.data import DataSet
+    from study.training import Training
+
+BASE = TrainingConfig(epochs=2, patches_per_step=3, decay_every=1, decay_factor=0.5)
+
+LOSS_CHANGES = {
+    "bpp_lambda": 1e-2,
+    "chamfer_coe": 1.0,
+    "density_coe": 1e-2,
+    "mean_distance_coe": 500.0,
+    "pts_num_coe": 1e-3,
+    "latent_xyzs_coe": 1.0,
+}
+TRAINING_CHANGES = {
+    "epochs": 1,
+    "patches_per_step": 6,
+    "learning_rate": 2e-3,
+    "bottleneck_learning_rate": 2e-3,
+    "decay_every": 2,
+    "decay_factor": 1.0,
+    "max_grad_norm": 1e-6,
+}
+MODEL_CHANGES = {
+    "k": replace(MODEL, k=4),
+    "downsample_rate": replace(MODEL, downsample_rate=(0.5, 0.25, 0.25)),
+    "max_upsample_num": replace(MODEL, max_upsample_num=(4, 8, 8)),
+    "dim": replace(MODEL, dim=16),
+    "hidden_dim": replace(MODEL, hidden_dim=8),
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.getbasetemp() / "tiny"
+
+
+@pytest.fixture(scope="module")
+def data(root: Path) -> DataSet:
+    return tiny_data_set(root)
+
+
+def trained(
+    data: DataSet,
+    folder: Path,
+    *,
+    loss: LossWeights = LOSS,
+    settings: TrainingConfig = BASE,
+    model: ModelConfig = MODEL,
+) -> Training:
+    training = training_of(data, Member(seed=1, loss=loss), settings=settings, model=model)
+    train(training, epochs=settings.epochs, folder=folder)
+    return training
+
+
+@pytest.fixture(scope="module")
+def unchanged(data: DataSet, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tensor]:
+    training = trained(data, tmp_path_factory.mktemp("unchanged"))
+    return dict(training.codec.named_parameters())
+
+
+def differing(training: Training, unchanged: dict[str, Tensor]) -> set[str]:
+    """Names of the parameters that were trained to something else."""
+    return {n for n, p in training.codec.named_parameters() if not p.equal(unchanged[n])}
+
+
+def test_every_setting_is_listed_here() -> None:
+    assert set(LOSS_CHANGES) == set(LossWeights.model_fields)
+    assert set(TRAINING_CHANGES) == set(TrainingConfig.model_fields)
+    assert set(MODEL_CHANGES) == {f.name for f in fields(ModelConfig)}
+    assert set(MODEL_CHANGES) == set(ModelSection.model_fields)
+
+
+def test_nothing_changes_by_itself(
+    data: DataSet, tmp_path: Path, unchanged: dict[str, Tensor]
+) -> None:
+    assert differing(trained(data, tmp_path), unchanged) == set()
+
+
+@pytest.mark.parametrize("name", LOSS_CHANGES)
+def test_every_loss_weight_changes_what_is_learned(
+    data: DataSet, tmp_path: Path, unchanged: dict[str, Tensor], name: str
+) -> None:
+    loss = LOSS.model_copy(update={name: LOSS_CHANGES[name]})
+    changed = differing(trained(data, tmp_path, loss=loss), unchanged)
+    assert any(parameter.startswith("decoder.") for parameter in changed)
+
+
+@pytest.mark.parametrize("name", TRAINING_CHANGES)
+def test_every_training_setting_changes_what_is_learned(
+    data: DataSet, tmp_path: Path, unchanged: dict[str, Tensor], name: str
+) -> None:
+    settings = BASE.model_copy(update={name: TRAINING_CHANGES[name]})
+    changed = differing(trained(data, tmp_path, settings=settings), unchanged)
+    quantiles = {parameter for parameter in unchanged if parameter.endswith("quantiles")}
+    if name == "bottleneck_learning_rate":
+        assert changed == quantiles
+    else:
+        assert changed - quantiles
+
+
+@pytest.mark.parametrize("name", MODEL_CHANGES)
+def test_every_model_setting_changes_what_is_validated(
+    root: Path, data: DataSet, name: str
+) -> None:
+    model = MODEL_CHANGES[name]
+    of_model = tiny_data_set(root, model=model)
+    (before,) = training_of(data).run_epoch()
+    (after,) = training_of(of_model, model=model).run_epoch()
+    assert after.metrics["chamfer"] != before.metrics["chamfer"]
+    assert torch.isfinite(torch.tensor(after.metrics["loss"]))
