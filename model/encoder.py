@@ -85,8 +85,8 @@ class AncestorEmbedding(nn.Module):
         layer, position = self.logits_hidden, self.position.output
         inner = torch.cat([position.weight, -self.key.weight, self.query.weight], dim=1)
         inner_bias = self.query.bias - self.key.bias + position.bias
-        bias = torch.baddbmm(layer.linear.bias[:, None], inner_bias[:, None], layer.linear.weight)
-        return layer.fold(inner @ layer.linear.weight, bias.squeeze(1), all_pairs)
+        bias = torch.baddbmm(layer.linear.bias, inner_bias, layer.linear.weight)
+        return layer.fold(torch.bmm(inner, layer.linear.weight), bias, all_pairs)
 
     def _positioned_values(self, owned: Tensor) -> Tensor:
         """Value + position; (T, B, E, H)."""

@@ -30,7 +30,7 @@ class Linear(nn.Module):
     def __init__(self, trials: int, inputs: int, outputs: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(trials, inputs, outputs))
-        self.bias = nn.Parameter(torch.empty(trials, outputs))
+        self.bias = nn.Parameter(torch.empty(trials, 1, outputs))
         self.reset(None)
 
     def reset(self, generators: Sequence[torch.Generator] | None) -> None:
@@ -46,11 +46,14 @@ class Linear(nn.Module):
         return affine(x, self.weight, self.bias)
 
 
-def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """``x @ weight + bias`` for (T or 1, B, R, a) rows, (T, a, b) weights and (T, b) biases."""
+def affine(x: Tensor, weight: Tensor, bias: Tensor, *, relu: bool = False) -> Tensor:
+    """``x @ weight + bias`` for (T or 1, B, R, a) rows, (T, a, b) weights and (T, 1, b) biases."""
     trials, inputs, outputs = weight.shape
     rows = x if x.shape[0] == trials else x.expand(trials, -1, -1, -1)
-    y = torch.baddbmm(bias[:, None], rows.reshape(trials, -1, inputs), weight)
+    y = torch.baddbmm(bias, rows.reshape(trials, -1, inputs), weight)
+    if relu:
+        # Before the view is taken: in place on a view, autograd would copy everything.
+        y = y.relu_()
     return y.view(trials, *x.shape[1:-1], outputs)
 
 
@@ -92,8 +95,8 @@ class NormalisedLinear(nn.Module):
     def __init__(self, trials: int, inputs: int, outputs: int) -> None:
         super().__init__()
         self.linear = Linear(trials, inputs, outputs)
-        self.scale = nn.Parameter(torch.ones(trials, outputs))
-        self.shift = nn.Parameter(torch.zeros(trials, outputs))
+        self.scale = nn.Parameter(torch.ones(trials, 1, outputs))
+        self.shift = nn.Parameter(torch.zeros(trials, 1, outputs))
 
     def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
         """Map (T or 1, B, R, a) to (T, B, R, b).
@@ -106,7 +109,7 @@ class NormalisedLinear(nn.Module):
             return self.folded(moments(x, valid))(x)
         y = self.linear(x)
         z = F.layer_norm(y.flatten(2), (y.shape[2] * y.shape[3],), eps=GROUP_NORM_EPSILON)
-        scale, shift = self.scale[:, None, None], self.shift[:, None, None]
+        scale, shift = self.scale[:, None], self.shift[:, None]
         return torch.addcmul(shift, z.view_as(y), scale).relu_()
 
     def folded(self, of: Tensor) -> Folded:
@@ -114,18 +117,18 @@ class NormalisedLinear(nn.Module):
         return self.fold(self.linear.weight, self.linear.bias, of)
 
     def fold(self, weight: Tensor, bias: Tensor, of: Tensor) -> Folded:
-        """The same for another linear map into this layer's outputs, (T, a, b) and (T, b).
+        """The same for another linear map into this layer's outputs, (T, a, b) and (T, 1, b).
 
         With v = [weight, bias] the outputs' mean square is <v v^T, moments> / b, and their mean is
         the moments' last row times the mean over v's columns.
         """
-        with_bias = torch.cat([weight, bias[:, None]], dim=1)
+        with_bias = torch.cat([weight, bias], dim=1)
         gram = torch.bmm(with_bias, with_bias.mT)
         square = (of * gram[:, None]).sum(dim=(-2, -1)) * (1 / weight.shape[2])
         mean = (of[..., -1, :] * with_bias.mean(dim=-1)[:, None]).sum(dim=-1)
         root = torch.rsqrt(torch.addcmul(square, mean, mean, value=-1) + GROUP_NORM_EPSILON)
-        factor = self.scale[:, None] * root[..., None]
-        shifted = torch.addcmul(self.shift[:, None], bias[:, None] - mean[..., None], factor)
+        factor = self.scale * root[..., None]
+        shifted = torch.addcmul(self.shift, bias - mean[..., None], factor)
         return Folded(weight[:, None] * factor[:, :, None], shifted)
 
 
@@ -153,7 +156,7 @@ class PlainPerceptron(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (T, B, R, a) to (T, B, R, b)."""
-        y: Tensor = self.output(self.hidden(x).relu_())
+        y: Tensor = self.output(affine(x, self.hidden.weight, self.hidden.bias, relu=True))
         return y
 
 
@@ -170,8 +173,8 @@ def moments(x: Tensor, valid: Tensor | None) -> Tensor:
 
 def linear_moments(of: Tensor, layer: Linear) -> Tensor:
     """Moments of a linear layer's output, from those of its input."""
-    with_bias = torch.cat([layer.weight, layer.bias[:, None]], dim=1)
-    # The last column carries the constant 1 along.
-    lifted = F.pad(with_bias, (0, 1))
-    lifted[:, -1, -1] = 1.0
+    with_bias = torch.cat([layer.weight, layer.bias], dim=1)
+    # One more column carries the constant 1 along.
+    one = F.pad(with_bias.new_ones((len(with_bias), 1, 1)), (0, 0, with_bias.shape[1] - 1, 0))
+    lifted = torch.cat([with_bias, one], dim=2)
     return lifted.mT[:, None] @ of @ lifted[:, None]

@@ -71,7 +71,7 @@ def to_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
                 published[half + name.removeprefix(_BOTTLENECK)] = part
         else:
             # Our weights are multiplied from the right.
-            published[_published_name(name)] = tensor[0].T if tensor.dim() == 3 else tensor[0]
+            published[_published_name(name)] = tensor[0].T
     return published
 
 
