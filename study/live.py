@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.progress import TaskID
 
+    from study.config import StudyConfig
     from study.front import Objective
     from study.search import Observer
 
@@ -32,19 +33,25 @@ _STYLES = {
     TrialState.FAILED: "red",
 }
 _FINAL = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
+_PUBLISHED, _ON_FRONT = "★", "◆"
+"""Marks of the trial with D-PCC's published coefficients, and of those on the front."""
+
+_WIDTH = 78
+"""Least width of the table: its caption fits in one line."""
+
 _LINE_EVERY_S = 5.0
 """Two lines about one trial's epochs are at least this far apart in a log."""
 
 
 @contextmanager
 def live_view(
-    console: Console, study_name: str, trials: int, objectives: Sequence[Objective]
+    console: Console, config: StudyConfig, objectives: Sequence[Objective]
 ) -> Iterator[Observer]:
     """Show a study's trials while the block runs; the table's last state stays on the screen."""
     if not console.is_terminal:
-        yield PlainLines(console, trials)
+        yield PlainLines(console, config.search.trials)
         return
-    table = LiveTable(study_name, trials, objectives)
+    table = LiveTable(config.name, config.search.trials, objectives)
     with Live(table, console=console, refresh_per_second=2):
         yield table
 
@@ -104,15 +111,19 @@ class LiveTable:
             [self._with_time(record) for record in _most_telling(records.values(), room)],
             self._front,
         )
-        hidden = len(records) - table.row_count
-        finished = sum(record.state in _FINAL for record in records.values())
         table.title = f"study {self._study_name}"
-        table.caption = (
-            f"{finished} of {self._trials} trials finished · "
-            f"{len(self._front)} on the front (★) · hypervolume {self._volume:.3f}"
+        table.caption = self._caption(hidden=len(records) - table.row_count)
+        yield table
+
+    def _caption(self, hidden: int) -> str:
+        if not self._records:
+            return "starting Ray"
+        finished = sum(record.state in _FINAL for record in self._records.values())
+        return (
+            f"{finished} of {self._trials} trials finished · {len(self._front)} on the front "
+            f"({_ON_FRONT}) · hypervolume {self._volume:.3f}"
             + (f" · {hidden} finished trials not shown" if hidden else "")
         )
-        yield table
 
     def _with_time(self, record: TrialRecord) -> tuple[TrialRecord, float]:
         since = time.monotonic() - self._seen_at[record.number]
@@ -145,12 +156,12 @@ class PlainLines:
 
 def trial_table(records: Sequence[tuple[TrialRecord, float]], on_front: frozenset[int]) -> Table:
     """Return a table of trials, each with its elapsed seconds."""
-    table = Table(title_justify="left", caption_justify="left")
+    table = Table(title_justify="left", caption_justify="left", min_width=_WIDTH)
     for heading in ("trial", "state", "epoch", "bpp", "D1 PSNR dB", "elapsed"):
         table.add_column(heading, justify="left" if heading == "state" else "right", no_wrap=True)
     for record, elapsed_s in records:
-        mark = " ★" if record.number in on_front else ""
-        name = f"{record.number}{' (published)' if record.is_baseline else ''}{mark}"
+        marks = (_PUBLISHED * record.is_baseline, _ON_FRONT * (record.number in on_front))
+        name = " ".join(filter(None, (*marks, str(record.number))))
         table.add_row(
             name,
             Text(_state(record), style=_STYLES[record.state]),

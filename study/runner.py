@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from study.folder import StudyFolder
     from study.records import TrialRecord
     from study.report import ReportFiles
+    from study.search import Observer
     from study.storage import TrialStore
     from study.tracking import MlflowObserver
     from study.trainable import TrialTrainable
@@ -49,6 +50,21 @@ class Ended:
     records: Sequence[TrialRecord]
     files: ReportFiles | None
     note: str | None
+
+
+@dataclass(frozen=True)
+class FromFirstEpoch:
+    """Shows another observer a trial from its first epoch on.
+
+    MLflow takes seconds of a core to load; the first trials' workers need them to begin.
+    """
+
+    observer: Observer
+
+    def on_trial(self, record: TrialRecord) -> None:
+        """Pass on whatever has something to show."""
+        if record.epochs or record.state is not TrialState.RUNNING:
+            self.observer.on_trial(record)
 
 
 def run_study(
@@ -79,11 +95,11 @@ def run_study(
             # Ray takes seconds to start, most of them in other processes.
             tuning = helper.submit(import_module, "study.tuning")
             opening = helper.submit(open_store, config, folder)
-            with ray_running(address):
+            with live_view(console, config, objectives) as view, ray_running(address):
                 store, run_trials = opening.result(), tuning.result().run_trials
                 tracking = open_tracking(config, objectives)
-                with live_view(console, config.name, config.search.trials, objectives) as view:
-                    run_trials(config, folder, store, data, (view, tracking), trainable)
+                observers = (view, FromFirstEpoch(tracking))
+                run_trials(config, folder, store, data, observers, trainable)
         return finish(config, folder, store, tracking)
 
 

@@ -12,6 +12,8 @@ import study
 from study.front import Direction, Objective
 from study.live import LiveTable, PlainLines, live_view
 from study.records import EpochRecord, TrialRecord, TrialState
+from study.study_file import parse_study
+from tests.study.toy import STUDY
 
 OBJECTIVES = (
     Objective("bpp", Direction.MINIMIZE, 3.0),
@@ -55,17 +57,21 @@ def line_of(trial: str, shown: str) -> list[str]:
     return [cell.strip() for cell in line.strip("│").split("│")]
 
 
+def test_the_table_is_there_before_the_first_trial() -> None:
+    assert "starting Ray" in screen(LiveTable("mine", 8, OBJECTIVES))
+
+
 def test_the_table_tells_how_far_each_trial_is_and_what_the_front_holds() -> None:
     table = LiveTable("mine", 8, OBJECTIVES)
     table.on_trial(running(0, epochs=2))
     table.on_trial(running(1, epochs=6))
     table.on_trial(complete(2, bpp=0.5, psnr_db=35.0))
     shown = screen(table)
-    assert line_of("0 (published)", shown)[1:] == ["running", "2/6", "~1.500", "31.25", "2m 00s"]
+    assert line_of("★ 0", shown)[1:] == ["running", "2/6", "~1.500", "31.25", "2m 00s"]
     assert line_of("1", shown)[1:3] == ["measuring", "6/6"]
-    assert line_of("2 ★", shown)[1:5] == ["complete", "6/6", "0.500", "35.00"]
+    assert line_of("◆ 2", shown)[1:5] == ["complete", "6/6", "0.500", "35.00"]
     assert "1 of 8 trials finished" in shown
-    assert "1 on the front (★) · hypervolume 25.000" in shown  # (3 - 0.5) * (35 - 25)
+    assert "1 on the front (◆) · hypervolume 25.000" in shown  # (3 - 0.5) * (35 - 25)
 
 
 def test_a_long_study_fits_the_screen_and_hides_no_running_trial() -> None:
@@ -75,13 +81,14 @@ def test_a_long_study_fits_the_screen_and_hides_no_running_trial() -> None:
         table.on_trial(complete(number, bpp=1.0, psnr_db=30.0))
     shown = screen(table, height=20)
     assert len(shown.splitlines()) <= 20
-    assert line_of("0 (published)", shown)[1] == "running"
-    assert "48 finished trials not shown" in shown
+    assert line_of("★ 0", shown)[1] == "running"
+    assert "48 finished trials not shown" in " ".join(shown.split())
 
 
 def test_without_a_terminal_a_trial_is_a_line_when_it_starts_and_when_it_ends() -> None:
     console = Console(file=io.StringIO(), width=120)
-    with live_view(console, "mine", 2, OBJECTIVES) as view:
+    config = parse_study(STUDY.replace("trials: 3", "trials: 2"), origin="toy")
+    with live_view(console, config, OBJECTIVES) as view:
         assert isinstance(view, PlainLines)
         view.on_trial(running(0))
         for epochs in range(1, 7):  # within one moment: none of these is worth a line

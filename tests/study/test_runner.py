@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -149,3 +151,15 @@ def test_ray_is_left_running_for_whoever_started_it() -> None:
     with ray_running(None):
         pass
     assert ray.is_initialized()
+
+
+def test_a_study_joins_a_cluster_that_runs_already(tmp_path: Path) -> None:
+    (tmp_path / "toy.yaml").write_text(toy.STUDY)
+    address = ray.get_runtime_context().gcs_address
+    command = [sys.executable, toy.__file__, "run", "toy.yaml", "--address", address]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Pareto front: 3 of 3 complete trials" in done.stdout
+    assert ray.cluster_resources()["CPU"] > 0  # the cluster outlives the study that joined it
