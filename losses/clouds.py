@@ -36,7 +36,7 @@ Search = Callable[[CloudT, CloudT, int], "Tensor"]
 def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
     """Mean over the valid entries of the last axis, (..., N) to (...).
 
-    Invalid entries may hold anything, NaN included, and get no gradient.
+    Invalid entries may hold anything finite, and get no gradient.
     """
     return masked_sum(values, valid) / valid.sum(dim=-1)
 

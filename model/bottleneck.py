@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+LARGEST_SYMBOL = 1 << 20
+"""Far beyond any codec that has learned. Near 2^31 CompressAI's range coder never ends."""
+
+
+class UncodableError(ValueError):
+    """Latents that no range coder can take: the codec has diverged."""
+
+
 class PopulationBottleneck(nn.Module):
     """T bottlenecks of C channels as one ``EntropyBottleneck(T * C)``.
 
@@ -85,8 +93,20 @@ class PopulationBottleneck(nn.Module):
         self.channelwise.update(force=True, update_quantiles=True)
 
     def compress(self, symbols: Tensor) -> bytes:
-        """Code (points, C) latents of a population of one as one string."""
+        """Code (points, C) latents of a population of one as one string.
+
+        Raises:
+            UncodableError: latents that are not finite, or far too large.
+        """
         assert self.trials == 1, "a file belongs to one codec"
+        # Written so that NaN fails the comparison too.
+        if not bool((symbols.abs() <= LARGEST_SYMBOL).all()):
+            message = (
+                f"latents must be within +-{LARGEST_SYMBOL} to be coded, and the largest is "
+                f"{float(symbols.abs().max()):g}: this codec has diverged, train it anew with a "
+                "smaller learning rate"
+            )
+            raise UncodableError(message)
         (string,) = self.channelwise.compress(symbols.T[None].contiguous())
         coded: bytes = string
         return coded

@@ -3,8 +3,8 @@
 Left to autograd each is a chain of passes over every (sample, neighbour) pair; by hand it is as few
 products as the mathematics needs. Both are held against finite differences by a test.
 
-Legend: T trials, B patches, R rows, E owned pairs, S slots, C channels, a inputs, b hidden channels,
-e extra columns, w = b + e + 1. A tensor that all trials share has a leading 1.
+Legend: T trials, B patches, R rows, E owned pairs, S slots, C channels, a inputs, b hidden
+channels, e extra columns, w = b + e + 1. A tensor that all trials share has a leading 1.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def row_shares(valid: Tensor | None, rows: int) -> Tensor | float:
 
 class _HiddenMoments(torch.autograd.Function):
     @staticmethod
-    def forward(  # noqa: PLR0913  the layer, and what goes beside it
+    def forward(
         context: Context,
         rows: Tensor,
         weight: Tensor,

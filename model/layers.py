@@ -126,7 +126,9 @@ class NormalisedLinear(nn.Module):
         gram = torch.bmm(with_bias, with_bias.mT)
         square = (of * gram[:, None]).sum(dim=(-2, -1)) * (1 / weight.shape[2])
         mean = (of[..., -1, :] * with_bias.mean(dim=-1)[:, None]).sum(dim=-1)
-        root = torch.rsqrt(torch.addcmul(square, mean, mean, value=-1) + GROUP_NORM_EPSILON)
+        # Rounding can take the difference below zero where all outputs are nearly equal.
+        variance = torch.addcmul(square, mean, mean, value=-1).clamp_min(0.0)
+        root = torch.rsqrt(variance + GROUP_NORM_EPSILON)
         factor = self.scale * root[..., None]
         shifted = torch.addcmul(self.shift, bias - mean[..., None], factor)
         return Folded(weight[:, None] * factor[:, :, None], shifted)

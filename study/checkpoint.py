@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 FILE_NAME = "training.pt"
 FORMAT = 1
+DIGEST_BYTES = 64
+"""The file begins with the SHA-256 of the rest, in hexadecimal digits."""
 
 
 def write_checkpoint(folder: Path, state: dict[str, Any]) -> None:
@@ -24,10 +28,14 @@ def write_checkpoint(folder: Path, state: dict[str, Any]) -> None:
         OSError: the disk is full or the folder cannot be written; the old checkpoint stays.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{FILE_NAME}.{os.getpid()}"
+    payload = io.BytesIO()
+    torch.save({"format": FORMAT, **state}, payload)
+    # One name for all: what a killed process left behind is overwritten by the next.
+    temporary = folder / f".{FILE_NAME}.partial"
     try:
         with temporary.open("wb") as file:
-            torch.save({"format": FORMAT, **state}, file)
+            file.write(sha256(payload.getbuffer()).hexdigest().encode())
+            file.write(payload.getbuffer())
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(folder / FILE_NAME)
@@ -43,7 +51,14 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
     """
     path = folder / FILE_NAME
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        contents = path.read_bytes()
+        digest, payload = contents[:DIGEST_BYTES], contents[DIGEST_BYTES:]
+        # PyTorch's reader does not notice flipped bits.
+        if sha256(payload).hexdigest().encode() != digest:
+            raise StudyError(f"{path} is damaged or no checkpoint; train this trial anew")
+        state: dict[str, Any] = torch.load(
+            io.BytesIO(payload), map_location="cpu", weights_only=True
+        )
     except FileNotFoundError:
         raise StudyError(
             f"a checkpoint holds {FILE_NAME}, and {folder} has none; name another folder"

@@ -1,22 +1,25 @@
-"""Training a population of codecs: the loop, and what one epoch says.
+"""Training a population of codecs: epochs, checkpoints, and what one epoch says.
 
 Legend: T trials, B patches, M latent points, C channels.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
-from losses import weighted_sum
+from model.bottleneck import UncodableError
 from model.codec import Codec
-from model.patches import PatchBatch, collate
+from model.patches import collate
 from study.checkpoint import read_checkpoint, write_checkpoint
+from study.errors import StudyError
 from study.evaluation import measure, validate
-from study.objective import loss_terms, stacked_weights
+from study.objective import stacked_weights
+from study.stepping import LossTally, Stepper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,8 +27,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from losses import WeightedLoss
     from model.config import ModelConfig
+    from model.patches import PatchBatch
     from study.config import LossWeights, TrainingConfig
     from study.data import DataSet
 
@@ -63,7 +66,10 @@ class EpochResult:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a finished codec is worth in bytes; see :func:`study.evaluation.measure`."""
+    """What a finished codec is worth in bytes; see :func:`study.evaluation.measure`.
+
+    ``bpp`` is NaN where the codec's latents cannot be coded.
+    """
 
     metrics: dict[str, float]
 
@@ -94,50 +100,54 @@ class Training:
             data: prepared with the same architecture.
             order_seed: of the order in which patches are seen.
             device: "cpu" or "cuda".
+
+        Raises:
+            StudyError: the data was prepared for another architecture.
         """
+        _check_data_fits(model, data)
         self.epoch = 0
-        self._settings = training
         self._data = data
         self._device = device
         self._order_seed = order_seed
         self.codec = Codec(model, len(members))
         self.codec.reset([member.seed for member in members])
         self.codec.to(device)
-        self._weights = stacked_weights([member.loss for member in members], device)
+        weights = stacked_weights([member.loss for member in members], device)
+        self._stepper = Stepper(self.codec, weights, training)
+        self._patches_per_step = training.patches_per_step
         # Noise is drawn on the CPU: a seed then means the same on every device.
         self._noise = [torch.Generator().manual_seed(member.seed) for member in members]
-        self._network, self._quantiles = _optimisers(self.codec, training)
-        # Members whose loss or parameters are no longer finite; nothing they do touches the others.
-        self._lost = torch.zeros(len(members), dtype=torch.bool, device=device)
+        # The epoch in which a member's numbers stopped being finite, 0 while they are; nothing that
+        # such a member does touches the others.
+        self._lost_in = torch.zeros(len(members), dtype=torch.int64, device=device)
 
     def run_epoch(self) -> list[EpochResult]:
         """Train one epoch and validate; one result per member."""
         started = time.perf_counter()
-        tally = _LossTally()
-        self._set_learning_rates()
+        tally = LossTally()
+        self._stepper.begin_epoch(self.epoch)
         for step, numbers in enumerate(self._order()):
-            if step % STEPS_BETWEEN_LOOKS == 0 and bool(self._lost.all()):
+            if step % STEPS_BETWEEN_LOOKS == 0 and bool(self._lost_in.all()):
                 break
             patches = self._data.split("train")
             batch = collate([patches[number].hierarchy for number in numbers], self._device)
-            loss = self._step(batch)
-            self._lost |= ~torch.isfinite(loss.total.detach())
+            loss = self._stepper.step(batch, self._draw_noise(batch))
+            self._note_lost(loss.total.detach().isfinite())
             tally.add(loss)
         self._look_for_lost_parameters()
-        self.epoch += 1
         trained = time.perf_counter()
-        alive = [member for member, lost in enumerate(self._lost.tolist()) if not lost]
-        validated = dict(zip(alive, self._validate(alive), strict=True))
+        validated = self._validate_living()
         shared = {
-            "learning_rate": self._network.param_groups[0]["lr"],
+            "learning_rate": self._stepper.learning_rate,
             "train_s": trained - started,
             "validate_s": time.perf_counter() - trained,
         }
-        means = tally.means()
+        means = tally.means(self.codec.trials)
+        self.epoch += 1
         return [
             EpochResult({**validated[member], **means[member], **shared})
             if member in validated
-            else EpochResult({}, self._divergence())
+            else EpochResult({}, self._divergence(member))
             for member in range(self.codec.trials)
         ]
 
@@ -147,7 +157,10 @@ class Training:
         codec = self.codec.select([member])
         codec.freeze()
         patches, peak = self._data.split("validation"), self._data.manifest.peak
-        return Measured({**estimated, **measure(codec, patches, peak)})
+        try:
+            return Measured({**estimated, **measure(codec, patches, peak)})
+        except UncodableError:
+            return Measured({**estimated, "bpp": math.nan})
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint, atomically."""
@@ -156,10 +169,11 @@ class Training:
             {
                 "epoch": self.epoch,
                 "codec": dict(self.codec.named_parameters()),
-                "network": self._network.state_dict(),
-                "quantiles": self._quantiles.state_dict(),
+                "optimisers": self._stepper.state_dict(),
                 "noise": [generator.get_state() for generator in self._noise],
-                "lost": self._lost,
+                "lost_in": self._lost_in,
+                "trials": self.codec.trials,
+                "model": asdict(self.codec.config),
             },
         )
 
@@ -167,32 +181,34 @@ class Training:
         """Go on exactly where the checkpoint was written.
 
         Raises:
-            StudyError: there is no usable checkpoint.
+            StudyError: there is no usable checkpoint, or it is of another population.
         """
         state = read_checkpoint(folder)
+        ours = (self.codec.trials, asdict(self.codec.config))
+        if (state["trials"], state["model"]) != ours:
+            raise StudyError(
+                f"the checkpoint in {folder} must be of {ours[0]} trials with {ours[1]}, and is of "
+                f"{state['trials']} with {state['model']}; name the checkpoint of this training"
+            )
         self.epoch = state["epoch"]
         with torch.no_grad():
             for name, parameter in self.codec.named_parameters():
                 parameter.copy_(state["codec"][name])
-        self._network.load_state_dict(state["network"])
-        self._quantiles.load_state_dict(state["quantiles"])
+        self._stepper.load_state_dict(state["optimisers"])
         for generator, saved in zip(self._noise, state["noise"], strict=True):
             generator.set_state(saved)
-        self._lost = state["lost"].to(self._device)
+        self._lost_in = state["lost_in"].to(self._device)
 
-    def _step(self, batch: PatchBatch) -> WeightedLoss:
-        """One step of both optimisers, all members at once."""
-        output = self.codec(batch, self._draw_noise(batch))
-        loss = weighted_sum(loss_terms(output, batch, self.codec.config.k), self._weights)
-        self._network.zero_grad()
-        self._quantiles.zero_grad()
-        # The sum over trials gives every trial exactly its own gradient.
-        (loss.total.sum() + self.codec.bottleneck.quantile_loss()).backward()
-        if self._settings.max_grad_norm is not None:
-            clip_per_trial(self._network, self.codec.trials, self._settings.max_grad_norm)
-        self._network.step()
-        self._quantiles.step()
-        return loss
+    def _validate_living(self) -> dict[int, dict[str, float]]:
+        """Metrics of every member that is not lost; one whose metrics are not finite is, now."""
+        living = [member for member, lost in enumerate(self._lost_in.tolist()) if not lost]
+        validated = dict(zip(living, self._validate(living), strict=True))
+        sound = [
+            member not in validated or all(map(math.isfinite, validated[member].values()))
+            for member in range(self.codec.trials)
+        ]
+        self._note_lost(torch.tensor(sound, device=self._device))
+        return {member: metrics for member, metrics in validated.items() if sound[member]}
 
     def _validate(self, members: Sequence[int]) -> list[dict[str, float]]:
         """Metrics of some members, frozen: what an epoch promises is what a file would give."""
@@ -204,10 +220,14 @@ class Training:
         return validate(codec, self._data.split("validation"), peak, self._device)
 
     def _look_for_lost_parameters(self) -> None:
-        """Mark members whose last step left parameters that are not finite."""
+        """Note members whose last step left parameters that are not finite."""
         for parameter in self.codec.parameters():
-            finite = parameter.detach().view(self.codec.trials, -1).isfinite().all(dim=1)
-            self._lost |= ~finite
+            self._note_lost(parameter.detach().view(self.codec.trials, -1).isfinite().all(dim=1))
+
+    def _note_lost(self, finite: Tensor) -> None:
+        """Note members whose numbers, (T,) bool, are not finite in the current epoch."""
+        newly = ~finite & (self._lost_in == 0)
+        self._lost_in = torch.where(newly, self.epoch + 1, self._lost_in)
 
     def _draw_noise(self, batch: PatchBatch) -> Tensor:
         patches, points = batch.stages[-1].xyz.shape[1:3]
@@ -219,24 +239,15 @@ class Training:
         """The epoch's batches of patch numbers; the same for all members, and after a resume."""
         generator = torch.Generator().manual_seed(self._order_seed + self.epoch)
         order = torch.randperm(len(self._data.split("train")), generator=generator).tolist()
-        size = self._settings.patches_per_step
+        size = self._patches_per_step
         for first in range(0, len(order), size):
             yield order[first : first + size]
 
-    def _set_learning_rates(self) -> None:
-        settings = self._settings
-        factor = settings.decay_factor ** (self.epoch // settings.decay_every)
-        for optimiser, rate in (
-            (self._network, settings.learning_rate),
-            (self._quantiles, settings.bottleneck_learning_rate),
-        ):
-            for group in optimiser.param_groups:
-                group["lr"] = rate * factor
-
-    def _divergence(self) -> str:
+    def _divergence(self, member: int) -> str:
         return (
-            f"diverged: its loss or parameters stopped being finite numbers in epoch {self.epoch}; "
-            "a smaller learning_rate, smaller loss weights or a max_grad_norm help"
+            "diverged: its loss, parameters or validation stopped being finite numbers in epoch "
+            f"{int(self._lost_in[member])}; a smaller learning_rate, smaller loss weights or a "
+            "max_grad_norm help"
         )
 
 
@@ -264,50 +275,12 @@ def train(
             return
 
 
-def clip_per_trial(optimiser: torch.optim.Optimizer, trials: int, max_norm: float) -> None:
-    """Shorten each trial's gradient to a norm; what others' gradients do does not matter."""
-    gradients = [
-        parameter.grad.view(trials, -1)
-        for group in optimiser.param_groups
-        for parameter in group["params"]
-        if parameter.grad is not None
-    ]
-    norm = torch.stack([gradient.square().sum(dim=1) for gradient in gradients]).sum(dim=0).sqrt()
-    factor = (max_norm / norm).clamp(max=1.0)[:, None]
-    for gradient in gradients:
-        gradient.mul_(factor)
-
-
-def _optimisers(
-    codec: Codec, settings: TrainingConfig
-) -> tuple[torch.optim.Adam, torch.optim.Adam]:
-    """Adam for the network, and Adam for the bottlenecks' quantiles."""
-    network: list[Tensor] = []
-    quantiles: list[Tensor] = []
-    for name, parameter in codec.named_parameters():
-        (quantiles if name.endswith("quantiles") else network).append(parameter)
-    return (
-        torch.optim.Adam(network, settings.learning_rate, fused=True),
-        torch.optim.Adam(quantiles, settings.bottleneck_learning_rate, fused=True),
-    )
-
-
-class _LossTally:
-    """Means over the steps of an epoch, per member, without making a GPU wait."""
-
-    def __init__(self) -> None:
-        self._steps = 0
-        self._sums: dict[str, Tensor] = {}
-
-    def add(self, loss: WeightedLoss) -> None:
-        self._steps += 1
-        named = {"loss": loss.total}
-        named |= {f"term_{name}": value for name, value in loss.terms.items()}
-        named |= {f"weighted_{name}": value for name, value in loss.weighted.items()}
-        for name, value in named.items():
-            self._sums[name] = self._sums.get(name, 0) + value.detach()
-
-    def means(self) -> list[dict[str, float]]:
-        means = {name: (total / self._steps).tolist() for name, total in self._sums.items()}
-        members = len(next(iter(means.values())))
-        return [{name: values[m] for name, values in means.items()} for m in range(members)]
+def _check_data_fits(model: ModelConfig, data: DataSet) -> None:
+    """Raise StudyError where the hierarchies are not those that the model reads."""
+    manifest = data.manifest
+    if (manifest.k, tuple(manifest.downsample_rate)) != (model.k, model.downsample_rate):
+        raise StudyError(
+            f"data must be prepared with the model's k = {model.k} and downsample_rate = "
+            f"{model.downsample_rate}, and {data.folder} has k = {manifest.k} and "
+            f"{tuple(manifest.downsample_rate)}; prepare it anew"
+        )

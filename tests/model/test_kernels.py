@@ -81,5 +81,5 @@ def test_normalisation_is_group_norm_with_one_group(
         for number in range(B):
             rows = R if valid is None else int(valid[number].sum())
             one_patch = linear[number, :rows].T[None]
-            normal = F.group_norm(one_patch, 1, layer.scale[trial], layer.shift[trial])
+            normal = F.group_norm(one_patch, 1, layer.scale[trial, 0], layer.shift[trial, 0])
             torch.testing.assert_close(found[trial, number, :rows], normal[0].T.relu())

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from study.config import TrainingConfig
-from study.training import EpochResult, Member, Training, clip_per_trial, train
+from study.stepping import clip_per_trial
+from study.training import EpochResult, Member, Training, train
 from tests.study.tiny import LOSS, SETTINGS, tiny_data_set, training_of
 
 if TYPE_CHECKING:
