@@ -83,3 +83,14 @@ def test_normalisation_is_group_norm_with_one_group(
             one_patch = linear[number, :rows].T[None]
             normal = F.group_norm(one_patch, 1, layer.scale[trial, 0], layer.shift[trial, 0])
             torch.testing.assert_close(found[trial, number, :rows], normal[0].T.relu())
+
+
+def test_normalisation_of_equal_large_outputs_is_finite() -> None:
+    """In single precision the mean square minus the squared mean can come out below zero."""
+    layer = NormalisedLinear(1, 3, 4)
+    valid = torch.tensor([[1.0, 1, 1, 1, 1, 0]])
+    with torch.no_grad():
+        layer.linear.weight.zero_()
+        for value in torch.linspace(50.1, 900.7, 40):
+            layer.linear.bias.fill_(value)
+            assert layer(torch.rand(1, 1, 6, 3), valid).isfinite().all()

@@ -132,7 +132,7 @@ def test_a_diverged_member_ends_with_a_sentence_and_no_other_with_it(
     fine, broken = both.run_epoch()
     assert broken.metrics == {}
     assert broken.diverged is not None
-    assert broken.diverged.startswith("diverged: its loss or parameters stopped being finite")
+    assert broken.diverged.startswith("diverged: its loss, parameters or validation stopped")
     assert "in epoch 1" in broken.diverged
     assert "a smaller learning_rate" in broken.diverged
     assert fine.diverged is None

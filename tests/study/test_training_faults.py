@@ -1,0 +1,119 @@
+"""Faults that a training once had: endless coding, silent NaN, damage and mismatches unnoticed."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from model.bottleneck import PopulationBottleneck, UncodableError
+from model.config import ModelConfig
+from study.checkpoint import FILE_NAME
+from study.config import TrainingConfig
+from study.errors import StudyError
+from study.training import Member, Training
+from tests.study.tiny import LOSS, tiny_data_set, training_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from study.data import DataSet
+
+FINE = Member(seed=11, loss=LOSS)
+BROKEN = Member(seed=14, loss=LOSS.model_copy(update={"bpp_lambda": 1e39}))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
+    return tiny_data_set(tmp_path_factory.getbasetemp() / "tiny")
+
+
+@pytest.mark.parametrize("symbol", [2.0**31, -(2.0**31), math.nan, math.inf])
+def test_latents_that_the_coder_would_never_finish_are_refused(symbol: float) -> None:
+    bottleneck = PopulationBottleneck(1, 4)
+    bottleneck.freeze()
+    symbols = torch.zeros(3, 4)
+    symbols[1, 2] = symbol
+    with pytest.raises(UncodableError, match="this codec has diverged"):
+        bottleneck.compress(symbols)
+
+
+def test_an_exploded_codec_is_measured_as_no_number(data: DataSet) -> None:
+    training = training_of(data, FINE)
+    with torch.no_grad():
+        for parameter in training.codec.coordinate_analysis.parameters():
+            parameter.mul_(1e9)
+    assert math.isnan(training.measure(0).metrics["bpp"])
+
+
+def test_a_validation_that_is_not_finite_diverges(data: DataSet) -> None:
+    """The last step of an epoch can leave parameters that are finite and give NaN."""
+    settings = TrainingConfig(learning_rate=100.0, patches_per_step=6)
+    (result,) = training_of(data, settings=settings).run_epoch()
+    assert result.diverged or all(map(math.isfinite, result.metrics.values()))
+
+
+def test_a_divergence_is_told_again_with_the_epoch_it_happened_in(
+    data: DataSet, tmp_path: Path
+) -> None:
+    training = training_of(data, BROKEN)
+    first = training.run_epoch()[0].diverged
+    assert first is not None
+    assert "in epoch 1" in first
+    assert training.run_epoch()[0].diverged == first
+    training.save(tmp_path)
+    resumed = training_of(data, BROKEN)
+    resumed.load(tmp_path)
+    assert resumed.run_epoch()[0].diverged == first
+
+
+def test_a_flipped_bit_in_a_checkpoint_is_noticed(data: DataSet, tmp_path: Path, seed: int) -> None:
+    training = training_of(data)
+    training.save(tmp_path)
+    path = tmp_path / FILE_NAME
+    whole = path.read_bytes()
+    rng = np.random.default_rng(seed)
+    for _ in range(40):
+        damaged = bytearray(whole)
+        damaged[rng.integers(len(whole))] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        with pytest.raises(StudyError, match="is damaged"):
+            training.load(tmp_path)
+
+
+def other_members(data: DataSet) -> Training:
+    return training_of(data, FINE, Member(seed=2, loss=LOSS))
+
+
+def other_model(data: DataSet) -> Training:
+    return training_of(data, model=ModelConfig(k=8, hidden_dim=32))
+
+
+@pytest.mark.parametrize("other", [other_members, other_model])
+def test_a_checkpoint_of_another_training_is_refused_and_changes_nothing(
+    data: DataSet, tmp_path: Path, other: object
+) -> None:
+    training_of(data).save(tmp_path)
+    assert callable(other)
+    training = other(data)
+    with pytest.raises(StudyError, match="name the checkpoint of this training"):
+        training.load(tmp_path)
+    assert training.epoch == 0
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ModelConfig(k=4, hidden_dim=16),
+        ModelConfig(k=8, hidden_dim=16, downsample_rate=(0.5, 0.5, 0.5)),
+        ModelConfig(k=8, hidden_dim=16, downsample_rate=(0.5, 0.5), max_upsample_num=(8, 8)),
+    ],
+)
+def test_data_prepared_for_another_architecture_is_refused(
+    data: DataSet, model: ModelConfig
+) -> None:
+    with pytest.raises(StudyError, match="prepare it anew"):
+        training_of(data, model=model)
