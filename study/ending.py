@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -10,11 +14,11 @@ from rich.table import Table
 from study.interrupts import INTERRUPTED
 from study.records import TrialState
 from study.report import front_table
-from study.runner import objectives_of, tracking_uri
+from study.runner import objectives_of
+from study.tracking import ui_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from rich.console import Console
 
@@ -69,21 +73,30 @@ def _show_interrupted(config: StudyConfig, ended: Ended, console: Console) -> No
     complete = sum(record.state is TrialState.COMPLETE for record in ended.records)
     unfinished = [r for r in ended.records if r.state is TrialState.INTERRUPTED]
     epochs = sum(len(record.epochs) for record in unfinished)
-    root = _root_option(config)
+    root, program = _root_option(config), _program()
     console.print(
         f"\n[yellow]interrupted[/] with {complete} of {config.search.trials} trials complete; "
         f"kept in {_short(ended.folder.path)}, with the {epochs} finished epochs of "
         f"{len(unfinished)} unfinished trials\n"
-        f"  [bold]study status {config.name}{root}[/]   [dim]how far each trial came[/]\n"
-        f"  [bold]study front {config.name}{root}[/]    [dim]the front of the complete ones[/]",
+        f"  [bold]{program} status {config.name}{root}[/]   [dim]how far each trial came[/]\n"
+        f"  [bold]{program} front {config.name}{root}[/]    [dim]the front of the complete ones[/]",
         soft_wrap=True,
     )
 
 
 def _ui_command(config: StudyConfig) -> str:
     if config.tracking.uri is None:
-        return f"study ui{_root_option(config)}"
-    return f"mlflow ui --backend-store-uri {tracking_uri(config)}"
+        return f"{_program()} ui{_root_option(config)}"
+    return shlex.join(ui_command(config.tracking.uri))
+
+
+def _program() -> str:
+    """Return this command as the user can type it here: its path, unless it is on the PATH."""
+    started = Path(sys.argv[0])
+    found = shutil.which("study")
+    if started.name != "study" or (found and Path(found).samefile(started)):
+        return "study"
+    return _short(started)
 
 
 def _root_option(config: StudyConfig) -> str:

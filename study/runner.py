@@ -97,7 +97,7 @@ def run_study(
             opening = helper.submit(open_store, config, folder)
             with live_view(console, config, objectives) as view, ray_running(address):
                 store, run_trials = opening.result(), tuning.result().run_trials
-                tracking = open_tracking(config, objectives)
+                tracking = open_tracking(config, objectives, store.identity)
                 observers = (view, FromFirstEpoch(tracking))
                 run_trials(config, folder, store, data, observers, trainable)
         return finish(config, folder, store, tracking)
@@ -143,7 +143,9 @@ def tracking_uri(config: StudyConfig) -> str:
     return config.tracking.uri or f"sqlite:///{Path(config.root).resolve() / 'mlflow.db'}"
 
 
-def open_tracking(config: StudyConfig, objectives: Sequence[Objective]) -> MlflowObserver:
+def open_tracking(
+    config: StudyConfig, objectives: Sequence[Objective], identity: str
+) -> MlflowObserver:
     """Start recording in MLflow; it catches up by itself and never stops a trial."""
     from study.tracking import MlflowObserver
 
@@ -153,6 +155,7 @@ def open_tracking(config: StudyConfig, objectives: Sequence[Objective]) -> Mlflo
         study_name=config.name,
         study_config=config.model_dump(mode="json"),
         objectives=objectives,
+        study_id=identity,
     )
 
 

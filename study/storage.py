@@ -17,6 +17,7 @@ else that is known of it lies beside them as user attributes, written as it arri
 from __future__ import annotations
 
 import math
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from study.config import Range, StudyConfig
 
 _EPOCH_PREFIX = "epoch:"
+_IDENTITY = "identity"
 _STATES = {
     optuna.trial.TrialState.COMPLETE: TrialState.COMPLETE,
     optuna.trial.TrialState.PRUNED: TrialState.PRUNED,
@@ -77,6 +79,14 @@ class TrialStore:
             ),
             load_if_exists=True,
         )
+        if _IDENTITY not in self._study.user_attrs:
+            self._study.set_user_attr(_IDENTITY, uuid.uuid4().hex)
+
+    @property
+    def identity(self) -> str:
+        """What no other study has, not even one of the same name in the same place later."""
+        identity: str = self._study.user_attrs[_IDENTITY]
+        return identity
 
     def enqueue_first(self, code_version: str) -> None:
         """Put the published setting first in the queue, and the study file's own wishes next."""
