@@ -64,8 +64,14 @@ class MlflowObserver:
         self._courier = Courier("mlflow", reach)
 
     def on_trial(self, record: TrialRecord) -> None:
-        """Take note of a trial: at its start, after each epoch, and at its end. Microseconds."""
+        """Take note of a trial: at its start, after each epoch, and at its end. Microseconds.
+
+        Nothing is sent before the first epoch: to import MLflow and open its database takes seconds
+        of a processor that the starting workers need.
+        """
         self._records[record.number] = record
+        if record.state is TrialState.RUNNING and not record.epochs:
+            return
         self._courier.send(f"trial {record.number}", lambda ledger: ledger.write_trial(record))
         if record.state is TrialState.COMPLETE:
             records = tuple(self._records.values())
@@ -81,8 +87,7 @@ class MlflowObserver:
     def close(self, timeout_s: float) -> str | None:
         """Write what waits, for at most so many seconds; return a sentence if something is missing.
 
-        Nothing of the study is lost then: MLflow only mirrors it, and the next observer that is
-        given the same records fills the gaps.
+        Nothing of the study is lost then: MLflow only mirrors it.
         """
         missing, error = self._courier.close(timeout_s)
         if not missing:
@@ -90,7 +95,7 @@ class MlflowObserver:
         cause = f"it did not finish within {timeout_s:g} s" if error is None else _cause(error)
         sentence = (
             f"MLflow at {self._uri} lacks {_listed(missing)} ({textwrap.shorten(cause, 200)}); the "
-            "study's own records are whole, and MLflow catches up when it is next given them."
+            "study's own records are whole."
         )
         user_and_password, at, _ = urlsplit(self._uri).netloc.rpartition("@")
         return sentence.replace(user_and_password + at, "") if at else sentence

@@ -19,6 +19,7 @@ from study.checkpoint import read_checkpoint, write_checkpoint
 from study.errors import StudyError
 from study.evaluation import measure, validate
 from study.objective import stacked_weights
+from study.seeds import Purpose, derived_seed
 from study.stepping import LossTally, Stepper
 
 if TYPE_CHECKING:
@@ -68,10 +69,13 @@ class EpochResult:
 class Measured:
     """What a finished codec is worth in bytes; see :func:`study.evaluation.measure`.
 
-    ``bpp`` is NaN where the codec's latents cannot be coded.
+    Attributes:
+        metrics: empty when diverged.
+        diverged: the sentence that says why the codec cannot code, or None.
     """
 
     metrics: dict[str, float]
+    diverged: str | None = None
 
 
 class Training:
@@ -110,13 +114,16 @@ class Training:
         self._device = device
         self._order_seed = order_seed
         self.codec = Codec(model, len(members))
-        self.codec.reset([member.seed for member in members])
+        self.codec.reset([derived_seed(member.seed, Purpose.WEIGHTS) for member in members])
         self.codec.to(device)
         weights = stacked_weights([member.loss for member in members], device)
         self._stepper = Stepper(self.codec, weights, training)
         self._patches_per_step = training.patches_per_step
         # Noise is drawn on the CPU: a seed then means the same on every device.
-        self._noise = [torch.Generator().manual_seed(member.seed) for member in members]
+        self._noise = [
+            torch.Generator().manual_seed(derived_seed(member.seed, Purpose.NOISE))
+            for member in members
+        ]
         # The epoch in which a member's numbers stopped being finite, 0 while they are; nothing that
         # such a member does touches the others.
         self._lost_in = torch.zeros(len(members), dtype=torch.int64, device=device)
@@ -159,8 +166,8 @@ class Training:
         patches, peak = self._data.split("validation"), self._data.manifest.peak
         try:
             return Measured({**estimated, **measure(codec, patches, peak)})
-        except UncodableError:
-            return Measured({**estimated, "bpp": math.nan})
+        except UncodableError as error:
+            return Measured({}, f"diverged: {error}")
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint, atomically."""
@@ -237,7 +244,9 @@ class Training:
 
     def _order(self) -> Iterator[list[int]]:
         """The epoch's batches of patch numbers; the same for all members, and after a resume."""
-        generator = torch.Generator().manual_seed(self._order_seed + self.epoch)
+        generator = torch.Generator().manual_seed(
+            derived_seed(self._order_seed, Purpose.ORDER, self.epoch)
+        )
         order = torch.randperm(len(self._data.split("train")), generator=generator).tolist()
         size = self._patches_per_step
         for first in range(0, len(order), size):
