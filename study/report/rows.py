@@ -24,6 +24,8 @@ _PHRASES = {
 METRICS = tuple(_PHRASES)
 """The metrics that every table shows. `bpp` is real bytes and exists for complete trials only."""
 
+_PSNR = "d1_psnr_db"
+
 ESTIMATES = {"bpp": "bpp_estimated"}
 """What stands in for a metric that only a finished codec has, while the trial trains."""
 
@@ -87,6 +89,12 @@ def newest(record: TrialRecord, name: str) -> tuple[float | None, bool]:
     return (None if estimate is None else float(estimate)), True
 
 
+def psnr_gain_db(record: TrialRecord) -> float | None:
+    """Return by how much validation's D1 PSNR rose from the first epoch to the last one so far."""
+    values = [e.metrics[_PSNR] for e in record.epochs if _PSNR in e.metrics]
+    return values[-1] - values[0] if len(values) > 1 else None
+
+
 def describe(record: TrialRecord) -> list[str]:
     """Return the lines that a reader sees when pointing at a trial."""
     heading = f"trial {record.number}, {record.state.value}"
@@ -119,6 +127,8 @@ def rows(
             "is_baseline": record.is_baseline,
             **{name: record.params.get(name) for name in names},
             **{name: record.latest.get(name) for name in metrics},
+            "bpp_flush": record.latest.get("bpp_flush"),
+            "d1_psnr_gain_db": psnr_gain_db(record),
             "epochs": len(record.epochs),
             "elapsed_s": float(record.elapsed_s),
             "outcome": record.outcome,

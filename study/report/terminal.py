@@ -14,6 +14,7 @@ from study.report.rows import (
     as_text,
     duration_text,
     newest,
+    psnr_gain_db,
     searched_names,
     short_names,
 )
@@ -29,13 +30,19 @@ _METRICS = {"bpp": ("bpp", ".3f"), "d1_psnr_db": ("D1 PSNR dB", ".2f"), "chamfer
 
 _BASELINE_MARK = "★"
 
+_NOTES = (
+    "D1 PSNR: 10 log10(3 peak^2 / MSE), peak = longest side",
+    "gain: what validation gained from the first epoch to the last",
+)
+
 
 def front_table(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> Table:
     """Return the front, lowest first objective first, then the other trials, dim and apart.
 
     Settings have short headings (see `study.report.rows.short_names`); with four of them the table
     fits in 100 columns. A value that is not measured on a finished codec but is the last epoch's
-    estimate has a ``~``.
+    estimate has a ``~``. States are told where a trial is not complete; the gain is what the trial
+    learned, from its first epoch to its last.
     """
     best = front(records, objectives)
     on_front = {record.number for record in best}
@@ -46,8 +53,9 @@ def front_table(records: Sequence[TrialRecord], objectives: Sequence[Objective])
     settings = short_names(searched_names(records))
     table = _empty_table(records, objectives, list(settings.values()))
     for index, record in enumerate([*best, *others], start=1):
+        cells = _cells(record, objectives, list(settings))
         table.add_row(
-            *_cells(record, objectives, list(settings)),
+            *cells[: len(table.columns)],  # without the state, where there is no such column
             style="" if record.number in on_front else "dim",
             end_section=index == len(best),
         )
@@ -65,36 +73,54 @@ def _empty_table(
         title_justify="left",
         title_style="bold",
         box=SIMPLE_HEAD,
-        caption=f"{_BASELINE_MARK} D-PCC's published coefficients"
-        if any(record.is_baseline for record in records)
-        else None,
+        collapse_padding=True,
+        pad_edge=False,
+        caption="\n".join(_footnotes(records)),
         caption_justify="left",
     )
     table.add_column("trial", justify="right", no_wrap=True)
     for objective in objectives:
         heading, _ = _METRICS.get(objective.metric, (objective.metric, ""))
         table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("gain dB", justify="right", no_wrap=True)
     for heading in settings:
         table.add_column(heading, justify="right")
     table.add_column("time", justify="right", no_wrap=True)
-    table.add_column("state", no_wrap=True)
+    if not _all_complete(records):
+        table.add_column("state", no_wrap=True)
     return table
+
+
+def _footnotes(records: Sequence[TrialRecord]) -> list[str]:
+    """Return what a reader needs to know of the marks and headings."""
+    baseline = any(record.is_baseline for record in records)
+    return [*_NOTES, *([f"{_BASELINE_MARK} D-PCC's published coefficients"] if baseline else [])]
+
+
+def _all_complete(records: Sequence[TrialRecord]) -> bool:
+    return all(record.state is TrialState.COMPLETE for record in records)
 
 
 def _cells(
     record: TrialRecord, objectives: Sequence[Objective], settings: Sequence[str]
 ) -> list[str]:
-    """Return one row's cells."""
-    state = record.state.value
-    if record.state not in FINISHED:
-        state += f" {len(record.epochs)}/{record.total_epochs}"
+    """Return one row's cells, the state last."""
+    gain_db = psnr_gain_db(record)
     return [
         f"{_BASELINE_MARK} {record.number}" if record.is_baseline else str(record.number),
         *(_measured(record, objective.metric) for objective in objectives),
+        "" if gain_db is None else f"{gain_db:+.2f}",
         *(as_text(record.params.get(name)) for name in settings),
         duration_text(record.elapsed_s),
-        state,
+        _state_text(record),
     ]
+
+
+def _state_text(record: TrialRecord) -> str:
+    """Return a trial's state, and how far it is unless that is final."""
+    if record.state in FINISHED:
+        return record.state.value
+    return f"{record.state.value} {len(record.epochs)}/{record.total_epochs}"
 
 
 def _measured(record: TrialRecord, name: str) -> str:

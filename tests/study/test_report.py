@@ -20,7 +20,7 @@ from rich.console import Console
 from study.front import Direction, Objective
 from study.records import EpochRecord, TrialRecord, TrialState
 from study.report import ReportFiles, front_table, palette, write_report
-from study.report.rows import as_text, duration_text, short_names
+from study.report.rows import as_text, duration_text, psnr_gain_db, short_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,8 @@ def trial(
         for e in (1, 2, 3)
     )
     is_complete = state is TrialState.COMPLETE
-    final = {"bpp": bpp, "bpp_estimated": bpp - 0.01, "d1_psnr_db": psnr_db, "chamfer": 3e-4}
+    final = {"bpp": bpp, "bpp_estimated": bpp - 0.01, "bpp_flush": 0.005}
+    final |= {"d1_psnr_db": psnr_db, "chamfer": 3e-4}
     return TrialRecord(
         number=number,
         state=state,
@@ -74,7 +75,7 @@ def study() -> list[TrialRecord]:
         trial(4, 0.8, 35.5, TrialState.RUNNING),
         replace(failed, outcome="diverged: the loss of <patch> 7 & 8 was NaN"),
         trial(6, 0.7, 34.0, TrialState.PRUNED),
-        TrialRecord(number=7, state=TrialState.INTERRUPTED, params=failed.params),
+        TrialRecord(7, TrialState.INTERRUPTED, params=failed.params, total_epochs=50),
     ]
 
 
@@ -135,7 +136,7 @@ def test_the_table_fits_and_shows_every_number() -> None:
     lines = printed(study())
     assert max(len(line.rstrip()) for line in lines) <= 100
     assert "…" not in "".join(lines)
-    first = ["1", "0.500", "35.00", "6.42e-4", "0.123", "1.23e-4", "1.23e-7", "2m", "05s"]
+    first = ["1", "0.500", "35.00", "+0.67", "6.42e-4", "0.123", "1.23e-4", "1.23e-7", "2m", "05s"]
     assert [*first, "complete"] in [line.split() for line in lines]
 
 
@@ -145,9 +146,25 @@ def test_the_table_puts_the_front_first_and_marks_the_baseline_and_estimates() -
     order = [int(m[1]) for line in lines if (m := re.match(r" +(?:★ )?(\d) ", line))]
     assert order == [1, 2, 0, 3, 4, 5, 6, 7]
     assert "★ D-PCC's published coefficients" in lines[-1]
+    assert lines[-3].rstrip() == "D1 PSNR: 10 log10(3 peak^2 / MSE), peak = longest side"
     running = next(line for line in lines if "running 3/10" in line)
     assert "~0.833" in running
     assert "~35.17" in running
+
+
+def test_the_state_is_a_column_only_where_states_differ() -> None:
+    complete = [record for record in study() if record.state is TrialState.COMPLETE]
+    text = "\n".join(printed(complete))
+    assert "state" not in text
+    assert "complete\n" not in text
+    assert "state" in "\n".join(printed(study()))
+
+
+def test_a_trial_of_one_epoch_has_no_gain() -> None:
+    once = replace(trial(1, 0.5, 35.0), epochs=trial(1, 0.5, 35.0).epochs[:1])
+    assert psnr_gain_db(once) is None
+    assert psnr_gain_db(replace(once, epochs=())) is None
+    assert psnr_gain_db(trial(1, 0.5, 35.0)) == pytest.approx(1 - 1 / 3)
 
 
 def test_the_table_of_nothing_is_a_table() -> None:
@@ -160,12 +177,14 @@ def test_csv_has_a_row_for_each_trial_by_dotted_names(files: ReportFiles) -> Non
     assert list(rows[0]) == [
         *("trial", "state", "on_front", "is_baseline"),
         *("loss.bpp_lambda", "loss.chamfer_coe", "loss.density_coe", "loss.pts_num_coe"),
-        *("bpp", "bpp_estimated", "d1_psnr_db", "chamfer"),
+        *("bpp", "bpp_estimated", "d1_psnr_db", "chamfer", "bpp_flush", "d1_psnr_gain_db"),
         *("epochs", "elapsed_s", "outcome", "checkpoint"),
     ]
     assert [row["trial"] for row in rows] == list("01234567")
     assert [row["on_front"] for row in rows[:4]] == ["true", "true", "true", "false"]
     assert float(rows[1]["loss.bpp_lambda"]) == 3.21e-4 * 2
+    assert float(rows[1]["d1_psnr_gain_db"]) == pytest.approx(1 - 1 / 3)
+    assert (rows[0]["bpp_flush"], rows[4]["bpp_flush"]) == ("0.005", "")
     assert (rows[4]["bpp"], rows[7]["d1_psnr_db"]) == ("", "")
     assert rows[5]["outcome"] == "diverged: the loss of <patch> 7 & 8 was NaN"
 
