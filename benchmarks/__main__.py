@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import warnings
 from importlib import import_module
 
@@ -15,8 +14,11 @@ BENCHMARKS = {
 """Name to what is measured; each is a module with `run(pairs)`, which says whether its bar held."""
 
 
-def main() -> int:
-    """Run what the command line names; 1 if a bar was missed."""
+def main() -> None:
+    """Run what the command line names. A missed bar is told and is no failure.
+
+    How fast a machine is, and how busy, decides over no pass or fail.
+    """
     arguments = command_line().parse_args()
     # CompressAI brings in torch_geometric, which compiles on import the way PyTorch gave up.
     warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
@@ -25,11 +27,13 @@ def main() -> int:
     from benchmarks.measuring import surroundings  # noqa: PLC0415  likewise
 
     torch.set_num_threads(1)
-    held = []
+    missed = []
     for name in arguments.names or BENCHMARKS:
         print(f"{name}: {BENCHMARKS[name]}\n  {surroundings()}", flush=True)
-        held.append(import_module(f"benchmarks.{name}").run(arguments.pairs))
-    return 0 if all(held) else 1
+        if not import_module(f"benchmarks.{name}").run(arguments.pairs):
+            missed.append(name)
+    if missed:
+        print(f"bar missed: {', '.join(missed)}")
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -63,4 +67,4 @@ def _at_least_two(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import training_steps
-from benchmarks.__main__ import BENCHMARKS, command_line
+from benchmarks import hierarchy, training_steps
+from benchmarks.__main__ import BENCHMARKS, command_line, main
 from benchmarks.measuring import Comparison, Lap, Sample, Way, compare
 
 ROOT = Path(__file__).parent.parent.parent
@@ -53,6 +53,16 @@ def test_benchmark_prints_a_ratio(
     monkeypatch.setattr(training_steps, "STEPS_BEFORE", 1)
     import_module(f"benchmarks.{name}").run(pairs=2)
     assert re.search(r"ratio \d+\.\d+ of the CPU time", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(("held", "told"), [(True, False), (False, True)])
+def test_a_missed_bar_is_told_and_no_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, held: bool, told: bool
+) -> None:
+    monkeypatch.setattr(hierarchy, "run", lambda _: held)
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "hierarchy"])
+    main()
+    assert ("bar missed: hierarchy" in capsys.readouterr().out) is told
 
 
 def test_no_name_means_all() -> None:
