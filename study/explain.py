@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from study.config import StudyConfig
+from study.config import StudyConfig, default_space
 from study.errors import StudyError
 from study.nearest import did_you_mean
+from study.report.rows import as_text
 from study.study_file import QUICKSTART, section_in
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def explain(section: str | None, console: Console) -> None:
     for name, model in sections.items():
         if section in (None, name):
             _print_fields(name, model, console)
+        if name == "search" and section in (None, name):
+            _print_default_space(console)
     console.print(f"\n[dim]an example to copy: {QUICKSTART}[/]", soft_wrap=True)
 
 
@@ -53,6 +56,16 @@ def _print_fields(title: str, model: type[BaseModel], console: Console) -> None:
             for inner, inner_field in nested.model_fields.items():
                 table.add_row(f"    {inner}", _default(inner_field), inner_field.description or "")
     console.print(table)
+
+
+def _print_default_space(console: Console) -> None:
+    console.print("\n[bold]search.space[/]  Searched where the study file has no space of its own.")
+    table = Table.grid(padding=(0, 2))
+    for name, searched in default_space().items():
+        low, high = (as_text(float(end)) for end in searched.ends)
+        scale = ", log: true" if searched.log else ""
+        table.add_row(f"  {name}", f"{{low: {low}, high: {high}{scale}}}")
+    console.print(table, highlight=False)
 
 
 def _default(field: FieldInfo) -> str:
