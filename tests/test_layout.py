@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("losses", "model", "study")
 MAX_LINES = 330
+"""What is refused. Aim at 300 (CONTRIBUTING.md): the rest is room to finish a change in."""
 
 # What each package may import besides the standard library and itself.
 MAY_IMPORT = {
