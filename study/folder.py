@@ -10,11 +10,9 @@ from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING
 
-import yaml
-
 from study.errors import StudyError
 from study.nearest import did_you_mean
-from study.study_file import load_study
+from study.study_file import load_study, write_study
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,11 +39,6 @@ class StudyFolder:
         """Where Ray Tune keeps the trials' checkpoints and logs."""
         return self.path / "ray"
 
-    @property
-    def report(self) -> Path:
-        """Where the front's tables and pictures are written."""
-        return self.path
-
     def config(self) -> StudyConfig:
         """Return the study as it was started.
 
@@ -57,7 +50,7 @@ class StudyFolder:
     def driver_alive(self) -> bool:
         """Tell whether a process works on the study now: only such a one holds the lock."""
         try:
-            descriptor = os.open(self.path / _LOCK, os.O_RDWR)
+            descriptor = os.open(self.path / _LOCK, os.O_RDONLY)
         except FileNotFoundError:
             return False
         try:
@@ -92,8 +85,7 @@ def create_study_folder(config: StudyConfig) -> Iterator[StudyFolder]:
         raise StudyError(message) from error
     try:
         with _locked(folder.path / _LOCK):
-            text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-            (folder.path / _CONFIG).write_text(text, encoding="utf-8")
+            write_study(config, folder.path / _CONFIG)
             yield folder
     except BaseException:
         if not folder.ray.exists():

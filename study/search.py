@@ -83,8 +83,7 @@ class AskTellSearcher(Searcher):
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """Write down a finished epoch."""
         number = self._numbers[trial_id]
-        if CONFIG in result:
-            self._store.record_config(number, json.loads(result[CONFIG]))
+        self._note_config(number, result)
         elapsed_s = result["time_total_s"]
         self._store.record_epoch(number, result[EPOCH], _group(result, METRICS), elapsed_s)
         self._show(number)
@@ -103,6 +102,7 @@ class AskTellSearcher(Searcher):
         if error or result is None:
             return
         number = self._numbers[trial_id]
+        self._note_config(number, result)  # Ray tells a trial's last result here only.
         if DIVERGED in result:
             self._store.fail(number, result[DIVERGED], result["time_total_s"])
         elif final := _group(result, FINAL):
@@ -121,6 +121,10 @@ class AskTellSearcher(Searcher):
     def __getstate__(self) -> dict[str, Any]:
         """Give Ray, which pickles all it is given for a restore of its own, nothing of ours."""
         return {}
+
+    def _note_config(self, number: int, result: Mapping[str, Any]) -> None:
+        if CONFIG in result:
+            self._store.record_config(number, json.loads(result[CONFIG]))
 
     def _show(self, number: int) -> None:
         record = self._store.record(number)
@@ -176,7 +180,11 @@ def _group(result: Mapping[str, Any], group: str) -> dict[str, float]:
 
 def _failure_sentence(trial: Trial) -> str:
     """Say in one line why a worker failed, and where the whole story is."""
-    text = Path(trial.error_file).read_text(encoding="utf-8") if trial.error_file else ""
+    log = Path(trial.error_file) if trial.error_file else None
+    try:
+        text = log.read_text(encoding="utf-8", errors="replace") if log else ""
+    except OSError:
+        text, log = "", None
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     reason = lines[-1] if lines else "the worker was lost"
-    return f"{reason} (the whole log: {trial.path}/{Path(trial.error_file).name})"
+    return f"{reason} (the whole log: {trial.path}/{log.name})" if log else reason

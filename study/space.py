@@ -77,6 +77,11 @@ def baseline(config: StudyConfig) -> dict[str, Choice]:
     return {name: PUBLISHED.get(name, _value(config, name)) for name in config.search.space}
 
 
+def is_published(config: StudyConfig, settings: Mapping[str, Choice]) -> bool:
+    """Tell whether a trial trains with all of D-PCC's coefficients, searched or not."""
+    return apply(config, settings).loss == LossWeights()
+
+
 def is_integer(config: StudyConfig, name: str) -> bool:
     """Tell whether a searched setting takes whole numbers only."""
     return type(_value(config, name)) is int

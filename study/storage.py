@@ -10,7 +10,7 @@ else that is known of it lies beside them as user attributes, written as it arri
 ``checkpoint``  where its last checkpoint lies
 ``config``      the trial's configuration as its worker saw it
 ``elapsed_s``   seconds of work when it ended
-``baseline``    true for the trial with the published coefficients
+``baseline``    true for the first trial if it has all of the published coefficients
 ==============  ==================================================================================
 """
 
@@ -32,7 +32,7 @@ from optuna.storages import RDBStorage
 
 from study.errors import StudyError
 from study.records import EpochRecord, TrialRecord, TrialState
-from study.space import baseline, is_integer
+from study.space import baseline, is_integer, is_published
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +56,11 @@ class TrialStore:
 
     Args:
         config: the study.
-        database: the SQLite file; created when it is missing.
+        database: the SQLite file; created when it is missing. One that exists is only read until a
+            method writes into it.
+
+    Raises:
+        StudyError: the file cannot be opened, or holds no study of this name.
     """
 
     def __init__(self, config: StudyConfig, database: Path) -> None:
@@ -68,30 +72,24 @@ class TrialStore:
             for name, searched in config.search.space.items()
         }
         self._asked: dict[int, optuna.Trial] = {}
-        self._study = optuna.create_study(
-            study_name=config.name,
-            storage=_open(database),
-            directions=[objective.direction for objective in config.objectives],
-            sampler=TPESampler(
-                multivariate=True,
-                seed=config.seed,
-                n_startup_trials=config.search.startup_trials,
-            ),
-            load_if_exists=True,
-        )
-        if _IDENTITY not in self._study.user_attrs:
-            self._study.set_user_attr(_IDENTITY, uuid.uuid4().hex)
+        self._study = _study(config, database)
 
     @property
     def identity(self) -> str:
-        """What no other study has, not even one of the same name in the same place later."""
+        """What no other study has, not even one of the same name in the same place later.
+
+        It is given by `enqueue_first`.
+        """
         identity: str = self._study.user_attrs[_IDENTITY]
         return identity
 
     def enqueue_first(self, code_version: str) -> None:
-        """Put the published setting first in the queue, and the study file's own wishes next."""
+        """Begin a new study: the published setting is tried first, the study file's wishes next."""
+        self._study.set_user_attr(_IDENTITY, uuid.uuid4().hex)
         self._study.set_user_attr("code_version", code_version)
-        self._study.enqueue_trial(baseline(self._config), user_attrs={"baseline": True})
+        first = baseline(self._config)
+        published = is_published(self._config, first)
+        self._study.enqueue_trial(first, user_attrs={"baseline": published})
         for settings in self._config.search.first:
             self._study.enqueue_trial(settings)
 
@@ -180,6 +178,25 @@ def _distribution(searched: Range, *, integer: bool) -> BaseDistribution:
     if integer:
         return IntDistribution(int(low), int(high), log=searched.log)
     return FloatDistribution(low, high, log=searched.log)
+
+
+def _study(config: StudyConfig, database: Path) -> optuna.Study:
+    """Create the study, or open it if there is a database."""
+    sampler = TPESampler(
+        multivariate=True, seed=config.seed, n_startup_trials=config.search.startup_trials
+    )
+    if not database.exists():
+        return optuna.create_study(
+            study_name=config.name,
+            storage=_open(database),
+            directions=[objective.direction for objective in config.objectives],
+            sampler=sampler,
+        )
+    try:
+        return optuna.load_study(study_name=config.name, storage=_open(database), sampler=sampler)
+    except KeyError as error:
+        message = f"the database {database} must hold the study {config.name}, but does not"
+        raise StudyError(message) from error
 
 
 def _open(database: Path) -> RDBStorage:

@@ -65,6 +65,12 @@ for _tag, _pattern, _first in _PLAIN_SCALARS:
     )
 
 
+class _Dumper(yaml.SafeDumper):
+    """Puts quotes around exactly the words that `_Loader` would not read as words."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
 def load_study(path: Path) -> StudyConfig:
     """Read and check a study file.
 
@@ -105,6 +111,20 @@ def parse_study(text: str, *, origin: str) -> StudyConfig:
         message = f"{origin}: {error}"
         raise StudyError(message) from error
     return config
+
+
+def write_study(config: StudyConfig, path: Path) -> None:
+    """Write a study file that `load_study` reads as the same study.
+
+    Raises:
+        StudyError: the file cannot be written.
+    """
+    text = yaml.dump(config.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False)
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        message = f"the study file {path} cannot be written: {error}"
+        raise StudyError(message) from error
 
 
 def _read(path: Path) -> str:

@@ -42,6 +42,10 @@ class Measured(Protocol):
     def metrics(self) -> Mapping[str, float]:
         """Metrics of the finished codec."""
 
+    @property
+    def diverged(self) -> str | None:
+        """Why it cannot be measured, or None."""
+
 
 class Work(Protocol):
     """What a trial does, epoch by epoch: see `study.training.Training`."""
@@ -86,7 +90,10 @@ class TrialTrainable(tune.Trainable, ABC):
     def step(self) -> dict[str, Any]:
         """Train an epoch; after the last one, measure."""
         if self._work.epoch >= self._trial.training.epochs:
-            return {FINAL: dict(self._work.measure(0).metrics), "done": True}
+            measured = self._work.measure(0)
+            if measured.diverged is not None:
+                return {DIVERGED: measured.diverged, "done": True}
+            return {FINAL: dict(measured.metrics), "done": True}
         (result,) = self._work.run_epoch()
         report: dict[str, Any] = {EPOCH: self._work.epoch, METRICS: dict(result.metrics)}
         if self._work.epoch == 1:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from study.errors import StudyError
 from study.records import EpochRecord, TrialState
+from study.search import AskTellSearcher
+from study.space import trial_config
 from study.storage import TrialStore
 from study.study_file import parse_study
+from study.trainable import CONFIG, DIVERGED, EPOCH
 from tests.study.toy import STUDY
 
 if TYPE_CHECKING:
@@ -45,6 +51,27 @@ def test_trial_0_is_the_published_setting_and_the_wishes_follow(store: TrialStor
     assert wished["loss.bpp_lambda"] == 0.05
     assert wished.keys() == PUBLISHED.keys()
     assert [record.is_baseline for record in store.records(driver_alive=True)] == [True, False]
+
+
+def test_a_first_trial_with_any_other_coefficient_is_not_the_published_one(tmp_path: Path) -> None:
+    config = parse_study(STUDY + "loss: {mean_distance_coe: 49.0}", origin="toy")
+    store = TrialStore(config, tmp_path / "optuna.db")
+    store.enqueue_first("v1")
+    store.ask()
+    assert not store.record(0).is_baseline
+
+
+def test_reading_writes_nothing(config: StudyConfig, store: TrialStore, tmp_path: Path) -> None:
+    store.ask()
+    database = tmp_path / "optuna.db"
+    before = database.read_bytes()
+    assert len(TrialStore(config, database).records(driver_alive=False)) == 1
+    assert database.read_bytes() == before
+    assert TrialStore(config, database).identity == store.identity
+    other = config.model_copy(update={"name": "other"})
+    with pytest.raises(StudyError, match="must hold the study other"):
+        TrialStore(other, database)
+    assert database.read_bytes() == before
 
 
 def test_the_order_of_settings_is_the_seeds(config: StudyConfig, tmp_path: Path) -> None:
@@ -100,6 +127,18 @@ def test_a_codec_that_could_not_be_measured_is_never_complete(
     record = store.record(number)
     assert record.state is TrialState.FAILED
     assert "could not be measured: bpp = 0.5, d1_psnr_db =" in record.outcome
+
+
+def test_a_trial_that_ends_in_its_first_epoch_keeps_its_configuration(
+    config: StudyConfig, store: TrialStore
+) -> None:
+    searcher = AskTellSearcher(store, partial(trial_config, config, data_folder="x"), ())
+    searcher.suggest("a")
+    told = json.dumps({"training": {"epochs": 7}})
+    last = {CONFIG: told, EPOCH: 1, DIVERGED: "diverged: NaN", "time_total_s": 1.0}
+    searcher.on_trial_complete("a", last)
+    record = store.record(0)
+    assert (record.state, record.total_epochs) == (TrialState.FAILED, 7)
 
 
 def test_a_failed_trial_keeps_its_sentence(store: TrialStore) -> None:

@@ -10,7 +10,7 @@ import pytest
 from model.config import ModelConfig
 from study.config import ModelSection, StudyConfig
 from study.errors import StudyError
-from study.study_file import QUICKSTART, load_study, parse_study, section_in
+from study.study_file import QUICKSTART, load_study, parse_study, section_in, write_study
 from tests.study.toy import STUDY
 
 if TYPE_CHECKING:
@@ -38,6 +38,18 @@ def test_the_quick_start_is_valid_and_its_first_trial_is_the_published_setting()
 def test_a_study_survives_being_written_down_and_read_again() -> None:
     config = parse_study(STUDY, origin="x")
     assert parse_study(config.model_dump_json(), origin="y") == config
+
+
+@pytest.mark.parametrize("name", ["1e3", "1_000", "0.5", "on", "no", "null", "true", "2026-01-01"])
+def test_a_study_of_any_name_is_written_as_it_is_read(name: str, tmp_path: Path) -> None:
+    config = parse_study(STUDY, origin="x").model_copy(update={"name": name, "root": "~"})
+    write_study(config, tmp_path / "study.yaml")
+    assert load_study(tmp_path / "study.yaml") == config
+
+
+def test_a_study_that_cannot_be_written_down_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="cannot be written"):
+        write_study(parse_study(STUDY, origin="x"), tmp_path / "nowhere" / "study.yaml")
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,9 @@ from study.trainable import TrialTrainable
 if TYPE_CHECKING:
     from study.config import TrialConfig
 
-FINE, DIVERGES, RAISES, DIES_ONCE = 1, 2, 3, 4
-"""What becomes of a trial in its second epoch, told by its `training.patches_per_step`."""
+FINE, DIVERGES, RAISES, DIES_ONCE, UNMEASURABLE = 1, 2, 3, 4, 5
+"""What becomes of a trial in its second epoch, or when it is measured: told by its
+`training.patches_per_step`."""
 
 STUDY = """
 name: toy
@@ -64,6 +65,8 @@ class ToyWork:
 
     def measure(self, member: int) -> ToyResult:
         assert member == 0
+        if self._trial.training.patches_per_step == UNMEASURABLE:
+            return ToyResult({}, "diverged: it cannot code")
         now = self._metrics()
         return ToyResult({**now, "bpp": now["bpp_estimated"] * 1.01})
 
