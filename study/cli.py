@@ -39,7 +39,10 @@ examples:
   study run                     the quick start, under the next free name quickstart-001, -002, ...
   study run mine.yaml           needs a new name for every run: the study's folder is never reused
   study run mine.yaml --address 10.0.0.5:6379
-                                joins a running Ray cluster that sees the same folders
+                                joins a running Ray cluster; `--address auto` on its head
+
+A joined cluster must see the studies' root, the data's root and this code at the same paths on
+all of its machines, on a shared file system for instance: nothing is copied between them.
 
 Ctrl-C stops within seconds and keeps every finished epoch."""
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import ray
+from ray._private.services import canonicalize_bootstrap_address
 
 from study.errors import StudyError
 from study.interrupts import exit_when_stuck
@@ -34,6 +35,10 @@ _QUIET = {
 }
 
 
+class Stopped(BaseException):
+    """Leaves Tune's loop. No `Exception`: Tune would take its time to clean up after one."""
+
+
 @contextmanager
 def ray_running(address: str | None) -> Iterator[None]:
     """Join the Ray cluster at an address, or start Ray here; leave it in the end.
@@ -51,23 +56,29 @@ def ray_running(address: str | None) -> Iterator[None]:
     try:
         _start(address)
         yield
-    finally:
+    except (KeyboardInterrupt, Stopped):
+        # The signal may have reached Ray's own processes, which then do not answer any more.
         with exit_when_stuck(_SHUTDOWN_S):
             ray.shutdown()
+        raise
+    finally:
+        ray.shutdown()  # Does nothing the second time.
 
 
 def _start(address: str | None) -> None:
     if address is None:
         ray.init(
+            # Or Ray would join whatever cluster it finds on this machine.
+            address="local",
             include_dashboard=False,
             object_store_memory=_OBJECT_STORE_BYTES,
             log_to_driver=False,
             logging_level=logging.CRITICAL,
         )
         return
-    _require_listener(address)
+    head = _find_head(address)
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+        ray.init(address=head, log_to_driver=False, logging_level=logging.CRITICAL)
     except (ConnectionError, ValueError, RuntimeError) as error:
         message = (
             f"a Ray cluster must be running at the address, but what answers at {address} is none "
@@ -76,14 +87,19 @@ def _start(address: str | None) -> None:
         raise StudyError(message) from error
 
 
-def _require_listener(address: str) -> None:
-    """Ask who answers before Ray does: Ray waits for minutes, and then ends the process."""
-    host, _, port = address.rpartition(":")
+def _find_head(address: str) -> str:
+    """Return HOST:PORT of the head that answers at an address, which may be Ray's word "auto".
+
+    It is asked before Ray does: Ray waits for minutes, and then ends the process.
+    """
     try:
-        socket.create_connection((host, int(port)), timeout=_CONNECT_TIMEOUT_S).close()
+        head = canonicalize_bootstrap_address(address) or ""
+        host, _, port = head.rpartition(":")
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT_S).close()
     except (OSError, ValueError, OverflowError) as error:
         message = (
-            "a Ray cluster must be running at the address, HOST:PORT of its head, but there is "
-            f"none at {address} ({error}); leave --address out to use this machine"
+            "a Ray cluster must be running at the address, HOST:PORT of its head or auto, but "
+            f"there is none at {address} ({error}); leave --address out to use this machine"
         )
         raise StudyError(message) from error
+    return head

@@ -218,7 +218,9 @@ class ResourcesSection(Section):
         "auto", description="share of a GPU for one trial; auto: up to four trials share each GPU"
     )
     concurrent_trials: Literal["auto"] | Count = Field(
-        "auto", description="trials that run at once; auto: as many as there is room for"
+        "auto",
+        description="trials that run at once; auto: as many as there is room for at the start, on "
+        "a joined cluster at least one; a number may exceed its room, the rest wait for machines",
     )
 
 

@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
 from study.interrupts import INTERRUPTED
 from study.records import TrialState
 from study.report import front_table
-from study.runner import objectives_of
+from study.runner import masked, objectives_of
 from study.tracking import ui_command
 
 if TYPE_CHECKING:
@@ -41,14 +42,15 @@ _CONTENTS = {
 def show_end(config: StudyConfig, ended: Ended, console: Console) -> int:
     """Tell how a run ended, and return the exit code that says the same."""
     if ended.note:
-        console.print(f"[yellow]note[/]   {ended.note}")
+        console.print(f"[yellow]note[/]   {escape(ended.note)}")
     if ended.files is None:
         _show_interrupted(config, ended, console)
         return INTERRUPTED
     show_front(config, ended.records, ended.files, console)
     if any(record.state is TrialState.COMPLETE for record in ended.records):
         return DONE
-    console.print(f"[red]no trial could be finished; the first one: {ended.records[0].outcome}[/]")
+    why = escape(ended.records[0].outcome)
+    console.print(f"[red]no trial could be finished; the first one: {why}[/]")
     return NOTHING_FINISHED
 
 
@@ -60,11 +62,13 @@ def show_front(
     console.print(front_table(records, objectives_of(config)))
     for record in records:
         if record.state is TrialState.FAILED:
-            console.print(f"[red]trial {record.number}[/] {record.outcome}", soft_wrap=True)
+            outcome = escape(record.outcome)
+            console.print(f"[red]trial {record.number}[/] {outcome}", soft_wrap=True)
     places = Table.grid(padding=(0, 2))
     for kind, content in _CONTENTS.items():
-        places.add_row(_short(getattr(files, kind)), f"[dim]{content}[/]")
-    places.add_row(f"[bold]{_ui_command(config)}[/]", "[dim]every trial's curves, in MLflow[/]")
+        places.add_row(escape(_short(getattr(files, kind))), f"[dim]{content}[/]")
+    command = escape(_ui_command(config, root=files.html.parent.parent))
+    places.add_row(f"[bold]{command}[/]", "[dim]every trial's curves, in MLflow[/]")
     console.print()
     console.print(places)
 
@@ -73,10 +77,10 @@ def _show_interrupted(config: StudyConfig, ended: Ended, console: Console) -> No
     complete = sum(record.state is TrialState.COMPLETE for record in ended.records)
     unfinished = [r for r in ended.records if r.state is TrialState.INTERRUPTED]
     epochs = sum(len(record.epochs) for record in unfinished)
-    root, program = _root_option(config), _program()
+    root, program = escape(_root_option(ended.folder.path.parent)), escape(_program())
     console.print(
         f"\n[yellow]interrupted[/] with {complete} of {config.search.trials} trials complete; "
-        f"kept in {_short(ended.folder.path)}, with the {epochs} finished epochs of "
+        f"kept in {escape(_short(ended.folder.path))}, with the {epochs} finished epochs of "
         f"{len(unfinished)} unfinished trials\n"
         f"  [bold]{program} status {config.name}{root}[/]   [dim]how far each trial came[/]\n"
         f"  [bold]{program} front {config.name}{root}[/]    [dim]the front of the complete ones[/]",
@@ -84,23 +88,25 @@ def _show_interrupted(config: StudyConfig, ended: Ended, console: Console) -> No
     )
 
 
-def _ui_command(config: StudyConfig) -> str:
+def _ui_command(config: StudyConfig, root: Path) -> str:
     if config.tracking.uri is None:
-        return f"{_program()} ui{_root_option(config)}"
-    return shlex.join(ui_command(config.tracking.uri))
+        return f"{_program()} ui{_root_option(root)}"
+    return shlex.join(ui_command(masked(config.tracking.uri)))
 
 
 def _program() -> str:
     """Return this command as the user can type it here: its path, unless it is on the PATH."""
     started = Path(sys.argv[0])
     found = shutil.which("study")
-    if started.name != "study" or (found and Path(found).samefile(started)):
+    if started.name != "study" or (found and Path(found).resolve() == started.resolve()):
         return "study"
     return _short(started)
 
 
-def _root_option(config: StudyConfig) -> str:
-    return "" if config.root == "studies" else f" --root {config.root}"
+def _root_option(root: Path) -> str:
+    """Return the option that names the folder of all studies, unless it is the usual one."""
+    usual = root.resolve() == Path("studies").resolve()
+    return "" if usual else f" --root {shlex.quote(_short(root))}"
 
 
 def _short(path: Path) -> str:

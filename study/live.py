@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -32,7 +33,6 @@ _STYLES = {
     TrialState.PRUNED: "yellow",
     TrialState.FAILED: "red",
 }
-_FINAL = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
 _PUBLISHED, _ON_FRONT = "★", "◆"
 """Marks of the trial with D-PCC's published coefficients, and of those on the front."""
 
@@ -96,7 +96,7 @@ class LiveTable:
         """Take the trial's new state; the front is computed when a trial ends, not when drawn."""
         records = {**self._records, record.number: record}
         self._seen_at[record.number] = time.monotonic()
-        if record.state in _FINAL:
+        if record.state.is_final:
             everyone = list(records.values())
             self._volume = hypervolume(everyone, self._objectives)
             self._front = frozenset(r.number for r in front(everyone, self._objectives))
@@ -111,14 +111,14 @@ class LiveTable:
             [self._with_time(record) for record in _most_telling(records.values(), room)],
             self._front,
         )
-        table.title = f"study {self._study_name}"
+        table.title = escape(f"study {self._study_name}")
         table.caption = self._caption(hidden=len(records) - table.row_count)
         yield table
 
     def _caption(self, hidden: int) -> str:
         if not self._records:
             return "starting Ray"
-        finished = sum(record.state in _FINAL for record in self._records.values())
+        finished = sum(record.state.is_final for record in self._records.values())
         return (
             f"{finished} of {self._trials} trials finished · {len(self._front)} on the front "
             f"({_ON_FRONT}) · hypervolume {self._volume:.3f}"
@@ -143,7 +143,7 @@ class PlainLines:
         """Print a line, unless the trial's last one was a moment ago and this is just an epoch."""
         now = time.monotonic()
         last = self._line_at.get(record.number)
-        if last is not None and record.state not in _FINAL and now - last < _LINE_EVERY_S:
+        if last is not None and not record.state.is_final and now - last < _LINE_EVERY_S:
             return
         self._line_at[record.number] = now
         text = f"trial {record.number + 1}/{self._trials}: {progress(record)}"
@@ -209,5 +209,5 @@ def _number(record: TrialRecord, metric: str, digits: str) -> str:
 
 def _most_telling(records: Iterable[TrialRecord], room: int) -> list[TrialRecord]:
     """Return those that fit: the unfinished ones first, then the newest; by number."""
-    ranked = sorted(records, key=lambda record: (record.state in _FINAL, -record.number))
+    ranked = sorted(records, key=lambda record: (record.state.is_final, -record.number))
     return sorted(ranked[:room], key=lambda record: record.number)

@@ -26,6 +26,11 @@ class TrialState(StrEnum):
     PRUNED = "pruned"
     FAILED = "failed"
 
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will become of the trial."""
+        return self in {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED}
+
 
 @dataclass(frozen=True)
 class EpochRecord:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from rich.markup import escape
 
 from study.data import describe, open_data_set, prepare
 from study.data.version import code_version
@@ -30,7 +34,6 @@ if TYPE_CHECKING:
     from study.tracking import MlflowObserver
     from study.trainable import TrialTrainable
 
-_FINAL = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
 _TRACKING_TIMEOUT_S = 60.0
 _TRACKING_TIMEOUT_INTERRUPTED_S = 3.0
 
@@ -86,7 +89,7 @@ def run_study(
         StudyError: the name is taken, the data cannot be prepared, or Ray cannot be reached.
             Nothing of the study is left behind then.
     """
-    from study.cluster import ray_running
+    from study.cluster import Stopped, ray_running
 
     objectives = objectives_of(config)
     with create_study_folder(config) as folder:
@@ -95,11 +98,16 @@ def run_study(
             # Ray takes seconds to start, most of them in other processes.
             tuning = helper.submit(import_module, "study.tuning")
             opening = helper.submit(open_store, config, folder)
-            with live_view(console, config, objectives) as view, ray_running(address):
+            with (
+                suppress(Stopped),
+                live_view(console, config, objectives) as view,
+                ray_running(address),
+            ):
                 store, run_trials = opening.result(), tuning.result().run_trials
                 tracking = open_tracking(config, objectives, store.identity)
                 observers = (view, FromFirstEpoch(tracking))
-                run_trials(config, folder, store, data, observers, trainable)
+                joined = address is not None
+                run_trials(config, folder, store, data, observers, trainable, joined=joined)
         return finish(config, folder, store, tracking)
 
 
@@ -117,7 +125,8 @@ def prepare_data(config: StudyConfig, console: Console) -> Path:
             root=Path(config.data_root).resolve(),
             on_progress=on_progress,
         )
-    console.print(f"[bold]data[/]   {describe(open_data_set(data).manifest)}", highlight=False)
+    told = escape(describe(open_data_set(data).manifest))
+    console.print(f"[bold]data[/]   {told}", highlight=False)
     return data
 
 
@@ -143,17 +152,26 @@ def tracking_uri(config: StudyConfig) -> str:
     return config.tracking.uri or f"sqlite:///{Path(config.root).resolve() / 'mlflow.db'}"
 
 
+def masked(uri: str) -> str:
+    """Return an address without its user and password, for eyes and files that others may see."""
+    credentials, at, _ = urlsplit(uri).netloc.rpartition("@")
+    return uri.replace(credentials + at, "***@", 1) if at else uri
+
+
 def open_tracking(
     config: StudyConfig, objectives: Sequence[Objective], identity: str
 ) -> MlflowObserver:
     """Start recording in MLflow; it catches up by itself and never stops a trial."""
     from study.tracking import MlflowObserver
 
+    shown = config.model_dump(mode="json")
+    if config.tracking.uri is not None:
+        shown["tracking"]["uri"] = masked(config.tracking.uri)
     return MlflowObserver(
         uri=tracking_uri(config),
         artifact_root=Path(config.root).resolve() / "mlartifacts",
         study_name=config.name,
-        study_config=config.model_dump(mode="json"),
+        study_config=shown,
         objectives=objectives,
         study_id=identity,
     )
@@ -164,7 +182,7 @@ def finish(
 ) -> Ended:
     """Write the report of a study that came to its end, and close the books."""
     records = store.records(driver_alive=False)
-    if sum(record.state in _FINAL for record in records) < config.search.trials:
+    if sum(record.state.is_final for record in records) < config.search.trials:
         for record in records:
             if record.state is TrialState.INTERRUPTED:
                 tracking.on_trial(record)

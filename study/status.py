@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
 from study.errors import StudyError
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from study.folder import StudyFolder
     from study.records import TrialRecord
 
-_FINAL = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
-
 
 def read_records(folder: StudyFolder, config: StudyConfig) -> list[TrialRecord]:
     """Return a study's trials; none if it was stopped before it had a database."""
@@ -38,7 +37,7 @@ def read_records(folder: StudyFolder, config: StudyConfig) -> list[TrialRecord]:
 def summary(config: StudyConfig, records: Sequence[TrialRecord], *, driver_alive: bool) -> str:
     """Say in a few words where a study stands."""
     counts = Counter(record.state for record in records)
-    finished = sum(counts[state] for state in _FINAL)
+    finished = sum(counts[state] for state in TrialState if state.is_final)
     if driver_alive:
         word = "running"
     elif finished >= config.search.trials:
@@ -52,7 +51,8 @@ def summary(config: StudyConfig, records: Sequence[TrialRecord], *, driver_alive
 def show_studies(folders: Sequence[StudyFolder], root: Path, console: Console) -> None:
     """Print one line for each study."""
     if not folders:
-        console.print(f"there is no study in {root} yet; `study run` makes one", soft_wrap=True)
+        here = escape(str(root))
+        console.print(f"there is no study in {here} yet; `study run` makes one", soft_wrap=True)
     table = Table.grid(padding=(0, 2))
     for folder in folders:
         try:
@@ -61,7 +61,7 @@ def show_studies(folders: Sequence[StudyFolder], root: Path, console: Console) -
             line = summary(config, records, driver_alive=folder.driver_alive())
         except StudyError as error:  # One damaged study must not hide the others.
             line = f"cannot be read: {error}"
-        table.add_row(f"[bold]{folder.path.name}[/]", line)
+        table.add_row(f"[bold]{escape(folder.path.name)}[/]", escape(line))
     console.print(table)
 
 
@@ -71,9 +71,10 @@ def show_study(folder: StudyFolder, console: Console) -> None:
     records = read_records(folder, config)
     on_front = frozenset(r.number for r in front(records, objectives_of(config)))
     state = summary(config, records, driver_alive=folder.driver_alive())
-    console.print(f"[bold]{config.name}[/] {state}", soft_wrap=True)
+    console.print(f"[bold]{escape(config.name)}[/] {state}", soft_wrap=True)
     if records:
         console.print(trial_table([(r, r.elapsed_s) for r in records], on_front))
     for record in records:
         if record.state is TrialState.FAILED:
-            console.print(f"[red]trial {record.number}[/] {record.outcome}", soft_wrap=True)
+            outcome = escape(record.outcome)
+            console.print(f"[red]trial {record.number}[/] {outcome}", soft_wrap=True)

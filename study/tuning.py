@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import ray
 from ray import tune
 from ray.tune import Callback
 
+from study.cluster import Stopped
 from study.errors import StudyError
 from study.interrupts import noted_interrupts
 from study.search import AskTellSearcher, FailureNotes
@@ -39,10 +39,6 @@ _SAVING_S = 2.0
 _TRIALS_PER_GPU = 4
 """Most trials that share a GPU by default. Sharing beyond the gaps between one trial's small
 operations only slows all of them down."""
-
-
-class Stopped(BaseException):
-    """Leaves Tune's loop. No `Exception`: Tune would take its time to clean up after one."""
 
 
 class StopBetweenSteps(Callback):
@@ -82,21 +78,40 @@ def run_trials(
     data: Path,
     observers: Sequence[Observer],
     trainable: type[TrialTrainable] | None,
+    *,
+    joined: bool,
 ) -> None:
     """Run the study's trials, as many at once as there is room for.
 
-    An interrupt (Ctrl-C) makes this return early; the trials that ran are left unfinished in the
-    store, with every epoch that they finished.
+    Args:
+        config: the study.
+        folder: where Tune keeps its files.
+        store: asked for each trial's settings, and told what becomes of it.
+        data: the prepared data set.
+        observers: who is shown each change of a trial.
+        trainable: what a trial does; None trains the codec.
+        joined: whether the cluster was running already. It may grow, so a trial need not fit yet.
+
+    Raises:
+        Stopped: the study was interrupted (Ctrl-C). The trials that ran are left unfinished in the
+            store, with every epoch that they finished.
+        StudyError: Ray was started for this study, and one trial does not fit.
     """
-    resources = resources_per_trial(config.resources, ray.cluster_resources())
+    there = ray.cluster_resources()
+    resources = resources_per_trial(config.resources, there)
+    if joined:
+        at_once = slots_when_joined(config.resources, resources, there)
+    else:
+        check_fit(resources, there)
+        at_once = slots(config.resources, resources, there)
     make_config = partial(trial_config, config, data_folder=str(data))
-    with noted_interrupts() as interrupted, suppress(Stopped):
+    with noted_interrupts() as interrupted:
         tune.Tuner(
             tune.with_resources(trainable or CodecTrainable, resources),
             tune_config=tune.TuneConfig(
                 search_alg=AskTellSearcher(store, make_config, observers),
                 num_samples=config.search.trials,
-                max_concurrent_trials=slots(config.resources, resources, ray.cluster_resources()),
+                max_concurrent_trials=at_once,
                 reuse_actors=True,
                 trial_name_creator=_trial_name,
                 trial_dirname_creator=_trial_name,
@@ -113,16 +128,16 @@ def run_trials(
 
 
 def resources_per_trial(wanted: ResourcesSection, cluster: Mapping[str, float]) -> dict[str, float]:
-    """Return the CPUs and GPUs of one trial.
-
-    Raises:
-        StudyError: the cluster is smaller than one trial.
-    """
+    """Return the CPUs and GPUs of one trial."""
     gpus = wanted.gpus_per_trial
     if gpus == "auto":
         gpus = 1 / _TRIALS_PER_GPU if cluster.get("GPU", 0.0) else 0.0
-    needed = {"cpu": float(wanted.cpus_per_trial), "gpu": gpus}
-    for name, amount in needed.items():
+    return {"cpu": float(wanted.cpus_per_trial), "gpu": gpus}
+
+
+def check_fit(per_trial: Mapping[str, float], cluster: Mapping[str, float]) -> None:
+    """Raise StudyError if the cluster is smaller than one trial."""
+    for name, amount in per_trial.items():
         there = cluster.get(name.upper(), 0.0)
         if amount > there:
             message = (
@@ -130,17 +145,31 @@ def resources_per_trial(wanted: ResourcesSection, cluster: Mapping[str, float]) 
                 f"{amount:g} and there are {there:g}; ask for less"
             )
             raise StudyError(message)
-    return needed
 
 
 def slots(
     wanted: ResourcesSection, per_trial: Mapping[str, float], cluster: Mapping[str, float]
 ) -> int:
-    """Return how many trials run at once."""
-    room = min(
-        int(cluster[name.upper()] / amount) for name, amount in per_trial.items() if amount > 0
-    )
+    """Return how many trials run at once on a machine that stays as it is."""
+    room = _room(per_trial, cluster)
     return room if wanted.concurrent_trials == "auto" else min(room, wanted.concurrent_trials)
+
+
+def slots_when_joined(
+    wanted: ResourcesSection, per_trial: Mapping[str, float], cluster: Mapping[str, float]
+) -> int:
+    """Return how many trials run, or wait for a machine, at once on a cluster that may grow."""
+    if wanted.concurrent_trials == "auto":
+        return max(1, _room(per_trial, cluster))
+    return wanted.concurrent_trials
+
+
+def _room(per_trial: Mapping[str, float], cluster: Mapping[str, float]) -> int:
+    return min(
+        int(cluster.get(name.upper(), 0.0) / amount)
+        for name, amount in per_trial.items()
+        if amount > 0
+    )
 
 
 def _trial_name(trial: Trial) -> str:

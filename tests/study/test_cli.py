@@ -91,8 +91,12 @@ def test_what_cannot_be_used_is_a_sentence_and_code_2(
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "auto", "head"])
 def test_an_address_where_no_cluster_is_leaves_nothing(
-    address: str, here: Path, capsys: pytest.CaptureFixture[str]
+    address: str,
+    here: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # what auto means, whatever else runs here
     assert main(["run", "toy.yaml", "--address", address]) == 2
     assert f"none at {address} (" in capsys.readouterr().err
     assert not (here / "studies" / "toy").exists()

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 COMMAND = [sys.executable, toy.__file__, "run", "toy.yaml"]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,11 +18,11 @@ from study.errors import StudyError
 from study.folder import all_studies, next_free_name
 from study.front import front
 from study.records import TrialState
-from study.runner import Ended, objectives_of, run_study
-from study.search import AskTellSearcher
+from study.runner import Ended, masked, objectives_of, run_study
+from study.search import AskTellSearcher, _failure_sentence
 from study.status import read_records
 from study.study_file import parse_study
-from study.tuning import resources_per_trial, slots
+from study.tuning import check_fit, resources_per_trial, slots, slots_when_joined
 from tests.study import toy
 
 if TYPE_CHECKING:
@@ -72,13 +74,13 @@ def test_a_study_runs_from_the_published_setting_to_its_report(tmp_path: Path) -
 
 
 def test_each_way_a_trial_can_end_is_told_and_stops_no_other(tmp_path: Path) -> None:
-    ways = [toy.FINE, toy.DIVERGES, toy.RAISES, toy.DIES_ONCE]
+    ways = [toy.FINE, toy.DIVERGES, toy.RAISES, toy.DIES_ONCE, toy.UNMEASURABLE]
     first = ", ".join(f"{{training.patches_per_step: {way}}}" for way in ways[1:])
-    search = f"{{trials: 4, first: [{first}], space: {{training.patches_per_step: "
+    search = f"{{trials: 5, first: [{first}], space: {{training.patches_per_step: "
     search += f"{{choices: {ways}}}}}}}"
     ended, shown = run(study(tmp_path, search))
 
-    fine, diverged, raised, died_once = ended.records
+    fine, diverged, raised, died_once, unmeasurable = ended.records
     assert fine.state is TrialState.COMPLETE
     assert diverged.state is TrialState.FAILED
     assert diverged.outcome == "diverged: the loss was no longer a finite number"
@@ -87,7 +89,10 @@ def test_each_way_a_trial_can_end_is_told_and_stops_no_other(tmp_path: Path) -> 
     assert raised.outcome.startswith("RuntimeError: no luck today (the whole log: ")
     assert died_once.state is TrialState.COMPLETE
     assert [epoch.epoch for epoch in died_once.epochs] == [1, 2, 3]
-    assert "trial 3/4: failed" in shown
+    assert unmeasurable.state is TrialState.FAILED
+    assert unmeasurable.outcome == "diverged: it cannot code"
+    assert len(unmeasurable.epochs) == 3
+    assert "trial 3/5: failed" in shown
 
 
 def test_a_name_is_used_once(tmp_path: Path) -> None:
@@ -115,6 +120,24 @@ def test_the_next_free_name_follows_the_last_one(tmp_path: Path) -> None:
     assert next_free_name(tmp_path, "quickstart") == "quickstart-008"
 
 
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("https://me:secret@host:5000/x", "https://***@host:5000/x"),
+        ("https://host:5000", "https://host:5000"),
+        ("sqlite:////somewhere/mlflow.db", "sqlite:////somewhere/mlflow.db"),
+    ],
+)
+def test_credentials_are_not_shown(uri: str, shown: str) -> None:
+    assert masked(uri) == shown
+
+
+@pytest.mark.parametrize("log", [None, "nowhere/error.txt"])
+def test_a_failure_without_a_readable_log_is_told_all_the_same(log: str | None) -> None:
+    trial = SimpleNamespace(error_file=log, path="x")
+    assert _failure_sentence(trial) == "the worker was lost"  # type: ignore[arg-type]
+
+
 def test_tune_may_not_be_told_of_one_metric(tmp_path: Path) -> None:
     searcher = AskTellSearcher(None, None, ())  # type: ignore[arg-type] # neither is reached
     with pytest.raises(StudyError, match="several objectives"):
@@ -138,13 +161,26 @@ def test_as_many_trials_run_at_once_as_there_is_room_for(
     wanted: str, cluster: dict[str, float], trials_at_once: int
 ) -> None:
     resources = parse_study(toy.STUDY + f"resources: {wanted}", origin="x").resources
-    assert slots(resources, resources_per_trial(resources, cluster), cluster) == trials_at_once
+    per_trial = resources_per_trial(resources, cluster)
+    check_fit(per_trial, cluster)
+    assert slots(resources, per_trial, cluster) == trials_at_once
+
+
+@pytest.mark.parametrize(
+    ("wanted", "trials_at_once"),
+    [("{}", 1), ("{gpus_per_trial: 0.25}", 1), ("{concurrent_trials: 16}", 16)],
+)
+def test_trials_wait_for_a_joined_cluster_to_grow(wanted: str, trials_at_once: int) -> None:
+    resources = parse_study(toy.STUDY + f"resources: {wanted}", origin="x").resources
+    only_a_head = {"memory": 1e9}
+    per_trial = resources_per_trial(resources, only_a_head)
+    assert slots_when_joined(resources, per_trial, only_a_head) == trials_at_once
 
 
 def test_a_trial_that_no_machine_can_hold_is_refused() -> None:
     resources = parse_study(toy.STUDY + "resources: {cpus_per_trial: 9}", origin="x").resources
     with pytest.raises(StudyError, match="asks for 9 and there are 2"):
-        resources_per_trial(resources, {"CPU": 2.0})
+        check_fit(resources_per_trial(resources, {"CPU": 2.0}), {"CPU": 2.0})
 
 
 def test_ray_is_left_running_for_whoever_started_it() -> None:
@@ -155,10 +191,17 @@ def test_ray_is_left_running_for_whoever_started_it() -> None:
 
 def test_a_study_joins_a_cluster_that_runs_already(tmp_path: Path) -> None:
     (tmp_path / "toy.yaml").write_text(toy.STUDY)
-    address = ray.get_runtime_context().gcs_address
-    command = [sys.executable, toy.__file__, "run", "toy.yaml", "--address", address]
+    # Of several clusters on one machine, auto takes the one that the environment names.
+    environment = {**os.environ, "RAY_ADDRESS": ray.get_runtime_context().gcs_address}
+    command = [sys.executable, toy.__file__, "run", "toy.yaml", "--address", "auto"]
     done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100
+        command,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "Pareto front: 3 of 3 complete trials" in done.stdout
