@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from study.front import front
-from study.records import TrialState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,8 +27,6 @@ _PSNR = "d1_psnr_db"
 
 ESTIMATES = {"bpp": "bpp_estimated"}
 """What stands in for a metric that only a finished codec has, while the trial trains."""
-
-FINISHED = frozenset({TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED})
 
 
 def searched_names(records: Sequence[TrialRecord]) -> list[str]:

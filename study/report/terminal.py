@@ -10,7 +10,6 @@ from rich.table import Table
 from study.front import front, hypervolume
 from study.records import TrialState
 from study.report.rows import (
-    FINISHED,
     as_text,
     duration_text,
     newest,
@@ -118,7 +117,7 @@ def _cells(
 
 def _state_text(record: TrialRecord) -> str:
     """Return a trial's state, and how far it is unless that is final."""
-    if record.state in FINISHED:
+    if record.state.is_final:
         return record.state.value
     return f"{record.state.value} {len(record.epochs)}/{record.total_epochs}"
 
