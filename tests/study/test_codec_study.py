@@ -26,7 +26,7 @@ EPOCHS = 3
 STUDY = f"""
 name: small
 seed: 7
-data: {{max_objects: 10, points_per_object: 300, cube_size: 100.0}}
+data: {{max_objects: 30, points_per_object: 1500, cube_size: 100.0}}
 model: {{k: 8, hidden_dim: 16}}
 training: {{epochs: {EPOCHS}, learning_rate: 5e-3}}
 search: {{trials: 2, first: [{{loss.bpp_lambda: 0.2, loss.chamfer_coe: 0.5}}]}}
