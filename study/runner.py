@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from study.folder import StudyFolder
     from study.records import TrialRecord
     from study.report import ReportFiles
-    from study.search import Observer
     from study.storage import TrialStore
     from study.tracking import MlflowObserver
     from study.trainable import TrialTrainable
@@ -53,21 +52,6 @@ class Ended:
     records: Sequence[TrialRecord]
     files: ReportFiles | None
     note: str | None
-
-
-@dataclass(frozen=True)
-class FromFirstEpoch:
-    """Shows another observer a trial from its first epoch on.
-
-    MLflow takes seconds of a core to load; the first trials' workers need them to begin.
-    """
-
-    observer: Observer
-
-    def on_trial(self, record: TrialRecord) -> None:
-        """Pass on whatever has something to show."""
-        if record.epochs or record.state is not TrialState.RUNNING:
-            self.observer.on_trial(record)
 
 
 def run_study(
@@ -105,9 +89,8 @@ def run_study(
             ):
                 store, run_trials = opening.result(), tuning.result().run_trials
                 tracking = open_tracking(config, objectives, store.identity)
-                observers = (view, FromFirstEpoch(tracking))
                 joined = address is not None
-                run_trials(config, folder, store, data, observers, trainable, joined=joined)
+                run_trials(config, folder, store, data, (view, tracking), trainable, joined=joined)
         return finish(config, folder, store, tracking)
 
 
