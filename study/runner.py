@@ -73,24 +73,23 @@ def run_study(
         StudyError: the name is taken, the data cannot be prepared, or Ray cannot be reached.
             Nothing of the study is left behind then.
     """
-    from study.cluster import Stopped, ray_running
-
     objectives = objectives_of(config)
-    with create_study_folder(config) as folder:
+    with create_study_folder(config) as folder, ThreadPoolExecutor(max_workers=1) as helper:
+        # Ray takes seconds to import and to start, most of them in other threads and processes.
+        importing = helper.submit(import_module, "study.cluster")
         data = prepare_data(config, console)
-        with ThreadPoolExecutor(max_workers=1) as helper:
-            # Ray takes seconds to start, most of them in other processes.
-            tuning = helper.submit(import_module, "study.tuning")
-            opening = helper.submit(open_store, config, folder)
-            with (
-                suppress(Stopped),
-                live_view(console, config, objectives) as view,
-                ray_running(address),
-            ):
-                store, run_trials = opening.result(), tuning.result().run_trials
-                tracking = open_tracking(config, objectives, store.identity)
-                joined = address is not None
-                run_trials(config, folder, store, data, (view, tracking), trainable, joined=joined)
+        cluster = importing.result()
+        tuning = helper.submit(import_module, "study.tuning")
+        opening = helper.submit(open_store, config, folder)
+        with (
+            suppress(cluster.Stopped),
+            live_view(console, config, objectives) as view,
+            cluster.ray_running(address),
+        ):
+            store, run_trials = opening.result(), tuning.result().run_trials
+            tracking = open_tracking(config, objectives, store.identity)
+            joined = address is not None
+            run_trials(config, folder, store, data, (view, tracking), trainable, joined=joined)
         return finish(config, folder, store, tracking)
 
 
