@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from compressai.entropy_models import EntropyBottleneck
 from torch import Tensor, nn
+
+from model.compressai_parts import EntropyBottleneck
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

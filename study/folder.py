@@ -96,9 +96,11 @@ def create_study_folder(config: StudyConfig) -> Iterator[StudyFolder]:
 def check_name_is_free(folder: StudyFolder) -> None:
     """Raise StudyError if there is something under the study's name already."""
     if folder.path.exists():
+        is_study = (folder.path / _CONFIG).exists()
+        look = f"look at it with `study status {folder.path.name}`"
         message = (
             f"a study's name must be new, but '{folder.path.name}' is taken: {folder.path} exists; "
-            f"choose another name, or look at it with `study status {folder.path.name}`"
+            f"choose another name, or {look if is_study else 'remove it, for it holds no study'}"
         )
         raise StudyError(message)
 

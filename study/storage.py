@@ -207,5 +207,9 @@ def _open(database: Path) -> RDBStorage:
             engine_kwargs={"connect_args": {"timeout": 30}},
         )
     except Exception as error:
-        message = f"the study's database {database} cannot be opened: {error}"
+        reason = str(error).splitlines()[0]
+        message = (
+            f"the study's database must be Optuna's, and {database} cannot be opened as such "
+            f"({reason}); restore it, or remove the study's folder"
+        )
         raise StudyError(message) from error

@@ -1,0 +1,30 @@
+"""The bottleneck is imported without the package's front door, and nobody notices later."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+ALONE = """
+import sys
+from model.compressai_parts import EntropyBottleneck
+assert "torch_geometric" not in sys.modules and "torchvision" not in sys.modules
+assert "compressai" not in sys.modules
+"""
+FULL = """
+import compressai.models
+from compressai.entropy_models import EntropyBottleneck as whole
+"""
+SAME = """
+from model.compressai_parts import EntropyBottleneck
+assert EntropyBottleneck is whole
+import compressai
+assert compressai.models.CompressionModel
+"""
+
+
+@pytest.mark.parametrize("code", [ALONE, ALONE + FULL + SAME, FULL + SAME])
+def test_the_bottleneck_alone_before_and_after_the_whole_package(code: str) -> None:
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
