@@ -160,10 +160,9 @@ class Training:
 
     def measure(self, member: int) -> Measured:
         """Weigh one member's codec in bytes on the validation clouds."""
-        (estimated,) = self._validate([member])
-        codec = self.codec.select([member])
-        codec.freeze()
+        codec = self._frozen([member])
         patches, peak = self._data.split("validation"), self._data.manifest.peak
+        (estimated,) = validate(codec, patches, peak, self._device)
         try:
             return Measured({**estimated, **measure(codec, patches, peak)})
         except UncodableError as error:
@@ -221,10 +220,14 @@ class Training:
         """Metrics of some members, frozen: what an epoch promises is what a file would give."""
         if not members:
             return []
+        patches, peak = self._data.split("validation"), self._data.manifest.peak
+        return validate(self._frozen(members), patches, peak, self._device)
+
+    def _frozen(self, members: Sequence[int]) -> Codec:
+        """A copy of some members as they would be written, for validating and coding."""
         codec = self.codec.select(members)
         codec.freeze()
-        peak = self._data.manifest.peak
-        return validate(codec, self._data.split("validation"), peak, self._device)
+        return codec
 
     def _look_for_lost_parameters(self) -> None:
         """Note members whose last step left parameters that are not finite."""
