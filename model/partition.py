@@ -1,0 +1,306 @@
+"""From a cloud to patches and voxels: one rule for data sets and for files.
+
+Frames: *original* (as read), *scaled* (the box of the cloud centred in [0, 100] cubed, its longest
+side 100) and *patch* ([-1, 1] around the centre of a cube).
+
+A grid of cubes covers the scaled frame, and every cube is the root of an octree. A node with a
+number of points that a codec can take is a patch; a fuller one is split in 8; the points of an
+emptier one are each represented by the centre of a voxel. So every point is in exactly one patch or
+voxel. All of it lies in one Morton curve, whose order is the order of everything here:
+:data:`FINEST_LEVEL` halvings of the smallest power of two of cubes that covers the grid.
+
+Legend: n points, p patches, v voxels, l = p + v leaves, w points in voxels.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model.errors import CodecError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LONGEST_SIDE = 100.0
+"""Of every cloud's box in the scaled frame: the unit of `cube_size`, and the peak of PSNRs."""
+FINEST_LEVEL = 21
+"""Where halving ends: three coordinates of 21 bits are what a 63-bit Morton key holds."""
+CENTRE_STEPS = 1 << 16
+"""A placement's centre is counted in this fraction of the longest side."""
+_LEAST_SIDE_OF_CENTRE = 2.0**-40
+"""A cloud smaller than this share of its distance from the origin is placed as if it were of that
+size: float64 has next to nothing left to tell its points apart, and the centre stays below 2^57."""
+_FLOAT32 = np.finfo(np.float32)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a cloud lies in the scaled frame: exactly what a file carries.
+
+    Attributes:
+        side: what becomes 100, a float32 above 0.
+        centre: of the cloud's box, in units of `side / 65536`.
+    """
+
+    side: float
+    centre: tuple[int, int, int]
+
+    def to_scaled(self, original: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, 3) points of the original frame in the scaled frame."""
+        scaled: NDArray[np.float64] = (original - self._centre) * (LONGEST_SIDE / self.side)
+        scaled += LONGEST_SIDE / 2
+        return scaled
+
+    def to_original(self, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, 3) points of the scaled frame in the original frame."""
+        original: NDArray[np.float64] = (scaled - LONGEST_SIDE / 2) * (self.side / LONGEST_SIDE)
+        original += self._centre
+        return original
+
+    @property
+    def _centre(self) -> NDArray[np.float64]:
+        return np.array(self.centre, dtype=np.float64) * (self.side / CENTRE_STEPS)
+
+
+def place(points: NDArray[np.float64], name: str) -> Placement:
+    """Centre a cloud in the scaled frame, with one scale for the three axes.
+
+    The side is a little longer than the box (2^-16), so that no point leaves the scaled frame when
+    the centre is rounded. Points that all but coincide get a side too.
+
+    Args:
+        points: (n, 3), original frame.
+        name: the cloud's, for the error.
+
+    Raises:
+        CodecError: no points, one that is not finite, or an extent that float32 cannot hold.
+    """
+    if not len(points):
+        raise CodecError(f"a cloud must have points, and {name} has none; leave it out")
+    if not np.isfinite(points).all():
+        bad = int((~np.isfinite(points).all(axis=1)).sum())
+        raise CodecError(
+            f"coordinates must be finite, and {bad:,} of the {len(points):,} points of {name} have "
+            "NaN or infinity; remove those points"
+        )
+    low, high = points.min(axis=0), points.max(axis=0)
+    centre = low / 2 + high / 2
+    # Halves, because the whole may overflow.
+    half = float((high / 2 - low / 2).max()) / (1 - 1 / CENTRE_STEPS)
+    side = max(2 * half, float(np.abs(centre).max()) * _LEAST_SIDE_OF_CENTRE, float(_FLOAT32.tiny))
+    if side > _FLOAT32.max / 2:
+        raise CodecError(
+            f"a cloud must extend less than {float(_FLOAT32.max) / 2:.1e} to be scaled, and {name} "
+            f"spans the box from {low.tolist()} to {high.tolist()}; rescale it or remove the "
+            "points that are out of place"
+        )
+    rounded = np.float32(side)
+    if rounded < side:
+        rounded = np.nextafter(rounded, np.float32(np.inf))
+    x, y, z = (round(value) for value in (centre / (float(rounded) / CENTRE_STEPS)).tolist())
+    return Placement(float(rounded), (x, y, z))
+
+
+@dataclass(frozen=True)
+class PartitionConfig:
+    """How clouds are cut.
+
+    Attributes:
+        cube_size: edge of a cube of the grid, in the scaled frame.
+        min_points: a node with fewer points is no patch; voxels stand for its points.
+        max_points: a node with more points is split.
+        voxel_depth: a voxel is a cube of the grid halved this many times.
+    """
+
+    cube_size: float = 50.0
+    min_points: int = 100
+    max_points: int = 8192
+    voxel_depth: int = 5
+
+    def __post_init__(self) -> None:
+        if not 1.0 <= self.cube_size <= LONGEST_SIDE:
+            raise CodecError(f"cube_size must be from 1 to 100, not {self.cube_size:g}; change it")
+        if not 1 <= self.min_points <= self.max_points:
+            raise CodecError(
+                "a patch must be possible: min_points must be at least 1 and at most max_points, "
+                f"and they are {self.min_points} and {self.max_points}; change one of them"
+            )
+        deepest = FINEST_LEVEL - self.cube_level
+        if not 0 <= self.voxel_depth <= deepest:
+            raise CodecError(
+                f"voxel_depth must be from 0 to {deepest} where cube_size is {self.cube_size:g}, "
+                f"not {self.voxel_depth}; change it"
+            )
+
+    @property
+    def cubes_per_side(self) -> int:
+        """Of the grid."""
+        return math.ceil(LONGEST_SIDE / self.cube_size)
+
+    @property
+    def cube_level(self) -> int:
+        """Level of the grid's cubes: halvings of the root of all, which covers the grid."""
+        return (self.cubes_per_side - 1).bit_length()
+
+    @property
+    def voxel_level(self) -> int:
+        """Level at which sparse nodes end."""
+        return self.cube_level + self.voxel_depth
+
+    def edges(self, level: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Edge of the nodes of each level, in the scaled frame."""
+        edges: NDArray[np.float64] = np.ldexp(self.cube_size, self.cube_level - level)
+        return edges
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """The leaves of the octree along the Morton curve: what a decoder has to be told.
+
+    Attributes:
+        level: (l,) int64, from the level of the grid's cubes (and of voxels) to the finest.
+        key: (l,) int64, Morton key of the cell among the cells of its level.
+        is_patch: (l,) bool; the others are voxels.
+    """
+
+    level: NDArray[np.int64]
+    key: NDArray[np.int64]
+    is_patch: NDArray[np.bool_]
+
+    def centres(self, config: PartitionConfig) -> NDArray[np.float64]:
+        """(l, 3) in the scaled frame."""
+        cells = np.stack([_gather_bits(self.key >> shift) for shift in (2, 1, 0)], axis=1)
+        return (cells + 0.5) * config.edges(self.level)[:, None]
+
+
+@dataclass(frozen=True)
+class Cube:
+    """A node that is a patch.
+
+    Attributes:
+        centre: (3,) in the scaled frame.
+        half_width: in the scaled frame.
+        points: (n, 3) in the patch frame, in an order that depends on the set of points alone.
+        members: (n,) int64, where they are in the cloud.
+    """
+
+    centre: NDArray[np.float64]
+    half_width: float
+    points: NDArray[np.float32]
+    members: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A cloud, cut.
+
+    Attributes:
+        leaves: patches and voxels along the Morton curve.
+        patches: p of them, in that order.
+        voxels: (v, 3) their centres in the scaled frame, in that order.
+        voxel_members: (w,) int64, where the points that voxels stand for are in the cloud.
+        voxel_starts: (v,) int64, where each voxel's points start in `voxel_members`.
+    """
+
+    leaves: Leaves
+    patches: tuple[Cube, ...]
+    voxels: NDArray[np.float64]
+    voxel_members: NDArray[np.int64]
+    voxel_starts: NDArray[np.int64]
+
+
+def partition(scaled: NDArray[np.float64], config: PartitionConfig) -> Partition:
+    """Cut a cloud; the order of its points decides no more than which of equal ones is which.
+
+    Args:
+        scaled: (n, 3) in [0, 100] (up to rounding), n >= 1.
+        config: how.
+    """
+    keys = _morton_keys(scaled, config)
+    order = np.lexsort((*scaled.T[::-1], keys))
+    keys = keys[order]
+    level, in_patch = _leaf_levels(keys, config)
+    cell = keys >> 3 * (FINEST_LEVEL - level)
+    # Numbers of different levels may be equal by chance.
+    first = np.flatnonzero((np.diff(cell, prepend=-1) != 0) | (np.diff(level, prepend=-1) != 0))
+    leaves = Leaves(level[first], cell[first], in_patch[first])
+    centres = leaves.centres(config)
+    half_widths = config.edges(leaves.level) / 2
+    counts = np.diff(first, append=len(order))
+    patches = []
+    for leaf in np.flatnonzero(leaves.is_patch):
+        members = order[first[leaf] : first[leaf] + counts[leaf]]
+        points = ((scaled[members] - centres[leaf]) / half_widths[leaf]).astype(np.float32)
+        patches.append(Cube(centres[leaf], float(half_widths[leaf]), points, members))
+    in_voxels = counts[~leaves.is_patch]
+    return Partition(
+        leaves=leaves,
+        patches=tuple(patches),
+        voxels=centres[~leaves.is_patch],
+        voxel_members=order[~in_patch],
+        voxel_starts=np.cumsum(in_voxels) - in_voxels,
+    )
+
+
+def _leaf_levels(
+    keys: NDArray[np.int64], config: PartitionConfig
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """For each of (n,) sorted keys, the level of its leaf and whether that is a patch."""
+    levels = np.empty(len(keys), dtype=np.int64)
+    in_patch = np.zeros(len(keys), dtype=bool)
+    active = np.arange(len(keys))
+    for level in range(config.cube_level, FINEST_LEVEL + 1):
+        cell = keys[active] >> 3 * (FINEST_LEVEL - level)
+        first = np.flatnonzero(np.diff(cell, prepend=-1))
+        sizes = np.diff(first, append=len(cell))
+        size = np.repeat(sizes, sizes)
+        dense, sparse = size > config.max_points, size < config.min_points
+        # Dense nodes keep this level if it is the last one: a heap of equal points is a voxel.
+        levels[active] = np.where(sparse, max(level, config.voxel_level), level)
+        in_patch[active] = ~(dense | sparse)
+        active = active[dense]
+        if not len(active):
+            break
+    return levels, in_patch
+
+
+def _morton_keys(scaled: NDArray[np.float64], config: PartitionConfig) -> NDArray[np.int64]:
+    """(n,) keys of the cells of the finest level; x has the highest bit of each triple.
+
+    The grid's upper faces are closed: what rounding puts beyond them belongs to the last cell.
+    """
+    per_cube = 1 << (FINEST_LEVEL - config.cube_level)
+    last = config.cubes_per_side * per_cube - 1
+    cells = np.floor(scaled / config.cube_size * per_cube).clip(0, last).astype(np.int64)
+    x, y, z = (_spread_bits(cells[:, axis]) for axis in range(3))
+    keys: NDArray[np.int64] = x << 2 | y << 1 | z
+    return keys
+
+
+# Bits 0 to 20 of a number to every third bit, and back, by halves: what stays where after each step
+# (the usual way, see "Interleave bits by binary magic numbers" in Anderson's Bit Twiddling Hacks).
+_HALVES = (
+    (32, 0x001F00000000FFFF),
+    (16, 0x001F0000FF0000FF),
+    (8, 0x100F00F00F00F00F),
+    (4, 0x10C30C30C30C30C3),
+    (2, 0x1249249249249249),
+)
+
+
+def _spread_bits(number: NDArray[np.int64]) -> NDArray[np.int64]:
+    for shift, mask in _HALVES:
+        number = (number | number << shift) & mask
+    return number
+
+
+def _gather_bits(number: NDArray[np.int64]) -> NDArray[np.int64]:
+    number = number & _HALVES[-1][1]
+    masks = [mask for _, mask in _HALVES[-2::-1]] + [(1 << FINEST_LEVEL) - 1]
+    for (shift, _), mask in zip(reversed(_HALVES), masks, strict=True):
+        number = (number | number >> shift) & mask
+    return number
