@@ -1,0 +1,131 @@
+"""A point cloud as read, and what every reader checks.
+
+A reader is given an open file, what to call it in a sentence (`where`), and how to sample meshes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from study.errors import StudyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+DEFAULT_SAMPLES = 100_000
+"""Points taken from a mesh where nobody says how many."""
+
+_FREE_BYTES = 1 << 26
+_LARGEST_RATIO = 100
+"""Unpacked to packed bytes of an honest file. Text models reach 20, airborne scans 10; a bomb of
+deflated zeros 1,000. What unpacks to less than `_FREE_BYTES` harms nobody."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How points are taken from a mesh: how many, uniformly by area, and the seed."""
+
+    samples: int = DEFAULT_SAMPLES
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A point cloud in the units of its file.
+
+    Attributes:
+        points: (n, 3) float64, finite, n >= 1.
+        normals: (n, 3) float32 of length 1, or None.
+        uncoded: what else the file holds and no codec here codes (colour, intensity, labels, ...),
+            in words: whoever drops it, says so.
+    """
+
+    points: NDArray[np.float64]
+    normals: NDArray[np.float32] | None
+    uncoded: tuple[str, ...]
+
+
+def checked_cloud(
+    where: str, points: ArrayLike, normals: ArrayLike | None = None, uncoded: Sequence[str] = ()
+) -> Cloud:
+    """Make a cloud of what a file holds.
+
+    Normals are brought to length 1. Where one of them has no direction (zero or NaN), the normals
+    are left out as a whole and named in `uncoded`.
+
+    Args:
+        where: the file, for the error.
+        points: (n, 3) numbers.
+        normals: (n, 3) numbers.
+        uncoded: what else the file holds.
+
+    Raises:
+        StudyError: there is no point, or a coordinate is NaN or infinite.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):  # a signalling NaN: counted below
+        coordinates = np.ascontiguousarray(points, dtype=np.float64).reshape(-1, 3)
+    if not len(coordinates):
+        raise StudyError(f"a cloud must have points, and {where} has none; remove it")
+    broken = np.count_nonzero(~np.isfinite(coordinates).all(axis=1))
+    if broken:
+        raise StudyError(
+            f"every coordinate of a cloud must be finite, and {broken:,} of the "
+            f"{len(coordinates):,} points of {where} are NaN or infinite; remove those points from "
+            "the file"
+        )
+    if normals is None:
+        return Cloud(coordinates, None, tuple(uncoded))
+    directions, lost = _unit(normals)
+    if lost:
+        why = f"normals ({lost:,} of {len(directions):,} have no direction)"
+        return Cloud(coordinates, None, (*uncoded, why))
+    return Cloud(coordinates, directions, tuple(uncoded))
+
+
+def _unit(normals: ArrayLike) -> tuple[NDArray[np.float32], int]:
+    """Normals of length 1, and how many of them have no direction."""
+    with np.errstate(all="ignore"):
+        wide = np.asarray(normals, dtype=np.float64).reshape(-1, 3)
+        unit = wide / np.linalg.norm(wide, axis=1, keepdims=True)
+    lost = np.count_nonzero(~np.isfinite(unit).all(axis=1))
+    return unit.astype(np.float32), lost
+
+
+@contextmanager
+def parsing(where: str, kind: str) -> Iterator[None]:
+    """Turn whatever a library raises about a file into a StudyError.
+
+    Parsers of foreign files raise what the damage happens to hit: IndexError, struct.error,
+    OverflowError, ... (found by damaging files). Their remarks about odd but readable files are
+    not the user's; only NumPy's about text that it could not read to its end is an error.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.filterwarnings("error", "string or file could not be read to its end")
+            yield
+    except StudyError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise StudyError(
+            f"{where} cannot be read as {kind} ({reason[:200]}): it is damaged, incomplete or of "
+            "another format; repair it or remove it"
+        ) from error
+
+
+def require_plausible(where: str, unpacked: int, packed: int) -> None:
+    """Refuse a file that promises to unpack to far more than its size could honestly hold."""
+    if unpacked > _FREE_BYTES + _LARGEST_RATIO * packed:
+        raise StudyError(
+            f"a packed cloud must not unpack to more than {_LARGEST_RATIO} times its size, and "
+            f"{where} promises {unpacked:,} bytes from {packed:,}; if it is genuine, unpack it "
+            "yourself"
+        )

@@ -1,0 +1,166 @@
+"""Which reader a file gets: by its suffix."""
+
+from __future__ import annotations
+
+import difflib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from study.clouds.archives import ModelArchive
+from study.clouds.arrays import NpzFile, count_bin, count_npy, read_bin, read_npy
+from study.clouds.cloud import DEFAULT_SAMPLES, Cloud, Sampling
+from study.clouds.las import count_las, read_las
+from study.clouds.meshes import count_mesh, read_obj, read_off, read_stl
+from study.clouds.ply import count_ply, read_ply
+from study.errors import StudyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO
+
+
+class CloudFile(Protocol):
+    """A file of clouds, its contents listed but not read."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of its clouds."""
+        ...
+
+    def count(self, name: str, sampling: Sampling) -> int:
+        """About how many points a cloud has, without reading it."""
+        ...
+
+    def read(self, name: str, sampling: Sampling) -> Cloud:
+        """Read one cloud; a StudyError says what is wrong with it."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Format:
+    read: Callable[[BinaryIO, str, Sampling], Cloud]
+    count: Callable[[BinaryIO, str, Sampling], int]
+
+
+_ONE_CLOUD = {
+    ".ply": _Format(read_ply, count_ply),
+    ".obj": _Format(read_obj, count_mesh),
+    ".off": _Format(read_off, count_mesh),
+    ".stl": _Format(read_stl, count_mesh),
+    ".las": _Format(read_las, count_las),
+    ".laz": _Format(read_las, count_las),
+    ".bin": _Format(read_bin, count_bin),
+    ".npy": _Format(read_npy, count_npy),
+}
+_SEVERAL_CLOUDS: dict[str, Callable[[Path], CloudFile]] = {
+    ".npz": NpzFile,
+    ".zip": ModelArchive,
+    ".sh3f": ModelArchive,
+}
+READABLE = (*_ONE_CLOUD, *_SEVERAL_CLOUDS)
+"""The suffixes that can be read."""
+
+
+class _SingleFile:
+    """A file that is one cloud, named like the file."""
+
+    def __init__(self, path: Path, form: _Format) -> None:
+        self._path, self._format = path, form
+        self.names = (path.name,)
+
+    def count(self, _name: str, sampling: Sampling) -> int:
+        with self._path.open("rb") as file:
+            return self._format.count(file, str(self._path), sampling)
+
+    def read(self, _name: str, sampling: Sampling) -> Cloud:
+        with self._path.open("rb") as file:
+            return self._format.read(file, str(self._path), sampling)
+
+
+def open_cloud_file(path: Path) -> CloudFile:
+    """List the clouds of a file.
+
+    Raises:
+        StudyError: it is missing, damaged, or has a suffix that nothing here reads.
+    """
+    suffix = path.suffix.lower()
+    with _accessible(path):
+        if suffix in _SEVERAL_CLOUDS:
+            return _SEVERAL_CLOUDS[suffix](path)
+        if suffix in _ONE_CLOUD:
+            return _SingleFile(path, _ONE_CLOUD[suffix])
+    raise StudyError(unknown_suffix(path, "read", READABLE))
+
+
+def list_clouds(path: str | Path) -> tuple[str, ...]:
+    """Names of the clouds of a file: its own name, or those of what it holds."""
+    return open_cloud_file(Path(path)).names
+
+
+def count_points(path: str | Path, name: str | None = None) -> int:
+    """About how many points a cloud has, from the file's header where it tells."""
+    file, chosen = _chosen(Path(path), name)
+    with _accessible(Path(path)):
+        return file.count(chosen, Sampling())
+
+
+def read_cloud(
+    path: str | Path, name: str | None = None, *, samples: int = DEFAULT_SAMPLES, seed: int = 0
+) -> Cloud:
+    """Read a cloud.
+
+    Args:
+        path: PLY, OBJ, OFF, STL, LAS, LAZ, KITTI bin, npy, npz, or a zip of models.
+        name: which, where the file holds several (`list_clouds`).
+        samples: points to take from a mesh, uniformly by area.
+        seed: of the sampling.
+
+    Raises:
+        StudyError: the file cannot be used, or holds several clouds and no name was given.
+    """
+    file, chosen = _chosen(Path(path), name)
+    with _accessible(Path(path)):
+        return file.read(chosen, Sampling(samples, seed))
+
+
+def read_clouds(
+    path: str | Path, *, samples: int = DEFAULT_SAMPLES, seed: int = 0
+) -> dict[str, Cloud]:
+    """Read all clouds of a file: name -> cloud. See `read_cloud`."""
+    file = open_cloud_file(Path(path))
+    with _accessible(Path(path)):
+        return {name: file.read(name, Sampling(samples, seed)) for name in file.names}
+
+
+def unknown_suffix(path: Path, verb: str, known: tuple[str, ...]) -> str:
+    """Say that a format cannot be read (written), and which is nearest."""
+    close = difflib.get_close_matches(path.suffix.lower(), known, n=1, cutoff=0.5)
+    advice = f"did you mean {close[0]}?" if close else "convert the file to .ply, say"
+    return (
+        f"the formats that can be {verb} are {', '.join(known)}, and {path} ends in "
+        f"{path.suffix!r}; {advice}"
+    )
+
+
+def _chosen(path: Path, name: str | None) -> tuple[CloudFile, str]:
+    file = open_cloud_file(path)
+    if name in file.names:
+        return file, name
+    if name is None and len(file.names) == 1:
+        return file, file.names[0]
+    some = ", ".join(file.names[:5]) + ", …" * (len(file.names) > 5)
+    given = "none was named" if name is None else f"{name!r} is not among them"
+    raise StudyError(f"{path} holds {len(file.names)} clouds, and {given}; choose from {some}")
+
+
+@contextmanager
+def _accessible(path: Path) -> Iterator[None]:
+    """Turn what the system says about a path into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise StudyError(
+            f"{path} cannot be read ({error.strerror or error}); check the path and its permissions"
+        ) from error
