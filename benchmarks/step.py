@@ -20,7 +20,7 @@ def run(pairs: int) -> bool:
     hierarchy = build_hierarchy(patch_of_an_object(POINTS), config.downsample_rate, config.k)
     ours = trained_step(hierarchy, config)
     twin = PlainTwin(config)
-    twin.load(to_published(dict(ours.codec.named_parameters())))
+    twin.load(to_published(dict(ours.codec.named_parameters()), ours.codec.config))
     plain = PlainStep(twin, hierarchy, HELD)
     comparison = compare(Way("population of one", ours), Way("plain twin", plain), pairs)
     print("\n".join(comparison.lines()))

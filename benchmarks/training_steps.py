@@ -53,7 +53,7 @@ class OurStep:
         codec = self.codec
         batch = collate([self._hierarchy])
         lap("geometry")
-        noise = torch.rand(1, *batch.stages[-1].xyz.shape[1:3], 2 * codec.config.dim) - 0.5
+        noise = torch.rand(1, *batch.stages[-1].xyz.shape[1:3], codec.config.symbol_channels) - 0.5
         output = codec(batch, noise)
         lap("forward")
         loss = weighted_sum(loss_terms(output, batch, codec.config.k), self._weights)

@@ -16,14 +16,13 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from model.patches import collate
+from model.points import Points
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from model.codec import Codec
-    from model.decoder import DecodedStage
     from model.hierarchy import Hierarchy
-    from model.points import Points
 
 FLUSH_BYTES = 8
 """What the range coder adds to each string, however short."""
@@ -60,6 +59,4 @@ def decompress(codec: Codec, coded: CodedCloud) -> Points:
     of_patches = list(symbols.split(coded.latent_counts))
     quantised = pad_sequence(of_patches, batch_first=True)[None]
     sizes = torch.tensor([coded.latent_counts], device=symbols.device)
-    features, _ = quantised.chunk(2, dim=-1)
-    stages: list[DecodedStage] = codec.decoder(codec.latent_points(quantised, sizes), features)
-    return stages[-1].children
+    return codec.decode(quantised, Points(quantised[..., :3], sizes)).points

@@ -11,16 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from model.compressai_parts import EntropyBottleneck
+from model.errors import CodecError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
 
 LARGEST_SYMBOL = 1 << 20
 """Far beyond any codec that has learned. Near 2^31 CompressAI's range coder never ends."""
 
 
-class UncodableError(ValueError):
+class UncodableError(CodecError):
     """Latents that no range coder can take: the codec has diverged."""
 
 
@@ -92,6 +95,24 @@ class PopulationBottleneck(nn.Module):
         converged, and then the coder would pay for it.
         """
         self.channelwise.update(force=True, update_quantiles=True)
+
+    def to_symbols(self, latents: Tensor) -> Tensor:
+        """Whole numbers as reals, (points, C), from the latents of a population of one."""
+        return torch.round(latents - self._medians())
+
+    def from_symbols(self, symbols: Tensor) -> Tensor:
+        """Quantised latents from (points, C) whole numbers."""
+        return symbols + self._medians()
+
+    def tables(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+        """The frozen integer tables: cumulative frequencies, their lengths, smallest symbols."""
+        module = self.channelwise
+        cdf, length, offset = module._quantized_cdf, module._cdf_length, module._offset  # noqa: SLF001
+        return cdf.int().cpu().numpy(), length.int().cpu().numpy(), offset.int().cpu().numpy()
+
+    def _medians(self) -> Tensor:
+        medians: Tensor = self.channelwise.quantiles[:, 0, 1]
+        return medians
 
     def compress(self, symbols: Tensor) -> bytes:
         """Code (points, C) latents of a population of one as one string.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-FEATURES_PER_POINT = 3
-"""Channels of an input point: its coordinates."""
+ConvolutionMode = Literal["mlp", "edge_conv"]
+
+FLOAT16_BITS_PER_POINT = 3 * 16
+"""What a latent point costs whose coordinates are sent as float16."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,11 @@ class ModelConfig:
         max_upsample_num: per decoder stage, the most children a point can have.
         dim: width of a point's features and of the latents.
         hidden_dim: width inside every small network.
+        quantize_latent_xyzs: send the latent points' coordinates through a learned transform and
+            the entropy bottleneck; otherwise as float16, 48 bits a point.
+        latent_xyzs_conv_mode: what that transform is made of.
+        sub_point_conv_mode: what places the children of a point.
+        compress_normal: code the points' normals with them.
     """
 
     k: int = 16
@@ -27,6 +35,10 @@ class ModelConfig:
     max_upsample_num: tuple[int, ...] = (8, 8, 8)
     dim: int = 8
     hidden_dim: int = 64
+    quantize_latent_xyzs: bool = True
+    latent_xyzs_conv_mode: ConvolutionMode = "mlp"
+    sub_point_conv_mode: ConvolutionMode = "mlp"
+    compress_normal: bool = False
 
     def __post_init__(self) -> None:
         if len(self.downsample_rate) != len(self.max_upsample_num):
@@ -36,7 +48,7 @@ class ModelConfig:
                 f"{len(self.max_upsample_num)}; give both the same number"
             )
             raise ValueError(message)
-        for children in self.max_upsample_num:
+        for children in self.max_upsample_num if self.sub_point_conv_mode == "mlp" else ():
             if self.dim % children:
                 message = (
                     "a sub-point network deals the features out to the children, so dim must be a "
@@ -49,3 +61,13 @@ class ModelConfig:
     def stages(self) -> int:
         """Encoder stages, and as many decoder stages."""
         return len(self.downsample_rate)
+
+    @property
+    def input_channels(self) -> int:
+        """Channels of an input point: its coordinates, and its normal where that is coded."""
+        return 6 if self.compress_normal else 3
+
+    @property
+    def symbol_channels(self) -> int:
+        """Symbols per latent point: its features, then its coordinates where they are learned."""
+        return 2 * self.dim if self.quantize_latent_xyzs else self.dim

@@ -6,6 +6,7 @@ Legend: T trials, B patches, N parents, P children (padded), U most children per
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,6 +14,7 @@ import torch.nn.functional as F  # noqa: N812  the name everyone knows
 from torch import Tensor, nn
 
 from model.directions import candidate_directions
+from model.edges import EdgeConvolution, feature_neighbours
 from model.layers import PlainPerceptron
 from model.points import Points, gather, nearest
 
@@ -29,7 +31,8 @@ class DecodedStage:
         parents: the points that entered.
         children: the points that leave.
         child_count: (T, B, N), predicted number of children per parent, a real number in [1, U].
-        features: (T, B, P, C) of the children; None where nobody reads them.
+        features: (T, B, P, C) of the children; None where nobody reads them. (T, B, P, 3) in the
+            last stage of a codec of normals, which are their tanh.
     """
 
     parents: Points
@@ -37,27 +40,83 @@ class DecodedStage:
     child_count: Tensor
     features: Tensor | None
 
+    @property
+    def normals(self) -> Tensor:
+        """(T, B, P, 3) of the last stage of a codec of normals; not of length 1."""
+        assert self.features is not None, "the last stage of a codec of normals makes features"
+        return self.features.tanh()
 
-class SubPointNetwork(nn.Module):
-    """Sub-point convolution: deal a parent's channels out to its children, one MLP for all.
 
-    Of the a input channels, channel c * U + u belongs to child u, so each child sees a / U.
+class Dealing:
+    """Parents' features on their way to the chosen children, shared by the networks that read them.
+
+    Channel c * U + u of a parent belongs to child u.
     """
 
-    def __init__(self, trials: int, inputs: int, hidden: int, outputs: int, children: int) -> None:
+    def __init__(self, features: Tensor, sizes: Tensor, children: int, rows: Tensor | None) -> None:
+        """Note what is dealt.
+
+        Args:
+            features: (T, B, N, C) of the parents.
+            sizes: (T, B), how many parents are valid.
+            children: U.
+            rows: (T, B, P) parent * U + child of every chosen pair; None takes all, in order.
+        """
+        self.features = features
+        self._sizes = sizes
+        self._children = children
+        self._rows = rows
+
+    def to_children(self, of_parents: Tensor) -> Tensor:
+        """Rows of the chosen children, (T, B, P, b), from (T, B, N, b * U)."""
+        grouped: Tensor = of_parents.unflatten(3, (-1, self._children)).transpose(3, 4)
+        dealt = grouped.flatten(2, 3)
+        return dealt if self._rows is None else gather(dealt, self._rows)
+
+    @cached_property
+    def dealt(self) -> Tensor:
+        """(T, B, P, C / U), the features that each chosen child sees."""
+        return self.to_children(self.features)
+
+    def neighbours(self, k: int) -> Tensor:
+        """(T, B, N, K) of every parent in feature space."""
+        if self._neighbours is None:
+            self._neighbours = feature_neighbours(Points(self.features, self._sizes), k)
+        return self._neighbours
+
+    _neighbours: Tensor | None = None
+
+
+class SubPointPerceptron(nn.Module):
+    """Sub-point convolution: each child sees its share of the channels; one MLP for all."""
+
+    def __init__(self, trials: int, config: ModelConfig, outputs: int, children: int) -> None:
         super().__init__()
-        self.groups = children
-        self.perceptron = PlainPerceptron(trials, inputs // children, hidden, outputs)
+        inputs = config.dim // children
+        self.perceptron = PlainPerceptron(trials, inputs, config.hidden_dim, outputs)
 
-    def deal(self, features: Tensor) -> Tensor:
-        """Rearrange (T, B, N, a) so that row parent * U + child holds what that child sees."""
-        grouped: Tensor = features.unflatten(3, (-1, self.groups)).transpose(3, 4)
-        return grouped.flatten(2, 3)
-
-    def forward(self, dealt: Tensor) -> Tensor:
-        """Map (T, B, P, a / U) to (T, B, P, b)."""
-        y: Tensor = self.perceptron(dealt)
+    def forward(self, dealing: Dealing) -> Tensor:
+        """Map to (T, B, P, outputs)."""
+        y: Tensor = self.perceptron(dealing.dealt)
         return y
+
+
+class SubPointEdges(nn.Module):
+    """The same by an edge convolution among the parents; its outputs are dealt to the children."""
+
+    def __init__(self, trials: int, config: ModelConfig, outputs: int, children: int) -> None:
+        super().__init__()
+        self.k = config.k
+        self.convolution = EdgeConvolution(
+            trials, config.dim, config.hidden_dim, outputs * children
+        )
+
+    def forward(self, dealing: Dealing) -> Tensor:
+        """Map to (T, B, P, outputs)."""
+        return dealing.to_children(self.convolution(dealing.features, dealing.neighbours(self.k)))
+
+
+SUB_POINT_NETWORKS = {"mlp": SubPointPerceptron, "edge_conv": SubPointEdges}
 
 
 class Placement(nn.Module):
@@ -65,37 +124,45 @@ class Placement(nn.Module):
 
     candidates: Tensor
 
-    def __init__(self, trials: int, config: ModelConfig, children: int) -> None:
+    def __init__(
+        self, trials: int, config: ModelConfig, children: int, *, to_normals: bool = False
+    ) -> None:
         super().__init__()
-        dim, hidden = config.dim, config.hidden_dim
+        network = SUB_POINT_NETWORKS[config.sub_point_conv_mode]
+        self.most = children
+        self.to_normals = to_normals
         self.register_buffer("candidates", candidate_directions(), persistent=False)
-        count = len(self.candidates)
-        self.direction = SubPointNetwork(trials, dim, hidden, count, children)
-        self.length = SubPointNetwork(trials, dim, hidden, 1, children)
-        self.features = SubPointNetwork(trials, dim, hidden, dim, children)
+        self.direction = network(trials, config, len(self.candidates), children)
+        self.length = network(trials, config, 1, children)
+        self.features = network(trials, config, 3 if to_normals else config.dim, children)
 
     def forward(
-        self, xyz: Tensor, features: Tensor, chosen: Chosen | None, *, with_features: bool
+        self, parents: Points, features: Tensor, chosen: Chosen | None, *, with_features: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Place the chosen children, or refine every point where ``chosen`` is None.
 
         Args:
-            xyz: (T, B, N, 3) of the parents.
+            parents: (T, B, N) points.
             features: (T, B, N, C) of the parents.
             chosen: which children to place.
             with_features: whether anybody reads the children's features.
 
         Returns:
-            (T, B, P, 3) coordinates and (T, B, P, C) features.
+            (T, B, P, 3) coordinates and (T, B, P, C) features: the parent's plus what the network
+            makes of them; or (T, B, P, 3), the network's alone, where they become normals.
         """
-        dealt = self.direction.deal(features)
+        rows = None if chosen is None else chosen.dealt_row
+        dealing = Dealing(features, parents.sizes, self.most, rows)
+        xyz = parents.xyz
         if chosen is not None:
-            dealt = gather(dealt, chosen.dealt_row)
             xyz, features = gather(xyz, chosen.parent), gather(features, chosen.parent)
-        blended = self.direction(dealt).softmax(dim=-1) @ self.candidates
+        blended = self.direction(dealing).softmax(dim=-1) @ self.candidates
         # The length may be negative.
-        placed = xyz + F.normalize(blended, dim=-1) * self.length(dealt)
-        return placed, self.features(dealt) + features if with_features else None
+        placed = xyz + F.normalize(blended, dim=-1) * self.length(dealing)
+        if not with_features:
+            return placed, None
+        made: Tensor = self.features(dealing)
+        return placed, made if self.to_normals else made + features
 
 
 @dataclass(frozen=True)
@@ -140,19 +207,22 @@ def choose(child_count: Tensor, most: int, valid: Tensor) -> Chosen:
 class DecoderStage(nn.Module):
     """One expansion: predict counts, place the chosen children, refine them."""
 
-    def __init__(self, trials: int, config: ModelConfig, most: int) -> None:
+    def __init__(
+        self, trials: int, config: ModelConfig, most: int, *, to_normals: bool = False
+    ) -> None:
         super().__init__()
         self.most = most
         self.count = PlainPerceptron(trials, config.dim, config.hidden_dim, 1)
         self.place = Placement(trials, config, most)
-        self.refine = Placement(trials, config, 1)
+        self.refine = Placement(trials, config, 1, to_normals=to_normals)
 
     def forward(self, parents: Points, features: Tensor, *, with_features: bool) -> DecodedStage:
         """Expand (T, B, N) points with (T, B, N, C) features."""
         child_count = self.count(features).squeeze(-1).sigmoid() * (self.most - 1) + 1
         chosen = choose(child_count, self.most, parents.valid)
-        xyz, of_children = self.place(parents.xyz, features, chosen, with_features=True)
-        xyz, refined = self.refine(xyz, of_children, None, with_features=with_features)
+        xyz, of_children = self.place(parents, features, chosen, with_features=True)
+        placed = Points(xyz, chosen.sizes)
+        xyz, refined = self.refine(placed, of_children, None, with_features=with_features)
         return DecodedStage(parents, Points(xyz, chosen.sizes), child_count, refined)
 
 
@@ -161,8 +231,11 @@ class Decoder(nn.Module):
 
     def __init__(self, trials: int, config: ModelConfig) -> None:
         super().__init__()
+        last = config.stages - 1
+        self.makes_normals = config.compress_normal
         self.stages = nn.ModuleList(
-            DecoderStage(trials, config, most) for most in config.max_upsample_num
+            DecoderStage(trials, config, most, to_normals=config.compress_normal and stage == last)
+            for stage, most in enumerate(config.max_upsample_num)
         )
 
     def forward(
@@ -174,11 +247,11 @@ class Decoder(nn.Module):
             latent: the points that the bitstream carried.
             features: their features.
             final_features: whether the features of the last stage are wanted; coordinates do not
-                need them.
+                need them, normals do.
         """
         stages: list[DecodedStage] = []
         for number, stage in enumerate(self.stages, start=1):
-            wanted = final_features or number < len(self.stages)
+            wanted = final_features or self.makes_normals or number < len(self.stages)
             made = stage(latent, features, with_features=wanted)
             stages.append(made)
             latent, features = made.children, made.features

@@ -141,12 +141,17 @@ class Encoder(nn.Module):
 
     def __init__(self, trials: int, config: ModelConfig) -> None:
         super().__init__()
-        self.embed = Perceptron(trials, 3, config.hidden_dim, config.dim)
+        self.embed = Perceptron(trials, config.input_channels, config.hidden_dim, config.dim)
+        self.codes_normals = config.compress_normal
         self.stages = nn.ModuleList(EncoderStage(trials, config) for _ in range(config.stages))
 
     def forward(self, patches: PatchBatch) -> Tensor:
         """Latent features, (T, B, latent points, C)."""
-        features: Tensor = self.embed(patches.stages[0].xyz, patches.valid_rows(0))
+        inputs = patches.stages[0].xyz
+        if self.codes_normals:
+            assert patches.normals is not None, "a codec of normals needs patches with normals"
+            inputs = torch.cat([inputs, patches.normals], dim=-1)
+        features: Tensor = self.embed(inputs, patches.valid_rows(0))
         for stage, level in zip(self.stages, patches.levels, strict=True):
             features = stage(features, level)
         return features

@@ -48,10 +48,12 @@ class Hierarchy:
     Attributes:
         points: (n, 3) float32 in [-1, 1].
         levels: one per encoder stage, finest first.
+        normals: (n, 3) float32 of the points, or None. They do not shape the levels.
     """
 
     points: NDArray[np.float32]
     levels: tuple[Level, ...]
+    normals: NDArray[np.float32] | None = None
 
     def stage_points(self, stage: int) -> NDArray[np.float32]:
         """Points that enter encoder stage ``stage``; the latent points for the last stage + 1."""
@@ -62,7 +64,10 @@ class Hierarchy:
 
 
 def build_hierarchy(
-    points: NDArray[np.float32], downsample_rate: Sequence[float], k: int
+    points: NDArray[np.float32],
+    downsample_rate: Sequence[float],
+    k: int,
+    normals: NDArray[np.float32] | None = None,
 ) -> Hierarchy:
     """Compute the levels of one patch.
 
@@ -70,6 +75,7 @@ def build_hierarchy(
         points: (n, 3) finite coordinates in [-1, 1], n >= 1.
         downsample_rate: per stage, the share of the points that become samples.
         k: neighbours per sample, itself included; fewer where a stage has fewer points.
+        normals: (n, 3) of the points, where they are coded too.
 
     A stage always keeps at least one sample (the published code would make an empty one of a
     patch too small for its stages).
@@ -80,21 +86,26 @@ def build_hierarchy(
     levels = []
     entering = points
     for rate in downsample_rate:
-        level = _collapse(entering, max(1, round(len(entering) * rate)), k)
+        level = _collapse(entering, sample_count(len(entering), rate), k)
         levels.append(level)
         entering = entering[level.samples]
-    return Hierarchy(points, tuple(levels))
+    return Hierarchy(points, tuple(levels), normals)
 
 
-def _collapse(points: NDArray[np.float32], sample_count: int, k: int) -> Level:
-    """Sample ``sample_count`` of the (n, 3) points and say who collapses into whom."""
+def sample_count(points: int, rate: float) -> int:
+    """How many samples an encoder stage makes of so many points."""
+    return max(1, round(points * rate))
+
+
+def _collapse(points: NDArray[np.float32], count: int, k: int) -> Level:
+    """Sample ``count`` of the (n, 3) points and say who collapses into whom."""
     # fpsample's other methods are ten times faster and pick other samples: not exact.
-    samples = fpsample.fps_sampling(points, sample_count, start_idx=0).astype(np.int32)
+    samples = fpsample.fps_sampling(points, count, start_idx=0).astype(np.int32)
     sampled = points[samples]
     owner = cKDTree(sampled).query(points)[1]
     distance, neighbours = cKDTree(points).query(sampled, k=np.arange(1, min(k, len(points)) + 1))
-    owned = owner[neighbours] == np.arange(sample_count)[:, None]
-    child_count = np.bincount(owner, minlength=sample_count)
+    owned = owner[neighbours] == np.arange(count)[:, None]
+    child_count = np.bincount(owner, minlength=count)
     # Duplicate points can leave a sample without children: its mean distance is 0, not 0/0.
     mean_distance = (distance * owned).sum(axis=1) / np.maximum(child_count, 1)
     return Level(

@@ -110,10 +110,12 @@ class PatchBatch:
     Attributes:
         stages: stages + 1 sets of points: what enters each encoder stage, and the latent points.
         levels: one per encoder stage.
+        normals: (1, B, N, 3) of the input points, or None.
     """
 
     stages: tuple[Points, ...]
     levels: tuple[LevelBatch, ...]
+    normals: Tensor | None = None
 
     @property
     def point_counts(self) -> Tensor:
@@ -137,7 +139,9 @@ def collate(hierarchies: Sequence[Hierarchy], device: str | torch.device = "cpu"
         _collate_level([hierarchy.levels[stage] for hierarchy in hierarchies], stages[stage])
         for stage in range(depth)
     ]
-    return PatchBatch(tuple(stages), tuple(levels))
+    normals = [patch.normals for patch in hierarchies if patch.normals is not None]
+    assert len(normals) in {0, len(hierarchies)}, "all patches of a batch have normals, or none"
+    return PatchBatch(tuple(stages), tuple(levels), _padded(normals, device) if normals else None)
 
 
 def _collate_level(levels: Sequence[Level], entering: Points) -> LevelBatch:

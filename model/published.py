@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _PERCEPTRON = ((r"hidden\.linear\.", "0."), (r"hidden\.scale$", "1.weight"),
                (r"hidden\.shift$", "1.bias"), (r"output\.", "3."))  # fmt: skip
 _PLAIN = ((r"hidden\.", "0."), (r"output\.", "2."))
+_EDGES = ((r"edges\.hidden\.", "conv.0."), (r"edges\.output\.", "conv.2."))
 _PREFIXES = (
     (r"^encoder\.embed\.", "pre_conv.", _PERCEPTRON),
     (r"^encoder\.stages\.(\d+)\.mix\.", r"encoder.encoder_layers.\1.pre_conv.", ()),
@@ -40,12 +41,14 @@ _PREFIXES = (
         (r"logits_hidden\.scale$", "conv_gamma.1.weight"),
         (r"logits_hidden\.shift$", "conv_gamma.1.bias"),
         (r"logits\.", "conv_gamma.3."), (r"output\.", "post_conv."))),
-    (r"^coordinate_analysis\.", "latent_xyzs_analysis.", _PERCEPTRON),
-    (r"^coordinate_synthesis\.", "latent_xyzs_synthesis.", _PERCEPTRON),
+    (r"^coordinate_analysis\.", "latent_xyzs_analysis.", _EDGES + _PERCEPTRON),
+    (r"^coordinate_synthesis\.", "latent_xyzs_synthesis.", _EDGES + _PERCEPTRON),
     (r"^decoder\.stages\.(\d+)\.count\.", r"decoder.decoder_layers.\1.1.upsample_num_nn.", _PLAIN),
     *(
-        (rf"^decoder\.stages\.(\d+)\.{ours}\.{part}\.perceptron\.",
-         rf"decoder.decoder_layers.\1.{theirs}.{network}.mlp.", _PLAIN)
+        (rf"^decoder\.stages\.(\d+)\.{ours}\.{part}\.{kind_of_ours}\.",
+         rf"decoder.decoder_layers.\1.{theirs}.{network}.{kind_of_theirs}.", inner)
+        for kind_of_ours, kind_of_theirs, inner in (("perceptron", "mlp", _PLAIN),
+                                                    ("convolution", "edge_conv", _EDGES))
         for ours, theirs, kind in (("place", 0, "upsample"), ("refine", 2, "refine"))
         for part, network in (("direction", f"xyzs_{kind}_nn.weight_nn"),
                               ("length", f"xyzs_{kind}_nn.scale_nn"),
@@ -58,7 +61,7 @@ _BOTTLENECK = "bottleneck.channelwise."
 _HALVES = ("feats_eblock.", "xyzs_eblock.")
 
 
-def to_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def to_published(tensors: Mapping[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
     """Parameters of a population of one, or their gradients, under the published names.
 
     Shapes are the published ones but for trailing axes of length 1 in convolution weights.
@@ -66,8 +69,9 @@ def to_published(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     published = {}
     for name, tensor in tensors.items():
         if name.startswith(_BOTTLENECK):
-            # Ours holds the channels of both published bottlenecks.
-            for half, part in zip(_HALVES, tensor.chunk(2), strict=True):
+            # Ours holds the channels of both published bottlenecks (or of the features' alone).
+            halves = _HALVES[: len(tensor) // config.dim]
+            for half, part in zip(halves, tensor.split(config.dim), strict=True):
                 published[half + name.removeprefix(_BOTTLENECK)] = part
         else:
             # Our weights are multiplied from the right.
@@ -103,7 +107,7 @@ def load_published(state: Mapping[str, Tensor], config: ModelConfig) -> Codec:
     codec = Codec(config)
     with torch.no_grad():
         # Views: what is written into them is written into the codec.
-        for name, parameter in to_published(dict(codec.named_parameters())).items():
+        for name, parameter in to_published(dict(codec.named_parameters()), config).items():
             if name not in state:
                 message = (
                     f"a published checkpoint must hold {name}; this one does not: check that it "

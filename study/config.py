@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from model.config import ModelConfig
+from model.config import ConvolutionMode, ModelConfig
 from study.data import DataRecipe
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -62,6 +62,21 @@ class ModelSection(Section):
     )
     dim: Count = Field(8, description="width of the point features that are transmitted")
     hidden_dim: Count = Field(64, description="width of the hidden layers")
+    quantize_latent_xyzs: bool = Field(
+        True,  # noqa: FBT003  a field's default
+        description="true: the coarsest points' coordinates are learned and entropy-coded; false: "
+        "they are sent as float16, 48 bits each, for higher rates",
+    )
+    latent_xyzs_conv_mode: ConvolutionMode = Field(
+        "mlp", description="how those coordinates are transformed: mlp, or edge_conv"
+    )
+    sub_point_conv_mode: ConvolutionMode = Field(
+        "mlp", description="how children are placed: mlp, or edge_conv (slower, sees neighbours)"
+    )
+    compress_normal: bool = Field(
+        False,  # noqa: FBT003  a field's default
+        description="code the points' normals too; the data need them (data.normals: true)",
+    )
 
     def build(self) -> ModelConfig:
         """Return the same settings as the codec's own plain class.
@@ -91,6 +106,9 @@ class LossWeights(Section):
     pts_num_coe: Weight = Field(5e-7, description="weight of the error in the number of points")
     latent_xyzs_coe: Weight = Field(
         1e-2, description="weight of the error of the transmitted coordinates"
+    )
+    normal_coe: Weight = Field(
+        1e-2, description="weight of the error of the normals, where model.compress_normal is true"
     )
 
 

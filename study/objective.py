@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from losses import bits, chamfer, density_error, latent_point_error, point_count_error
+from losses import (
+    bits,
+    chamfer,
+    density_error,
+    latent_point_error,
+    normal_error,
+    point_count_error,
+)
 from model.decoder import mean_distances
 from model.points import nearest
 
@@ -38,6 +45,7 @@ def weight_per_term(weights: LossWeights) -> dict[str, float]:
         "mean_distance": weights.density_coe * weights.mean_distance_coe,
         "point_count": weights.pts_num_coe,
         "latent_points": weights.latent_xyzs_coe,
+        "normals": weights.normal_coe,
         "bpp": weights.bpp_lambda,
     }
 
@@ -54,7 +62,7 @@ def stacked_weights(members: Sequence[LossWeights], device: str) -> dict[str, Te
 def loss_terms(
     output: CodecOutput, patches: PatchBatch, k: int, search: Search = nearest
 ) -> Mapping[str, Tensor]:
-    """Every unweighted term, (T, B) each.
+    """Every unweighted term, (T, B) each; zero where the codec has nothing of the kind.
 
     Args:
         output: what the codec made of the patches.
@@ -81,14 +89,32 @@ def loss_terms(
         "child_count": _total(child_count, distances[-1]),
         "mean_distance": _total(mean_distance, distances[-1]),
         "point_count": _total(count, distances[-1]),
-        "latent_points": latent_point_error(output.latent_points, patches.stages[-1]),
+        "latent_points": _latent_point_error(output, patches),
+        "normals": _normal_error(output, patches, match),
         "bpp": bits_per_point(output, patches),
     }
 
 
 def bits_per_point(output: CodecOutput, patches: PatchBatch) -> Tensor:
     """Estimated bits per input point for features and coordinates, (T, B)."""
-    return bits(output.likelihoods, patches.stages[-1].valid) / patches.point_counts
+    latent = patches.stages[-1]
+    total = bits(output.likelihoods, latent.valid) + output.fixed_bits * latent.sizes
+    return total / patches.point_counts
+
+
+def _latent_point_error(output: CodecOutput, patches: PatchBatch) -> Tensor:
+    """Of learned coordinates. Float16 ones are what they are: no weight changes them."""
+    error = latent_point_error(output.latent_points, patches.stages[-1])
+    return torch.zeros_like(error) if output.fixed_bits else error
+
+
+def _normal_error(output: CodecOutput, patches: PatchBatch, match: Tensor | None) -> Tensor:
+    """Against the normals of each decoded point's nearest true point."""
+    if output.normals is None:
+        return output.likelihoods.new_zeros(output.likelihoods.shape[:2])
+    assert patches.normals is not None, "a codec of normals is trained on patches with normals"
+    assert match is not None, "every decoder has a stage"
+    return normal_error(output.normals, patches.normals, match, output.decoded.valid)
 
 
 def _total(parts: Sequence[Tensor], like: Tensor) -> Tensor:

@@ -241,7 +241,7 @@ class Training:
 
     def _draw_noise(self, batch: PatchBatch) -> Tensor:
         patches, points = batch.stages[-1].xyz.shape[1:3]
-        shape = (patches, points, 2 * self.codec.config.dim)
+        shape = (patches, points, self.codec.config.symbol_channels)
         drawn = torch.stack([torch.rand(shape, generator=own) for own in self._noise])
         return (drawn - 0.5).to(self._device)
 

@@ -87,6 +87,6 @@ def test_fresh_weights_give_both_the_same_loss() -> None:
     xyz = patch_of_an_object(1024)
     codec = Codec(CONFIG)
     codec.reset([0])
-    twin = twin_with(to_published(dict(codec.named_parameters())))
+    twin = twin_with(to_published(dict(codec.named_parameters()), codec.config))
     plain, ours = loss_of_twin(twin, xyz), loss_of_codec(codec, xyz)
     assert plain.item() == pytest.approx(ours.item(), rel=1e-4)

@@ -54,7 +54,7 @@ def fresh_codec(*seeds: int, config: ModelConfig = SMALL) -> Codec:
             if name in ("encoder.stages.2.fuse.weight", "coordinate_analysis.output.weight"):
                 parameter.mul_(8)
             elif name.endswith("quantiles"):
-                apart = torch.linspace(-0.4, 0.4, 2 * config.dim)[:, None, None]
+                apart = torch.linspace(-0.4, 0.4, config.symbol_channels)[:, None, None]
                 parameter.unflatten(0, (len(seeds), -1)).add_(apart)
     return codec
 
@@ -62,7 +62,7 @@ def fresh_codec(*seeds: int, config: ModelConfig = SMALL) -> Codec:
 def draw_noise(seed: int, trials: int, batch: Sequence[Hierarchy], config: ModelConfig) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     most = max(len(hierarchy.stage_points(config.stages)) for hierarchy in batch)
-    shape = (trials, len(batch), most, 2 * config.dim)
+    shape = (trials, len(batch), most, config.symbol_channels)
     return torch.rand(shape, generator=generator) - 0.5
 
 

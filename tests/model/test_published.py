@@ -22,7 +22,9 @@ def state() -> dict[str, torch.Tensor]:
 
 def test_every_published_parameter_is_one_of_ours(state: dict[str, torch.Tensor]) -> None:
     """What is left of the file are tables and constants, which are computed."""
-    left = set(state) - set(to_published(dict(Codec(ModelConfig()).named_parameters())))
+    left = set(state) - set(
+        to_published(dict(Codec(ModelConfig()).named_parameters()), ModelConfig())
+    )
     assert {name.rpartition(".")[2] for name in left} <= {
         "_offset",
         "_quantized_cdf",
@@ -35,7 +37,7 @@ def test_every_published_parameter_is_one_of_ours(state: dict[str, torch.Tensor]
 
 def test_what_is_loaded_comes_out_again(state: dict[str, torch.Tensor]) -> None:
     codec = load_published(state, ModelConfig())
-    for name, parameter in to_published(dict(codec.named_parameters())).items():
+    for name, parameter in to_published(dict(codec.named_parameters()), codec.config).items():
         assert parameter.equal(state[name].view_as(parameter)), name
 
 
