@@ -133,15 +133,17 @@ class PatchCoder:
         with _reproducibly():
             symbols = torch.from_numpy(latents.symbols).to(self._device)
             quantised = self.codec.bottleneck.from_symbols(symbols)[None, None]
-            sent = (
-                np.zeros((len(symbols), 3)) if latents.coordinates is None else latents.coordinates
-            )
-            xyz = torch.from_numpy(sent).float().to(self._device)[None, None]
-            true = Points(xyz, torch.full((1, 1), len(symbols), device=self._device))
-            output = self.codec.decode(quantised, true)
+            output = self.codec.decode(quantised, self._sent(latents))
             points = output.points.xyz[0, 0].cpu().numpy()
             normals = None if output.normals is None else output.normals[0, 0].cpu().numpy()
         return points, normals
+
+    def _sent(self, latents: PatchLatents) -> Points:
+        """The latent points as the codec takes them: their number, and what is sent of them."""
+        count = len(latents.symbols)
+        sent = np.zeros((count, 3)) if latents.coordinates is None else latents.coordinates
+        xyz = torch.from_numpy(sent).float().to(self._device)[None, None]
+        return Points(xyz, torch.full((1, 1), count, device=self._device))
 
     @property
     def _device(self) -> torch.device:

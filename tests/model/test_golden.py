@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -73,13 +73,10 @@ def load_case(name: str) -> Case:
 def recorded_config(folder: Path) -> ModelConfig:
     """Our names of the architecture are the recorded ones."""
     recorded = json.loads((folder / "args.json").read_text())
-    of_model = {field.name: recorded[field.name] for field in fields(ModelConfig)}
-    return ModelConfig(
-        **{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in of_model.items()
-        }
-    )
+    of_model: dict[str, Any] = {field.name: recorded[field.name] for field in fields(ModelConfig)}
+    for name in ("downsample_rate", "max_upsample_num"):
+        of_model[name] = tuple(of_model[name])
+    return ModelConfig(**of_model)
 
 
 def recorded_state(name: str) -> dict[str, torch.Tensor]:

@@ -22,9 +22,8 @@ def state() -> dict[str, torch.Tensor]:
 
 def test_every_published_parameter_is_one_of_ours(state: dict[str, torch.Tensor]) -> None:
     """What is left of the file are tables and constants, which are computed."""
-    left = set(state) - set(
-        to_published(dict(Codec(ModelConfig()).named_parameters()), ModelConfig())
-    )
+    ours = dict(Codec(ModelConfig()).named_parameters())
+    left = set(state) - set(to_published(ours, ModelConfig()))
     assert {name.rpartition(".")[2] for name in left} <= {
         "_offset",
         "_quantized_cdf",

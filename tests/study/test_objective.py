@@ -94,6 +94,7 @@ def test_weights_are_those_of_the_publication() -> None:
             "mean_distance": 50 * 1e-4,
             "point_count": 5e-7,
             "latent_points": 1e-2,
+            "normals": 1e-2,
             "bpp": 1e-4,
         }
     )
