@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +30,17 @@ if TYPE_CHECKING:
 SMALL = ModelConfig(hidden_dim=16)
 """The published architecture, but for the width of its hidden layers."""
 
+ARCHITECTURES = {
+    "default": SMALL,
+    "float16 latents": replace(SMALL, quantize_latent_xyzs=False),
+    "edge convolutions": replace(
+        SMALL, latent_xyzs_conv_mode="edge_conv", sub_point_conv_mode="edge_conv", k=6
+    ),
+    "normals": replace(SMALL, compress_normal=True),
+    "two stages": replace(SMALL, downsample_rate=(0.5, 0.2), max_upsample_num=(8, 2), dim=16, k=5),
+}
+"""Every mode of the published network, and another shape."""
+
 
 def surface(seed: int, count: int) -> NDArray[np.float32]:
     """(count, 3) points of a bent sheet within [-1, 1]."""
@@ -37,8 +49,16 @@ def surface(seed: int, count: int) -> NDArray[np.float32]:
     return points.astype(np.float32)
 
 
+def unit_vectors(seed: int, count: int) -> NDArray[np.float32]:
+    """(count, 3)."""
+    drawn = np.random.default_rng([seed, 1]).normal(size=(count, 3))
+    unit: NDArray[np.float64] = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    return unit.astype(np.float32)
+
+
 def patch(seed: int, count: int, config: ModelConfig = SMALL) -> Hierarchy:
-    return build_hierarchy(surface(seed, count), config.downsample_rate, config.k)
+    normals = unit_vectors(seed, count) if config.compress_normal else None
+    return build_hierarchy(surface(seed, count), config.downsample_rate, config.k, normals)
 
 
 def fresh_codec(*seeds: int, config: ModelConfig = SMALL) -> Codec:
@@ -49,9 +69,11 @@ def fresh_codec(*seeds: int, config: ModelConfig = SMALL) -> Codec:
     """
     codec = Codec(config, len(seeds))
     codec.reset(seeds)
+    spread = {f"encoder.stages.{config.stages - 1}.fuse.weight"}
+    spread |= {f"coordinate_analysis.{part}output.weight" for part in ("", "edges.")}
     with torch.no_grad():
         for name, parameter in codec.named_parameters():
-            if name in ("encoder.stages.2.fuse.weight", "coordinate_analysis.output.weight"):
+            if name in spread:
                 parameter.mul_(8)
             elif name.endswith("quantiles"):
                 apart = torch.linspace(-0.4, 0.4, config.symbol_channels)[:, None, None]
