@@ -21,14 +21,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model.errors import CodecError
+from model.morton import COORDINATE_BITS, interleave, separate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LONGEST_SIDE = 100.0
 """Of every cloud's box in the scaled frame: the unit of `cube_size`, and the peak of PSNRs."""
-FINEST_LEVEL = 21
-"""Where halving ends: three coordinates of 21 bits are what a 63-bit Morton key holds."""
+FINEST_LEVEL = COORDINATE_BITS
+"""Where halving ends: what a Morton key of 63 bits can tell apart."""
 CENTRE_STEPS = 1 << 16
 """A placement's centre is counted in this fraction of the longest side."""
 _LEAST_SIDE_OF_CENTRE = 2.0**-40
@@ -151,6 +152,11 @@ class PartitionConfig:
         """Level at which sparse nodes end."""
         return self.cube_level + self.voxel_depth
 
+    def reaches_grid(self, level: int, key: int) -> bool:
+        """Whether a cell of a level up to the cubes' has a cube of the grid in it."""
+        halvings = self.cube_level - level
+        return all(first << halvings < self.cubes_per_side for first in separate(key))
+
     def edges(self, level: NDArray[np.int64]) -> NDArray[np.float64]:
         """Edge of the nodes of each level, in the scaled frame."""
         edges: NDArray[np.float64] = np.ldexp(self.cube_size, self.cube_level - level)
@@ -173,7 +179,7 @@ class Leaves:
 
     def centres(self, config: PartitionConfig) -> NDArray[np.float64]:
         """(l, 3) in the scaled frame."""
-        cells = np.stack([_gather_bits(self.key >> shift) for shift in (2, 1, 0)], axis=1)
+        cells = np.stack(separate(self.key), axis=1)
         return (cells + 0.5) * config.edges(self.level)[:, None]
 
 
@@ -269,38 +275,11 @@ def _leaf_levels(
 
 
 def _morton_keys(scaled: NDArray[np.float64], config: PartitionConfig) -> NDArray[np.int64]:
-    """(n,) keys of the cells of the finest level; x has the highest bit of each triple.
+    """(n,) keys of the cells of the finest level.
 
     The grid's upper faces are closed: what rounding puts beyond them belongs to the last cell.
     """
     per_cube = 1 << (FINEST_LEVEL - config.cube_level)
     last = config.cubes_per_side * per_cube - 1
     cells = np.floor(scaled / config.cube_size * per_cube).clip(0, last).astype(np.int64)
-    x, y, z = (_spread_bits(cells[:, axis]) for axis in range(3))
-    keys: NDArray[np.int64] = x << 2 | y << 1 | z
-    return keys
-
-
-# Bits 0 to 20 of a number to every third bit, and back, by halves: what stays where after each step
-# (the usual way, see "Interleave bits by binary magic numbers" in Anderson's Bit Twiddling Hacks).
-_HALVES = (
-    (32, 0x001F00000000FFFF),
-    (16, 0x001F0000FF0000FF),
-    (8, 0x100F00F00F00F00F),
-    (4, 0x10C30C30C30C30C3),
-    (2, 0x1249249249249249),
-)
-
-
-def _spread_bits(number: NDArray[np.int64]) -> NDArray[np.int64]:
-    for shift, mask in _HALVES:
-        number = (number | number << shift) & mask
-    return number
-
-
-def _gather_bits(number: NDArray[np.int64]) -> NDArray[np.int64]:
-    number = number & _HALVES[-1][1]
-    masks = [mask for _, mask in _HALVES[-2::-1]] + [(1 << FINEST_LEVEL) - 1]
-    for (shift, _), mask in zip(reversed(_HALVES), masks, strict=True):
-        number = (number | number >> shift) & mask
-    return number
+    return interleave(cells[:, 0], cells[:, 1], cells[:, 2])
