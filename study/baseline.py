@@ -1,0 +1,130 @@
+"""Draco, the codec that a user would reach for, measured as ours are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from study.errors import StudyError
+from study.evaluate import DEFAULT_CONVENTION
+from study.results import Evaluation, RatePoint, measure, require_clouds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import ModuleType
+
+    from numpy.typing import NDArray
+
+    from study.clouds import Cloud
+    from study.metrics import PsnrConvention
+
+DEFAULT_BITS = tuple(range(4, 11))
+STRONGEST_LEVEL = 10
+
+
+@dataclass(frozen=True)
+class DracoCloud:
+    """What comes out of Draco. Normals are not coded."""
+
+    points: NDArray[np.float64]
+    normals: None = None
+
+
+@dataclass(frozen=True)
+class Draco:
+    """One setting of Draco, positions only.
+
+    Draco quantises coordinates to ``2^bits`` steps over the longest side of the cloud's box, the
+    same for the three axes, and merges duplicate points.
+
+    Attributes:
+        bits: 1 to 30 per coordinate.
+        level: 0 (fast) to 10 (small).
+    """
+
+    bits: int
+    level: int = STRONGEST_LEVEL
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.bits <= 30 and 0 <= self.level <= STRONGEST_LEVEL):
+            raise StudyError(
+                "Draco takes 1 to 30 bits and a level of 0 to 10, but is given "
+                f"{self.bits} bits and level {self.level}; change them"
+            )
+
+    def compress(self, cloud: Cloud) -> bytes:
+        """Return the cloud's file."""
+        data: bytes = _library().encode(
+            cloud.points.astype(np.float32),
+            quantization_bits=self.bits,
+            compression_level=self.level,
+            preserve_order=False,
+        )
+        return data
+
+    def decompress(self, data: bytes) -> DracoCloud:
+        """Return the points of a file."""
+        return DracoCloud(np.asarray(_library().decode(data).points, np.float64).reshape(-1, 3))
+
+
+def draco_baseline(
+    clouds: Mapping[str, Cloud],
+    *,
+    bits: Sequence[int] = DEFAULT_BITS,
+    level: int = STRONGEST_LEVEL,
+    convention: PsnrConvention = DEFAULT_CONVENTION,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Measure Draco on clouds, one operating point for each number of quantisation bits.
+
+    Args:
+        clouds: by name.
+        bits: per coordinate, 1 to 30, from the lowest rate to the highest.
+        level: of compression. At few bits a lower one can be smaller, see docs/metrics.md.
+        convention: of the PSNRs.
+        progress: called with how many clouds (times bits) are done, and of how many.
+
+    Raises:
+        StudyError: Draco is not installed or cannot be set so, no clouds, or one without extent.
+    """
+    _library()
+    require_clouds(list(clouds))
+    local = {name: _at_the_origin(cloud) for name, cloud in clouds.items()}
+    points = []
+    for number, coder in enumerate([Draco(each, level) for each in bits]):
+        results = []
+        for name, cloud in local.items():
+            results.append(measure(name, cloud, coder.compress, coder.decompress, convention))
+            if progress is not None:
+                progress(number * len(clouds) + len(results), len(bits) * len(clouds))
+        points.append(RatePoint(f"{coder.bits} bits", tuple(results)))
+    version = metadata.version("DracoPy")
+    return Evaluation(
+        name="Draco",
+        description=f"Draco by DracoPy {version}, positions only, level {level}, quantised over "
+        "the longest side of the box",
+        convention=convention,
+        points=tuple(points),
+    )
+
+
+def _at_the_origin(cloud: Cloud) -> Cloud:
+    """Move the corner of a cloud's box to the origin; no metric sees the difference.
+
+    Draco computes in single precision: a cloud in national coordinates would collapse to a few
+    points. The 24 bytes of the corner are not counted, in Draco's favour.
+    """
+    return replace(cloud, points=cloud.points - cloud.points.min(axis=0))
+
+
+def _library() -> ModuleType:
+    try:
+        return import_module("DracoPy")
+    except ImportError as error:
+        raise StudyError(
+            "the Draco baseline needs the package DracoPy, which is not installed; "
+            "run: pip install 'dpcc-study[draco]'"
+        ) from error

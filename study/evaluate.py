@@ -1,0 +1,69 @@
+"""A codec of ours, measured by what its files cost and keep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from study.errors import StudyError
+from study.metrics import PsnrConvention
+from study.results import Evaluation, RatePoint, measure, require_clouds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from model.cloud_codec import CloudCodec
+    from study.clouds import Cloud
+
+DEFAULT_CONVENTION = PsnrConvention()
+
+
+def evaluate(
+    codec: CloudCodec,
+    clouds: Mapping[str, Cloud],
+    *,
+    name: str | None = None,
+    convention: PsnrConvention = DEFAULT_CONVENTION,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Compress and decompress every cloud, and measure; one operating point.
+
+    Args:
+        codec: what `model.codec_folder.load_codec` returns.
+        clouds: by name. Without normals there is no D2, and a codec that codes them refuses.
+        name: of the codec in the result; None takes its id.
+        convention: of the PSNRs.
+        progress: called with how many clouds are done, and of how many.
+
+    Raises:
+        StudyError: no clouds, one without extent, or one without the normals that the codec codes.
+        CodecError: the codec cannot code one of the clouds.
+    """
+    require_clouds(list(clouds))
+    codes_normals = codec.coder.config.compress_normal
+    _check_normals(clouds, codes_normals=codes_normals)
+
+    def compress(cloud: Cloud) -> bytes:
+        return codec.compress(cloud.points, cloud.normals if codes_normals else None)
+
+    results = []
+    for cloud_name, cloud in clouds.items():
+        results.append(measure(cloud_name, cloud, compress, codec.decompress, convention))
+        if progress is not None:
+            progress(len(results), len(clouds))
+    identity = codec.codec_id.hex()
+    return Evaluation(
+        name=name or identity,
+        description=f"learned codec {identity}, {'with' if codes_normals else 'without'} normals",
+        convention=convention,
+        points=(RatePoint("as trained", tuple(results)),),
+    )
+
+
+def _check_normals(clouds: Mapping[str, Cloud], *, codes_normals: bool) -> None:
+    bare = [name for name, cloud in clouds.items() if cloud.normals is None]
+    if codes_normals and bare:
+        raise StudyError(
+            "this codec codes normals, so every cloud must have them, but "
+            f"{', '.join(bare)} {'has' if len(bare) == 1 else 'have'} none; "
+            "leave them out, or take a codec without normals"
+        )
