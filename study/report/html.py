@@ -43,6 +43,7 @@ def write_html(picture: Picture, path: Path) -> None:
         [
             _paths(picture.dots),
             *_unfinished(picture),
+            *_baselines(picture),
             _dots(picture.beaten, palette.BEATEN_TRIALS, palette.BEATEN, size=10),
             _front(picture),
             *_baseline(picture),
@@ -74,6 +75,37 @@ def _unfinished(picture: Picture) -> list[go.Scatter]:
         for state, (_, symbol) in palette.UNFINISHED_MARKS.items()
         if (dots := [dot for dot in picture.apart if dot.record.state is state])
     ]
+
+
+def _baselines(picture: Picture) -> list[go.Scatter]:
+    """Return other codecs' curves, dashed, each with its name at the right."""
+    traces = []
+    for number, line in enumerate(picture.lines):
+        color, _, symbol = palette.BASELINE_CURVES[number % len(palette.BASELINE_CURVES)]
+        name = html.escape(line.name)
+        curve = go.Scatter(
+            x=[x for x, _ in line.points],
+            y=[y for _, y in line.points],
+            mode="lines+markers",
+            line={"color": color, "width": 1.8, "dash": "dash"},
+            marker={"color": color, "size": 8, "symbol": symbol},
+            hovertext=[f"<b>{name}</b><br>{x:.3f} bpp, {y:.2f} dB" for x, y in line.points],
+            hoverinfo="text",
+            name=html.escape(palette.baseline_text(line.name)),
+        )
+        x, y = line.label_at
+        label = go.Scatter(
+            x=[x],
+            y=[y],
+            mode="text",
+            text=[name],
+            textposition="bottom right",
+            textfont={"color": color, "size": 13},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+        traces += [curve, label]
+    return traces
 
 
 def _front(picture: Picture) -> go.Scatter:

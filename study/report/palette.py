@@ -24,10 +24,19 @@ UNFINISHED_MARKS: dict[TrialState, tuple[str, str]] = {
 }
 """The mark of each state that is not complete, as Matplotlib and as Plotly call it."""
 
+BASELINE_CURVES = (("#009e73", "s", "square"), ("#cc79a7", "^", "triangle-up"))
+"""Colour of a baseline's curve, and its marks as Matplotlib and as Plotly call them; a third curve
+looks like the first."""
+
 LEARNING_PATH = "learning path, epoch by epoch (estimated rate)"
 FRONT_LINE = "Pareto front (line: guide to the eye)"
 BEATEN_TRIALS = "complete, beaten by the front"
 PUBLISHED = "D-PCC's published coefficients"
+
+
+def baseline_text(name: str) -> str:
+    """Return the legend's words for another codec's curve."""
+    return f"{name} (baseline, measured bytes)"
 
 
 def unfinished_text(state: TrialState) -> str:

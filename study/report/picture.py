@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from study.errors import StudyError
 from study.front import Direction, candidates, front, hypervolume
 from study.records import TrialState
 from study.report.rows import ESTIMATES, as_text, newest
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from study.front import Objective
+    from study.metrics import RateCurve
     from study.records import TrialRecord
 
     Point = tuple[float, float]
@@ -27,6 +30,9 @@ AXIS_TITLES = {
     "d1_psnr_db": "D1 PSNR in dB,  10 log₁₀(3 peak² / MSE),  peak = longest side",
 }
 """What an axis says; other metrics say their name. No PSNR goes without its peak and factor."""
+
+_CURVE_AXES = ("bpp", "d1_psnr_db")
+"""What a baseline's curve is made of."""
 
 LABELLED_SETTING = "loss.bpp_lambda"
 """The setting that is written at the members of the front: it moves a codec along the rate axis."""
@@ -58,6 +64,21 @@ class Dot:
 
 
 @dataclass(frozen=True)
+class Line:
+    """Another codec's curve, to compare with.
+
+    Attributes:
+        name: the codec's.
+        points: its operating points, from the lowest rate to the highest; some may be out of view.
+        label_at: the rightmost place in view with room for the name.
+    """
+
+    name: str
+    points: tuple[Point, ...]
+    label_at: Point
+
+
+@dataclass(frozen=True)
 class Picture:
     """Everything that is drawn.
 
@@ -68,6 +89,7 @@ class Picture:
         front: the members of the front, from left to right.
         beaten: complete trials that another one dominates.
         apart: trials that are not complete, where their last epoch left them.
+        lines: other codecs' curves, those that are in view.
         labels: short texts for the members of the front that have room for one, by trial number.
         footnote: what is not shown and why; empty when all is.
     """
@@ -81,6 +103,7 @@ class Picture:
     front: tuple[Dot, ...]
     beaten: tuple[Dot, ...]
     apart: tuple[Dot, ...]
+    lines: tuple[Line, ...]
     labels: dict[int, str]
     footnote: str
 
@@ -96,18 +119,31 @@ class Picture:
 
 
 def draw_up(
-    study_name: str, records: Sequence[TrialRecord], objectives: Sequence[Objective]
+    study_name: str,
+    records: Sequence[TrialRecord],
+    objectives: Sequence[Objective],
+    baselines: Sequence[RateCurve] = (),
 ) -> Picture:
-    """Lay out the picture of a study with exactly two objectives, the first on the x axis."""
+    """Lay out the picture of a study with exactly two objectives, the first on the x axis.
+
+    Raises:
+        StudyError: there are baselines, but the objectives are not bpp and D1 PSNR.
+    """
     best = [record.number for record in front(records, objectives)]
     complete = [record.number for record in candidates(records, objectives)]
     horizontal, vertical = (objective.metric for objective in objectives)
+    curves = _curves(baselines, (horizontal, vertical))
     dots = _dots(records, horizontal, vertical)
     members = tuple(dots[number] for number in best)
     beaten = tuple(dots[number] for number in complete if number not in best)
     apart = [dot for dot in dots.values() if dot.record.state is not TrialState.COMPLETE]
-    x_range, y_range = _ranges([*members, *beaten], [*members, *beaten, *apart])
+    x_range, y_range = _ranges([*members, *beaten], [*members, *beaten, *apart], curves)
     shown = tuple(dot for dot in apart if _is_within(dot, x_range, y_range))
+    lines = tuple(
+        Line(each.name, curve, place)
+        for each, curve in zip(baselines, curves, strict=True)
+        if (place := _label_place(curve, x_range, y_range)) is not None
+    )
     return Picture(
         title=f"{study_name}: {len(best)} of {len(complete)} finished codecs on the front",
         subtitle=_subtitle(records, objectives),
@@ -118,9 +154,23 @@ def draw_up(
         front=members,
         beaten=beaten,
         apart=shown,
+        lines=lines,
         labels=_labels(members, x_range, y_range),
-        footnote=_footnote(len(records) - len(complete) - len(shown)),
+        footnote=_footnote(
+            len(records) - len(complete) - len(shown),
+            [each.name for each in baselines if each.name not in {line.name for line in lines}],
+        ),
     )
+
+
+def _curves(baselines: Sequence[RateCurve], axes: tuple[str, str]) -> list[tuple[Point, ...]]:
+    """Return the points of each curve, or refuse axes that are not theirs."""
+    if baselines and axes != _CURVE_AXES:
+        raise StudyError(
+            f"a baseline is drawn over {' and '.join(_CURVE_AXES)}, but the study's objectives are "
+            f"{' and '.join(axes)}; draw it without baselines"
+        )
+    return [tuple(zip(each.bpp, each.psnr_db, strict=True)) for each in baselines]
 
 
 def _subtitle(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> str:
@@ -161,10 +211,13 @@ def _finite(x: float | None, y: float | None) -> Point | None:
     return x, y
 
 
-def _ranges(complete: Sequence[Dot], everything: Sequence[Dot]) -> tuple[Point, Point]:
+def _ranges(
+    complete: Sequence[Dot], everything: Sequence[Dot], curves: Sequence[tuple[Point, ...]]
+) -> tuple[Point, Point]:
     """Return the x and the y range that hold all complete trials and, within reason, the rest."""
-    anchors = [(dot.x, dot.y) for dot in complete or everything]
-    around = [point for dot in everything for point in dot.path]
+    on_curves = [point for curve in curves for point in curve]
+    anchors = [(dot.x, dot.y) for dot in complete or everything] or on_curves
+    around = [*(point for dot in everything for point in dot.path), *on_curves]
     x_range, y_range = (
         _range([p[axis] for p in anchors], [p[axis] for p in around]) for axis in (0, 1)
     )
@@ -185,7 +238,29 @@ def _range(anchors: Sequence[float], around: Sequence[float]) -> tuple[float, fl
 
 def _is_within(dot: Dot, x_range: Point, y_range: Point) -> bool:
     """Say whether the dot lies in the part of the plane that is shown."""
-    return x_range[0] <= dot.x <= x_range[1] and y_range[0] <= dot.y <= y_range[1]
+    return _holds((dot.x, dot.y), x_range, y_range)
+
+
+def _holds(point: Point, x_range: Point, y_range: Point) -> bool:
+    return x_range[0] <= point[0] <= x_range[1] and y_range[0] <= point[1] <= y_range[1]
+
+
+def _label_place(
+    curve: tuple[Point, ...], x_range: Point, y_range: Point, steps: int = 64
+) -> Point | None:
+    """Return the rightmost place on a curve, drawn straight from point to point, for its name.
+
+    The name stands to the lower right, where a rising curve does not go.
+    """
+    inner_x = (x_range[0], x_range[1] - LABEL_ROOM[0] * (x_range[1] - x_range[0]))
+    inner_y = (y_range[0] + LABEL_ROOM[1] * (y_range[1] - y_range[0]), y_range[1])
+    places = [
+        (a[0] + (b[0] - a[0]) * step / steps, a[1] + (b[1] - a[1]) * step / steps)
+        for a, b in pairwise(curve)
+        for step in range(steps)
+    ]
+    with_room = [place for place in (*places, curve[-1]) if _holds(place, inner_x, inner_y)]
+    return with_room[-1] if with_room else None
 
 
 def _labels(members: Sequence[Dot], x_range: Point, y_range: Point) -> dict[int, str]:
@@ -209,9 +284,8 @@ def _labels(members: Sequence[Dot], x_range: Point, y_range: Point) -> dict[int,
     return labels
 
 
-def _footnote(hidden: int) -> str:
-    """Say how many trials the picture does not show."""
-    if not hidden:
-        return ""
+def _footnote(hidden: int, unseen: Sequence[str]) -> str:
+    """Say how many trials, and which baselines, the picture does not show."""
     trials = "trial is" if hidden == 1 else "trials are"
-    return f"{hidden} {trials} not shown: no finished epoch yet, or too far away"
+    sentences = [f"{hidden} {trials} not shown: no finished epoch yet, or too far away"]
+    return "; ".join([*sentences[: bool(hidden)], *(f"{name} is out of view" for name in unseen)])

@@ -30,6 +30,7 @@ def write_png(picture: Picture, path: Path) -> None:
     _draw_frame(axes, picture)
     _draw_paths(axes, picture)
     _draw_unfinished(axes, picture)
+    _draw_baselines(axes, picture)
     _draw_complete(axes, picture)
     _draw_labels(axes, picture)
     _draw_legend(axes)
@@ -84,6 +85,34 @@ def _draw_unfinished(axes: Axes, picture: Picture) -> None:
                 zorder=2,
                 label=palette.unfinished_text(state),
             )
+
+
+def _draw_baselines(axes: Axes, picture: Picture) -> None:
+    """Draw other codecs' curves, dashed, each with its name at the right."""
+    for number, line in enumerate(picture.lines):
+        color, mark, _ = palette.BASELINE_CURVES[number % len(palette.BASELINE_CURVES)]
+        axes.plot(
+            *zip(*line.points, strict=True),
+            color=color,
+            linewidth=1.6,
+            linestyle="--",
+            marker=mark,
+            markersize=6,
+            zorder=2.5,
+            label=palette.baseline_text(line.name),
+        )
+        axes.annotate(
+            line.name,
+            line.label_at,
+            xytext=(7, -4),
+            textcoords="offset points",
+            ha="left",
+            va="top",
+            size=9,
+            color=color,
+            path_effects=_HALO,
+            zorder=6,
+        )
 
 
 def _draw_complete(axes: Axes, picture: Picture) -> None:

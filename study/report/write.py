@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from study.front import Objective
+    from study.metrics import RateCurve
     from study.records import TrialRecord
 
 
@@ -39,13 +40,22 @@ def write_report(
     records: Sequence[TrialRecord],
     objectives: Sequence[Objective],
     folder: Path,
+    baselines: Sequence[RateCurve] = (),
 ) -> ReportFiles:
     """Write the pictures and tables of a study into a folder, which is made if it is missing.
 
     Each file is written beside its place and renamed into it, so a reader (or a report written at
     the same time) finds the old file or the new one, never half of one.
 
+    Args:
+        study_name: for the pictures' title.
+        records: all trials.
+        objectives: two; the first is the pictures' x axis.
+        folder: where the files go.
+        baselines: other codecs' curves (`study.results.read_curve`), drawn into the pictures.
+
     Raises:
+        StudyError: there are baselines, but the objectives are not bpp and D1 PSNR.
         OSError: the folder cannot be written to; what was not replaced stays as it was.
     """
     # Here and not above: together they cost a second that `study --help` need not pay.
@@ -57,7 +67,7 @@ def write_report(
     files = ReportFiles(
         *(folder / f"front.{ending}" for ending in ("html", "png", "csv", "parquet"))
     )
-    picture = draw_up(study_name, records, objectives)
+    picture = draw_up(study_name, records, objectives, baselines)
     table = trial_table(study_name, records, rows(records, objectives))
     _replace(files.html, partial(write_html, picture))
     _replace(files.png, partial(write_png, picture))
