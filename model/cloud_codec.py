@@ -1,0 +1,305 @@
+"""Clouds to files and back: the codec whole.
+
+Legend: n points of a cloud, m decoded points, v voxels, M latent points.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model.container import (
+    CODEC_ID_BYTES,
+    Header,
+    padding_words,
+    read_file,
+    write_file,
+)
+from model.errors import CodecError, DamagedFileError, WrongCodecError
+from model.hierarchy import build_hierarchy
+from model.partition import partition, place
+from model.patch_coder import PatchLatents
+from model.rans import SymbolReader, SymbolWriter
+from model.structure import PatchSizes, read_leaves, write_leaves
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from model.partition import Cube, Leaves, Partition, PartitionConfig, Placement
+    from model.patch_coder import PatchCoder
+
+    Progress = Callable[[int, int], None]
+    """Called after each patch with the number done and the number in all."""
+
+_NORMAL_STEPS = 127
+"""A voxel's normal is coded in 8 bits a component: -1 to 1 as 0 to 254."""
+
+
+@dataclass(frozen=True)
+class DecodedCloud:
+    """What a file decodes to.
+
+    Attributes:
+        points: (m, 3) float64, original frame: patch by patch, then the voxels.
+        normals: (m, 3) float32 where the codec has them, not of unit length; or None.
+        original_points: n, of the cloud that was compressed.
+    """
+
+    points: NDArray[np.float64]
+    normals: NDArray[np.float32] | None
+    original_points: int
+
+
+@dataclass(frozen=True)
+class CodedCloud:
+    """The symbols of a file, read and checked to the last bit.
+
+    Attributes:
+        header: of the file.
+        leaves: patches and voxels.
+        latents: of each patch.
+        voxel_normals: (v, 3) float32 where the codec has normals, or None.
+    """
+
+    header: Header
+    leaves: Leaves
+    latents: tuple[PatchLatents, ...]
+    voxel_normals: NDArray[np.float32] | None
+
+
+class CloudCodec:
+    """A trained codec and how clouds are cut for it: all that files are written and read with.
+
+    Nothing of a file depends on the order of the points, on the number of threads, or on what was
+    compressed before.
+    """
+
+    def __init__(self, coder: PatchCoder, partition: PartitionConfig) -> None:
+        """Put the parts together.
+
+        Args:
+            coder: codes a patch.
+            partition: cuts a cloud; its `voxel_depth` is a default, files carry their own.
+        """
+        self.coder = coder
+        self.partition = partition
+        self._sizes = PatchSizes(partition, coder.config.downsample_rate)
+
+    @cached_property
+    def codec_id(self) -> bytes:
+        """4 bytes that stand for all that decoding depends on: SHA-256's first."""
+        cutting = dataclasses.asdict(self.partition)
+        del cutting["voxel_depth"]
+        shape = {"architecture": dataclasses.asdict(self.coder.config), "partition": cutting}
+        digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode())
+        arrays = {
+            name: parameter.detach().cpu().numpy()
+            for name, parameter in self.coder.codec.named_parameters()
+        }
+        arrays |= dataclasses.asdict(self.coder.tables)
+        for name, array in sorted(arrays.items()):
+            digest.update(f"{name} {array.shape} ".encode())
+            digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
+        return digest.digest()[:CODEC_ID_BYTES]
+
+    def compress(
+        self,
+        points: NDArray[np.float64],
+        normals: NDArray[np.float32] | None = None,
+        progress: Progress | None = None,
+    ) -> bytes:
+        """Code a cloud as a file.
+
+        Args:
+            points: (n, 3), original frame.
+            normals: (n, 3) of unit length if the codec codes normals, else None.
+            progress: see :data:`Progress`.
+
+        Raises:
+            CodecError: no points, or points or normals that cannot be coded.
+            UncodableError: the codec has diverged.
+        """
+        points = np.asarray(points, dtype=np.float64)
+        _check_shapes(points, normals, wanted=self.coder.config.compress_normal)
+        placement = place(points, "the cloud")
+        if normals is not None:
+            # Equal points are told apart by their normals: the cloud's order must not do it.
+            order = np.lexsort((*normals.T, *points.T))
+            points, normals = points[order], normals[order]
+        cut = partition(placement.to_scaled(points), self.partition)
+        writer = SymbolWriter()
+        write_leaves(writer, cut.leaves, self.partition)
+        if normals is not None:
+            writer.uniform(_voxel_normals(cut, normals))
+        sizes = self._sizes.writer(writer)
+        for done, cube in enumerate(cut.patches, start=1):
+            latents = self._encode(cube, normals)
+            sizes.write(len(latents.symbols))
+            writer.table(latents.symbols, self.coder.tables)
+            if latents.coordinates is not None:
+                writer.uniform(latents.coordinates.view(np.uint16))
+            if progress is not None:
+                progress(done, len(cut.patches))
+        return write_file(self._header(len(points), placement), writer.finish())
+
+    def _encode(self, cube: Cube, normals: NDArray[np.float32] | None) -> PatchLatents:
+        config = self.coder.config
+        of_cube = None if normals is None else normals[cube.members]
+        hierarchy = build_hierarchy(cube.points, config.downsample_rate, config.k, of_cube)
+        return self.coder.encode(hierarchy)
+
+    def _header(self, points: int, placement: Placement) -> Header:
+        return Header(
+            codec_id=self.codec_id,
+            points=points,
+            placement=placement,
+            voxel_depth=self.partition.voxel_depth,
+            normals=self.coder.config.compress_normal,
+            float16_coordinates=not self.coder.config.quantize_latent_xyzs,
+        )
+
+    def decompress(self, data: bytes, progress: Progress | None = None) -> DecodedCloud:
+        """Decode a file.
+
+        Args:
+            data: the whole file.
+            progress: see :data:`Progress`.
+
+        Raises:
+            CodecError: not such a file, or a newer one.
+            WrongCodecError: another codec's.
+            DamagedFileError: cut, changed or made up.
+        """
+        coded = self.read(data)
+        points, normals = [], []
+        for done, part in enumerate(self.parts(coded), start=1):
+            points.append(part.points)
+            if part.normals is not None:
+                normals.append(part.normals)
+            if progress is not None and done <= len(coded.latents):
+                progress(done, len(coded.latents))
+        return DecodedCloud(
+            points=np.concatenate(points),
+            normals=np.concatenate(normals) if self.coder.config.compress_normal else None,
+            original_points=coded.header.points,
+        )
+
+    def read(self, data: bytes) -> CodedCloud:
+        """Read a file's symbols, and check all that can be checked before the network runs.
+
+        Raises:
+            CodecError: as :meth:`decompress`.
+        """
+        header, stream = read_file(data)
+        cutting = self._cutting_of(header)
+        reader = SymbolReader(stream)
+        leaves = read_leaves(reader, cutting, header.points)
+        voxels = int((~leaves.is_patch).sum())
+        normals = None
+        if header.normals:
+            steps = reader.uniform_bytes(3 * voxels).reshape(voxels, 3).astype(np.float32)
+            normals = (steps - _NORMAL_STEPS) / np.float32(_NORMAL_STEPS)
+        sizes = self._sizes.reader(reader, header.points - voxels)
+        latents = tuple(
+            self._read_latents(reader, sizes.read()) for _ in range(len(leaves.key) - voxels)
+        )
+        padding = reader.finish()
+        if padding != padding_words(header.points, len(data) - 4 * padding):
+            raise DamagedFileError(
+                f"a file must end with its symbols, and {padding} words follow; it was made up or "
+                "changed, get it anew"
+            )
+        return CodedCloud(header, leaves, latents, normals)
+
+    def _cutting_of(self, header: Header) -> PartitionConfig:
+        """How the file's cloud was cut."""
+        if header.codec_id != self.codec_id:
+            raise WrongCodecError(
+                f"a file is decompressed with the codec that wrote it, which has the id "
+                f"{header.codec_id.hex()}, and this one has {self.codec_id.hex()}; name that codec"
+            )
+        try:
+            cutting = dataclasses.replace(self.partition, voxel_depth=header.voxel_depth)
+        except CodecError as error:
+            raise DamagedFileError(f"no encoder writes such a file: {error}") from error
+        if self._header(header.points, header.placement) != dataclasses.replace(
+            header, voxel_depth=self.partition.voxel_depth
+        ):
+            raise DamagedFileError(
+                "a file's flags must be those of its codec, and these are not; the file was made "
+                "up or changed, get it anew"
+            )
+        return cutting
+
+    def _read_latents(self, reader: SymbolReader, count: int) -> PatchLatents:
+        symbols = reader.table(count, self.coder.tables)
+        if self.coder.config.quantize_latent_xyzs:
+            return PatchLatents(symbols)
+        coordinates = reader.uniform_words(3 * count).view(np.float16).reshape(count, 3)
+        if not (np.abs(coordinates) <= 1.0).all():
+            raise DamagedFileError(
+                "a latent point must lie in its patch, and one does not; the file was made up or "
+                "changed, get it anew"
+            )
+        return PatchLatents(symbols, coordinates)
+
+    def parts(self, coded: CodedCloud) -> Iterator[DecodedCloud]:
+        """Decode patch by patch, then the voxels all at once; together it is the cloud.
+
+        Raises:
+            DamagedFileError: symbols that the network makes no points of.
+        """
+        header, leaves = coded.header, coded.leaves
+        centres = leaves.centres(self.partition)
+        half_widths = self.partition.edges(leaves.level) / 2
+        patches = np.flatnonzero(leaves.is_patch)
+        for leaf, latents in zip(patches, coded.latents, strict=True):
+            points, normals = self.coder.decode(latents)
+            if not np.isfinite(points).all():
+                raise DamagedFileError(
+                    "points must be finite, and the codec makes others of this file; the file was "
+                    "made up or changed, get it anew"
+                )
+            # The cube holds all true points: nothing moves away from them.
+            scaled = points.clip(-1.0, 1.0) * half_widths[leaf] + centres[leaf]
+            yield DecodedCloud(header.placement.to_original(scaled), normals, header.points)
+        voxels = header.placement.to_original(centres[~leaves.is_patch])
+        yield DecodedCloud(voxels, coded.voxel_normals, header.points)
+
+
+def _check_shapes(
+    points: NDArray[np.float64], normals: NDArray[np.float32] | None, *, wanted: bool
+) -> None:
+    if points.ndim != 2 or points.shape[1] != 3:
+        raise CodecError(f"points must be (n, 3), not {points.shape}; reshape them")
+    if normals is None and wanted:
+        raise CodecError("this codec codes normals, and the cloud has none; give it normals")
+    if normals is None:
+        return
+    if not wanted:
+        raise CodecError("this codec does not code normals; leave them out")
+    if normals.shape != points.shape or not np.isfinite(normals).all():
+        raise CodecError(
+            f"normals must be finite and as many as points, {points.shape}, and are "
+            f"{normals.shape}; compute them anew"
+        )
+
+
+def _voxel_normals(cut: Partition, normals: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """(v, 3) mean directions of the normals of each voxel's points, in steps."""
+    if not len(cut.voxels):
+        return np.zeros((0, 3), dtype=np.uint8)
+    total = np.add.reduceat(normals[cut.voxel_members].astype(np.float64), cut.voxel_starts)
+    length = np.linalg.norm(total, axis=1, keepdims=True)
+    # Normals that cancel out leave none: a zero vector.
+    mean = total / np.maximum(length, np.finfo(np.float64).tiny)
+    steps: NDArray[np.uint8] = (np.rint(mean * _NORMAL_STEPS) + _NORMAL_STEPS).astype(np.uint8)
+    return steps
