@@ -1,10 +1,20 @@
-"""LAS and LAZ: airborne and terrestrial laser scans."""
+"""LAS and LAZ: airborne and terrestrial laser scans.
+
+LAZ is unpacked by a library in native code that ends its process when a damaged file makes it ask
+for too much memory. So a process of its own does it: this module, run as a script.
+"""
 
 from __future__ import annotations
 
+import io
+import json
 import logging
 import os
-from typing import TYPE_CHECKING
+import resource
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,9 +22,10 @@ from study.clouds.cloud import checked_cloud, parsing, require_plausible
 from study.errors import StudyError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import BinaryIO
 
-    from laspy import LasReader
+    from numpy.typing import NDArray
 
     from study.clouds.cloud import Cloud, Sampling
 
@@ -22,9 +33,16 @@ if TYPE_CHECKING:
 logging.getLogger("laspy").addHandler(logging.NullHandler())
 
 _CHUNK_POINTS = 1 << 20
+_VLR_COUNT = slice(100, 104)
+_VLR_BYTES = 54
+"""A variable length record has at least its header (LAS 1.4, tables 3 and 11)."""
+_ROOM_BYTES = 1 << 31
+_ROOM_FACTOR = 8
+"""Memory that the unpacking process may use: a fixed part for Python and its libraries, and this
+many times the unpacked points (records, float64 coordinates, and the arrays on the way out)."""
 
 
-def read_las(file: BinaryIO, where: str, _sampling: Sampling) -> Cloud:
+def read_las(file: BinaryIO, where: str, sampling: Sampling) -> Cloud:
     """Read the points of a LAS or LAZ file, scaled and offset as its header says.
 
     Dimensions beyond the coordinates are uncoded, those that are zero everywhere left aside: a
@@ -33,40 +51,34 @@ def read_las(file: BinaryIO, where: str, _sampling: Sampling) -> Cloud:
     Raises:
         StudyError: it cannot be read as LAS or LAZ, or `checked_cloud` refuses it.
     """
-    parts, used = [np.empty((0, 3))], dict[str, None]()
-    with parsing(where, "LAS"), _open(file) as reader:
-        promised = _require_bytes(reader, file, where)
-        for chunk in reader.chunk_iterator(_CHUNK_POINTS):
-            parts.append(np.stack([np.asarray(chunk[axis]) for axis in "xyz"], axis=1))
-            others = (name for name in chunk.point_format.dimension_names if name not in "XYZ")
-            used |= dict.fromkeys(name for name in others if np.any(np.asarray(chunk[name])))
-    points = np.concatenate(parts)
+    promised = count_las(file, where, sampling)
+    file.seek(0)
+    with parsing(where, "LAS"):
+        with _opened(file) as reader:
+            packed = reader.header.are_points_compressed
+            unpacked = promised * reader.header.point_format.size
+            points, uncoded = (np.empty((0, 3)), []) if packed else _points(reader)
+        if packed:
+            points, uncoded = _unpacked_elsewhere(file, unpacked)
     if len(points) != promised:
         raise StudyError(
             f"the header of {where} promises {promised:,} points, and {len(points):,} can be read: "
             "it is truncated; repair it or remove it"
         )
-    return checked_cloud(where, points, uncoded=tuple(used))
+    return checked_cloud(where, points, uncoded=uncoded)
 
 
 def count_las(file: BinaryIO, where: str, _sampling: Sampling) -> int:
-    """Points that the header promises."""
-    with parsing(where, "LAS"), _open(file) as reader:
-        return _require_bytes(reader, file, where)
-
-
-def _open(file: BinaryIO) -> LasReader:
-    import laspy
-
-    return laspy.open(file, closefd=False, read_evlrs=False)
-
-
-def _require_bytes(reader: LasReader, file: BinaryIO, where: str) -> int:
-    """The number of points that the header promises, which the file has room for."""
-    position = file.tell()
+    """Points that the header promises and the file has room for."""
     size = file.seek(0, os.SEEK_END)
-    file.seek(position)
-    header = reader.header
+    file.seek(0)
+    records = int.from_bytes(file.read(_VLR_COUNT.stop)[_VLR_COUNT], "little")
+    file.seek(0)
+    with parsing(where, "LAS"):
+        if records * _VLR_BYTES > size:  # laspy would read nothing that many times
+            raise ValueError(f"it promises {records:,} records in {size:,} bytes")
+        with _opened(file) as reader:
+            header = reader.header
     unpacked = header.point_count * header.point_format.size
     if header.are_points_compressed:
         require_plausible(where, unpacked, size)
@@ -77,3 +89,59 @@ def _require_bytes(reader: LasReader, file: BinaryIO, where: str) -> int:
             "repair it or remove it"
         )
     return int(header.point_count)
+
+
+@contextmanager
+def _opened(file: BinaryIO) -> Iterator[Any]:
+    import laspy
+
+    with laspy.open(file, closefd=False, read_evlrs=False) as reader:
+        yield reader
+
+
+def _points(reader: Any) -> tuple[NDArray[np.float64], list[str]]:  # noqa: ANN401 - laspy has no types
+    """(n, 3) coordinates, and the other dimensions that are used."""
+    parts, used = [np.empty((0, 3))], dict[str, None]()
+    for chunk in reader.chunk_iterator(_CHUNK_POINTS):
+        parts.append(np.stack([np.asarray(chunk[axis]) for axis in "xyz"], axis=1))
+        others = (name for name in chunk.point_format.dimension_names if name not in "XYZ")
+        used |= dict.fromkeys(name for name in others if np.any(np.asarray(chunk[name])))
+    return np.concatenate(parts), list(used)
+
+
+def _unpacked_elsewhere(file: BinaryIO, unpacked: int) -> tuple[NDArray[np.float64], list[str]]:
+    """What `_points` gives, from another process whose memory is limited."""
+    file.seek(0)
+    os.lseek(file.fileno(), 0, os.SEEK_SET)  # the other process reads from the descriptor
+    room = _ROOM_BYTES + _ROOM_FACTOR * unpacked
+    done = subprocess.run(  # noqa: S603 - this module itself
+        [sys.executable, "-m", __name__, str(room)],
+        stdin=file,
+        capture_output=True,
+        check=False,
+        # One thread: each would reserve memory of its own.
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise ValueError(said[-1] if done.returncode == 1 and said else "unpacking it failed")
+    answer = io.BytesIO(done.stdout)
+    uncoded = json.loads(answer.readline())
+    points: NDArray[np.float64] = np.load(answer, allow_pickle=False)
+    return points, uncoded
+
+
+def _unpack() -> None:
+    """Unpack the file on the standard input; write the names as a line of JSON, then the points."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    room = int(sys.argv[1])
+    limit = room if hard == resource.RLIM_INFINITY else min(room, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    with _opened(sys.stdin.buffer) as reader:
+        points, uncoded = _points(reader)
+    sys.stdout.buffer.write(json.dumps(uncoded).encode() + b"\n")
+    np.save(sys.stdout.buffer, points)
+
+
+if __name__ == "__main__":
+    _unpack()

@@ -59,9 +59,16 @@ def read_ply(file: BinaryIO, where: str, sampling: Sampling) -> Cloud:
     coded = {*_AXES, *_NORMAL_AXES} if normals is not None else set(_AXES)
     if not _faces(elements):
         return checked_cloud(where, points, normals, _uncoded(elements, coded))
-    corners = next(name for name in _FACE_LISTS if name in (data["face"].data.dtype.names or ()))
+    faces = data["face"].data
+    corners = [name for name in _FACE_LISTS if name in (faces.dtype.names or ())]
+    if not corners:
+        raise StudyError(
+            f"the faces of a PLY file must have {' or '.join(_FACE_LISTS)}, and those of {where} "
+            f"have {', '.join(faces.dtype.names or ()) or 'nothing'}; rename the property or "
+            "remove the faces"
+        )
     with parsing(where, "PLY"):
-        triangles = fans(data["face"].data[corners])
+        triangles = fans(faces[corners[0]])
     # The vertices' own normals give way to those of the faces.
     uncoded = _uncoded(elements, {*_AXES, *_NORMAL_AXES, *_FACE_LISTS})
     return sample(Surface(points, triangles, uncoded), where, sampling)
