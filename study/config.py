@@ -8,11 +8,12 @@ turns what these models refuse into sentences.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from model.config import ConvolutionMode, ModelConfig
+from study.choices import Choice, as_choice
 from study.data import DataRecipe
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -46,6 +47,13 @@ Ratio = Annotated[float, BeforeValidator(_parse_ratio), Field(gt=0.0, lt=1.0)]
 Weight = Annotated[float, Field(ge=0.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
+
+
+class Geometry(NamedTuple):
+    """What of an architecture shapes the prepared data."""
+
+    downsample_rate: tuple[float, ...]
+    k: int
 
 
 class ModelSection(Section):
@@ -85,6 +93,11 @@ class ModelSection(Section):
             ValueError: the settings contradict each other.
         """
         return ModelConfig(**dict(self))
+
+    @property
+    def geometry(self) -> Geometry:
+        """What the data must be prepared with."""
+        return Geometry(self.downsample_rate, self.k)
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
@@ -130,7 +143,7 @@ class TrainingConfig(Section):
     )
 
 
-Choice = bool | int | float | str
+SearchedChoice = Annotated[Choice, BeforeValidator(as_choice)]
 
 
 class Range(Section):
@@ -141,8 +154,10 @@ class Range(Section):
     log: bool = Field(
         default=False, description="true: every order of magnitude is tried equally often"
     )
-    choices: tuple[Choice, ...] | None = Field(
-        default=None, description="instead of low and high: the values to choose from"
+    choices: tuple[SearchedChoice, ...] | None = Field(
+        default=None,
+        description="instead of low and high: the values to choose from, lists where the setting "
+        "is a list",
     )
 
     @property
@@ -204,7 +219,7 @@ class SearchSection(Section):
     startup_trials: Count = Field(
         10, description="trials drawn at random before the sampler (multivariate TPE) learns"
     )
-    first: tuple[dict[str, Choice], ...] = Field(
+    first: tuple[dict[str, SearchedChoice], ...] = Field(
         (),
         description="settings to try right after the published one, such as "
         "[{loss.bpp_lambda: 0.05}]; searched settings that are not named are drawn",
@@ -212,7 +227,8 @@ class SearchSection(Section):
     space: dict[str, Range] = Field(
         default_factory=default_space,
         min_length=1,
-        description="dotted name of a setting -> {low, high, log} or {choices}",
+        description="dotted name of a setting -> {low, high, log} or {choices}; under the name "
+        "`model`, choices that are tables of settings which change together",
     )
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from rich.markup import escape
 
+from study.architectures import geometries
 from study.data import describe, open_data_set, prepare
 from study.data.version import code_version
 from study.errors import StudyError
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from study.config import StudyConfig
+    from study.config import Geometry, StudyConfig
     from study.folder import StudyFolder
+    from study.metrics import RateCurve
     from study.records import TrialRecord
     from study.report import ReportFiles
     from study.storage import TrialStore
@@ -93,23 +95,29 @@ def run_study(
         return finish(config, folder, store, tracking)
 
 
-def prepare_data(config: StudyConfig, console: Console) -> Path:
-    """Return the study's prepared data set, made now if it is missing.
+def prepare_data(config: StudyConfig, console: Console) -> dict[Geometry, Path]:
+    """Return the study's prepared data sets, made now where they are missing.
+
+    One is enough, unless trials may differ in what shapes the data.
 
     Raises:
         StudyError: the source cannot be read, or the data set cannot be written.
     """
-    with preparation_view(console) as on_progress:
-        data = prepare(
-            config.data,
-            downsample_rate=config.model.downsample_rate,
-            k=config.model.k,
-            root=Path(config.data_root).resolve(),
-            on_progress=on_progress,
-        )
-    told = escape(describe(open_data_set(data).manifest))
+    folders = {}
+    for geometry in geometries(config):
+        with preparation_view(console) as on_progress:
+            folders[geometry] = prepare(
+                config.data,
+                downsample_rate=geometry.downsample_rate,
+                k=geometry.k,
+                root=Path(config.data_root).resolve(),
+                on_progress=on_progress,
+            )
+    told = escape(describe(open_data_set(folders[config.model.geometry]).manifest))
     console.print(f"[bold]data[/]   {told}", highlight=False)
-    return data
+    if len(folders) > 1:
+        console.print(f"       prepared in {len(folders)} ways, for the architectures searched")
+    return folders
 
 
 def objectives_of(config: StudyConfig) -> tuple[Objective, ...]:
@@ -181,8 +189,19 @@ def finish(
     return Ended(folder, records, files, tracking.close(_TRACKING_TIMEOUT_S))
 
 
-def report(config: StudyConfig, records: Sequence[TrialRecord], folder: StudyFolder) -> ReportFiles:
+def report(
+    config: StudyConfig,
+    records: Sequence[TrialRecord],
+    folder: StudyFolder,
+    baselines: Sequence[RateCurve] = (),
+) -> ReportFiles:
     """Write the front's pictures and tables into the study's folder.
+
+    Args:
+        config: the study.
+        records: its trials.
+        folder: where it lies.
+        baselines: other codecs' curves, drawn beside the front.
 
     Raises:
         StudyError: the folder cannot be written to.
@@ -190,7 +209,7 @@ def report(config: StudyConfig, records: Sequence[TrialRecord], folder: StudyFol
     from study.report import write_report
 
     try:
-        return write_report(config.name, records, objectives_of(config), folder.path)
+        return write_report(config.name, records, objectives_of(config), folder.path, baselines)
     except OSError as error:
         message = f"the report of study {config.name} cannot be written: {error}"
         raise StudyError(message) from error

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from study.config import LossWeights, Range, Section, StudyConfig, TrialConfig
+from study.choices import meaning_of
+from study.config import LossWeights, ModelSection, Range, Section, StudyConfig, TrialConfig
 from study.errors import StudyError
 from study.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from pydantic_core import ErrorDetails
 
-    from study.config import Choice
+    from study.choices import Choice
+    from study.config import Geometry
 
 SEARCHABLE_SECTIONS = ("loss", "training", "model")
-
-PREPARED = frozenset({"model.k", "model.downsample_rate"})
-"""Settings that the prepared data set was built with; a trial cannot have its own."""
 
 PUBLISHED: Mapping[str, float] = {
     f"loss.{name}": LossWeights.model_fields[name].default
@@ -39,10 +40,12 @@ def check_space(config: StudyConfig) -> None:
     """
     for name, searched in config.search.space.items():
         _check_name(config, name)
-        for value in _ends(searched):
+        # An architecture's settings are checked in all their combinations: study.architectures.
+        for value in _ends(searched) if name.partition(".")[0] != "model" else ():
             apply(config, {name: value})
         _check_between(name, searched)
         _check_published(config, name, searched)
+    _check_no_overlap(config)
     for number, settings in enumerate(config.search.first):
         _check_first(config, number, settings)
     _check_trial_count(config)
@@ -54,16 +57,48 @@ def apply(config: StudyConfig, settings: Mapping[str, Choice]) -> StudyConfig:
     Raises:
         StudyError: a value is not one that the setting may have.
     """
+    changes: dict[str, dict[str, object]] = {}
     for name, value in settings.items():
-        section_name, _, field = name.partition(".")
-        section: Section = getattr(config, section_name)
-        try:
-            changed = type(section).model_validate({**dict(section), field: value})
-        except ValidationError as error:
-            message = f"search.space: {name} cannot be {value!r}: {reason_of(error.errors()[0])}"
-            raise StudyError(message) from error
-        config = config.model_copy(update={section_name: changed})
-    return config
+        section, _, field = name.partition(".")
+        changed = {field: meaning_of(value)} if field else _table(name, value)
+        changes.setdefault(section, {}).update(changed)
+    applied = {name: _changed(config, name, fields) for name, fields in changes.items()}
+    return config.model_copy(update=applied)
+
+
+def _changed(config: StudyConfig, name: str, fields: Mapping[str, object]) -> Section:
+    """Return a section with other values; those of one trial are checked together."""
+    section: Section = getattr(config, name)
+    try:
+        # Through JSON, for there a list may become a tuple even in strict mode.
+        text = json.dumps({**section.model_dump(mode="json"), **fields})
+        return type(section).model_validate_json(text)
+    except ValidationError as error:
+        reason = reason_of(error.errors()[0])
+        if len(fields) == 1:
+            ((field, value),) = fields.items()
+            message = f"search.space: {name}.{field} cannot be {value!r}: {reason}"
+        else:
+            given = ", ".join(f"{name}.{field} {value!r}" for field, value in fields.items())
+            message = f"search.space: {given} cannot be together: {reason}"
+        raise StudyError(message) from error
+
+
+def _table(name: str, value: Choice) -> dict[str, object]:
+    """Return the settings of a choice for a whole section."""
+    settings = meaning_of(value)
+    if not isinstance(settings, dict):
+        message = (
+            f"search.space: a choice of '{name}' must be a table of its settings, such as "
+            f"{{dim: 16, hidden_dim: 32}}, and is {value!r}"
+        )
+        raise StudyError(message)
+    unknown = sorted(set(settings) - set(ModelSection.model_fields))
+    if unknown:
+        hint = did_you_mean(unknown[0], ModelSection.model_fields)
+        message = f"search.space: there is no setting '{name}.{unknown[0]}'; {hint}"
+        raise StudyError(message)
+    return settings
 
 
 def reason_of(fault: ErrorDetails) -> str:
@@ -74,7 +109,22 @@ def reason_of(fault: ErrorDetails) -> str:
 
 def baseline(config: StudyConfig) -> dict[str, Choice]:
     """Return the first trial: published coefficients, and the study's own value for the rest."""
-    return {name: PUBLISHED.get(name, _value(config, name)) for name in config.search.space}
+    return {
+        name: PUBLISHED[name] if name in PUBLISHED else _own_choice(config, name)
+        for name in config.search.space
+    }
+
+
+def _own_choice(config: StudyConfig, name: str) -> Choice:
+    """Return the study's own value of a searched setting, as its choices would write it."""
+    own = _value(config, name)
+    if not isinstance(own, tuple | Section):
+        value: Choice = own
+        return value
+    for choice in config.search.space[name].choices or ():
+        if apply(config, {name: choice}) == config:
+            return choice
+    return f"the study's own {name}"
 
 
 def is_published(config: StudyConfig, settings: Mapping[str, Choice]) -> bool:
@@ -88,9 +138,14 @@ def is_integer(config: StudyConfig, name: str) -> bool:
 
 
 def trial_config(
-    config: StudyConfig, number: int, settings: Mapping[str, Choice], data_folder: str
+    config: StudyConfig,
+    number: int,
+    settings: Mapping[str, Choice],
+    data_folders: Mapping[Geometry, Path],
 ) -> TrialConfig:
     """Return everything that the worker of one trial needs to know.
+
+    Its data are those that were prepared for its architecture.
 
     All trials share the study's seed: they start from the same weights and see the patches in the
     same order, so that they differ by their settings and not by luck.
@@ -100,7 +155,7 @@ def trial_config(
         trial=number,
         seed=config.seed,
         threads=config.resources.cpus_per_trial,
-        data_folder=data_folder,
+        data_folder=str(data_folders[applied.model.geometry]),
         model=applied.model,
         loss=applied.loss,
         training=applied.training,
@@ -109,7 +164,8 @@ def trial_config(
 
 def _value(config: StudyConfig, name: str) -> Any:  # noqa: ANN401 (a field of any type)
     section_name, _, field = name.partition(".")
-    return getattr(getattr(config, section_name), field)
+    section = getattr(config, section_name)
+    return getattr(section, field) if field else section
 
 
 def _ends(searched: Range) -> tuple[Choice, ...]:
@@ -121,23 +177,28 @@ def _check_name(config: StudyConfig, name: str) -> None:
         f"{section}.{field}"
         for section in SEARCHABLE_SECTIONS
         for field in type(getattr(config, section)).model_fields
-        if f"{section}.{field}" not in PREPARED
-        and not isinstance(_value(config, f"{section}.{field}"), tuple)
     ]
-    if name in PREPARED:
-        message = (
-            f"search.space: '{name}' cannot be searched, for the data are prepared with one value; "
-            "make one study per value"
-        )
-        raise StudyError(message)
-    if name not in valid:
+    if name not in [*valid, "model"]:
         message = f"search.space: there is no setting '{name}'; {did_you_mean(name, valid)}"
         raise StudyError(message)
 
 
+def _check_no_overlap(config: StudyConfig) -> None:
+    """Refuse to search a setting both by itself and within the model's tables."""
+    tables = config.search.space.get("model")
+    for choice in (tables.choices or ()) if tables else ():
+        for field in _table("model", choice):
+            if f"model.{field}" in config.search.space:
+                message = (
+                    f"search.space: model.{field} is searched by itself and within the choices of "
+                    "'model'; take it out of one of them"
+                )
+                raise StudyError(message)
+
+
 def _check_between(name: str, searched: Range) -> None:
     """Refuse ranges of which only the ends are known to fit: widths must divide each other."""
-    if searched.choices is None and name.startswith("model."):
+    if searched.choices is None and name.partition(".")[0] == "model":
         message = (
             f"search.space: {name} must be given as choices, for not every number from "
             f"{searched.low!r} to {searched.high!r} makes a codec"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from study.architectures import check_architectures
 from study.config import StudyConfig
 from study.errors import StudyError
 from study.nearest import did_you_mean
@@ -107,6 +108,7 @@ def parse_study(text: str, *, origin: str) -> StudyConfig:
     config = _validate(document, origin)
     try:
         check_space(config)
+        check_architectures(config)
     except StudyError as error:
         message = f"{origin}: {error}"
         raise StudyError(message) from error

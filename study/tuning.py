@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ray.tune.experiment import Trial
 
-    from study.config import ResourcesSection, StudyConfig
+    from study.config import Geometry, ResourcesSection, StudyConfig
     from study.folder import StudyFolder
     from study.search import Observer
     from study.storage import TrialStore
@@ -75,7 +75,7 @@ def run_trials(
     config: StudyConfig,
     folder: StudyFolder,
     store: TrialStore,
-    data: Path,
+    data: Mapping[Geometry, Path],
     observers: Sequence[Observer],
     trainable: type[TrialTrainable] | None,
     *,
@@ -87,7 +87,7 @@ def run_trials(
         config: the study.
         folder: where Tune keeps its files.
         store: asked for each trial's settings, and told what becomes of it.
-        data: the prepared data set.
+        data: the prepared data set of every geometry that a trial may have.
         observers: who is shown each change of a trial.
         trainable: what a trial does; None trains the codec.
         joined: whether the cluster was running already. It may grow, so a trial need not fit yet.
@@ -104,7 +104,7 @@ def run_trials(
     else:
         check_fit(resources, there)
         at_once = slots(config.resources, resources, there)
-    make_config = partial(trial_config, config, data_folder=str(data))
+    make_config = partial(trial_config, config, data_folders=data)
     with noted_interrupts() as interrupted:
         tune.Tuner(
             tune.with_resources(trainable or CodecTrainable, resources),

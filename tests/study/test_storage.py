@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,8 +20,6 @@ from study.trainable import CONFIG, DIVERGED, EPOCH
 from tests.study.toy import STUDY
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from study.config import StudyConfig
 
 PUBLISHED = {
@@ -132,7 +131,9 @@ def test_a_codec_that_could_not_be_measured_is_never_complete(
 def test_a_trial_that_ends_in_its_first_epoch_keeps_its_configuration(
     config: StudyConfig, store: TrialStore
 ) -> None:
-    searcher = AskTellSearcher(store, partial(trial_config, config, data_folder="x"), ())
+    searcher = AskTellSearcher(
+        store, partial(trial_config, config, data_folders={config.model.geometry: Path("x")}), ()
+    )
     searcher.suggest("a")
     told = json.dumps({"training": {"epochs": 7}})
     last = {CONFIG: told, EPOCH: 1, DIVERGED: "diverged: NaN", "time_total_s": 1.0}
