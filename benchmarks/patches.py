@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from study.data.cutting import cut, place
-from study.data.recipe import EMBEDDED, DataRecipe
+from model.partition import partition, place
+from study.data.recipe import DataRecipe
 from study.data.sources import open_source
 
 if TYPE_CHECKING:
@@ -19,10 +19,12 @@ def patch_of_an_object(count: int) -> NDArray[np.float32]:
 
     Cubes have the default size; a seeded choice of the cube's points is kept.
     """
-    source = open_source(EMBEDDED)
+    recipe = DataRecipe()
+    source = open_source(recipe)
     for cloud in source.point_counts:
-        points = source.read(cloud)
-        for cube in cut(place(points, cloud).to_scaled(points), DataRecipe().cube_size):
+        points = source.read(cloud).points
+        cut = partition(place(points, cloud).to_scaled(points), recipe.partition())
+        for cube in cut.patches:
             if len(cube.points) >= count:
                 keep = np.random.default_rng(0).permutation(len(cube.points))[:count]
                 return cube.points[np.sort(keep)]

@@ -1,4 +1,4 @@
-"""Data sets of patches: prepared once, read memory-mapped by every trial.
+"""Data sets of patches and whole clouds: prepared once, read memory-mapped by every trial.
 
 Names are imported at first use, so that reading a study file (which needs `DataRecipe` alone)
 does not wait for Arrow and SciPy.
@@ -10,20 +10,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from study.data.cloud_set import CloudSet, StoredCloud
     from study.data.dataset import DataSet, open_data_set
     from study.data.manifest import CloudEntry, Manifest, SplitCounts, describe
+    from study.data.patch_set import PatchSet, StoredPatch
     from study.data.preparing import prepare
     from study.data.recipe import DataRecipe, SplitName
-    from study.data.store import PatchSet, StoredPatch
 
 __all__ = [
     "CloudEntry",
+    "CloudSet",
     "DataRecipe",
     "DataSet",
     "Manifest",
     "PatchSet",
     "SplitCounts",
     "SplitName",
+    "StoredCloud",
     "StoredPatch",
     "describe",
     "open_data_set",
@@ -32,13 +35,15 @@ __all__ = [
 
 _HOME = {
     "CloudEntry": "manifest",
+    "CloudSet": "cloud_set",
     "DataRecipe": "recipe",
     "DataSet": "dataset",
     "Manifest": "manifest",
-    "PatchSet": "store",
+    "PatchSet": "patch_set",
     "SplitCounts": "manifest",
     "SplitName": "recipe",
-    "StoredPatch": "store",
+    "StoredCloud": "cloud_set",
+    "StoredPatch": "patch_set",
     "describe": "manifest",
     "open_data_set": "dataset",
     "prepare": "preparing",

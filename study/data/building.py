@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from model.errors import CodecError
 from model.hierarchy import build_hierarchy
-from study.data.cutting import cut, place
-from study.data.dataset import FORMAT, split_path
+from model.overhead import overhead_bits
+from model.partition import partition, place
+from study.data.cloud_set import BYTES_PER_POINT, cloud_row
+from study.data.cloud_set import LAYOUT as CLOUD_LAYOUT
+from study.data.dataset import EVALUATED, FORMAT, clouds_file, patches_file
 from study.data.manifest import CloudEntry, Manifest, SplitCounts, hash_content, write_manifest
+from study.data.patch_set import bytes_per_point, patch_layout, patch_row
 from study.data.recipe import SPLITS
-from study.data.store import SplitWriter, bytes_per_point
+from study.data.store import TableWriter
 from study.data.version import code_version
 from study.errors import StudyError
 
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from model.partition import Partition, PartitionConfig, Placement
+    from study.clouds import Cloud
     from study.data.manifest import FileEntry
     from study.data.recipe import DataRecipe, SplitName
     from study.data.sources import Source
@@ -63,10 +70,15 @@ class Job:
     @property
     def estimated_bytes(self) -> int:
         """Room that the numbers take if no cube is dropped; file overhead not counted."""
-        most = self.recipe.points_per_object
-        counts = (self.source.point_counts[cloud] for cloud in self.splits)
-        points = sum(count if most is None else min(count, most) for count in counts)
-        return round(points * bytes_per_point(self.downsample_rate, self.k))
+        most, normals = self.recipe.points_per_object, self.recipe.normals
+        of_patch = bytes_per_point(self.downsample_rate, self.k, normals=normals)
+        of_cloud = BYTES_PER_POINT + 12.0 * normals
+        needed = 0.0
+        for cloud, split in self.splits.items():
+            count = self.source.point_counts[cloud]
+            points = count if most is None else min(count, most)
+            needed += points * (of_patch + of_cloud * (split in EVALUATED))
+        return round(needed)
 
     def build(self, folder: Path, on_progress: Callable[[int, int], None] | None) -> None:
         """Write the data set's files into an empty folder.
@@ -74,51 +86,51 @@ class Job:
         Raises:
             StudyError: a cloud is faulty, or a split is left without a patch.
         """
+        layout = patch_layout(len(self.downsample_rate), normals=self.recipe.normals)
+        layouts = {patches_file(split): layout for split in SPLITS}
+        layouts |= {clouds_file(split): CLOUD_LAYOUT for split in EVALUATED}
         with ExitStack() as stack:
-            writers: dict[SplitName, SplitWriter] = {
-                split: stack.enter_context(
-                    SplitWriter(split_path(folder, split), len(self.downsample_rate))
-                )
-                for split in SPLITS
+            writers = {
+                name: stack.enter_context(TableWriter(folder / name, layout))
+                for name, layout in layouts.items()
             }
             clouds: dict[SplitName, list[CloudEntry]] = {split: [] for split in SPLITS}
             for done, (cloud, split) in enumerate(self.splits.items(), start=1):
-                index = sum(entry.patches > 0 for entry in clouds[split])
-                clouds[split].append(self._add_cloud(cloud, split, index, writers[split]))
+                # What is to be trained on and has no patch has no index either.
+                index = sum(entry.patches > 0 or split != "train" for entry in clouds[split])
+                clouds[split].append(self._add_cloud(cloud, split, index, writers))
                 if on_progress is not None:
                     on_progress(done, len(self.splits))
             for split in SPLITS:
                 _require_patches(clouds[split], split, self.recipe)
-            files = {split: writer.finish() for split, writer in writers.items()}
+            files = {name: writer.finish() for name, writer in writers.items()}
         write_manifest(self._manifest(clouds, files), folder)
 
     def _add_cloud(
-        self, cloud: str, split: SplitName, index: int, writer: SplitWriter
+        self, name: str, split: SplitName, index: int, writers: Mapping[str, TableWriter]
     ) -> CloudEntry:
-        """Cut a cloud and store its patches under this index."""
-        points = _choose_points(self.source.read(cloud), cloud, self.recipe)
-        placement = place(points, cloud)
-        kept, dropped = [], []
-        for cube in cut(placement.to_scaled(points), self.recipe.cube_size):
-            if len(cube.points) < self.recipe.min_points_of(split):
-                dropped.append(len(cube.points))
-                continue
-            kept.append(len(cube.points))
-            writer.add(index, cube, build_hierarchy(cube.points, self.downsample_rate, self.k))
-        return CloudEntry(
-            name=cloud,
-            split=split,
-            points=sum(kept),
-            patches=len(kept),
-            dropped_cubes=len(dropped),
-            dropped_points=sum(dropped),
-            fullest_cube=max(kept + dropped),
-            offset=placement.offset,
-            scale=placement.scale,
-        )
+        """Cut a cloud and store its patches, and itself if it is to be evaluated, as this index."""
+        cloud = _choose_points(self.source.read(name), name, self.recipe)
+        try:
+            placement = place(cloud.points, name)
+        except CodecError as error:
+            raise StudyError(str(error)) from error
+        config = self.recipe.partition(split)
+        cut = partition(placement.to_scaled(cloud.points), config)
+        for cube in cut.patches:
+            normals = None if cloud.normals is None else cloud.normals[cube.members]
+            hierarchy = build_hierarchy(cube.points, self.downsample_rate, self.k, normals)
+            writers[patches_file(split)].add(patch_row(index, cube, hierarchy))
+        if split in EVALUATED:
+            overhead = overhead_bits(
+                cut, placement, config, self.downsample_rate, normals=self.recipe.normals
+            )
+            row = cloud_row(cloud.points, cloud.normals, cut.voxels, overhead)
+            writers[clouds_file(split)].add(row)
+        return _entry(name, split, cloud, cut, placement, config)
 
     def _manifest(
-        self, clouds: Mapping[SplitName, list[CloudEntry]], files: dict[SplitName, FileEntry]
+        self, clouds: Mapping[SplitName, list[CloudEntry]], files: dict[str, FileEntry]
     ) -> Manifest:
         entries = tuple(entry for split in SPLITS for entry in clouds[split])
         return Manifest(
@@ -136,27 +148,75 @@ class Job:
         )
 
 
-def _choose_points(
-    points: NDArray[np.float64], cloud: str, recipe: DataRecipe
-) -> NDArray[np.float64]:
-    """A seeded choice of a cloud's points, in their order; each cloud has a choice of its own."""
+def _choose_points(cloud: Cloud, name: str, recipe: DataRecipe) -> Cloud:
+    """What of a cloud is used: the points that the recipe wants, with normals if it wants them.
+
+    A choice of points is seeded, each cloud has a choice of its own, and their order stays.
+
+    Raises:
+        StudyError: the recipe wants normals, and the cloud has none.
+    """
+    if recipe.normals and cloud.normals is None:
+        held = f" (it has {', '.join(cloud.uncoded)})" if cloud.uncoded else ""
+        raise StudyError(
+            f"every cloud must have normals where the data are prepared with them, and {name} has "
+            f"none{held}; compute them, or set data.normals to false"
+        )
+    if not recipe.normals:
+        cloud = replace(cloud, normals=None)
     most = recipe.points_per_object
-    if most is None or len(points) <= most:
-        return points
-    name = int.from_bytes(hashlib.sha256(cloud.encode()).digest()[:8])
-    chosen = np.random.default_rng([recipe.seed, name]).choice(len(points), most, replace=False)
-    return points[np.sort(chosen)]
+    if most is None or len(cloud.points) <= most:
+        return cloud
+    of_name = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
+    drawn = np.random.default_rng([recipe.seed, of_name])
+    chosen = np.sort(drawn.choice(len(cloud.points), most, replace=False))
+    normals = None if cloud.normals is None else cloud.normals[chosen]
+    return replace(cloud, points=cloud.points[chosen], normals=normals)
+
+
+def _entry(
+    name: str,
+    split: SplitName,
+    cloud: Cloud,
+    cut: Partition,
+    placement: Placement,
+    config: PartitionConfig,
+) -> CloudEntry:
+    sparse = _sparse_cubes(cut, config)
+    return CloudEntry(
+        name=name,
+        split=split,
+        points=sum(len(cube.points) for cube in cut.patches),
+        patches=len(cut.patches),
+        sparse_cubes=len(sparse),
+        sparse_points=int(sparse.sum()),
+        voxels=len(cut.voxels) if split in EVALUATED else 0,
+        fullest_sparse_cube=int(sparse.max(initial=0)),
+        side=placement.side,
+        centre=placement.centre,
+        uncoded=cloud.uncoded,
+    )
+
+
+def _sparse_cubes(cut: Partition, config: PartitionConfig) -> NDArray[np.int64]:
+    """(c,) how many points are in no patch, in each cube of the grid that has such."""
+    voxels = ~cut.leaves.is_patch
+    depth = cut.leaves.level[voxels] - config.cube_level
+    cube = np.unique(cut.leaves.key[voxels] >> 3 * depth, return_inverse=True)[1]
+    in_voxel = np.diff(cut.voxel_starts, append=len(cut.voxel_members))
+    return np.bincount(cube, weights=in_voxel).astype(np.int64)
 
 
 def _require_patches(clouds: Sequence[CloudEntry], split: SplitName, recipe: DataRecipe) -> None:
     if not clouds or any(entry.patches for entry in clouds):
         return
     setting = "min_points" if split == "train" else "min_points_evaluation"
-    fullest = max(entry.fullest_cube for entry in clouds)
+    fewest = recipe.partition(split).min_points
+    fullest = max(entry.fullest_sparse_cube for entry in clouds)
     raise StudyError(
         f"every split needs patches, and no cube of the {len(clouds)} {split} objects has "
-        f"{setting}={recipe.min_points_of(split):,} points: the fullest has {fullest:,}; lower "
-        f"{setting} or raise cube_size (now {recipe.cube_size:g})"
+        f"{setting}={fewest:,} points: the fullest has {fullest:,}; lower {setting} or raise "
+        f"cube_size (now {recipe.cube_size:g})"
     )
 
 
@@ -165,7 +225,8 @@ def _count(clouds: Sequence[CloudEntry]) -> SplitCounts:
         clouds=sum(entry.patches > 0 for entry in clouds),
         patches=sum(entry.patches for entry in clouds),
         points=sum(entry.points for entry in clouds),
-        dropped_clouds=sum(entry.patches == 0 for entry in clouds),
-        dropped_cubes=sum(entry.dropped_cubes for entry in clouds),
-        dropped_points=sum(entry.dropped_points for entry in clouds),
+        sparse_clouds=sum(entry.patches == 0 for entry in clouds),
+        sparse_cubes=sum(entry.sparse_cubes for entry in clouds),
+        sparse_points=sum(entry.sparse_points for entry in clouds),
+        voxels=sum(entry.voxels for entry in clouds),
     )

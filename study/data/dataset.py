@@ -5,17 +5,24 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from study.data.cloud_set import CloudSet
 from study.data.manifest import Manifest, delete_it, read_manifest
+from study.data.patch_set import PatchSet
 from study.data.recipe import SPLITS, SplitName
-from study.data.store import PatchSet
 from study.errors import StudyError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-FORMAT = 1
+    from study.data.manifest import FileEntry
+
+FORMAT = 2
 """Layout of the files. Raise it when the columns change or `build_hierarchy` gives other numbers:
 data sets of another number are prepared anew."""
+
+
+EVALUATED: tuple[SplitName, ...] = ("validation", "test")
+"""The splits whose clouds are kept whole: what a file is judged by."""
 
 
 class DataSet:
@@ -29,20 +36,45 @@ class DataSet:
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
         self.manifest = manifest
-        stages = len(manifest.downsample_rate)
+        stages, normals = len(manifest.downsample_rate), manifest.recipe.normals
+        entries = {split: manifest.clouds_of(split) for split in SPLITS}
         self._splits = {
-            split: PatchSet(split_path(folder, split), manifest.clouds_of(split), stages)
+            split: PatchSet(
+                folder / patches_file(split),
+                {entry.name: entry.patches for entry in entries[split]},
+                stages,
+                normals=normals,
+            )
             for split in SPLITS
+        }
+        self._clouds = {
+            split: CloudSet(folder / clouds_file(split), entries[split], normals=normals)
+            for split in EVALUATED
         }
 
     def split(self, name: SplitName) -> PatchSet:
         """The patches to train on, to validate on, or to test on."""
         return self._splits[name]
 
+    def clouds(self, name: SplitName) -> CloudSet:
+        """The whole clouds to validate on or to test on, in the order of `PatchSet.clouds`."""
+        if name not in self._clouds:
+            raise KeyError(f"whole clouds are kept of {EVALUATED}, and {name!r} was asked for")
+        return self._clouds[name]
 
-def split_path(folder: Path, split: SplitName) -> Path:
-    """The Arrow file of a split."""
-    return folder / f"{split}.arrow"
+
+def patches_file(split: SplitName) -> str:
+    """Name of the Arrow file of a split's patches."""
+    return f"{split}.arrow"
+
+
+def clouds_file(split: SplitName) -> str:
+    """Name of the Arrow file of an evaluation split's whole clouds."""
+    return f"{split}-clouds.arrow"
+
+
+FILES = (*map(patches_file, SPLITS), *map(clouds_file, EVALUATED))
+"""All files of a data set but its manifest."""
 
 
 def open_data_set(folder: Path, *, verify: bool = False) -> DataSet:
@@ -62,13 +94,18 @@ def open_data_set(folder: Path, *, verify: bool = False) -> DataSet:
             f"this code reads data sets of format {FORMAT}, and {folder} is of format "
             f"{manifest.format}; {delete_it(folder)}"
         )
-    for split in SPLITS:
-        _check_file(folder, split, manifest, verify=verify)
+    if sorted(manifest.files) != sorted(FILES):
+        raise StudyError(
+            f"a data set must have the files {', '.join(FILES)}, and the manifest of {folder} "
+            f"names {', '.join(manifest.files) or 'none'}; {delete_it(folder)}"
+        )
+    for name, entry in manifest.files.items():
+        _check_file(folder / name, entry, verify=verify)
     return DataSet(folder, manifest)
 
 
-def _check_file(folder: Path, split: SplitName, manifest: Manifest, *, verify: bool) -> None:
-    path, entry = split_path(folder, split), manifest.files[split]
+def _check_file(path: Path, entry: FileEntry, *, verify: bool) -> None:
+    folder = path.parent
     try:
         size = path.stat().st_size
         with path.open("rb") as file:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from study.data.cutting import Placement
-from study.data.recipe import LONGEST_SIDE, SPLITS, DataRecipe, SplitName
+from model.partition import LONGEST_SIDE, Placement
+from study.data.recipe import SPLITS, DataRecipe, SplitName
 from study.errors import StudyError
 
 if TYPE_CHECKING:
@@ -24,40 +25,58 @@ class _Part(BaseModel):
 
 
 class CloudEntry(_Part):
-    """One cloud: its split, what was kept and dropped, and its place in the scaled frame.
+    """One cloud: its split, how it was cut, and its place in the scaled frame.
 
-    `points` and `patches` are those kept; a cloud without any patch is in no `PatchSet`.
-    `fullest_cube` is the number of points of the cube that has most, dropped or not.
+    Attributes:
+        name: as its source calls it.
+        split: that it is in.
+        points: in patches.
+        patches: how many; a cloud to train on without any is in no `PatchSet`.
+        sparse_cubes: cubes of the grid with points that are in no patch: too few, or too many in
+            one place.
+        sparse_points: those points. Dropped in training, elsewhere voxels stand for them.
+        voxels: that stand for them; 0 in training.
+        fullest_sparse_cube: how many such points a cube has at most.
+        side, centre: see `model.partition.Placement`.
+        uncoded: what else its file holds and no codec codes, in words.
     """
 
     name: str
     split: SplitName
     points: int
     patches: int
-    dropped_cubes: int
-    dropped_points: int
-    fullest_cube: int
-    offset: tuple[float, float, float]
-    scale: float
+    sparse_cubes: int
+    sparse_points: int
+    voxels: int
+    fullest_sparse_cube: int
+    side: float
+    centre: tuple[int, int, int]
+    uncoded: tuple[str, ...]
+
+    @property
+    def all_points(self) -> int:
+        """Points that the data set took from the source."""
+        return self.points + self.sparse_points
 
     @property
     def placement(self) -> Placement:
         """Maps between the original and the scaled frame."""
-        return Placement(self.offset, self.scale)
+        return Placement(self.side, self.centre)
 
 
 class SplitCounts(_Part):
-    """What one split holds and what was dropped from it.
+    """What one split holds; `CloudEntry` says what the counts are of.
 
-    `clouds` counts those with at least one patch, `dropped_clouds` those without.
+    `clouds` counts those with at least one patch, `sparse_clouds` those without.
     """
 
     clouds: int
     patches: int
     points: int
-    dropped_clouds: int
-    dropped_cubes: int
-    dropped_points: int
+    sparse_clouds: int
+    sparse_cubes: int
+    sparse_points: int
+    voxels: int
 
 
 class FileEntry(_Part):
@@ -80,7 +99,7 @@ class Manifest(_Part):
         peak_name: the peak in words.
         splits: counts per split.
         clouds: ordered by split, then by name.
-        files: per split.
+        files: by name.
         content_hash: sha256 over `files` and `clouds`; the same for equal recipes on equal files.
         code_version: the code that prepared it.
     """
@@ -95,19 +114,19 @@ class Manifest(_Part):
     peak_name: str = "longest side"
     splits: dict[SplitName, SplitCounts]
     clouds: tuple[CloudEntry, ...]
-    files: dict[SplitName, FileEntry]
+    files: dict[str, FileEntry]
     content_hash: str
     code_version: str
 
-    def clouds_of(self, split: SplitName) -> tuple[str, ...]:
-        """Names of the clouds with patches in a split, in the order of its file."""
-        return tuple(c.name for c in self.clouds if c.split == split and c.patches)
+    def clouds_of(self, split: SplitName) -> tuple[CloudEntry, ...]:
+        """Clouds of a split, in the order of its files: to train on, only those with patches."""
+        return tuple(c for c in self.clouds if c.split == split and (c.patches or split != "train"))
 
 
-def hash_content(files: dict[SplitName, FileEntry], clouds: tuple[CloudEntry, ...]) -> str:
+def hash_content(files: dict[str, FileEntry], clouds: tuple[CloudEntry, ...]) -> str:
     """Hash what the data set holds: its files (by their own hashes) and its clouds."""
     content = {
-        "files": {split: files[split].model_dump() for split in SPLITS},
+        "files": {name: entry.model_dump() for name, entry in files.items()},
         "clouds": [cloud.model_dump() for cloud in clouds],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -155,32 +174,52 @@ def delete_it(folder: Path) -> str:
 
 
 def describe(manifest: Manifest) -> str:
-    """One paragraph for a person: what the data set holds and what was dropped."""
+    """One paragraph for a person: what the data set holds, and what became of the rest."""
     recipe, splits = manifest.recipe, manifest.splits
     train, validation, test = (splits[name] for name in SPLITS)
-    clouds = train.clouds + validation.clouds + test.clouds
+    clouds = len(manifest.clouds) - train.sparse_clouds
     patches = train.patches + validation.patches + test.patches
     points = train.points + validation.points + test.points
-    cubes = sum(split.dropped_cubes for split in splits.values())
-    lost = sum(split.dropped_points for split in splits.values())
     return (
         f"{manifest.source}: {clouds} objects, {patches:,} patches, {points:,} points "
-        f"(cubes of {recipe.cube_size:g}, the longest side is {manifest.peak:g}). "
+        f"(cubes of {recipe.cube_size:g}, the longest side is {manifest.peak:g}"
+        f"{', with normals' * recipe.normals}). "
         f"To train on: {_share(train)}; to validate on: {_share(validation)}; to test on: "
-        f"{_share(test)}. Dropped for having too few points (below {recipe.min_points} in "
-        f"training, {recipe.min_points_evaluation} elsewhere): {cubes:,} cubes with {lost:,} "
-        f"points, {100 * lost / (points + lost):.1f} % of all{_lost_clouds(manifest)}."
+        f"{_share(test)}. {_dropped(manifest)} {_voxels(manifest)}{_uncoded(manifest)}"
     )
 
 
 def _share(split: SplitCounts) -> str:
-    return f"{split.patches:,} patches of {split.clouds} objects"
+    clouds = split.clouds + split.sparse_clouds
+    return f"{split.patches:,} patches of {clouds} objects"
 
 
-def _lost_clouds(manifest: Manifest) -> str:
-    lost = [cloud.name for cloud in manifest.clouds if not cloud.patches]
-    if not lost:
-        return ""
+def _dropped(manifest: Manifest) -> str:
+    train = manifest.splits["train"]
+    share = 100 * train.sparse_points / (train.points + train.sparse_points)
+    lost = [c.name for c in manifest.clouds if c.split == "train" and not c.patches]
+    some = f"{', '.join(lost[:5])}{', …' * (len(lost) > 5)}"
+    nothing = f"; nothing is left of {len(lost)} objects ({some})" if lost else ""
     return (
-        f"; nothing is left of {len(lost)} objects ({', '.join(lost[:5])}{', …' * (len(lost) > 5)})"
+        f"Dropped in training for having too few points (below {manifest.recipe.min_points}): "
+        f"{train.sparse_cubes:,} cubes with {train.sparse_points:,} points, {share:.1f} % of "
+        f"all{nothing}."
     )
+
+
+def _voxels(manifest: Manifest) -> str:
+    held_out = [manifest.splits["validation"], manifest.splits["test"]]
+    sparse = sum(split.sparse_points for split in held_out)
+    share = 100 * sparse / sum(split.points + split.sparse_points for split in held_out)
+    return (
+        f"Sent as voxels elsewhere (below {manifest.recipe.min_points_evaluation}): {sparse:,} "
+        f"points as {sum(split.voxels for split in held_out):,}, {share:.1f} % of all."
+    )
+
+
+def _uncoded(manifest: Manifest) -> str:
+    counts = Counter(what for cloud in manifest.clouds for what in cloud.uncoded)
+    if not counts:
+        return ""
+    named = ", ".join(f"{what} ({count} objects)" for what, count in counts.most_common(8))
+    return f" Left out, for no codec codes it: {named}{', …' * (len(counts) > 8)}."

@@ -56,7 +56,7 @@ def prepare(
         StudyError: the source or the recipe cannot be used, the data set that exists is damaged,
             or the disk refuses.
     """
-    source = open_source(recipe.source)
+    source = open_source(recipe)
     splits = assign_splits(source.point_counts, recipe)
     job = Job(source, recipe, splits, tuple(downsample_rate), k)
     root = root.expanduser().absolute()

@@ -6,15 +6,13 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from model.partition import LONGEST_SIDE, PartitionConfig
+
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 EMBEDDED = "embedded"
 """The `source` that names the objects shipped with the package."""
-
-LONGEST_SIDE = 100.0
-"""Every cloud is scaled by one factor so that the longest side of its box has this length. It is
-also the peak of every PSNR (the unit of `cube_size`)."""
 
 
 class DataRecipe(BaseModel):
@@ -28,8 +26,9 @@ class DataRecipe(BaseModel):
     source: str = Field(
         default=EMBEDDED,
         min_length=1,
-        description="`embedded` for the objects shipped with the package, or a folder of PLY "
-        "files (sub-folders included)",
+        description="`embedded` for the objects shipped with the package; a folder of clouds and "
+        "models (PLY, OBJ, OFF, STL, LAS, LAZ, bin, npy, npz, zip, sh3f; sub-folders included); "
+        "one such file that holds several; or a data set pickled by D-PCC (.pkl)",
     )
     max_objects: int | None = Field(
         default=None, ge=1, description="take a seeded choice of this many objects; null takes all"
@@ -37,7 +36,8 @@ class DataRecipe(BaseModel):
     points_per_object: int | None = Field(
         default=None,
         ge=1,
-        description="keep a seeded choice of this many points of each object; null keeps all",
+        description="keep a seeded choice of this many points of each object, and take this many "
+        "from the surface of a mesh; null keeps all, and takes 100,000 from a mesh",
     )
     cube_size: float = Field(
         default=50.0,
@@ -50,7 +50,21 @@ class DataRecipe(BaseModel):
         default=256, ge=1, description="drop training cubes with fewer points than this"
     )
     min_points_evaluation: int = Field(
-        default=100, ge=1, description="drop validation and test cubes with fewer points than this"
+        default=100,
+        ge=1,
+        description="voxels stand for the points of validation and test cubes, and of cubes in "
+        "files, with fewer points than this",
+    )
+    max_points: int = Field(
+        default=8192, ge=1, description="split cubes with more points than this in 8"
+    )
+    voxel_depth: int = Field(
+        default=5, ge=0, description="a voxel is a cube halved this many times"
+    )
+    normals: bool = Field(
+        default=False,
+        description="keep the points' normals, for codecs that code them too "
+        "(model.compress_normal)",
     )
     validation_fraction: float = Field(
         default=0.15,
@@ -78,6 +92,17 @@ class DataRecipe(BaseModel):
             )
         return self
 
-    def min_points_of(self, split: SplitName) -> int:
-        """Fewest points that a cube of this split may have."""
-        return self.min_points if split == "train" else self.min_points_evaluation
+    @model_validator(mode="after")
+    def _cut_possibly(self) -> Self:
+        for split in SPLITS:
+            self.partition(split)  # a CodecError is a ValueError, and says what to change
+        return self
+
+    def partition(self, split: SplitName = "test") -> PartitionConfig:
+        """How the clouds of a split are cut. Files are cut as those to test on."""
+        return PartitionConfig(
+            cube_size=self.cube_size,
+            min_points=self.min_points if split == "train" else self.min_points_evaluation,
+            max_points=self.max_points,
+            voxel_depth=self.voxel_depth,
+        )

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
+import re
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from study.data.ply import PlyFolder
+from study.clouds.cloud import DEFAULT_SAMPLES, Sampling, checked_cloud
+from study.clouds.files import READABLE, open_cloud_file
+from study.data.pickles import PickledDataSet
 from study.data.recipe import EMBEDDED
 from study.data.store import read_objects
 from study.errors import StudyError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    import numpy as np
-    from numpy.typing import NDArray
+    from study.clouds import Cloud
+    from study.clouds.files import CloudFile
+    from study.data.recipe import DataRecipe
 
 OBJECTS = Path(__file__).with_name("objects_cc0.parquet")
+_PICKLE = ".pkl"
+_NAME_LIMIT = 40
 
 
 class Source(Protocol):
@@ -31,7 +39,7 @@ class Source(Protocol):
 
     @property
     def point_counts(self) -> Mapping[str, int]:
-        """Cloud name -> points it has, known without reading the clouds."""
+        """Cloud name -> about how many points it has, from headers where they tell."""
         ...
 
     @property
@@ -39,8 +47,8 @@ class Source(Protocol):
         """A text that changes when the clouds do."""
         ...
 
-    def read(self, cloud: str) -> NDArray[np.float64]:
-        """Read the (n, 3) points of a cloud, n >= 1, finite; a StudyError names a faulty one."""
+    def read(self, cloud: str) -> Cloud:
+        """Read a cloud; a StudyError names a faulty one."""
         ...
 
 
@@ -51,41 +59,119 @@ class EmbeddedObjects:
 
     def __init__(self) -> None:
         self._objects = read_objects(OBJECTS)
-        self.point_counts = {name: len(points) for name, points in self._objects.items()}
+        self.point_counts = {name: len(rows) for name, rows in self._objects.items()}
         self.fingerprint = hashlib.sha256(OBJECTS.read_bytes()).hexdigest()
 
-    def read(self, cloud: str) -> NDArray[np.float64]:
-        """Read the (n, 3) points of an object."""
-        return self._objects[cloud]
+    def read(self, cloud: str) -> Cloud:
+        """Read an object, with its normals."""
+        rows = self._objects[cloud]
+        return checked_cloud(cloud, rows[:, :3], rows[:, 3:])
 
 
-def open_source(source: str) -> Source:
+class CloudFiles:
+    """The clouds of one or more files, named by their file, and by their name in it if several."""
+
+    def __init__(self, name: str, paths: Mapping[str, Path], sampling: Sampling) -> None:
+        """List the clouds and read the files' headers.
+
+        Args:
+            name: of the source.
+            paths: what to call each file.
+            sampling: how points are taken from meshes.
+
+        Raises:
+            StudyError: a file is faulty.
+        """
+        self.name = name
+        self._sampling = sampling
+        self._clouds: dict[str, tuple[CloudFile, str]] = {}
+        for title, path in paths.items():
+            file = open_cloud_file(path)
+            for member in file.names:
+                cloud = title if member == path.name else f"{title}/{member}"
+                self._clouds[cloud] = (file, member)
+        self.point_counts = {
+            cloud: file.count(member, sampling) for cloud, (file, member) in self._clouds.items()
+        }
+        self.fingerprint = _fingerprint(paths)
+
+    def read(self, cloud: str) -> Cloud:
+        """Read a cloud."""
+        file, member = self._clouds[cloud]
+        return file.read(member, self._sampling)
+
+
+def open_source(recipe: DataRecipe) -> Source:
     """Open what a recipe's `source` names.
 
     Raises:
-        StudyError: it is neither `embedded` nor a folder with PLY files.
+        StudyError: it is neither `embedded` nor a folder or file of clouds.
     """
+    source = recipe.source
     if source == EMBEDDED:
         return EmbeddedObjects()
-    given = f"the data source must be {EMBEDDED!r} or a folder of PLY files, and {source!r}"
+    given = f"the data source must be {EMBEDDED!r}, or a folder or file of clouds, and {source!r}"
+    sampling = Sampling(recipe.points_per_object or DEFAULT_SAMPLES, recipe.seed)
     try:
-        folder = Path(source).expanduser()
-        if folder.is_dir():
-            return PlyFolder(folder)
-        if folder.exists():
-            raise StudyError(f"{given} is a file; give the folder that holds it")
-        raise StudyError(f"{given} does not exist; {_nearest(folder)}")
+        path = Path(source).expanduser()
+        name = _fit_for_a_folder(path.resolve().name)
+        if path.is_dir():
+            return CloudFiles(name, _found(path), sampling)
+        if not path.exists():
+            raise StudyError(f"{given} does not exist; {_nearest(path)}")
+        if path.suffix.lower() == _PICKLE:
+            return PickledDataSet(name, path, _fingerprint({path.name: path}))
+        return CloudFiles(name, {path.name: path}, sampling)
     except OSError as error:
         raise StudyError(f"{given} cannot be opened ({error.strerror}); check the path") from error
 
 
+def _found(folder: Path) -> dict[str, Path]:
+    """The files of a folder and its sub-folders that can be read, by their path within it."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    found = {
+        path.relative_to(folder).as_posix(): path
+        for path in files
+        if path.suffix.lower() in READABLE
+    }
+    if found:
+        return found
+    pickled = any(path.suffix.lower() == _PICKLE for path in files)
+    advice = "name one .pkl file as the source" if pickled else "check the path, or convert them"
+    raise StudyError(
+        f"the folder of a data source must hold {', '.join(READABLE)} files, and {folder} holds "
+        f"{_kinds(files)}; {advice}"
+    )
+
+
+def _fingerprint(paths: Mapping[str, Path]) -> str:
+    """Change when a file is added, removed or rewritten; the contents are not read for it."""
+    stats = {name: path.stat() for name, path in paths.items()}
+    listing = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats.items()]
+    return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
+
+
+def _fit_for_a_folder(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:_NAME_LIMIT] or "clouds"
+
+
+def _kinds(files: Iterable[Path]) -> str:
+    """What else lies in a folder: "no file at all", or "3 .jpg, 1 .txt"."""
+    counts = Counter(path.suffix.lower() or path.name for path in files)
+    return ", ".join(f"{count} {kind}" for kind, count in counts.most_common(4)) or "no file at all"
+
+
 def _nearest(missing: Path) -> str:
-    """Advice on a folder that does not exist: what was probably meant."""
+    """Advice on a path that does not exist: what was probably meant."""
     missing = missing.absolute()
     parent = next(parent for parent in missing.parents if parent.is_dir())
     wanted = missing.relative_to(parent).parts[0]
-    names = [EMBEDDED, *sorted(path.name for path in parent.iterdir() if path.is_dir())]
+    names = [EMBEDDED, *sorted(p.name for p in parent.iterdir() if p.is_dir() or _usable(p))]
     close = difflib.get_close_matches(wanted, names, n=1)
     if not close:
-        return f"{parent} exists and holds no folder of a similar name; check the path"
+        return f"{parent} exists and holds nothing of a similar name; check the path"
     return f"did you mean {close[0] if close[0] == EMBEDDED else parent / close[0]}?"
+
+
+def _usable(path: Path) -> bool:
+    return path.suffix.lower() in (*READABLE, _PICKLE)

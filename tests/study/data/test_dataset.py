@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from model.hierarchy import build_hierarchy
+from model.overhead import overhead_bits
+from model.partition import PartitionConfig, partition, place
 from study.data import DataRecipe, StoredPatch, open_data_set, prepare
-from study.data.cutting import cut
+from study.data.dataset import EVALUATED
 from study.data.recipe import SPLITS
 from study.errors import StudyError
 
@@ -50,9 +52,7 @@ def test_patches_come_back_as_they_were_built(
         index = 0
         for number, name in enumerate(patches.clouds):
             scaled = entries[name].placement.to_scaled(clouds[name])
-            for cube in cut(scaled, 50.0):
-                if len(cube.points) < 10:
-                    continue
+            for cube in partition(scaled, PartitionConfig(min_points=10)).patches:
                 patch = patches[index]
                 assert (patch.cloud, patches.cloud_of[index]) == (name, number)
                 assert patches.point_counts[index] == len(cube.points)
@@ -150,7 +150,7 @@ def test_a_truncated_manifest_is_refused(folder: Path, kept: int) -> None:
 def test_a_manifest_changed_by_hand_is_refused(folder: Path) -> None:
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
-    manifest["clouds"][0]["scale"] *= 2
+    manifest["clouds"][0]["side"] *= 2
     path.write_text(json.dumps(manifest))
     with pytest.raises(StudyError, match=r"changed after it was written; delete the folder"):
         open_data_set(folder)
@@ -162,12 +162,12 @@ def test_files_of_another_data_set_are_refused(folder: Path, recipe: DataRecipe)
     ours = json.loads((folder / "manifest.json").read_text())
     manifest |= {"downsample_rate": ours["downsample_rate"]}
     (other / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(StudyError, match=r"columns are not those of a patch.* delete the folder"):
+    with pytest.raises(StudyError, match=r"columns are not those that it should have.* delete the folder"):
         open_data_set(other)
 
 
 def test_another_format_is_refused(folder: Path) -> None:
     path = folder / "manifest.json"
-    path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
-    with pytest.raises(StudyError, match=r"reads data sets of format 1, .* is of format 99"):
+    path.write_text(path.read_text().replace('"format": 2', '"format": 99'))
+    with pytest.raises(StudyError, match=r"reads data sets of format 2, .* is of format 99"):
         open_data_set(folder)

@@ -1,0 +1,111 @@
+"""The whole clouds of an evaluation split as rows of a file: what its patches leave out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from study.data.manifest import delete_it
+from study.data.store import Layout, MappedTable
+from study.errors import StudyError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from model.partition import Placement
+    from study.data.manifest import CloudEntry
+
+LAYOUT = Layout(
+    scalars={"overhead_bits": "int64"},
+    lists={"points": "float64", "normals": "float32", "voxels": "float64"},
+)
+BYTES_PER_POINT = 3 * 8.0
+"""Room that a point takes, without a normal; there are few voxels."""
+
+
+@dataclass(frozen=True)
+class StoredCloud:
+    """A cloud as read. Its arrays are views of the file, read-only.
+
+    Attributes:
+        name: as its source calls it.
+        points: (n, 3) float64, original frame: those that the data set took.
+        normals: (n, 3) float32, or None where the data set has none.
+        placement: maps between the original and the scaled frame.
+        voxels: (v, 3) float64, scaled frame: what its sparse cubes are decoded to.
+        overhead_bits: what of its file is not latents (`model.overhead`).
+    """
+
+    name: str
+    points: NDArray[np.float64]
+    normals: NDArray[np.float32] | None
+    placement: Placement
+    voxels: NDArray[np.float64]
+    overhead_bits: int
+
+
+def cloud_row(
+    points: NDArray[np.float64],
+    normals: NDArray[np.float32] | None,
+    voxels: NDArray[np.float64],
+    overhead_bits: int,
+) -> dict[str, Any]:
+    """The row of a cloud; arguments as in `StoredCloud`."""
+    return {
+        "overhead_bits": np.int64(overhead_bits),
+        "points": points,
+        "normals": np.empty((0, 3), np.float32) if normals is None else normals,
+        "voxels": voxels,
+    }
+
+
+class CloudSet(Sequence[StoredCloud]):
+    """The clouds of one split, in the order of `PatchSet.clouds`."""
+
+    def __init__(self, path: Path, entries: Sequence[CloudEntry], *, normals: bool) -> None:
+        """Map a file into memory.
+
+        Args:
+            path: of the file.
+            entries: of the clouds, in its order.
+            normals: the clouds have them.
+
+        Raises:
+            StudyError: it is no Arrow file with the columns and clouds expected.
+        """
+        self._entries, self._has_normals = tuple(entries), normals
+        self._table = MappedTable(path, LAYOUT)
+        self._overhead_bits = self._table.scalars("overhead_bits")
+        counts = self._table.lengths("points") // 3
+        if counts.tolist() != [entry.all_points for entry in entries]:
+            raise StudyError(
+                f"{path} does not hold the clouds that its manifest names; {delete_it(path.parent)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @overload
+    def __getitem__(self, index: int) -> StoredCloud: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[StoredCloud]: ...
+
+    def __getitem__(self, index: int | slice) -> StoredCloud | Sequence[StoredCloud]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        number = range(len(self))[index]
+        row, entry = self._table.row(number), self._entries[number]
+        return StoredCloud(
+            name=entry.name,
+            points=row["points"].reshape(-1, 3),
+            normals=row["normals"].reshape(-1, 3) if self._has_normals else None,
+            placement=entry.placement,
+            voxels=row["voxels"].reshape(-1, 3),
+            overhead_bits=int(self._overhead_bits[number]),
+        )

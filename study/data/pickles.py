@@ -1,0 +1,213 @@
+"""D-PCC's pickled data sets, read without running what they say.
+
+A pickle is a program: it names functions and has them called. The few that NumPy's arrays need are
+replaced by stand-ins which only take notes, so nothing of NumPy is built from what a file claims
+about types and sizes; arrays are made of the notes, after checking them. Any other name is refused
+before anything is called.
+"""
+
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from study.clouds.cloud import checked_cloud, parsing
+from study.errors import StudyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from study.clouds import Cloud
+
+_NUMBER_TYPES = {f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)} | {"f2", "f4", "f8"}
+
+
+class PickledDataSet:
+    """A file `{index: {'points': {cube index: (n, 6)}, 'meta_data': …}}` of D-PCC.
+
+    The published code cuts its clouds in advance. All cubes of a cloud lie in one frame, so they
+    are put together again, and the cloud is cut as any other.
+    """
+
+    def __init__(self, name: str, path: Path, fingerprint: str) -> None:
+        """Read the file whole.
+
+        Raises:
+            StudyError: it is no such pickle, or one that names anything but arrays.
+        """
+        self.name = name
+        self.fingerprint = fingerprint
+        self._path = path
+        with path.open("rb") as file:
+            content = read_pickle(file, str(path))
+        self._clouds = {str(index): self._cubes(content[index], index) for index in _keys(content)}
+        if not self._clouds:
+            raise StudyError(self._wrong(f"is {type(content).__name__} without any cloud"))
+        self.point_counts = {cloud: sum(map(len, cubes)) for cloud, cubes in self._clouds.items()}
+
+    def read(self, cloud: str) -> Cloud:
+        """Put the cubes of a cloud together, with their normals."""
+        rows = np.concatenate([np.empty((0, 6)), *self._clouds[cloud]])
+        return checked_cloud(f"{self._path}[{cloud}]", rows[:, :3], rows[:, 3:])
+
+    def _cubes(self, entry: object, index: object) -> list[np.ndarray[Any, Any]]:
+        cubes = entry.get("points") if isinstance(entry, dict) else None
+        if not isinstance(cubes, dict):
+            raise StudyError(self._wrong(f"has no dictionary of points for {index!r}"))
+        arrays = [as_array(cube, f"{self._path}[{index!r}]") for cube in cubes.values()]
+        shapes = {array.shape for array in arrays if array.ndim != 2 or array.shape[1] != 6}
+        if shapes:
+            raise StudyError(self._wrong(f"has a cube of shape {shapes.pop()} for {index!r}"))
+        if len(arrays) > 1 and all(
+            np.abs(array[:, :3]).max(initial=0.0) <= 1.0 for array in arrays
+        ):
+            raise StudyError(
+                self._wrong(
+                    f"has cubes that all lie around the origin for {index!r}, each in its own frame"
+                )
+            )
+        return arrays
+
+    def _wrong(self, given: str) -> str:
+        return (
+            "a pickled data set must be {index: {'points': {cube: (n, 6) array of coordinates in "
+            f"the frame of the cloud and normals}}}}, as D-PCC makes it, and {self._path} {given}; "
+            "check the file"
+        )
+
+
+def read_pickle(file: BinaryIO, where: str) -> Any:  # noqa: ANN401 - any plain value
+    """Read a pickle of plain containers, numbers and NumPy arrays, the latter as notes.
+
+    `as_array` makes the arrays.
+
+    Raises:
+        StudyError: it is damaged, or names anything but what NumPy's arrays need.
+    """
+    with parsing(where, "a pickle"):
+        return _Unpickler(file, where).load()
+
+
+def as_array(value: object, where: str) -> np.ndarray[Any, Any]:
+    """Make the array that a note describes.
+
+    Raises:
+        StudyError: it is no note of an array of numbers, or one that contradicts itself.
+    """
+    if isinstance(value, _Array):
+        with parsing(where, "a pickled array"):
+            return value.array()
+    raise StudyError(
+        f"the points of a pickled data set must be arrays, and {where} has "
+        f"{type(value).__name__}; convert it"
+    )
+
+
+def _keys(content: object) -> list[Any]:
+    return sorted(content, key=str) if isinstance(content, dict) else []
+
+
+class _Type:
+    """Notes about a NumPy type: `dtype(code, align, copy)`, then its state."""
+
+    __slots__ = ("_code", "_order")
+
+    def __init__(self, code: object, *_: object) -> None:
+        self._code, self._order = code, "|"
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._order = state[1]
+
+    def dtype(self) -> np.dtype[Any]:
+        if self._code not in _NUMBER_TYPES or self._order not in ("<", ">", "=", "|"):
+            raise ValueError(f"an array must be of numbers, not of {self._code!r}")
+        return np.dtype(f"{self._order}{self._code}")
+
+
+class _Array:
+    """Notes about an array: its type, its shape, and its numbers as bytes."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self, *state: Any) -> None:  # noqa: ANN401 - whatever the file says
+        self._state = state
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, kind, is_fortran, numbers = state
+        self._state = (numbers, kind, shape, "F" if is_fortran else "C")
+
+    def array(self) -> np.ndarray[Any, Any]:
+        numbers, kind, shape, order = self._state
+        if not isinstance(kind, _Type) or not isinstance(numbers, bytes | bytearray):
+            raise ValueError("an array must be of numbers")  # noqa: TRY004 - as any damage
+        array: np.ndarray[Any, Any] = np.frombuffer(numbers, kind.dtype())
+        return array.reshape(shape, order=order)
+
+
+class _Callable:
+    """A stand-in for a function. A pickle may try to change what it gets: this never changes."""
+
+    __slots__ = ("_function",)
+    _function: Callable[..., object]
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        object.__setattr__(self, "_function", function)
+
+    def __setattr__(self, name: str, _value: object) -> NoReturn:
+        raise pickle.UnpicklingError(f"it sets {name} of a function")
+
+    def __call__(self, *arguments: object) -> object:
+        return self._function(*arguments)
+
+
+def _scalar(kind: object, numbers: object) -> object:
+    if not isinstance(kind, _Type) or not isinstance(numbers, bytes):
+        raise ValueError("a scalar must be a number")  # noqa: TRY004 - as any damage
+    (number,) = np.frombuffer(numbers, kind.dtype()).tolist()
+    return number
+
+
+def _encode(text: object, encoding: object) -> bytes:
+    """Bytes as pickles of protocol 2 hold them: as text. Other encodings may unpack bombs."""
+    if not isinstance(text, str) or encoding != "latin1":
+        raise ValueError(f"bytes must be encoded as latin1, not as {encoding!r}")
+    return text.encode("latin1")
+
+
+_ARRAY = _Callable(lambda *_: _Array())
+_NUMPY = {
+    "multiarray": {"_reconstruct": _ARRAY, "scalar": _Callable(_scalar)},
+    "numeric": {"_frombuffer": _Callable(_Array)},
+}
+_ADMITTED = {
+    ("numpy", "ndarray"): None,
+    ("numpy", "dtype"): _Callable(_Type),
+    ("_codecs", "encode"): _Callable(_encode),
+} | {
+    (f"numpy.{core}.{module}", name): stand_in
+    for core in ("core", "_core")
+    for module, stand_ins in _NUMPY.items()
+    for name, stand_in in stand_ins.items()
+}
+
+
+# The one in Python: the one in C makes as much room as a file asks for (LONG_BINPUT).
+class _Unpickler(pickle._Unpickler):  # noqa: SLF001 - see above
+    """Reads a pickle that may name what is admitted and nothing else."""
+
+    def __init__(self, file: BinaryIO, where: str) -> None:
+        super().__init__(file)
+        self._where = where
+
+    def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 - as its parent
+        """Hand out a stand-in."""
+        if (module, name) in _ADMITTED:
+            return _ADMITTED[module, name]
+        raise StudyError(
+            f"a pickled data set may hold arrays and plain containers only, and {self._where} "
+            f"names {module}.{name}; it was not run: do not trust the file"
+        )
