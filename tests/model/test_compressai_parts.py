@@ -9,7 +9,8 @@ import pytest
 
 ALONE = """
 import sys
-from model.compressai_parts import EntropyBottleneck
+from model.compressai_parts import EntropyBottleneck, new_bottleneck
+assert isinstance(new_bottleneck(2), EntropyBottleneck)
 assert "torch_geometric" not in sys.modules and "torchvision" not in sys.modules
 assert "compressai" not in sys.modules
 """
@@ -18,8 +19,9 @@ import compressai.models
 from compressai.entropy_models import EntropyBottleneck as whole
 """
 SAME = """
-from model.compressai_parts import EntropyBottleneck
+from model.compressai_parts import EntropyBottleneck, new_bottleneck
 assert EntropyBottleneck is whole
+assert new_bottleneck(2).entropy_coder.name == whole(2).entropy_coder.name
 import compressai
 assert compressai.models.CompressionModel
 """
