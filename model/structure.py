@@ -108,16 +108,17 @@ def read_leaves(reader: SymbolReader, config: PartitionConfig, points: int) -> L
         DamagedFileError: more leaves than so many points can fill, or the stream ends.
     """
     models = _Models()
+    cube_level, voxel_level = config.cube_level, config.voxel_level
     levels, keys, is_patch = array("q"), array("q"), array("b")
     needed = 0
     nodes = [(0, 0, False)]
     while nodes:
         level, key, sparse = nodes.pop()
         patch = False
-        if level >= config.cube_level and not sparse:
+        if level >= cube_level and not sparse:
             patch = bool(reader.bit(models.patch))
             sparse = not patch and (level == FINEST_LEVEL or bool(reader.bit(models.sparse)))
-        if patch or (sparse and level >= config.voxel_level):
+        if patch or (sparse and level >= voxel_level):
             levels.append(level)
             keys.append(key)
             is_patch.append(patch)
