@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from model.errors import CodecError
+from study import codec_cli
 from study.errors import StudyError
 from study.interrupts import INTERRUPTED
 
@@ -30,6 +32,13 @@ examples:
   study status quickstart-001   one study's trials
   study front quickstart-001    its Pareto table, and its pictures drawn anew
   study ui                      every trial's curves in the browser (MLflow)
+
+  study export quickstart-001 --knee codec
+                                takes a codec out of a study
+  study compress codec chair.ply
+  study decompress codec chair.dpcs
+
+`study COMMAND --help` has more.
 
 exit codes: 0 done, 1 no trial could be finished, 2 something given cannot be used,
 130 interrupted (what was finished is kept)."""
@@ -67,7 +76,7 @@ def main(
         if arguments.command == "run":
             return _run(arguments.file, arguments.address, console, trainable)
         return _COMMANDS[arguments.command](arguments, console)
-    except StudyError as error:
+    except (StudyError, CodecError) as error:
         for sentence in str(error).splitlines():
             sys.stderr.write(f"error: {sentence}\n")
         return 2
@@ -97,6 +106,15 @@ def build_parser() -> argparse.ArgumentParser:
 
     front = commands.add_parser("front", help="show a study's front and draw its pictures anew")
     front.add_argument("name", help="the study's name")
+    front.add_argument(
+        "--baseline",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE.json",
+        help="draw another codec's curve beside it, which `study baseline` or `study evaluate` "
+        "wrote; may be repeated",
+    )
     status = commands.add_parser("status", help="say how far studies are")
     status.add_argument("name", nargs="?", help="one study's name; without it, all are listed")
     prepare = commands.add_parser("prepare", help="prepare a study's data set, and nothing else")
@@ -105,6 +123,7 @@ def build_parser() -> argparse.ArgumentParser:
     explain.add_argument("section", nargs="?", help="one section, such as loss or search")
     ui = commands.add_parser("ui", help="browse all trials with MLflow, on this machine only")
     ui.add_argument("--port", type=int, default=5000, help="default: %(default)s")
+    codec_cli.add_commands(commands)
     for command in (front, status, ui):
         command.add_argument(
             "--root", type=Path, default=Path("studies"), help="where the studies are (%(default)s)"
@@ -139,24 +158,31 @@ def _run(
     console: Console,
     trainable: type[TrialTrainable] | None,
 ) -> int:
-    from study.ending import show_end
+    from study.ending import DONE, show_end
     from study.runner import run_study
 
     config = _load(file)
     ended = run_study(config, console, address=address, trainable=trainable)
-    return show_end(config, ended, console)
+    code = show_end(config, ended, console)
+    if code == DONE and trainable is None:  # Other trials than the codec's leave none to show.
+        from study.demonstration import demonstrate
+
+        demonstrate(config, ended, console)
+    return code
 
 
 def _front(arguments: argparse.Namespace, console: Console) -> int:
     from study.ending import show_front
     from study.folder import find_study
+    from study.results import read_curve
     from study.runner import report
     from study.status import read_records
 
+    curves = [read_curve(file) for file in arguments.baseline]
     folder = find_study(arguments.root, arguments.name)
     config = folder.config()
     records = read_records(folder, config)
-    show_front(config, records, report(config, records, folder), console)
+    show_front(config, records, report(config, records, folder, curves), console)
     return 0
 
 
@@ -174,8 +200,8 @@ def _status(arguments: argparse.Namespace, console: Console) -> int:
 def _prepare(arguments: argparse.Namespace, console: Console) -> int:
     from study.runner import prepare_data
 
-    folder = prepare_data(_load(arguments.file), console)
-    console.print(f"[bold]folder[/] {folder}", soft_wrap=True)
+    for folder in prepare_data(_load(arguments.file), console).values():
+        console.print(f"[bold]folder[/] {folder}", soft_wrap=True)
     return 0
 
 
@@ -198,4 +224,5 @@ _COMMANDS = {
     "prepare": _prepare,
     "explain": _explain,
     "ui": _ui,
+    **codec_cli.COMMANDS,
 }

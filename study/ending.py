@@ -66,7 +66,7 @@ def show_front(
             console.print(f"[red]trial {record.number}[/] {outcome}", soft_wrap=True)
     places = Table.grid(padding=(0, 2))
     for kind, content in _CONTENTS.items():
-        places.add_row(escape(_short(getattr(files, kind))), f"[dim]{content}[/]")
+        places.add_row(escape(short(getattr(files, kind))), f"[dim]{content}[/]")
     command = escape(_ui_command(config, root=files.html.parent.parent))
     places.add_row(f"[bold]{command}[/]", "[dim]every trial's curves, in MLflow[/]")
     console.print()
@@ -80,7 +80,7 @@ def _show_interrupted(config: StudyConfig, ended: Ended, console: Console) -> No
     root, program = escape(_root_option(ended.folder.path.parent)), escape(_program())
     console.print(
         f"\n[yellow]interrupted[/] with {complete} of {config.search.trials} trials complete; "
-        f"kept in {escape(_short(ended.folder.path))}, with the {epochs} finished epochs of "
+        f"kept in {escape(short(ended.folder.path))}, with the {epochs} finished epochs of "
         f"{len(unfinished)} unfinished trials\n"
         f"  [bold]{program} status {config.name}{root}[/]   [dim]how far each trial came[/]\n"
         f"  [bold]{program} front {config.name}{root}[/]    [dim]the front of the complete ones[/]",
@@ -100,16 +100,16 @@ def _program() -> str:
     found = shutil.which("study")
     if started.name != "study" or (found and Path(found).resolve() == started.resolve()):
         return "study"
-    return _short(started)
+    return short(started)
 
 
 def _root_option(root: Path) -> str:
     """Return the option that names the folder of all studies, unless it is the usual one."""
     usual = root.resolve() == Path("studies").resolve()
-    return "" if usual else f" --root {shlex.quote(_short(root))}"
+    return "" if usual else f" --root {shlex.quote(short(root))}"
 
 
-def _short(path: Path) -> str:
+def short(path: Path) -> str:
     """Return a path as the user would type it from here."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative

@@ -18,6 +18,7 @@ from study.report.rows import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.progress import TaskID
@@ -56,14 +57,28 @@ def live_view(
         yield table
 
 
+def preparation_view(console: Console) -> AbstractContextManager[Callable[[int, int], None]]:
+    """Show a bar while objects are prepared."""
+    return progress_view(console, "preparing data", "objects")
+
+
 @contextmanager
-def preparation_view(console: Console) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar while objects are prepared; it never appears when there is nothing to do."""
+def progress_view(console: Console, doing: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar while the block runs; it never appears when there is nothing to do.
+
+    Args:
+        console: without a terminal nothing is shown.
+        doing: what is done, such as ``preparing data``.
+        unit: of what is counted, in the plural.
+
+    Yields:
+        To be told how many are done, and of how many.
+    """
     with Progress(
-        TextColumn("preparing data"),
+        TextColumn(doing),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("objects"),
+        TextColumn(unit),
         TimeRemainingColumn(),
         console=console,
         transient=True,

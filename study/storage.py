@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 _EPOCH_PREFIX = "epoch:"
 _IDENTITY = "identity"
+_CODE_VERSION = "code_version"
 _STATES = {
     optuna.trial.TrialState.COMPLETE: TrialState.COMPLETE,
     optuna.trial.TrialState.PRUNED: TrialState.PRUNED,
@@ -83,10 +84,23 @@ class TrialStore:
         identity: str = self._study.user_attrs[_IDENTITY]
         return identity
 
+    @property
+    def code_version(self) -> str:
+        """The code that began the study; given by `enqueue_first`."""
+        version: str = self._study.user_attrs[_CODE_VERSION]
+        return version
+
+    def worker_config(self, number: int) -> dict[str, Any]:
+        """Return a trial's configuration as its worker saw it; empty before its first epoch."""
+        config: dict[str, Any] = self._study.get_trials(deepcopy=False)[number].user_attrs.get(
+            "config", {}
+        )
+        return config
+
     def enqueue_first(self, code_version: str) -> None:
         """Begin a new study: the published setting is tried first, the study file's wishes next."""
         self._study.set_user_attr(_IDENTITY, uuid.uuid4().hex)
-        self._study.set_user_attr("code_version", code_version)
+        self._study.set_user_attr(_CODE_VERSION, code_version)
         first = baseline(self._config)
         published = is_published(self._config, first)
         self._study.enqueue_trial(first, user_attrs={"baseline": published})

@@ -18,11 +18,45 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "run": ["--address", "--help", "-h", "file"],
-    "front": ["--help", "--root", "-h", "name"],
+    "front": ["--baseline", "--help", "--root", "-h", "name"],
     "status": ["--help", "--root", "-h", "name"],
     "prepare": ["--help", "-h", "file"],
     "explain": ["--help", "-h", "section"],
     "ui": ["--help", "--port", "--root", "-h"],
+    "export": [
+        "--help",
+        "--knee",
+        "--max-bpp",
+        "--min-psnr",
+        "--root",
+        "--trial",
+        "-h",
+        "name",
+        "out",
+    ],
+    "compress": [
+        "--cloud",
+        "--force",
+        "--help",
+        "--samples",
+        "-h",
+        "cloud_file",
+        "codec",
+        "out",
+    ],
+    "decompress": ["--force", "--help", "-h", "codec", "file", "out"],
+    "import-checkpoint": [
+        "--cube-size",
+        "--export",
+        "--force",
+        "--help",
+        "-h",
+        "arguments",
+        "out",
+        "source",
+    ],
+    "evaluate": ["--force", "--help", "--out", "-h", "clouds", "codec"],
+    "baseline": ["--force", "--help", "--out", "-h", "clouds", "codec"],
 }
 
 
@@ -63,6 +97,16 @@ def test_help_teaches_by_example_and_loads_nothing_heavy() -> None:
     assert "study run mine.yaml" in done.stdout
 
 
+@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"front", "status", "prepare"}))
+def test_help_of_a_command_says_what_it_does(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    shown = capsys.readouterr().out
+    assert command in {"explain", "ui"} or f"examples:\n  study {command}" in shown
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -72,6 +116,8 @@ def test_help_teaches_by_example_and_loads_nothing_heavy() -> None:
         (["run", "nowhere.yaml"], "nowhere"),
         (["status", "toy"], "there is no study 'toy' in studies"),
         (["front", "toy"], "there is no study 'toy' in studies"),
+        (["front", "toy", "--baseline", "no.json"], "no.json cannot be read"),
+        (["export", "toy", "--knee", "codec"], "there is no study 'toy' in studies"),
         (["explain", "serch"], "there is no section 'serch'; did you mean 'search'?"),
         (["ui"], "MLflow has nothing to show"),
     ],

@@ -1,0 +1,9 @@
+"""`python -m study`: the command line where no script is installed."""
+
+from __future__ import annotations
+
+import sys
+
+from study.cli import main
+
+sys.exit(main())

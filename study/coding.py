@@ -1,0 +1,134 @@
+"""Files in, files out: a cloud compressed with a codec folder, and back."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from model.codec_folder import load_codec
+from study.clouds import read_cloud, write_cloud
+from study.clouds.files import unknown_suffix
+from study.clouds.writing import WRITABLE
+from study.errors import StudyError
+from study.live import progress_view
+from study.output import check_free, new_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from study.clouds import Cloud
+
+SUFFIX = ".dpcs"
+"""Of compressed clouds."""
+
+DECODED_SUFFIX = ".ply"
+"""Of decoded clouds, where the user names no file."""
+
+
+def compress_file(
+    folder: Path,
+    source: Path,
+    target: Path | None,
+    console: Console,
+    *,
+    force: bool = False,
+    cloud: str | None = None,
+    samples: int | None = None,
+) -> Path:
+    """Compress a cloud, and say how small it became.
+
+    Args:
+        folder: the codec.
+        source: a file that `study.clouds` reads.
+        target: the compressed file; None puts it beside the source, with the suffix .dpcs.
+        console: for a progress bar and one line at the end.
+        force: whether a file that is there already may be replaced.
+        cloud: which one, where the source holds several.
+        samples: points to take from a mesh; None takes the usual number.
+
+    Returns:
+        The compressed file.
+
+    Raises:
+        StudyError: a file cannot be read or written.
+        CodecError: the codec cannot be read, or cannot code this cloud.
+    """
+    target = target or source.with_suffix(SUFFIX)
+    check_free(target, force=force)
+    read = read_cloud(source, cloud, **({} if samples is None else {"samples": samples}))
+    codec = load_codec(folder).codec
+    codes_normals = codec.coder.config.compress_normal
+    _warn_of_losses(read, codes_normals=codes_normals)
+    started = time.perf_counter()
+    with progress_view(console, "compressing", "patches") as on_progress:
+        data = codec.compress(read.points, read.normals if codes_normals else None, on_progress)
+    seconds = time.perf_counter() - started
+    with new_file(target, force=force) as partial:
+        partial.write_bytes(data)
+    count = len(read.points)
+    console.print(
+        f"[bold]{escape(str(target))}[/]  {count:,} points in {len(data):,} bytes, "
+        f"{8 * len(data) / count:.3f} bpp, {seconds:.2f} s",
+        soft_wrap=True,
+    )
+    return target
+
+
+def decompress_file(
+    folder: Path, source: Path, target: Path | None, console: Console, *, force: bool = False
+) -> Path:
+    """Decompress a file, and say what came out.
+
+    Args:
+        folder: the codec that compressed it.
+        source: the compressed file.
+        target: the cloud, in a format by its suffix; None puts a PLY file beside the source.
+        console: for a progress bar and one line at the end.
+        force: whether a file that is there already may be replaced.
+
+    Returns:
+        The decoded file.
+
+    Raises:
+        StudyError: a file cannot be read or written.
+        CodecError: the file is damaged or of another codec.
+    """
+    target = target or source.with_suffix(DECODED_SUFFIX)
+    if target.suffix.lower() not in WRITABLE:
+        raise StudyError(unknown_suffix(target, "written", WRITABLE))
+    check_free(target, force=force)
+    try:
+        data = source.read_bytes()
+    except OSError as error:
+        raise StudyError(
+            f"the compressed file {source} cannot be read ({error.strerror}); check the path"
+        ) from error
+    codec = load_codec(folder).codec
+    started = time.perf_counter()
+    with progress_view(console, "decompressing", "patches") as on_progress:
+        decoded = codec.decompress(data, on_progress)
+    seconds = time.perf_counter() - started
+    _warn(f"{target.suffix} files hold no", write_cloud(target, decoded.points, decoded.normals))
+    console.print(
+        f"[bold]{escape(str(target))}[/]  {len(decoded.points):,} points (of "
+        f"{decoded.original_points:,}) from {len(data):,} bytes, {seconds:.2f} s",
+        soft_wrap=True,
+    )
+    return target
+
+
+def _warn_of_losses(cloud: Cloud, *, codes_normals: bool) -> None:
+    """Name on stderr what the file holds and the codec does not code."""
+    normals = ("normals",) if cloud.normals is not None and not codes_normals else ()
+    _warn("this codec does not code", (*normals, *cloud.uncoded))
+
+
+def _warn(reason: str, lost: Sequence[str]) -> None:
+    if lost:
+        sys.stderr.write(f"warning: {reason} {', '.join(lost)}: left out\n")

@@ -1,0 +1,115 @@
+"""Codecs measured on the user's own clouds, as a table and as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from study.clouds import read_clouds
+from study.live import progress_view
+from study.output import check_free
+from study.results import write_evaluation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from study.clouds import Cloud
+    from study.results import Evaluation
+
+    Measure = Callable[[Mapping[str, Cloud], Callable[[int, int], None]], Evaluation]
+
+_COLUMNS = {
+    "bpp": ("bpp", ".3f"),
+    "d1_psnr_db": ("D1 PSNR dB", ".2f"),
+    "d2_psnr_db": ("D2 PSNR dB", ".2f"),
+    "chamfer": ("chamfer", ".2e"),
+    "points_ratio": ("points out/in", ".3f"),
+    "encoding_time": ("encode s", ".3f"),
+    "decoding_time": ("decode s", ".3f"),
+}
+"""Heading and number format of the metrics that a table shows; the JSON has all."""
+
+
+def evaluate_files(
+    folder: Path, files: Sequence[Path], out: Path | None, console: Console, *, force: bool
+) -> None:
+    """Measure a codec folder on files of clouds.
+
+    Raises:
+        StudyError: a file cannot be read, measured or written.
+        CodecError: the codec cannot be read, or cannot code one of the clouds.
+    """
+    from model.codec_folder import load_codec
+    from study.evaluate import evaluate
+
+    codec = load_codec(folder).codec
+    _weigh(
+        lambda clouds, progress: evaluate(codec, clouds, progress=progress),
+        files, out, console, force=force,
+    )  # fmt: skip
+
+
+def draco_files(files: Sequence[Path], out: Path | None, console: Console, *, force: bool) -> None:
+    """Measure Draco on files of clouds, at several rates.
+
+    Raises:
+        StudyError: Draco is not installed, or a file cannot be read, measured or written.
+    """
+    from study.baseline import draco_baseline
+
+    _weigh(
+        lambda clouds, progress: draco_baseline(clouds, progress=progress),
+        files, out, console, force=force,
+    )  # fmt: skip
+
+
+def _weigh(
+    measure: Measure, files: Sequence[Path], out: Path | None, console: Console, *, force: bool
+) -> None:
+    if out is not None:
+        check_free(out, force=force)
+    clouds = {
+        str(file) if len(held) == 1 else f"{file}/{name}": cloud
+        for file in files
+        for held in [read_clouds(file)]
+        for name, cloud in held.items()
+    }
+    with progress_view(console, "measuring", "clouds") as on_progress:
+        evaluation = measure(clouds, on_progress)
+    console.print(table_of(evaluation))
+    if out is not None:
+        write_evaluation(evaluation, out, force=force)
+        console.print(f"[bold]{escape(str(out))}[/]", soft_wrap=True)
+
+
+def table_of(evaluation: Evaluation) -> Table:
+    """Return one row for each operating point: bits of all files over all points, else means."""
+    clouds = len(evaluation.points[0].results)
+    table = Table(
+        title=f"{escape(evaluation.description)}; {clouds} cloud{'s' * (clouds != 1)}",
+        title_justify="left",
+        title_style="bold",
+        caption=f"PSNR: {evaluation.convention}",
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("setting")
+    rows = [(p.setting, {metric: p.mean(metric) for metric in _COLUMNS}) for p in evaluation.points]
+    # D2 needs normals, which most clouds do not have.
+    shown = [metric for metric in _COLUMNS if any(means[metric] is not None for _, means in rows)]
+    for metric in shown:
+        table.add_column(_COLUMNS[metric][0], justify="right", no_wrap=True)
+    for setting, means in rows:
+        table.add_row(setting, *(_text(means[metric], _COLUMNS[metric][1]) for metric in shown))
+    return table
+
+
+def _text(value: float | None, style: str) -> str:
+    return "" if value is None else format(value, style)
