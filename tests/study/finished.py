@@ -1,0 +1,64 @@
+"""A finished study of the real codec, so small that it takes a second; only Ray was left out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from study.data import open_data_set, prepare
+from study.folder import create_study_folder
+from study.space import trial_config
+from study.storage import TrialStore
+from study.study_file import parse_study
+from study.training import Member, Training
+
+if TYPE_CHECKING:
+    from study.folder import StudyFolder
+
+EPOCHS = 2
+
+STUDY = f"""
+name: small
+seed: 3
+data: {{max_objects: 8, points_per_object: 300, cube_size: 100.0, min_points: 50}}
+model: {{k: 8, hidden_dim: 16}}
+training: {{epochs: {EPOCHS}, patches_per_step: 2, learning_rate: 5e-3}}
+search: {{trials: 4, startup_trials: 2, first: [{{loss.bpp_lambda: 0.3}}]}}
+objectives:
+  - {{metric: bpp, direction: minimize, reference: 3.0}}
+  - {{metric: d1_psnr_db, direction: maximize, reference: 10.0}}
+"""
+
+
+def finished_study(root: Path) -> StudyFolder:
+    """Two trials trained and measured, one that failed, and one that never came to its end."""
+    places = f"root: {root}/studies\ndata_root: {root}/data\n"
+    config = parse_study(STUDY + places, origin="small")
+    geometry = config.model.geometry
+    data = prepare(
+        config.data, downsample_rate=geometry.downsample_rate, k=geometry.k, root=root / "data"
+    )
+    with create_study_folder(config) as folder:
+        store = TrialStore(config, folder.database)
+        store.enqueue_first("v1.2-3-gabc")
+        for _ in range(2):
+            number, settings = store.ask()
+            trial = trial_config(config, number, settings, {geometry: data})
+            training = Training(
+                model=trial.model.build(),
+                training=trial.training,
+                members=[Member(seed=trial.seed, loss=trial.loss)],
+                data=open_data_set(Path(trial.data_folder)),
+                order_seed=trial.seed,
+            )
+            store.record_config(number, json.loads(trial.model_dump_json()))
+            for epoch in range(1, EPOCHS + 1):
+                (result,) = training.run_epoch()
+                store.record_epoch(number, epoch, result.metrics, elapsed_s=float(epoch))
+            training.save(folder.ray / f"trial_{number}" / "checkpoint")
+            store.record_checkpoint(number, str(folder.ray / f"trial_{number}" / "checkpoint"))
+            store.complete(number, training.measure(0).metrics, elapsed_s=2.5)
+        store.fail(store.ask()[0], "out of memory", elapsed_s=1.0)
+        store.ask()
+    return folder

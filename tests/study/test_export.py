@@ -1,0 +1,232 @@
+"""A codec taken out of a study is the one that was measured, and says where it comes from."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from model.codec_folder import CODEC, load_codec
+from study.checkpoint import read_checkpoint, write_checkpoint
+from study.cli import main
+from study.clouds import read_cloud, write_cloud
+from study.data import open_data_set
+from study.demonstration import COMPRESSED, DECODED, demonstrate
+from study.errors import StudyError
+from study.evaluation import measure
+from study.export import export
+from study.folder import StudyFolder
+from study.operating_point import Wish
+from study.records import TrialState
+from study.runner import Ended
+from study.status import read_records
+from tests.study.finished import EPOCHS, finished_study
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from study.data import DataSet
+    from study.records import TrialRecord
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
+    return finished_study(tmp_path_factory.mktemp("finished"))
+
+
+@pytest.fixture
+def study(made: StudyFolder, tmp_path: Path) -> StudyFolder:
+    """A copy of the study that a test may change; data and checkpoints are where they were."""
+    shutil.copytree(made.path, tmp_path / "studies" / "small")
+    return StudyFolder(tmp_path / "studies" / "small")
+
+
+def records_of(study: StudyFolder) -> list[TrialRecord]:
+    return read_records(study, study.config())
+
+
+def data_of(study: StudyFolder) -> DataSet:
+    (manifest,) = Path(study.config().data_root).glob("*/manifest.json")
+    return open_data_set(manifest.parent)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_exported_codec_is_the_one_that_was_measured(
+    number: int, study: StudyFolder, tmp_path: Path
+) -> None:
+    export(study, Wish(trial=number), tmp_path / "codec")
+    measured = measure(load_codec(tmp_path / "codec").codec, data_of(study), "validation")
+    recorded = records_of(study)[number].final
+    for name in ("bpp", "d1_psnr_db", "points_ratio"):
+        assert measured[name] == recorded[name], name
+
+
+def test_it_says_where_it_comes_from(study: StudyFolder, tmp_path: Path) -> None:
+    export(study, Wish(trial=1), tmp_path / "codec")
+    about = json.loads((tmp_path / "codec" / CODEC).read_text())["about"]
+    record, config = records_of(study)[1], study.config()
+    manifest = data_of(study).manifest
+    assert about["study"]["name"] == "small"
+    assert len(about["study"]["identity"]) == 32
+    assert (about["trial"], about["seed"], about["epochs"]) == (1, 3, EPOCHS)
+    assert about["params"] == dict(record.params)
+    assert about["loss"]["bpp_lambda"] == 0.3
+    assert about["training"]["learning_rate"] == config.training.learning_rate
+    assert about["metrics"] == pytest.approx(dict(record.final))
+    assert about["train_s"] == 2.5
+    assert about["published_coefficients"] is False
+    assert about["data"]["content_hash"] == manifest.content_hash
+    assert about["data"]["recipe"]["cube_size"] == 100.0
+    assert (about["data"]["peak"], about["data"]["psnr"]) == (100.0, "3 p^2, p = longest side")
+    assert about["code_version"]["trained"] == "v1.2-3-gabc"
+    assert about["code_version"]["exported"]
+
+
+def test_a_codec_works_where_the_study_is_not(
+    study: StudyFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["export", "small", "--root", str(study.path.parent), "--knee"]
+    assert main([*words, str(tmp_path / "codec")]) == 0
+    identity = load_codec(tmp_path / "codec").codec.codec_id.hex()
+    assert f"codec  codec {identity}: trial " in capsys.readouterr().out
+    away = tmp_path / "away"
+    shutil.copytree(tmp_path / "codec", away / "codec")
+    points = data_of(study).clouds("test")[0].points
+    write_cloud(away / "object.ply", np.asarray(points))
+    shutil.rmtree(study.path)
+    for command in ("compress codec object.ply", "decompress codec object.dpcs out.ply"):
+        words = [sys.executable, "-m", "study", *command.split()]
+        subprocess.run(words, cwd=away, check=True)
+    codec = load_codec(tmp_path / "codec").codec
+    decoded = codec.decompress((away / "object.dpcs").read_bytes()).points
+    np.testing.assert_array_equal(read_cloud(away / "out.ply").points, decoded)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--trial", "2"], "trial 2 is failed; choose one of 0, 1"),
+        (["--trial", "3"], "trial 3 is interrupted; choose one of 0, 1"),
+        (["--trial", "9"], "there is no trial 9"),
+        (["--max-bpp", "0.0001"], "no point of the front needs at most 0.0001 bpp; the lowest"),
+        (["--min-psnr", "99"], "no point of the front reaches 99 dB D1 PSNR; the best there is"),
+    ],
+)
+def test_what_cannot_be_exported_is_a_sentence(
+    words: list[str],
+    sentence: str,
+    study: StudyFolder,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "codec"
+    assert main(["export", "small", "--root", str(study.path.parent), *words, str(out)]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("words", [[], ["--knee", "--trial", "1"], ["--trial", "one"]])
+def test_exactly_one_wish_is_asked_for(words: list[str], study: StudyFolder) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["export", "small", "--root", str(study.path.parent), *words, "out"])
+
+
+class TestCheckpoints:
+    """The study of `made` is not changed, so its checkpoints are changed in place and put back."""
+
+    @pytest.fixture
+    def checkpoint(self, made: StudyFolder, tmp_path: Path) -> Iterator[Path]:
+        folder = made.ray / "trial_1" / "checkpoint"
+        shutil.copytree(folder, tmp_path / "kept")
+        yield folder
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(tmp_path / "kept", folder)
+
+    def refused(self, made: StudyFolder, tmp_path: Path, sentence: str) -> None:
+        with pytest.raises(StudyError, match=sentence):
+            export(made, Wish(trial=1), tmp_path / "codec")
+        assert not (tmp_path / "codec").exists()
+
+    def test_one_that_is_gone(self, checkpoint: Path, made: StudyFolder, tmp_path: Path) -> None:
+        shutil.rmtree(checkpoint)
+        self.refused(made, tmp_path, "that of trial 1 is gone from .*was the study moved")
+
+    def test_one_that_is_damaged(self, checkpoint: Path, made: StudyFolder, tmp_path: Path) -> None:
+        (file,) = checkpoint.iterdir()
+        file.write_bytes(file.read_bytes()[:-1])
+        self.refused(made, tmp_path, "is damaged or no checkpoint")
+
+    def test_one_of_an_earlier_epoch(
+        self, checkpoint: Path, made: StudyFolder, tmp_path: Path
+    ) -> None:
+        state = read_checkpoint(checkpoint)
+        write_checkpoint(checkpoint, {**state, "epoch": 1})
+        self.refused(made, tmp_path, "after its last epoch, 2, and is another .epoch 1")
+
+    def test_one_of_another_architecture(
+        self, checkpoint: Path, made: StudyFolder, tmp_path: Path
+    ) -> None:
+        state = read_checkpoint(checkpoint)
+        write_checkpoint(checkpoint, {**state, "codec": {"weight": torch.zeros(3)}})
+        self.refused(made, tmp_path, "must be that of trial 1")
+
+
+class TestDemonstration:
+    def shown(self, study: StudyFolder, records: list[TrialRecord]) -> str:
+        console = Console(file=io.StringIO(), width=120)
+        demonstrate(study.config(), Ended(study, records, None, None), console)
+        assert isinstance(console.file, io.StringIO)
+        return console.file.getvalue()
+
+    def test_a_test_object_is_compressed_and_decompressed_elsewhere(
+        self, study: StudyFolder
+    ) -> None:
+        shown = self.shown(study, records_of(study))
+        (cloud,) = data_of(study).clouds("test")
+        file = study.path / COMPRESSED
+        assert f"One test object, {cloud.name}: {len(cloud.points)} points" in shown
+        assert "The same points came out of a process of its own" in shown
+        assert "Draco, " in shown
+        assert f" {file.stat().st_size:,} " in shown
+        codec = load_codec(study.path / "codec").codec
+        decoded = codec.decompress(file.read_bytes()).points
+        np.testing.assert_array_equal(read_cloud(study.path / DECODED).points, decoded)
+
+    def test_without_a_front_nothing_is_shown(self, study: StudyFolder) -> None:
+        failed = [r for r in records_of(study) if r.state is not TrialState.COMPLETE]
+        assert self.shown(study, failed) == ""
+        assert not (study.path / "codec").exists()
+
+    def test_what_goes_wrong_is_a_note(self, study: StudyFolder) -> None:
+        (study.path / "codec").mkdir()
+        shown = self.shown(study, records_of(study))
+        assert shown.startswith("note   no example: a codec is written into a new folder")
+
+    def test_draco_is_not_needed(self, study: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "DracoPy", None)
+        shown = self.shown(study, records_of(study))
+        assert "the Draco baseline needs the package DracoPy, which is not installed" in shown
+        assert "One test object" in shown
+
+
+def test_a_baseline_is_drawn_beside_the_front(
+    study: StudyFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_cloud(tmp_path / "object.ply", data_of(study).clouds("test")[0].points)
+    draco = str(tmp_path / "draco.json")
+    assert main(["baseline", "draco", str(tmp_path / "object.ply"), "--out", draco]) == 0
+    words = ["front", "small", "--root", str(study.path.parent)]
+    assert main(words) == 0
+    assert "Draco" not in (study.path / "front.html").read_text()
+    assert main([*words, "--baseline", draco]) == 0
+    assert "Draco" in (study.path / "front.html").read_text()
+    assert "Pareto front" in capsys.readouterr().out

@@ -1,0 +1,76 @@
+"""Codecs measured from the command line: a table, JSON, and a curve beside the front."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from model.cloud_codec import CloudCodec
+from model.codec_folder import load_codec, save_codec
+from model.partition import PartitionConfig
+from model.patch_coder import PatchCoder
+from study.cli import main
+from study.clouds import write_cloud
+from tests.model.support import fresh_codec, surface
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    coder = PatchCoder.freeze(fresh_codec(1))
+    cutting = PartitionConfig(min_points=20, max_points=500)
+    save_codec(CloudCodec(coder, cutting), tmp_path / "codec", {})
+    write_cloud(tmp_path / "sheet.ply", surface(1, 400).astype(np.float64))
+    np.savez(tmp_path / "two.npz", a=surface(2, 300), b=surface(3, 200))
+    return tmp_path
+
+
+def test_a_codec_is_measured_on_every_cloud_of_every_file(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "codec", "sheet.ply", "two.npz", "--out", "deep/out.json"]) == 0
+    held = json.loads((here / "deep" / "out.json").read_text())
+    assert set(held["clouds"]) == {"sheet.ply", "two.npz/a", "two.npz/b"}
+    codec = load_codec(here / "codec").codec
+    written = sum(
+        len(codec.compress(surface(seed, count).astype(np.float64)))
+        for seed, count in ((1, 400), (2, 300), (3, 200))
+    )
+    assert held["results"]["bpp"] == pytest.approx([8 * written / 900])
+    shown = capsys.readouterr().out
+    assert "3 clouds" in shown
+    assert "PSNR: 3 p^2, p = longest side" in shown
+    assert f"{8 * written / 900:.3f}" in shown
+    assert "D2" not in shown  # it needs normals, and these clouds have none
+
+
+def test_draco_has_a_row_for_each_rate(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["baseline", "draco", "sheet.ply", "--out", "draco.json"]) == 0
+    held = json.loads((here / "draco.json").read_text())
+    assert held["results"]["bpp"] == sorted(held["results"]["bpp"])
+    shown = capsys.readouterr().out
+    assert all(setting in shown for setting in held["settings"])
+    assert main(["baseline", "draco", "sheet.ply", "--out", "draco.json"]) == 2
+    assert "draco.json exists" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["evaluate", "codec", "no.ply"], "no.ply cannot be read"),
+        (["evaluate", "no", "sheet.ply"], "no/codec.json cannot be read"),
+        (["baseline", "draco", "no.ply"], "no.ply cannot be read"),
+    ],
+)
+def test_what_cannot_be_used_is_a_sentence_and_code_2(
+    words: list[str], sentence: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--out", "out.json"]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (here / "out.json").exists()
