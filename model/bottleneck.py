@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from model.compressai_parts import EntropyBottleneck
+from model.compressai_parts import new_bottleneck
 from model.errors import CodecError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class PopulationBottleneck(nn.Module):
         super().__init__()
         self.trials = trials
         self.channels = channels
-        self.channelwise = EntropyBottleneck(trials * channels)
+        self.channelwise = new_bottleneck(trials * channels)
 
     def reset(self, generators: Sequence[torch.Generator]) -> None:
         """Draw the only random parameters, the biases, trial by trial (as CompressAI does)."""
@@ -113,27 +113,3 @@ class PopulationBottleneck(nn.Module):
     def _medians(self) -> Tensor:
         medians: Tensor = self.channelwise.quantiles[:, 0, 1]
         return medians
-
-    def compress(self, symbols: Tensor) -> bytes:
-        """Code (points, C) latents of a population of one as one string.
-
-        Raises:
-            UncodableError: latents that are not finite, or far too large.
-        """
-        assert self.trials == 1, "a file belongs to one codec"
-        # Written so that NaN fails the comparison too.
-        if not bool((symbols.abs() <= LARGEST_SYMBOL).all()):
-            message = (
-                f"latents must be within +-{LARGEST_SYMBOL} to be coded, and the largest is "
-                f"{float(symbols.abs().max()):g}: this codec has diverged, train it anew with a "
-                "smaller learning rate"
-            )
-            raise UncodableError(message)
-        (string,) = self.channelwise.compress(symbols.T[None].contiguous())
-        coded: bytes = string
-        return coded
-
-    def decompress(self, string: bytes, points: int) -> Tensor:
-        """Quantised (points, C) latents from a string."""
-        quantised: Tensor = self.channelwise.decompress([string], (points,))
-        return quantised[0].T

@@ -8,8 +8,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from model.container import CHECKSUM_BYTES, CODEC_ID_BYTES, Header
 from model.rans import FLUSH_BITS, SymbolWriter
 from model.structure import PatchSizes, write_leaves
@@ -20,36 +18,36 @@ if TYPE_CHECKING:
     from model.partition import Partition, PartitionConfig, Placement
 
 
+NORMAL_BITS = 3 * 8
+"""Of each voxel besides, in the file of a codec of normals."""
+
+
 def overhead_bits(
     cut: Partition,
     placement: Placement,
     config: PartitionConfig,
     downsample_rate: Sequence[float],
-    *,
-    normals: bool = False,
 ) -> int:
     """What of a file is not latents: header, structure, voxels and the coder's flush.
 
     The file is then as long as this and its latents' bits together: on average, for it ends with
-    the word that holds the last bit. The padding of a cloud of heaps of equal points is left out.
+    the word that holds the last bit. The padding of a cloud of heaps of equal points is left out, and
+    so are the normals of voxels (:data:`NORMAL_BITS` each).
 
     Args:
         cut: the cloud.
         placement: its.
         config: by which it was cut.
         downsample_rate: of the codec.
-        normals: they are coded.
     """
     points = len(cut.voxel_members) + sum(len(cube.points) for cube in cut.patches)
     writer = SymbolWriter()
     write_leaves(writer, cut.leaves, config)
-    if normals:
-        writer.uniform(np.zeros((len(cut.voxels), 3), dtype=np.uint8))
     patch_sizes = PatchSizes(config, downsample_rate)
     sizes = patch_sizes.writer(writer)
     for cube in cut.patches:
         sizes.write(patch_sizes.latent_count(len(cube.points)))
     codec_id = bytes(CODEC_ID_BYTES)
-    header = Header(codec_id, points, placement, config.voxel_depth, normals, False)  # noqa: FBT003
+    header = Header(codec_id, points, placement, config.voxel_depth, False, False)  # noqa: FBT003
     around = 8 * (len(header.to_bytes()) + CHECKSUM_BYTES)
     return around + FLUSH_BITS + math.ceil(writer.bits)

@@ -6,7 +6,6 @@ Legend: T trials, B patches.
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 
 from losses import chamfer
-from model.bitstream import FLUSH_BYTES, compress, decompress
+from model.overhead import NORMAL_BITS
 from model.patches import collate
 from model.points import nearest
 from study.metrics import d1_psnr_db
@@ -25,9 +24,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from model.cloud_codec import CloudCodec
     from model.codec import Codec
     from model.points import Points
-    from study.data import PatchSet, StoredPatch
+    from study.data import DataSet, SplitName, StoredCloud, StoredPatch
 
 EVALUATION_BATCH = 8
 """Patches per forward pass; results do not depend on it."""
@@ -39,75 +39,79 @@ class _Tally:
 
     bits: float = 0.0
     chamfer: float = 0.0
-    decoded: dict[int, list[NDArray[np.float64]]] = field(default_factory=lambda: defaultdict(list))
+    decoded: list[list[NDArray[np.float64]]] = field(default_factory=list)
 
 
 @torch.no_grad()
-def validate(codec: Codec, patches: PatchSet, peak: float, device: str) -> list[dict[str, float]]:
-    """Evaluate every trial with hard rounding.
+def validate(codec: Codec, data: DataSet, split: SplitName, device: str) -> list[dict[str, float]]:
+    """Evaluate every trial with hard rounding, as the files would be written.
 
     Args:
         codec: T trials.
-        patches: of the split.
-        peak: of the PSNR, in the data set's scaled frame.
+        data: with whole clouds beside the patches of the split.
+        split: whose clouds.
         device: where the codec lies.
 
     Returns:
-        Per trial: ``bpp_estimated`` (bits of all clouds over their points), ``chamfer`` (mean over
-        patches, squared patch units), ``d1_psnr_db`` (mean over clouds, each put together from its
-        patches) and ``points_ratio`` (decoded over input points).
+        Per trial: ``bpp_estimated`` (bits of all clouds over their points: those of the likelihoods
+        and those that a file has besides), ``chamfer`` (mean over patches, squared patch units),
+        ``d1_psnr_db`` (mean over clouds, each put together from its patches and voxels) and
+        ``points_ratio`` (decoded over input points).
     """
-    tallies = [_Tally() for _ in range(codec.trials)]
+    patches, clouds = data.split(split), data.clouds(split)
+    overhead_bits = float(sum(cloud.overhead_bits for cloud in clouds))
+    if codec.config.compress_normal:
+        overhead_bits += NORMAL_BITS * sum(len(cloud.voxels) for cloud in clouds)
+    tallies = [
+        _Tally(bits=overhead_bits, decoded=[[cloud.voxels] for cloud in clouds])
+        for _ in range(codec.trials)
+    ]
     for numbers in _batches(len(patches)):
         stored = [patches[number] for number in numbers]
         batch = collate([patch.hierarchy for patch in stored], device)
         output = codec(batch)
         bits = bits_per_point(output, batch) * batch.point_counts
         distance, _ = chamfer(output.decoded, batch.stages[0], nearest)
-        clouds = [int(patches.cloud_of[number]) for number in numbers]
+        owners = [int(patches.cloud_of[number]) for number in numbers]
         for trial, tally in enumerate(tallies):
             tally.bits += float(bits[trial].sum())
             tally.chamfer += float(distance[trial].sum())
-            for cloud, points in zip(clouds, placed(output.decoded, stored, trial), strict=True):
-                tally.decoded[cloud].append(points)
-    originals = _originals(patches)
-    return [_summary(tally, originals, peak, len(patches)) for tally in tallies]
+            for owner, points in zip(owners, placed(output.decoded, stored, trial), strict=True):
+                tally.decoded[owner].append(points)
+    input_points = sum(len(cloud.points) for cloud in clouds)
+    return [
+        {
+            "bpp_estimated": tally.bits / input_points,
+            "chamfer": tally.chamfer / max(len(patches), 1),
+            **_quality([np.concatenate(parts) for parts in tally.decoded], clouds, data),
+        }
+        for tally in tallies
+    ]
 
 
-def measure(codec: Codec, patches: PatchSet, peak: float) -> dict[str, float]:
-    """Write the clouds of a split as bytes, read them back, and count.
-
-    Args:
-        codec: a frozen population of one.
-        patches: of the split.
-        peak: of the PSNR.
+def measure(codec: CloudCodec, data: DataSet, split: SplitName) -> dict[str, float]:
+    """Write the clouds of a split as files, read them back, and count.
 
     Returns:
-        ``bpp`` from the bytes written, ``bpp_flush`` (the coder's flush in it), ``d1_psnr_db`` of
-        what was read back, ``points_ratio``, and the mean seconds per cloud, ``encode_s`` and
-        ``decode_s``.
+        ``bpp`` (the length of all files in bits over all input points), ``d1_psnr_db`` of what was
+        read back, ``points_ratio``, and the mean seconds per cloud, ``encode_s`` and ``decode_s``.
     """
-    written, flush, encode_s, decode_s = 0, 0, 0.0, 0.0
-    decoded: dict[int, list[NDArray[np.float64]]] = {}
-    for cloud in range(len(patches.clouds)):
-        stored = [patches[int(number)] for number in np.flatnonzero(patches.cloud_of == cloud)]
+    written_bytes, encode_s, decode_s = 0, 0.0, 0.0
+    clouds, decoded = data.clouds(split), []
+    for cloud in clouds:
         started = time.perf_counter()
-        coded = compress(codec, [patch.hierarchy for patch in stored])
+        file = codec.compress(cloud.points, cloud.normals)
         between = time.perf_counter()
-        points = decompress(codec, coded)
+        points = codec.decompress(file).points
         decode_s += time.perf_counter() - between
         encode_s += between - started
-        written += len(coded.payload)
-        flush += FLUSH_BYTES
-        decoded[cloud] = placed(points, stored, 0)
-    originals = _originals(patches)
-    input_points = int(patches.point_counts.sum())
+        written_bytes += len(file)
+        decoded.append(cloud.placement.to_scaled(points))
     return {
-        "bpp": 8 * written / input_points,
-        "bpp_flush": 8 * flush / input_points,
-        **_quality(decoded, originals, peak),
-        "encode_s": encode_s / len(patches.clouds),
-        "decode_s": decode_s / len(patches.clouds),
+        "bpp": 8 * written_bytes / sum(len(cloud.points) for cloud in clouds),
+        **_quality(decoded, clouds, data),
+        "encode_s": encode_s / len(clouds),
+        "decode_s": decode_s / len(clouds),
     }
 
 
@@ -115,42 +119,24 @@ def placed(points: Points, stored: Sequence[StoredPatch], trial: int) -> list[ND
     """One trial's points of every patch, in the data set's scaled frame."""
     xyz = torch.nan_to_num(points.xyz[trial]).cpu().double().numpy()
     sizes = points.sizes[trial].tolist()
+    # As files are decoded: a patch's points stay in its cube.
     return [
-        cloud[:size] * patch.half_width + patch.centre
+        cloud[:size].clip(-1.0, 1.0) * patch.half_width + patch.centre
         for cloud, size, patch in zip(xyz, sizes, stored, strict=True)
     ]
 
 
-def _summary(
-    tally: _Tally, originals: dict[int, NDArray[np.float64]], peak: float, patch_count: int
-) -> dict[str, float]:
-    input_points = sum(len(points) for points in originals.values())
-    return {
-        "bpp_estimated": tally.bits / input_points,
-        "chamfer": tally.chamfer / patch_count,
-        **_quality(tally.decoded, originals, peak),
-    }
-
-
 def _quality(
-    decoded: dict[int, list[NDArray[np.float64]]],
-    originals: dict[int, NDArray[np.float64]],
-    peak: float,
+    decoded: Sequence[NDArray[np.float64]], clouds: Sequence[StoredCloud], data: DataSet
 ) -> dict[str, float]:
-    clouds = {number: np.concatenate(parts) for number, parts in decoded.items()}
-    decibels = [d1_psnr_db(originals[number], cloud, peak) for number, cloud in clouds.items()]
-    points = sum(map(len, clouds.values())) / sum(map(len, originals.values()))
-    return {"d1_psnr_db": float(np.mean(decibels)), "points_ratio": points}
-
-
-def _originals(patches: PatchSet) -> dict[int, NDArray[np.float64]]:
-    """The input points of every cloud, in the scaled frame."""
-    parts: dict[int, list[NDArray[np.float64]]] = defaultdict(list)
-    for number in range(len(patches)):
-        stored = patches[number]
-        points = stored.hierarchy.points * stored.half_width + stored.centre
-        parts[int(patches.cloud_of[number])].append(points)
-    return {cloud: np.concatenate(points) for cloud, points in parts.items()}
+    """Of decoded clouds in the scaled frame, in the order of the originals."""
+    peak = data.manifest.peak
+    decibels = [
+        d1_psnr_db(cloud.placement.to_scaled(cloud.points), points, peak)
+        for cloud, points in zip(clouds, decoded, strict=True)
+    ]
+    ratio = sum(map(len, decoded)) / sum(len(cloud.points) for cloud in clouds)
+    return {"d1_psnr_db": float(np.mean(decibels)), "points_ratio": ratio}
 
 
 def _batches(count: int) -> Iterator[range]:

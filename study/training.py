@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from model.bottleneck import UncodableError
+from model.cloud_codec import CloudCodec
 from model.codec import Codec
+from model.patch_coder import PatchCoder
 from model.patches import collate
 from study.checkpoint import read_checkpoint, write_checkpoint
 from study.errors import StudyError
@@ -160,11 +162,11 @@ class Training:
 
     def measure(self, member: int) -> Measured:
         """Weigh one member's codec in bytes on the validation clouds."""
-        codec = self._frozen([member])
-        patches, peak = self._data.split("validation"), self._data.manifest.peak
-        (estimated,) = validate(codec, patches, peak, self._device)
+        coder = PatchCoder.freeze(self.codec.select([member]))
+        (estimated,) = validate(coder.codec, self._data, "validation", self._device)
+        codec = CloudCodec(coder, self._data.manifest.recipe.partition())
         try:
-            return Measured({**estimated, **measure(codec, patches, peak)})
+            return Measured({**estimated, **measure(codec, self._data, "validation")})
         except UncodableError as error:
             return Measured({}, f"diverged: {error}")
 
@@ -220,14 +222,9 @@ class Training:
         """Metrics of some members, frozen: what an epoch promises is what a file would give."""
         if not members:
             return []
-        patches, peak = self._data.split("validation"), self._data.manifest.peak
-        return validate(self._frozen(members), patches, peak, self._device)
-
-    def _frozen(self, members: Sequence[int]) -> Codec:
-        """A copy of some members as they would be written, for validating and coding."""
         codec = self.codec.select(members)
         codec.freeze()
-        return codec
+        return validate(codec, self._data, "validation", self._device)
 
     def _look_for_lost_parameters(self) -> None:
         """Note members whose last step left parameters that are not finite."""
@@ -290,6 +287,11 @@ def train(
 def _check_data_fits(model: ModelConfig, data: DataSet) -> None:
     """Raise StudyError where the hierarchies are not those that the model reads."""
     manifest = data.manifest
+    if model.compress_normal and not manifest.recipe.normals:
+        raise StudyError(
+            f"a codec of normals needs data with normals, and {data.folder} has none; prepare it "
+            "with data.normals: true"
+        )
     if (manifest.k, tuple(manifest.downsample_rate)) != (model.k, model.downsample_rate):
         raise StudyError(
             f"data must be prepared with the model's k = {model.k} and downsample_rate = "

@@ -122,9 +122,7 @@ class Job:
             hierarchy = build_hierarchy(cube.points, self.downsample_rate, self.k, normals)
             writers[patches_file(split)].add(patch_row(index, cube, hierarchy))
         if split in EVALUATED:
-            overhead = overhead_bits(
-                cut, placement, config, self.downsample_rate, normals=self.recipe.normals
-            )
+            overhead = overhead_bits(cut, placement, config, self.downsample_rate)
             row = cloud_row(cloud.points, cloud.normals, cut.voxels, overhead)
             writers[clouds_file(split)].add(row)
         return _entry(name, split, cloud, cut, placement, config)

@@ -19,7 +19,7 @@ from model.config import ModelConfig
 from model.container import MAGIC
 from model.errors import CodecError, DamagedFileError, WrongCodecError
 from model.hierarchy import build_hierarchy
-from model.overhead import overhead_bits
+from model.overhead import NORMAL_BITS, overhead_bits
 from model.partition import PartitionConfig, partition, place
 from model.patch_coder import PatchCoder, Tables
 from tests.model.support import fresh_codec, surface
@@ -246,9 +246,8 @@ def test_overhead_and_latents_are_the_whole_file(mode: str, seed: int) -> None:
         of_latents = 0.0
         for latents in codec.read(data).latents:
             of_latents += table_bits(latents.symbols, codec.coder.tables)
-        overhead = overhead_bits(
-            cut, placement, CUTTING, config.downsample_rate, normals=config.compress_normal
-        )
+        overhead = overhead_bits(cut, placement, CUTTING, config.downsample_rate)
+        overhead += NORMAL_BITS * len(cut.voxels) if config.compress_normal else 0
         excess.append(8 * len(data) - overhead - of_latents)
     assert np.abs(excess).max() <= 18.0
     assert abs(np.mean(excess)) <= 8.0

@@ -6,15 +6,24 @@ import numpy as np
 import pytest
 import torch
 
-from losses import bits
-from model.bitstream import FLUSH_BYTES, compress, decompress
+from model.bottleneck import UncodableError
 from model.codec import Codec
 from model.config import ModelConfig
 from model.decoder import choose
 from model.directions import candidate_directions
 from model.hierarchy import build_hierarchy
+from model.patch_coder import PatchCoder
 from model.patches import collate
-from tests.model.support import SMALL, draw_noise, fresh_codec, patch, run, surface, valid_points
+from tests.model.support import (
+    ARCHITECTURES,
+    SMALL,
+    draw_noise,
+    fresh_codec,
+    patch,
+    run,
+    surface,
+    valid_points,
+)
 
 PATCHES = [patch(seed, count) for seed, count in enumerate((400, 120, 20, 5))]
 
@@ -26,39 +35,49 @@ OTHER_SHAPES = (
 )
 
 
-@pytest.mark.parametrize("config", [SMALL, *OTHER_SHAPES])
-def test_decompressing_gives_what_evaluation_gives(config: ModelConfig) -> None:
-    codec = fresh_codec(3, config=config)
-    codec.freeze()
-    patches = [build_hierarchy(p.points, config.downsample_rate, config.k) for p in PATCHES]
+@pytest.mark.parametrize("config", [*ARCHITECTURES.values(), *OTHER_SHAPES])
+def test_a_patch_coded_alone_is_what_evaluation_gives(config: ModelConfig) -> None:
+    """Through whole numbers, each patch alone and on one thread; but for rounding."""
+    coder = PatchCoder.freeze(fresh_codec(3, config=config))
+    for number, count in enumerate((400, 120, 20, 5)):
+        hierarchy = patch(number, count, config)
+        with torch.no_grad():
+            expected = coder.codec(collate([hierarchy]))
+        latents = coder.encode(hierarchy)
+        assert latents.symbols.shape == (coder.latent_count(count), config.symbol_channels)
+        points, normals = coder.decode(latents)
+        theirs = expected.decoded.xyz[0, 0].numpy()
+        np.testing.assert_allclose(points, theirs, rtol=0, atol=1e-5)
+        if config.compress_normal:
+            assert normals is not None
+            assert expected.normals is not None
+            np.testing.assert_allclose(normals, expected.normals[0, 0].numpy(), rtol=0, atol=1e-5)
+        else:
+            assert normals is None
+
+
+def test_threads_change_nothing() -> None:
+    coder = PatchCoder.freeze(fresh_codec(3))
+    threads, made = torch.get_num_threads(), []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            latents = coder.encode(PATCHES[0])
+            made.append((latents.symbols, coder.decode(latents)[0]))
+            assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(threads)
+    for one, two in zip(*made, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e9])
+def test_a_codec_that_has_diverged_cannot_code(value: float) -> None:
+    coder = PatchCoder.freeze(fresh_codec(3))
     with torch.no_grad():
-        expected = codec(collate(patches)).decoded
-    decoded = decompress(codec, compress(codec, patches))
-    assert decoded.sizes.equal(expected.sizes)
-    for number in range(len(patches)):
-        assert valid_points(decoded, 0, number).equal(valid_points(expected, 0, number))
-
-
-def test_symbols_beyond_the_tables_survive() -> None:
-    """The range coder writes them in full."""
-    codec = fresh_codec(3)
-    codec.freeze()
-    symbols = torch.tensor([-3000.0, 0.0, 1e4, 1e5])[:, None].expand(-1, 2 * SMALL.dim)
-    with torch.no_grad():
-        expected, _ = codec.bottleneck(symbols[None, None], None)
-        decoded = codec.bottleneck.decompress(codec.bottleneck.compress(symbols), len(symbols))
-    assert decoded.equal(expected[0, 0])
-
-
-def test_estimated_bits_are_the_bytes_but_for_the_flush() -> None:
-    codec = fresh_codec(3)
-    codec.freeze()
-    patches = [patch(seed, 700) for seed in range(12)]
-    batch = collate(patches)
-    with torch.no_grad():
-        estimated_bits = bits(codec(batch).likelihoods, batch.stages[-1].valid).sum().item()
-    written_bytes = len(compress(codec, patches).payload) - FLUSH_BYTES
-    assert 8 * written_bytes == pytest.approx(estimated_bits, rel=0.05)
+        dict(coder.codec.named_parameters())["encoder.stages.2.fuse.bias"][0, 0, 0] = value
+    with pytest.raises(UncodableError, match=r"within \+-1048576 .* this codec has diverged"):
+        coder.encode(PATCHES[0])
 
 
 def test_training_sends_a_gradient_to_every_parameter() -> None:

@@ -13,13 +13,14 @@ import pytest
 import torch
 
 from losses import bits, weighted_sum
-from model.bitstream import FLUSH_BYTES, compress
 from model.config import ModelConfig
 from model.decoder import mean_distances
 from model.hierarchy import Hierarchy, build_hierarchy
+from model.patch_coder import PatchCoder
 from model.patches import PatchBatch, collate
 from model.points import Points, nearest, nearest_by_brute_force
 from model.published import load_published
+from model.rans import SymbolWriter
 from study.config import LossWeights
 from study.objective import loss_terms, stacked_weights
 from tests.model.support import naming
@@ -227,17 +228,18 @@ def test_k_d_trees_change_nothing_but_what_ties_decide(case: Case) -> None:
 
 
 def test_bytes_are_near_those_that_were_written(case: Case) -> None:
-    """One string instead of two saves one flush; else within the coder's granularity of 4 bytes.
+    """One stream instead of two saves one flush; else within the coder's granularity of 4 bytes.
 
     Not always equal, because the recorded tables end at the quantiles that the reference's training
     had reached; `freeze` takes those of the learned distribution.
     """
-    codec = case.codec.select([0])
-    codec.freeze()
-    written_bytes = len(compress(codec, [case.hierarchy]).payload)
-    parts = ("feats", "xyzs") if codec.config.quantize_latent_xyzs else ("feats",)
+    coder = PatchCoder.freeze(case.codec.select([0]))
+    writer = SymbolWriter()
+    writer.table(coder.encode(case.hierarchy).symbols, coder.tables)
+    written_bytes = len(writer.finish())
+    parts = ("feats", "xyzs") if coder.config.quantize_latent_xyzs else ("feats",)
     recorded_bytes = sum(int(case.recorded[f"{part}_bytes"]) for part in parts)
     ideal_bytes = sum(float(case.recorded[f"{part}_bits"]) for part in parts) / 8
-    saved_bytes = FLUSH_BYTES * (len(parts) - 1) + 4
+    saved_bytes = 8 * (len(parts) - 1) + 4
     assert recorded_bytes - saved_bytes <= written_bytes <= recorded_bytes
-    assert ideal_bytes <= written_bytes <= ideal_bytes * 1.05 + FLUSH_BYTES
+    assert ideal_bytes <= written_bytes <= ideal_bytes * 1.05 + 8

@@ -98,11 +98,13 @@ def test_equal_trainings_are_equal_and_other_seeds_are_not(data: DataSet) -> Non
 
 
 def test_codecs_learn(data: DataSet) -> None:
-    """Validation PSNR rises by decibels in a few epochs, and the heavier rate weighs."""
+    """Validation PSNR rises in a few epochs (from where points that fly out are held in the cube),
+    the distance halves, and the heavier rate weighs.
+    """
     training = training_of(data, FINE, Member(seed=11, loss=COARSE.loss))
     epochs = [without_clocks(training.run_epoch()) for _ in range(8)]
     for trial in (0, 1):
-        assert epochs[-1][trial]["d1_psnr_db"] > epochs[0][trial]["d1_psnr_db"] + 2.0
+        assert epochs[-1][trial]["d1_psnr_db"] > epochs[0][trial]["d1_psnr_db"] + 1.0
         assert epochs[-1][trial]["weighted_chamfer"] < epochs[0][trial]["weighted_chamfer"] / 2
     assert epochs[-1][1]["bpp_estimated"] < epochs[-1][0]["bpp_estimated"]
 
@@ -176,6 +178,7 @@ def test_measuring_counts_bytes_and_leaves_the_training_alone(data: DataSet) -> 
         measured
     )
     estimated = measured["bpp_estimated"]
-    assert measured["bpp"] - measured["bpp_flush"] == pytest.approx(estimated, rel=0.1)
+    # A cloud of 150 points, whose file ends with a whole word: 32 bits are 0.2 bpp.
+    assert measured["bpp"] == pytest.approx(estimated, abs=0.15)
     for name, parameter in parameters(training).items():
         assert parameter.equal(before[name]), name

@@ -30,6 +30,7 @@ LOSS_CHANGES = {
     "mean_distance_coe": 500.0,
     "pts_num_coe": 1e-3,
     "latent_xyzs_coe": 1.0,
+    "normal_coe": 1.0,
 }
 TRAINING_CHANGES = {
     "epochs": 1,
@@ -46,6 +47,10 @@ MODEL_CHANGES = {
     "max_upsample_num": replace(MODEL, max_upsample_num=(4, 8, 8)),
     "dim": replace(MODEL, dim=16),
     "hidden_dim": replace(MODEL, hidden_dim=8),
+    "quantize_latent_xyzs": replace(MODEL, quantize_latent_xyzs=False),
+    "latent_xyzs_conv_mode": replace(MODEL, latent_xyzs_conv_mode="edge_conv"),
+    "sub_point_conv_mode": replace(MODEL, sub_point_conv_mode="edge_conv"),
+    "compress_normal": replace(MODEL, compress_normal=True),
 }
 
 
@@ -96,13 +101,26 @@ def test_nothing_changes_by_itself(
     assert differing(trained(data, tmp_path), unchanged) == set()
 
 
-@pytest.mark.parametrize("name", LOSS_CHANGES)
+@pytest.mark.parametrize("name", [name for name in LOSS_CHANGES if name != "normal_coe"])
 def test_every_loss_weight_changes_what_is_learned(
     data: DataSet, tmp_path: Path, unchanged: dict[str, Tensor], name: str
 ) -> None:
     loss = LOSS.model_copy(update={name: LOSS_CHANGES[name]})
     changed = differing(trained(data, tmp_path, loss=loss), unchanged)
     assert any(parameter.startswith("decoder.") for parameter in changed)
+
+
+def test_the_weight_of_normals_changes_what_a_codec_of_normals_learns(
+    root: Path, tmp_path: Path
+) -> None:
+    model = MODEL_CHANGES["compress_normal"]
+    data = tiny_data_set(root, model=model)
+    one, other = (
+        trained(data, tmp_path, loss=LOSS.model_copy(update={"normal_coe": weight}), model=model)
+        for weight in (LOSS.normal_coe, LOSS_CHANGES["normal_coe"])
+    )
+    changed = differing(one, dict(other.codec.named_parameters()))
+    assert any(parameter.startswith("decoder.stages.2.refine.features") for parameter in changed)
 
 
 @pytest.mark.parametrize("name", TRAINING_CHANGES)

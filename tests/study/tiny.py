@@ -22,6 +22,7 @@ RECIPE = DataRecipe(max_objects=8, points_per_object=150, cube_size=100.0, min_p
 
 def tiny_data_set(root: Path, recipe: DataRecipe = RECIPE, model: ModelConfig = MODEL) -> DataSet:
     """Six objects of 150 points to train on, one to validate on, one to test on."""
+    recipe = recipe.model_copy(update={"normals": model.compress_normal})
     folder = prepare(recipe, downsample_rate=model.downsample_rate, k=model.k, root=root)
     return open_data_set(folder)
 
