@@ -31,8 +31,8 @@ def overhead_bits(
     """What of a file is not latents: header, structure, voxels and the coder's flush.
 
     The file is then as long as this and its latents' bits together: on average, for it ends with
-    the word that holds the last bit. The padding of a cloud of heaps of equal points is left out, and
-    so are the normals of voxels (:data:`NORMAL_BITS` each).
+    the word that holds the last bit. Left out are the padding of a cloud of heaps of equal points,
+    and the normals of voxels (:data:`NORMAL_BITS` each).
 
     Args:
         cut: the cloud.

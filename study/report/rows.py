@@ -124,7 +124,6 @@ def rows(
             "is_baseline": record.is_baseline,
             **{name: record.params.get(name) for name in names},
             **{name: record.latest.get(name) for name in metrics},
-            "bpp_flush": record.latest.get("bpp_flush"),
             "d1_psnr_gain_db": psnr_gain_db(record),
             "epochs": len(record.epochs),
             "elapsed_s": float(record.elapsed_s),

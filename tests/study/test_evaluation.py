@@ -16,8 +16,8 @@ from model.patch_coder import PatchCoder
 from model.patches import collate
 from model.points import nearest_by_brute_force
 from study import evaluation
-from study.evaluation import measure, placed, validate
 from study.data import DataRecipe, open_data_set, prepare
+from study.evaluation import measure, placed, validate
 from tests.model.support import ARCHITECTURES, fresh_codec, points, valid_points
 from tests.study.tiny import MODEL, RECIPE, tiny_data_set
 

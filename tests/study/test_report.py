@@ -184,7 +184,6 @@ def test_csv_has_a_row_for_each_trial_by_dotted_names(files: ReportFiles) -> Non
     assert [row["on_front"] for row in rows[:4]] == ["true", "true", "true", "false"]
     assert float(rows[1]["loss.bpp_lambda"]) == 3.21e-4 * 2
     assert float(rows[1]["d1_psnr_gain_db"]) == pytest.approx(1 - 1 / 3)
-    assert (rows[0]["bpp_flush"], rows[4]["bpp_flush"]) == ("0.005", "")
     assert (rows[4]["bpp"], rows[7]["d1_psnr_db"]) == ("", "")
     assert rows[5]["outcome"] == "diverged: the loss of <patch> 7 & 8 was NaN"
 
