@@ -74,6 +74,7 @@ def _demonstrate(ended: Ended, console: Console) -> None:
     if not objects:
         raise StudyError("no object was held out to test on; let test_fraction be above 0")
     example = objects[0]
+    console.print(f"\n[dim]compressing {escape(example.name)}, which no trial has seen …[/]")
     points = np.asarray(example.points)
     normals = example.normals if exported.codec.coder.config.compress_normal else None
     name = f"trial {exported.record.number}, the knee"
@@ -89,7 +90,6 @@ def _demonstrate(ended: Ended, console: Console) -> None:
         raise StudyError(
             "a fresh process decoded other points from the same file; please report it"
         )
-    console.print()
     console.print(_table(example.name, len(points), [ours, *_draco_near(points, ours, console)]))
     console.print(
         f"The same points came out of a process of its own, which took {process_s:.1f} s with its "
