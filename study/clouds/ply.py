@@ -128,9 +128,11 @@ def _header(file: BinaryIO, where: str) -> tuple[_Element, ...]:
         raise StudyError(f"a cloud must have points, and {where} has none; remove it")
     # No property takes less than one byte, in text or not.
     if sum(max(1, len(e.properties)) * e.count for e in found) > size:
+        others = sum(element.count for element in found) - points
         raise StudyError(
-            f"the header of {where} promises {points:,} points and more, and the file has only "
-            f"{size:,} bytes: it is truncated; repair it or remove it"
+            f"the header of {where} promises {points:,} points"
+            f"{f' and {others:,} other rows' if others else ''}, and the file has only {size:,} "
+            "bytes: it is truncated; repair it or remove it"
         )
     return tuple(found)
 

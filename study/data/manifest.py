@@ -185,7 +185,7 @@ def describe(manifest: Manifest) -> str:
         f"(cubes of {recipe.cube_size:g}, the longest side is {manifest.peak:g}"
         f"{', with normals' * recipe.normals}). "
         f"To train on: {_share(train)}; to validate on: {_share(validation)}; to test on: "
-        f"{_share(test)}. {_dropped(manifest)} {_voxels(manifest)}{_uncoded(manifest)}"
+        f"{_share(test)}. {_dropped(manifest)}{_voxels(manifest)}{_uncoded(manifest)}"
     )
 
 
@@ -210,10 +210,12 @@ def _dropped(manifest: Manifest) -> str:
 def _voxels(manifest: Manifest) -> str:
     held_out = [manifest.splits["validation"], manifest.splits["test"]]
     sparse = sum(split.sparse_points for split in held_out)
+    if not sparse:
+        return ""
     share = 100 * sparse / sum(split.points + split.sparse_points for split in held_out)
     return (
-        f"Sent as voxels elsewhere (below {manifest.recipe.min_points_evaluation}): {sparse:,} "
-        f"points as {sum(split.voxels for split in held_out):,}, {share:.1f} % of all."
+        f" Sent as voxels elsewhere (below {manifest.recipe.min_points_evaluation}): {sparse:,} "
+        f"points in {sum(split.voxels for split in held_out):,} voxels, {share:.1f} % of all."
     )
 
 

@@ -178,6 +178,11 @@ def _encode(text: object, encoding: object) -> bytes:
     return text.encode("latin1")
 
 
+def _no_bytes() -> bytes:
+    """The other way in which protocol 2 holds bytes: as a call, if there are none."""
+    return b""
+
+
 _ARRAY = _Callable(lambda *_: _Array())
 _NUMPY = {
     "multiarray": {"_reconstruct": _ARRAY, "scalar": _Callable(_scalar)},
@@ -187,6 +192,7 @@ _ADMITTED = {
     ("numpy", "ndarray"): None,
     ("numpy", "dtype"): _Callable(_Type),
     ("_codecs", "encode"): _Callable(_encode),
+    ("__builtin__", "bytes"): _Callable(_no_bytes),
 } | {
     (f"numpy.{core}.{module}", name): stand_in
     for core in ("core", "_core")

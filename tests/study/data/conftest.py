@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from plyfile import PlyData, PlyElement
 
 from study.data import DataRecipe
+from tests.study.clouds.making import write_ply
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-
-class WritePly(Protocol):
-    def __call__(
-        self, path: Path, points: NDArray[np.float64], *, text: bool = False, order: str = "<"
-    ) -> Path: ...
-
-
-@pytest.fixture
-def write_ply() -> WritePly:
-    """Write (n, 3) points, and a colour that nobody asks for, as a PLY file."""
-
-    def write(
-        path: Path, points: NDArray[np.float64], *, text: bool = False, order: str = "<"
-    ) -> Path:
-        columns = [("red", "u1"), ("x", "f8"), ("y", "f8"), ("z", "f8")]
-        vertices = np.zeros(len(points), dtype=columns)
-        for axis, values in zip("xyz", points.T, strict=True):
-            vertices[axis] = values
-        path.parent.mkdir(parents=True, exist_ok=True)
-        element = PlyElement.describe(vertices, "vertex")
-        PlyData([element], text=text, byte_order=order).write(str(path))
-        return path
-
-    return write
 
 
 @pytest.fixture
@@ -52,7 +27,7 @@ def clouds() -> dict[str, NDArray[np.float64]]:
 
 
 @pytest.fixture
-def ply_folder(tmp_path: Path, write_ply: WritePly, clouds: dict[str, NDArray[np.float64]]) -> Path:
+def ply_folder(tmp_path: Path, clouds: dict[str, NDArray[np.float64]]) -> Path:
     folder = tmp_path / "my boxes"
     for name, points in clouds.items():
         write_ply(folder / name, points)

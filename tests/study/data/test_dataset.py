@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
+from scipy.spatial import cKDTree
 
 from model.hierarchy import build_hierarchy
 from model.overhead import overhead_bits
@@ -15,6 +17,7 @@ from model.partition import PartitionConfig, partition, place
 from study.data import DataRecipe, StoredPatch, open_data_set, prepare
 from study.data.dataset import EVALUATED
 from study.data.recipe import SPLITS
+from study.data.sources import open_source
 from study.errors import StudyError
 
 if TYPE_CHECKING:
@@ -77,6 +80,90 @@ def test_patches_lead_back_to_the_original_points(
             assert nearest.max() < 1e-6
 
 
+def test_clouds_to_evaluate_are_kept_whole(
+    tmp_path: Path, recipe: DataRecipe, clouds: dict[str, NDArray[np.float64]]
+) -> None:
+    recipe = recipe.model_copy(update={"cube_size": 25.0, "min_points_evaluation": 8})
+    data = open_data_set(prepare(recipe, downsample_rate=RATE, k=K, root=tmp_path))
+    config = recipe.partition()
+    for split in EVALUATED:
+        whole, patches = data.clouds(split), data.split(split)
+        assert tuple(cloud.name for cloud in whole) == patches.clouds
+        for index, cloud in enumerate(whole):
+            np.testing.assert_array_equal(cloud.points, clouds[cloud.name])
+            assert cloud.normals is None
+            assert cloud.placement == place(cloud.points, cloud.name)
+            cut = partition(cloud.placement.to_scaled(cloud.points), config)
+            np.testing.assert_array_equal(cloud.voxels, cut.voxels)
+            assert len(cloud.voxels) > 0
+            overhead = overhead_bits(cut, cloud.placement, config, RATE)
+            assert cloud.overhead_bits == overhead > 0
+            own = patches.cloud_of == index
+            assert patches.point_counts[own].sum() + len(cut.voxel_members) == len(cloud.points)
+            with pytest.raises(ValueError, match="read-only"):
+                cloud.points[0] = 0.0
+        assert [cloud.name for cloud in whole[:1]] == [whole[0].name] == [whole[-len(whole)].name]
+        with pytest.raises(IndexError):
+            whole[len(whole)]
+    with pytest.raises(KeyError, match="'train' was asked for"):
+        data.clouds("train")
+
+
+def test_fuller_cubes_are_split(tmp_path: Path, recipe: DataRecipe) -> None:
+    changes = {"max_points": 60, "min_points": 1, "min_points_evaluation": 1}
+    recipe = recipe.model_copy(update={"cube_size": 100.0, **changes})
+    data = open_data_set(prepare(recipe, downsample_rate=RATE, k=K, root=tmp_path))
+    for split in SPLITS:
+        assert data.split(split).point_counts.max() <= 60
+    assert sum(data.split("train").point_counts) == 4 * 300, "none is sparse at 1"
+    assert {patch.half_width for patch in data.split("train")} <= {50.0, 25.0, 12.5}
+
+
+def test_normals_follow_their_points(tmp_path: Path) -> None:
+    recipe = DataRecipe(max_objects=3, points_per_object=1000, min_points=50, normals=True)
+    data = open_data_set(prepare(recipe, downsample_rate=RATE, k=K, root=tmp_path))
+    source = open_source(recipe)
+    entries = {entry.name: entry for entry in data.manifest.clouds}
+    for split in SPLITS:
+        for patch in data.split(split):
+            cloud = source.read(patch.cloud)
+            scaled = entries[patch.cloud].placement.to_scaled(cloud.points)
+            where = patch.hierarchy.points * patch.half_width + patch.centre
+            distance, found = cKDTree(scaled).query(where)
+            assert distance.max() < 1e-4
+            assert cloud.normals is not None
+            assert patch.hierarchy.normals is not None
+            same = (patch.hierarchy.normals == cloud.normals[found]).all(axis=1)
+            assert same.mean() > 0.95, "all but points that coincide"
+    for split in EVALUATED:
+        for whole in data.clouds(split):
+            assert whole.normals is not None
+            assert whole.normals.shape == whole.points.shape == (1000, 3)
+
+
+def test_a_cloud_without_normals_is_refused_where_they_are_wanted(
+    tmp_path: Path, recipe: DataRecipe
+) -> None:
+    recipe = recipe.model_copy(update={"normals": True})
+    with pytest.raises(
+        StudyError, match=r"box0\.ply has none \(it has red\); compute them, or set data\.normals"
+    ):
+        prepare(recipe, downsample_rate=RATE, k=K, root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"min_points": 9000}, "at most max_points, and they are 9000 and 8192; change one"),
+        ({"max_points": 99}, "at most max_points, and they are 256 and 99"),
+        ({"voxel_depth": 21}, "voxel_depth must be from 0 to 20 where cube_size is 50, not 21"),
+    ],
+)
+def test_a_recipe_that_cuts_nothing_is_refused(change: dict[str, int], sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        DataRecipe.model_validate(change)
+
+
 def test_patches_can_be_iterated_and_end(folder: Path) -> None:
     patches = open_data_set(folder).split("train")
     assert len(list(patches)) == len(patches)
@@ -121,18 +208,18 @@ def complaint(folder: Path) -> str | None:
 
 def test_damage_anywhere_never_crashes(folder: Path, tmp_path: Path, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    whole = (folder / "train.arrow").read_bytes()
     for number in range(100):
         damaged = shutil.copytree(folder, tmp_path / f"damaged{number}")
-        content = bytearray(whole)
-        for place in rng.integers(1, 4000, size=4):
-            content[place if rng.integers(2) else -place] = rng.integers(256)
-        (damaged / "train.arrow").write_bytes(content)
+        path = damaged / ("train.arrow" if rng.integers(2) else "test-clouds.arrow")
+        content = bytearray(path.read_bytes())
+        for where in rng.integers(1, min(len(content), 4000), size=4):
+            content[where if rng.integers(2) else -where] = rng.integers(256)
+        path.write_bytes(content)
         sentence = complaint(damaged)
         assert sentence is None or f"delete the folder {damaged}" in sentence
 
 
-@pytest.mark.parametrize("name", ["test.arrow", "manifest.json"])
+@pytest.mark.parametrize("name", ["test.arrow", "validation-clouds.arrow", "manifest.json"])
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(StudyError, match=rf"{name} cannot be read .*delete the folder"):
@@ -162,7 +249,9 @@ def test_files_of_another_data_set_are_refused(folder: Path, recipe: DataRecipe)
     ours = json.loads((folder / "manifest.json").read_text())
     manifest |= {"downsample_rate": ours["downsample_rate"]}
     (other / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(StudyError, match=r"columns are not those that it should have.* delete the folder"):
+    with pytest.raises(
+        StudyError, match=r"columns are not those that it should have.* delete the folder"
+    ):
         open_data_set(other)
 
 
