@@ -5,8 +5,9 @@ Names are imported at first use, so that the command line answers before Ray and
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from study.front_door import importing_at_first_use
 
 if TYPE_CHECKING:
     from study.config import StudyConfig
@@ -25,19 +26,15 @@ __all__ = [
     "run_study",
 ]
 
-_HOME = {
-    "Ended": "runner",
-    "StudyConfig": "config",
-    "StudyError": "errors",
-    "TrialRecord": "records",
-    "TrialState": "records",
-    "load_study": "study_file",
-    "run_study": "runner",
-}
-
-
-def __getattr__(name: str) -> object:
-    """Import the module that defines a public name, and hand the name out."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = importing_at_first_use(
+    __name__,
+    {
+        "Ended": "runner",
+        "StudyConfig": "config",
+        "StudyError": "errors",
+        "TrialRecord": "records",
+        "TrialState": "records",
+        "load_study": "study_file",
+        "run_study": "runner",
+    },
+)

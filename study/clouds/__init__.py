@@ -5,8 +5,9 @@ Names are imported at first use: the readers bring NumPy, and some of them large
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from study.front_door import importing_at_first_use
 
 if TYPE_CHECKING:
     from study.clouds.cloud import DEFAULT_SAMPLES, Cloud
@@ -23,19 +24,15 @@ __all__ = [
     "write_cloud",
 ]
 
-_HOME = {
-    "DEFAULT_SAMPLES": "cloud",
-    "Cloud": "cloud",
-    "count_points": "files",
-    "list_clouds": "files",
-    "read_cloud": "files",
-    "read_clouds": "files",
-    "write_cloud": "writing",
-}
-
-
-def __getattr__(name: str) -> object:
-    """Import the module that defines a public name, and hand the name out."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = importing_at_first_use(
+    __name__,
+    {
+        "DEFAULT_SAMPLES": "cloud",
+        "Cloud": "cloud",
+        "count_points": "files",
+        "list_clouds": "files",
+        "read_cloud": "files",
+        "read_clouds": "files",
+        "write_cloud": "writing",
+    },
+)

@@ -6,8 +6,9 @@ does not wait for Arrow and SciPy.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from study.front_door import importing_at_first_use
 
 if TYPE_CHECKING:
     from study.data.cloud_set import CloudSet, StoredCloud
@@ -33,25 +34,21 @@ __all__ = [
     "prepare",
 ]
 
-_HOME = {
-    "CloudEntry": "manifest",
-    "CloudSet": "cloud_set",
-    "DataRecipe": "recipe",
-    "DataSet": "dataset",
-    "Manifest": "manifest",
-    "PatchSet": "patch_set",
-    "SplitCounts": "manifest",
-    "SplitName": "recipe",
-    "StoredCloud": "cloud_set",
-    "StoredPatch": "patch_set",
-    "describe": "manifest",
-    "open_data_set": "dataset",
-    "prepare": "preparing",
-}
-
-
-def __getattr__(name: str) -> object:
-    """Import the module that defines a public name, and hand the name out."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = importing_at_first_use(
+    __name__,
+    {
+        "CloudEntry": "manifest",
+        "CloudSet": "cloud_set",
+        "DataRecipe": "recipe",
+        "DataSet": "dataset",
+        "Manifest": "manifest",
+        "PatchSet": "patch_set",
+        "SplitCounts": "manifest",
+        "SplitName": "recipe",
+        "StoredCloud": "cloud_set",
+        "StoredPatch": "patch_set",
+        "describe": "manifest",
+        "open_data_set": "dataset",
+        "prepare": "preparing",
+    },
+)
