@@ -57,9 +57,10 @@ class Stream:
     def one_of(self, count: int) -> int:
         if count == 1:
             return 0
-        starts = [value * 65536 // count for value in range(count + 1)]
-        value = max(value for value in range(count) if starts[value] <= self.slot)
-        self.step(starts[value], starts[value + 1] - starts[value])
+        value = self.slot * count // 65536  # this one, or the next
+        value += (value + 1) * 65536 // count <= self.slot
+        start = value * 65536 // count
+        self.step(start, (value + 1) * 65536 // count - start)
         return value
 
     def adaptive(self, model: object) -> int:
