@@ -133,22 +133,27 @@ def _decompress_elsewhere(place: Path) -> float:
 
 
 def _draco_near(points: NDArray[np.float64], ours: Shown, console: Console) -> list[Shown]:
-    """Return Draco's line at the rate nearest to ours; none where it is not installed."""
+    """Return Draco's lines at the rates next to ours; none where it is not installed."""
     # Draco computes in single precision, which is finest at the origin.
     cloud = Cloud(points - points.min(axis=0), None, ())
     try:
-        sizes = {bits: len(Draco(bits).compress(cloud)) for bits in DEFAULT_BITS}
+        sizes = sorted((len(Draco(bits).compress(cloud)), bits) for bits in DEFAULT_BITS)
     except StudyError as error:
         console.print(f"[yellow]note[/]   {escape(str(error))}", soft_wrap=True)
         return []
-    draco = Draco(min(sizes, key=lambda bits: abs(sizes[bits] - ours.file_bytes)))
+    smaller = [bits for size, bits in sizes if size <= ours.file_bytes]
+    larger = [bits for size, bits in sizes if size > ours.file_bytes]
+    return [_draco_line(Draco(bits), cloud) for bits in smaller[-1:] + larger[:1]]
+
+
+def _draco_line(draco: Draco, cloud: Cloud) -> Shown:
     shown, _, _ = _code(
         f"Draco, {draco.bits} bits",
         cloud.points,
         lambda: draco.compress(cloud),
         lambda data: draco.decompress(data).points,
     )
-    return [shown]
+    return shown
 
 
 def _table(name: str, points: int, lines: Sequence[Shown]) -> Table:

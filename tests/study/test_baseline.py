@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import DracoPy
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
@@ -86,7 +87,17 @@ def test_more_bits_cost_more_and_keep_more(measured: Evaluation) -> None:
     curve = measured.curve()
     assert list(curve.bpp) == sorted(curve.bpp)
     assert list(curve.psnr_db) == sorted(curve.psnr_db)
-    assert DEFAULT_BITS == (4, 5, 6, 7, 8, 9, 10)
+    assert DEFAULT_BITS == (2, 3, 4, 5, 6, 7, 8, 9, 10)
+
+
+@pytest.mark.parametrize("bits", [3, 9])
+def test_no_level_of_draco_gives_a_smaller_file(bits: int) -> None:
+    points = sphere(0).points
+    levels = [
+        len(DracoPy.encode(points, quantization_bits=bits, compression_level=level))
+        for level in range(11)
+    ]
+    assert len(Draco(bits).compress(sphere(0))) == min(levels)
 
 
 def test_rate_is_over_all_points_and_quality_over_clouds(measured: Evaluation) -> None:
@@ -104,7 +115,7 @@ def test_the_file_is_compressais_with_units(measured: Evaluation, tmp_path: Path
     write_evaluation(measured, path)
     held = json.loads(path.read_text(encoding="utf-8"))
     assert held["name"] == "Draco"
-    assert "positions only, level 10" in held["description"]
+    assert "the smaller file of levels 2 and 10" in held["description"]
     assert held["settings"] == ["5 bits", "7 bits", "9 bits"]
     assert held["psnr"] == "3 p^2, p = longest side"
     assert set(held["results"]) == set(held["units"]) == set(units(PsnrConvention()))
@@ -141,7 +152,7 @@ def test_what_cannot_be_measured_is_refused() -> None:
         draco_baseline({})
     with pytest.raises(StudyError, match="the 7 points of 'dot' are all the same"):
         draco_baseline({"dot": Cloud(np.ones((7, 3)), None, ())})
-    with pytest.raises(StudyError, match="given 31 bits and level 10"):
+    with pytest.raises(StudyError, match="takes 1 to 30 bits, but is given 31"):
         draco_baseline({"ball": sphere(0, 50)}, bits=(31,))
 
 
