@@ -9,7 +9,8 @@ before anything is called.
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING, Any, NoReturn
+import struct
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -142,7 +143,7 @@ class _Array:
 
     def array(self) -> np.ndarray[Any, Any]:
         numbers, kind, shape, order = self._state
-        if not isinstance(kind, _Type) or not isinstance(numbers, bytes | bytearray):
+        if not isinstance(kind, _Type) or not isinstance(numbers, bytes):
             raise ValueError("an array must be of numbers")  # noqa: TRY004 - as any damage
         array: np.ndarray[Any, Any] = np.frombuffer(numbers, kind.dtype())
         return array.reshape(shape, order=order)
@@ -205,6 +206,11 @@ _ADMITTED = {
 class _Unpickler(pickle._Unpickler):  # noqa: SLF001 - see above
     """Reads a pickle that may name what is admitted and nothing else."""
 
+    # As the parent has them.
+    dispatch: ClassVar[dict[int, Callable[..., None]]] = dict(pickle._Unpickler.dispatch)  # noqa: SLF001
+    read: Callable[[int], bytes]
+    append: Callable[[object], None]
+
     def __init__(self, file: BinaryIO, where: str) -> None:
         super().__init__(file)
         self._where = where
@@ -217,3 +223,10 @@ class _Unpickler(pickle._Unpickler):  # noqa: SLF001 - see above
             f"a pickled data set may hold arrays and plain containers only, and {self._where} "
             f"names {module}.{name}; it was not run: do not trust the file"
         )
+
+    def _load_bytes(self) -> None:
+        """Read bytes that may be changed as bytes: the parent makes room before it reads."""
+        (length,) = struct.unpack("<Q", self.read(8))
+        self.append(self.read(length))
+
+    dispatch[pickle.BYTEARRAY8[0]] = _load_bytes

@@ -200,6 +200,7 @@ GLOBAL_DTYPE = b"cnumpy\ndtype\n"
         b"\x80\x02c_codecs\nencode\nX\x01\x00\x00\x00aX\x03\x00\x00\x00zip\x86R.",
         b"\x80\x02]r\xff\xff\xff\x0f.",  # a memo of 2^28 entries
         b"\x80\x04\x8e" + b"\xff" * 7 + b"\x0f",  # 2^60 bytes that are not there
+        b"\x80\x05\x96" + b"\xff" * 4 + bytes(4),  # 2^32 bytes to change that are not there
     ],
 )
 def test_tricks_are_refused_and_change_nothing(tmp_path: Path, program: bytes) -> None:
