@@ -91,13 +91,17 @@ class TestBounds:
         [
             (
                 Wish(max_bpp=0.4),
-                "no point of the front needs at most 0.4 bpp; the lowest rate there is trial 1 "
-                "with 0.500 bpp and 30.00 dB",
+                (
+                    "no point of the front needs at most 0.4 bpp; the lowest rate there is trial 1 "
+                    "with 0.500 bpp and 30.00 dB"
+                ),
             ),
             (
                 Wish(min_psnr_db=41.0),
-                "no point of the front reaches 41 dB D1 PSNR; the best there is trial 0 with 2.500 "
-                "bpp and 40.00 dB",
+                (
+                    "no point of the front reaches 41 dB D1 PSNR; the best there is trial 0 with 2.500 "
+                    "bpp and 40.00 dB"
+                ),
             ),
             (Wish(trial=4), "there is no trial 4 in this study; choose one of 0, 1, 2, 3, 5"),
             (Wish(trial=6), "only its codec was measured, and trial 6 is pruned; choose one of 0,"),
