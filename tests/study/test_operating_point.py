@@ -99,8 +99,8 @@ class TestBounds:
             (
                 Wish(min_psnr_db=41.0),
                 (
-                    "no point of the front reaches 41 dB D1 PSNR; the best there is trial 0 with 2.500 "
-                    "bpp and 40.00 dB"
+                    "no point of the front reaches 41 dB D1 PSNR; the best there is trial 0 with "
+                    "2.500 bpp and 40.00 dB"
                 ),
             ),
             (Wish(trial=4), "there is no trial 4 in this study; choose one of 0, 1, 2, 3, 5"),
