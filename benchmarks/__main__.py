@@ -10,6 +10,7 @@ BENCHMARKS = {
     "step": "a training step on one patch of 1,024 points, against the plain twin (has a bar)",
     "search": "the neighbour searches of one step: k-d trees against all distances",
     "hierarchy": "the hierarchy of one patch, against the plain twin's geometry",
+    "codec": "whole clouds to files and back, against Draco",
 }
 """Name to what is measured; each is a module with `run(pairs)`, which says whether its bar held."""
 

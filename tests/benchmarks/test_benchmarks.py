@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import hierarchy, training_steps
+from benchmarks import codec, hierarchy, training_steps
 from benchmarks.__main__ import BENCHMARKS, command_line, main
 from benchmarks.measuring import Comparison, Lap, Sample, Way, compare
 
@@ -51,6 +51,7 @@ def test_benchmark_prints_a_ratio(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(training_steps, "STEPS_BEFORE", 1)
+    monkeypatch.setattr(codec, "SIZES", (2_000,))
     import_module(f"benchmarks.{name}").run(pairs=2)
     assert re.search(r"ratio \d+\.\d+ of the CPU time", capsys.readouterr().out)
 
@@ -73,7 +74,7 @@ def test_no_name_means_all() -> None:
     ("arguments", "code", "said"),
     [
         (["--help"], 0, "a training step on one patch"),
-        (["nonsense"], 2, "choose from step, search, hierarchy"),
+        (["nonsense"], 2, "choose from step, search, hierarchy, codec"),
         (["--pairs", "1"], 2, "a spread needs at least 2 pairs, not 1"),
     ],
 )
