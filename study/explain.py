@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from study.config import StudyConfig, default_space
+from study.config import StudyConfig
 from study.errors import StudyError
 from study.nearest import did_you_mean
+from study.ranges import default_space
 from study.report.rows import as_text
 from study.study_file import QUICKSTART, section_in
 

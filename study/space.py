@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from study.choices import meaning_of
-from study.config import LossWeights, ModelSection, Range, Section, StudyConfig, TrialConfig
+from study.config import LossWeights, ModelSection, StudyConfig, TrialConfig
 from study.errors import StudyError
 from study.nearest import did_you_mean
+from study.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from study.choices import Choice
     from study.config import Geometry
+    from study.ranges import Range
 
 SEARCHABLE_SECTIONS = ("loss", "training", "model")
 

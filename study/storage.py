@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
     from optuna.trial import FrozenTrial
 
-    from study.config import Range, StudyConfig
+    from study.config import StudyConfig
+    from study.ranges import Range
 
 _EPOCH_PREFIX = "epoch:"
 _IDENTITY = "identity"
