@@ -112,7 +112,7 @@ def test_files_are_counted_whole_and_agree_with_the_estimate(codec: Codec, data:
     assert measured["decode_s"] > 0
 
 
-@pytest.mark.parametrize("mode", ["float16 latents", "edge convolutions", "normals"])
+@pytest.mark.parametrize("mode", ["default", "float16 latents", "edge convolutions", "normals"])
 def test_estimates_hold_on_clouds_of_8192_points(
     mode: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
