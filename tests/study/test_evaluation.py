@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -129,6 +129,20 @@ def test_estimates_hold_on_clouds_of_8192_points(
     assert all(len(cloud.points) == 8192 for cloud in data.clouds("validation"))
     assert measured["bpp"] == pytest.approx(estimated["bpp_estimated"], rel=0.02)
     assert measured["d1_psnr_db"] == pytest.approx(estimated["d1_psnr_db"], abs=0.01)
+
+
+def test_a_codec_without_normals_is_measured_on_data_with_them(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """The mode can be searched: both kinds of codec get the same data."""
+    root = tmp_path_factory.getbasetemp() / "tiny"
+    data = tiny_data_set(root, model=replace(MODEL, compress_normal=True))
+    bare = tiny_data_set(root)
+    assert data.clouds("validation")[0].normals is not None
+    files = CloudCodec(PatchCoder.freeze(fresh_codec(1, config=MODEL)), RECIPE.partition())
+    for name in ("bpp", "d1_psnr_db", "points_ratio"):
+        measured, expected = (measure(files, each, "validation")[name] for each in (data, bare))
+        assert measured == expected, name
 
 
 @dataclass(frozen=True)
