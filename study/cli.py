@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from model.errors import CodecError
 from study import codec_cli
@@ -85,13 +85,31 @@ def main(
         return INTERRUPTED
 
 
+class _CommandParser(argparse.ArgumentParser):
+    """Takes options anywhere: argparse would refuse OUT after one, where OUT may be left out."""
+
+    _is_mixing = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401
+        """Parse as its parent, which calls this again for one kind of words at a time."""
+        if self._is_mixing:
+            return super().parse_known_args(args, namespace)
+        self._is_mixing = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_mixing = False
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     shape = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         prog="study", description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=shape
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", parser_class=_CommandParser
+    )
 
     run = commands.add_parser(
         "run",

@@ -158,10 +158,9 @@ def _add_weighing(commands: Any) -> None:  # noqa: ANN401
 
 def _count(text: str) -> int:
     """Return a number of points; argparse tells what is wrong with another."""
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {count}")
-    return count
+    if text.isascii() and text.isdigit() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text}")
 
 
 def _export(arguments: argparse.Namespace, console: Console) -> int:
@@ -213,7 +212,8 @@ def _import_checkpoint(arguments: argparse.Namespace, console: Console) -> int:
         )
     if arguments.force:
         raise StudyError("--force is for --export: a codec's folder is never replaced; remove it")
-    partition = PartitionConfig(cube_size=arguments.cube_size or _PUBLISHED_CUBE_SIZE)
+    given = arguments.cube_size
+    partition = PartitionConfig(cube_size=_PUBLISHED_CUBE_SIZE if given is None else given)
     codec = import_checkpoint(arguments.source, arguments.arguments, arguments.out, partition)
     _print_codec(arguments.out, codec, console)
     return 0

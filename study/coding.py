@@ -61,8 +61,8 @@ def compress_file(
     """
     target = target or source.with_suffix(SUFFIX)
     check_free(target, force=force)
-    read = read_cloud(source, cloud, **({} if samples is None else {"samples": samples}))
     codec = load_codec(folder).codec
+    read = read_cloud(source, cloud, **({} if samples is None else {"samples": samples}))
     codes_normals = codec.coder.config.compress_normal
     _warn_of_losses(read, codes_normals=codes_normals)
     started = time.perf_counter()
