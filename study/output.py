@@ -28,14 +28,18 @@ def new_file(path: Path, *, force: bool) -> Iterator[Path]:
     partial = path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
+        try:
+            yield partial
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
-        raise StudyError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+        raise StudyError(
+            f"{path} cannot be written: {error.strerror or error}; check the path, its permissions "
+            "and the room on the disk"
+        ) from error
 
 
 def check_free(path: Path, *, force: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from study.clouds.arrays import write_bin, write_npy, write_npz
 from study.clouds.files import unknown_suffix
 from study.clouds.ply import write_ply
 from study.errors import StudyError
+from study.output import new_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,16 +49,6 @@ def write_cloud(
     suffix = path.suffix.lower()
     if suffix not in _WRITERS:
         raise StudyError(unknown_suffix(path, "written", WRITABLE))
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        try:
-            _WRITERS[suffix](partial, points, normals)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise StudyError(
-            f"{path} cannot be written ({error.strerror or error}); check the path, its "
-            "permissions and the room on the disk"
-        ) from error
+    with new_file(path, force=True) as partial:
+        _WRITERS[suffix](partial, points, normals)
     return ("normals",) if normals is not None and suffix == ".bin" else ()
