@@ -213,12 +213,20 @@ def _read_state(path: Path) -> dict[str, Tensor]:
             f"a checkpoint must hold tensors and nothing that would have to be run, and {path} is "
             "damaged or holds something else"
         ) from error
-    if not isinstance(state, dict) or not all(torch.is_tensor(value) for value in state.values()):
+    if not isinstance(state, dict) or not all(map(_is_plain, state.values())):
         raise StudyError(
-            f"a published checkpoint is a state_dict, names and tensors, and {path} is not; save "
-            "the model's state_dict()"
+            f"a published checkpoint is a state_dict, names and plain tensors of real numbers, and "
+            f"{path} is not; save the model's state_dict()"
         )
     return state
+
+
+def _is_plain(value: object) -> bool:
+    return (
+        isinstance(value, torch.Tensor)
+        and value.layout is torch.strided
+        and not (value.is_complex() or value.is_quantized or value.is_meta)
+    )
 
 
 def _load(state: Mapping[str, Tensor], config: ModelConfig, origin: str) -> Codec:
@@ -227,6 +235,8 @@ def _load(state: Mapping[str, Tensor], config: ModelConfig, origin: str) -> Code
         codec = load_published(state, config)
     except ValueError as error:
         raise StudyError(f"{origin} must belong together: {error}") from error
+    except RuntimeError as error:  # PyTorch's for want of memory: a width with zeros too many.
+        raise StudyError(f"{origin}: such a codec cannot be made here: {error}") from error
     known = set(to_published(dict(codec.named_parameters()), config))
     for block in _blocks(config):
         known.update(f"{block}.{name}" for name in (_CDF, _LENGTH, _OFFSET, *_CONSTANTS))

@@ -140,6 +140,7 @@ def test_tables_that_cannot_be_used_are_computed(
         ({"layer_num": 4}, "layer_num must be 3 with the other arguments"),
         ({"max_upsample_num": [8, 8]}, "every encoder stage needs a decoder stage"),
         ({"hidden_dim": 32}, "must belong together: .*check dim and hidden_dim"),
+        ({"hidden_dim": 10**14}, "such a codec cannot be made here"),
         ({"compress_normal": True, "in_fdim": 6}, "must belong together"),
         (
             {"quantize_latent_xyzs": False},
@@ -194,8 +195,11 @@ def test_odd_checkpoints_are_sentences(tmp_path: Path) -> None:
     state, arguments = recorded_state("default"), recorded_arguments("default")
     key = "pre_conv.0.bias"
     odd: list[tuple[object, str]] = [
-        ([1, 2], "is a state_dict, names and tensors"),
-        ({"model": state}, "is a state_dict, names and tensors"),
+        ([1, 2], "is a state_dict, names and plain tensors"),
+        ({"model": state}, "is a state_dict, names and plain tensors"),
+        ({**state, key: state[key].to_sparse()}, "plain tensors of real numbers"),
+        ({**state, key: state[key].to("meta")}, "plain tensors of real numbers"),
+        ({**state, key: state[key].to(torch.complex64)}, "plain tensors of real numbers"),
         ({**state, key: state[key] * np.nan}, "a weight is not a finite number"),
         ({**state, "critic.bias": state[key]}, "make no codec with critic.bias"),
     ]
@@ -215,6 +219,7 @@ def test_odd_checkpoints_are_sentences(tmp_path: Path) -> None:
         (["c.pth", "out"], "a checkpoint does not say how it was trained: give its arguments too"),
         (["c.pth", "a.json", "out", "--force"], "--force is for --export"),
         (["c.pth", "a.json", "out", "--cube-size", "500"], "cube_size must be"),
+        (["c.pth", "a.json", "out", "--cube-size", "0"], "cube_size must be"),
         (["c.pth", "a.json", "codec"], "codec exists; choose another"),
         (["--export", "codec", "out", "--cube-size", "9"], "leave --cube-size out with --export"),
         (["--export", "codec", "c.pth"], "c.pth exists; name another file, or allow"),
