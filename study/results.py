@@ -244,7 +244,7 @@ def read_curve(path: Path) -> RateCurve:
         pairs = [(float(bpp), float(db)) for bpp, db in pairs if db is not None]
     except OSError as error:
         raise StudyError(f"{path} cannot be read ({error.strerror}); check the path") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise StudyError(
             f"{path} must be what `study baseline` or `study evaluate` writes with --out, JSON "
             f"with name, psnr, and results of bpp and d1_psnr_db, but {_complaint(error)}; "

@@ -36,7 +36,7 @@ def write_png(picture: Picture, path: Path) -> None:
     _draw_legend(axes)
     figure.text(0.075, 0.945, picture.title, size=14, weight="bold", color=palette.INK)
     figure.text(0.075, 0.9, picture.subtitle, size=10, color=palette.MUTED)
-    figure.text(0.975, 0.02, picture.footnote, size=8, color=palette.MUTED, ha="right")
+    figure.text(0.975, 0.02, _plain(picture.footnote), size=8, color=palette.MUTED, ha="right")
     figure.savefig(path, format="png")
 
 
@@ -99,10 +99,10 @@ def _draw_baselines(axes: Axes, picture: Picture) -> None:
             marker=mark,
             markersize=6,
             zorder=2.5,
-            label=palette.baseline_text(line.name),
+            label=_plain(palette.baseline_text(line.name)),
         )
         axes.annotate(
-            line.name,
+            _plain(line.name),
             line.label_at,
             xytext=(7, -4),
             textcoords="offset points",
@@ -113,6 +113,11 @@ def _draw_baselines(axes: Axes, picture: Picture) -> None:
             path_effects=_HALO,
             zorder=6,
         )
+
+
+def _plain(text: str) -> str:
+    """Return a text as Matplotlib shall show it: `$` begins no formula."""
+    return text.replace("$", r"\$")
 
 
 def _draw_complete(axes: Axes, picture: Picture) -> None:

@@ -181,6 +181,9 @@ def test_another_json_is_refused(tmp_path: Path, held: object, complaint: str) -
         read_curve(path)
     with pytest.raises(StudyError, match="cannot be read"):
         read_curve(tmp_path / "missing.json")
+    path.write_text("[" * 100_000, encoding="utf-8")
+    with pytest.raises(StudyError, match="must be what `study baseline`"):
+        read_curve(path)
 
 
 def test_a_curve_of_another_psnr_is_refused(tmp_path: Path) -> None:

@@ -80,6 +80,12 @@ def test_a_curve_needs_its_axes() -> None:
         draw_up("s", [], chamfer, [DRACO])
 
 
+def test_a_name_is_no_formula(tmp_path: Path) -> None:
+    odd = RateCurve("$x_{$", DRACO.bpp, DRACO.psnr_db)
+    far = RateCurve("$^{$", FAR.bpp, FAR.psnr_db)
+    assert write_report("s", trials(), OBJECTIVES, tmp_path, [odd, far]).png.exists()
+
+
 def test_both_pictures_show_the_line_and_its_name(tmp_path: Path) -> None:
     files = write_report("s", trials(), OBJECTIVES, tmp_path, [DRACO])
     page = files.html.read_text(encoding="utf-8")
