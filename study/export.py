@@ -84,13 +84,13 @@ def export(study: StudyFolder, wish: Wish, folder: Path) -> Exported:
 
 def _trained(record: TrialRecord, trial: TrialConfig) -> Codec:
     """Return the codec that a complete trial ended with."""
-    place = Path(record.checkpoint or "")
-    if record.checkpoint is None or not place.is_dir():
+    if record.checkpoint is None or not Path(record.checkpoint).is_dir():
         raise StudyError(
             f"a trial is exported from its last checkpoint, and that of trial {record.number} is "
             f"gone from {record.checkpoint or 'the database'}; was the study moved? Move it back, "
             "or choose another trial"
         )
+    place = Path(record.checkpoint)
     state = read_checkpoint(place)
     codec = Codec(trial.model.build())
     ours = {name: parameter.shape for name, parameter in codec.named_parameters()}
