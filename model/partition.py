@@ -106,6 +106,20 @@ def place(points: NDArray[np.float64], name: str) -> Placement:
     return Placement(float(rounded), (x, y, z))
 
 
+VOXEL_EDGE = 1.5
+"""What voxels measure, more or less, where nothing else is asked for: about 47 dB with the longest
+side as the peak, more than any codec here reaches, at 8 to 9 bits a voxel."""
+
+
+def usual_voxel_depth(cube_size: float) -> int:
+    """How often to halve a cube so that voxels have about the usual edge.
+
+    Args:
+        cube_size: in the scaled frame; what is no size of cubes is left to `PartitionConfig`.
+    """
+    return round(math.log2(min(max(VOXEL_EDGE, cube_size), LONGEST_SIDE) / VOXEL_EDGE))
+
+
 @dataclass(frozen=True)
 class PartitionConfig:
     """How clouds are cut.

@@ -200,7 +200,7 @@ def _decompress(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _import_checkpoint(arguments: argparse.Namespace, console: Console) -> int:
-    from model.partition import PartitionConfig
+    from model.partition import PartitionConfig, usual_voxel_depth
     from study.published_checkpoint import import_checkpoint
 
     if arguments.export:
@@ -213,7 +213,8 @@ def _import_checkpoint(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.force:
         raise StudyError("--force is for --export: a codec's folder is never replaced; remove it")
     given = arguments.cube_size
-    partition = PartitionConfig(cube_size=_PUBLISHED_CUBE_SIZE if given is None else given)
+    cube_size = _PUBLISHED_CUBE_SIZE if given is None else given
+    partition = PartitionConfig(cube_size, voxel_depth=usual_voxel_depth(cube_size))
     codec = import_checkpoint(arguments.source, arguments.arguments, arguments.out, partition)
     _print_codec(arguments.out, codec, console)
     return 0

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from model.partition import LONGEST_SIDE, PartitionConfig
+from model.partition import LONGEST_SIDE, PartitionConfig, usual_voxel_depth
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
@@ -58,8 +58,11 @@ class DataRecipe(BaseModel):
     max_points: int = Field(
         default=8192, ge=1, description="split cubes with more points than this in 8"
     )
-    voxel_depth: int = Field(
-        default=5, ge=0, description="a voxel is a cube halved this many times"
+    voxel_depth: int | None = Field(
+        default=None,
+        ge=0,
+        description="a voxel is a cube halved this many times; null: so often that voxels measure "
+        "about 1.5, where the longest side of an object is 100",
     )
     normals: bool = Field(
         default=False,
@@ -104,5 +107,7 @@ class DataRecipe(BaseModel):
             cube_size=self.cube_size,
             min_points=self.min_points if split == "train" else self.min_points_evaluation,
             max_points=self.max_points,
-            voxel_depth=self.voxel_depth,
+            voxel_depth=usual_voxel_depth(self.cube_size)
+            if self.voxel_depth is None
+            else self.voxel_depth,
         )

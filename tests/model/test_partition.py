@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
@@ -7,7 +8,14 @@ import pytest
 from numpy.typing import NDArray
 
 from model.errors import CodecError
-from model.partition import FINEST_LEVEL, Partition, PartitionConfig, partition, place
+from model.partition import (
+    FINEST_LEVEL,
+    Partition,
+    PartitionConfig,
+    partition,
+    place,
+    usual_voxel_depth,
+)
 
 Points = NDArray[np.float64]
 Leaf = tuple[str, tuple[int, ...], int, frozenset[int]]
@@ -221,3 +229,15 @@ def test_a_million_points_take_seconds(seed: int) -> None:
     cut = partition(scaled, PartitionConfig())
     assert time.process_time() - start < 10.0
     assert sum(len(cube.points) for cube in cut.patches) == 1_000_000
+
+
+@pytest.mark.parametrize(("cube_size", "depth"), [(1, 0), (12, 3), (22, 4), (50, 5), (100, 6)])
+def test_voxels_have_about_the_same_edge_in_cubes_of_any_size(cube_size: int, depth: int) -> None:
+    assert usual_voxel_depth(cube_size) == depth
+    assert PartitionConfig(cube_size, voxel_depth=depth).voxel_depth == depth
+
+
+@pytest.mark.parametrize("cube_size", [0.0, -1.0, math.nan, math.inf])
+def test_what_is_no_size_of_cubes_is_left_to_the_configuration(cube_size: float) -> None:
+    with pytest.raises(CodecError, match="cube_size must be from 1 to 100"):
+        PartitionConfig(cube_size, voxel_depth=usual_voxel_depth(cube_size))
