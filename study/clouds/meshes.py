@@ -152,7 +152,8 @@ def _joined(parts: dict[str, Any], uncoded: tuple[str, ...] = ()) -> Surface:
     """The parts that trimesh found in a file (one, or a dictionary of them) as one surface."""
     meshes = list(parts["geometry"].values()) if "geometry" in parts else [parts]
     vertices = [np.asarray(mesh["vertices"], np.float64).reshape(-1, 3) for mesh in meshes]
-    faces = [np.asarray(mesh.get("faces", ()), np.int64).reshape(-1, 3) for mesh in meshes]
+    # Where all faces of a file have the same number of corners, trimesh leaves them whole.
+    faces = [fans(np.asarray(mesh.get("faces", ()))) for mesh in meshes]
     firsts = np.cumsum([0, *map(len, vertices)])
     if any(mesh.get("vertex_colors") is not None for mesh in meshes):
         uncoded = (*uncoded, "vertex colours")

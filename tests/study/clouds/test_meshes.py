@@ -80,6 +80,31 @@ def test_polygons_are_cut_into_fans(tmp_path: Path) -> None:
     assert cloud.uncoded == ("red", "shade")
 
 
+CORNERS = ((0, 0), (4, 0), (4, 2), (2, 3), (0, 2), (6, 0), (6, 2), (8, 0), (8, 2))
+
+
+@pytest.mark.parametrize(
+    ("polygons", "areas"),
+    [
+        (["1 2 3 5"], [8]),
+        (["1 2 3 5", "2 6 7 3", "6 8 9 7"], [8, 4, 4]),
+        (["1//1 2//1 3//1 5//1", "2//1 6//1 7//1 3//1", "6//1 8//1 9//1 7//1"], [8, 4, 4]),
+        (["1 2 3 4 5"], [10]),
+        (["1 2 3 4 5", "2 6 7 3", "6 8 9"], [10, 4, 2]),
+    ],
+)
+def test_faces_of_an_obj_are_whole(polygons: list[str], areas: list[float], tmp_path: Path) -> None:
+    """Of quads alone (what Blender writes), of pentagons alone, and mixed: no hole, no overlap."""
+    vertices = "".join(f"v {x} {y} 0\n" for x, y in CORNERS)
+    faces = "".join(f"f {polygon}\n" for polygon in polygons)
+    (tmp_path / "a.obj").write_text(f"{vertices}vn 0 0 1\n{faces}")
+    points = read_cloud(tmp_path / "a.obj", samples=20_000).points
+    # The first polygon lies in x < 4, the second in 4 to 6, the third in 6 to 8.
+    found = np.histogram(points[:, 0], bins=[0, 4, 6, 8])[0] / len(points)
+    expected = [area / sum(areas) for area in areas] + [0.0] * (3 - len(areas))
+    np.testing.assert_allclose(found, expected, atol=0.02)
+
+
 def test_fans_of_any_length() -> None:
     polygons = [[0, 1, 2], [4, 5], [], [6, 7, 8, 9, 10], [3]]
     expected = [[0, 1, 2], [6, 7, 8], [6, 8, 9], [6, 9, 10]]
