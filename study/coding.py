@@ -59,7 +59,7 @@ def compress_file(
         StudyError: a file cannot be read or written.
         CodecError: the codec cannot be read, or cannot code this cloud.
     """
-    target = target or source.with_suffix(SUFFIX)
+    target = target or source.parent / f"{source.stem}{SUFFIX}"
     check_free(target, force=force)
     codec = load_codec(folder).codec
     read = read_cloud(source, cloud, **({} if samples is None else {"samples": samples}))
@@ -99,7 +99,7 @@ def decompress_file(
         StudyError: a file cannot be read or written.
         CodecError: the file is damaged or of another codec.
     """
-    target = target or source.with_suffix(DECODED_SUFFIX)
+    target = target or source.parent / f"{source.stem}{DECODED_SUFFIX}"
     if target.suffix.lower() not in WRITABLE:
         raise StudyError(unknown_suffix(target, "written", WRITABLE))
     check_free(target, force=force)

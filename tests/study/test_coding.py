@@ -154,6 +154,7 @@ def test_a_mesh_is_sampled(here: Path, capsys: pytest.CaptureFixture[str]) -> No
     ("words", "sentence"),
     [
         (["compress", "codec", "nowhere.ply"], "nowhere.ply cannot be read"),
+        (["compress", "codec", "."], "formats that can be read are .ply"),
         (["compress", "nowhere", "sheet.ply"], "nowhere/codec.json cannot be read"),
         (["compress", "codec", "sheet.plx"], "did you mean .ply?"),
         (["compress", "codec", "sheet.ply", "codec"], "that is a folder; name a file"),
