@@ -54,15 +54,16 @@ examples:
 
 _EVALUATE = """\
 examples:
-  study evaluate codec clouds/*.ply
-  study evaluate codec clouds/*.ply --out codec.json    to compare: rate and distortion as JSON"""
+  study evaluate codec clouds/*.ply                     writes codec-evaluation.json
+  study evaluate codec clouds/*.ply --out mine.json"""
 
 _BASELINE = """\
 examples:
-  study baseline draco clouds/*.ply
-  study baseline draco clouds/*.ply --out draco.json
-  study front quickstart-001 --baseline draco.json      draws it beside the front"""
+  study baseline draco clouds/*.ply                     writes draco-evaluation.json
+  study front quickstart-001 --baseline draco-evaluation.json
+                                                        draws it beside the front"""
 
+_MOST_SAMPLES = 100_000_000
 _PUBLISHED_CUBE_SIZE = 22.0
 """What D-PCC cut ShapeNet's objects with; SemanticKITTI's sweeps it cut with 12."""
 
@@ -152,15 +153,22 @@ def _add_weighing(commands: Any) -> None:  # noqa: ANN401
     baseline.add_argument("codec", choices=["draco"], help="draco (Google's)")
     for parser in (evaluate, baseline):
         parser.add_argument("clouds", nargs="+", type=Path, metavar="CLOUD", help="what to code")
-        parser.add_argument("--out", type=Path, metavar="FILE.json", help="write the numbers here")
+        parser.add_argument(
+            "--out",
+            type=Path,
+            metavar="FILE.json",
+            help="where the numbers go; without it, CODEC-evaluation.json",
+        )
         _add_force(parser)
 
 
 def _count(text: str) -> int:
     """Return a number of points; argparse tells what is wrong with another."""
-    if text.isascii() and text.isdigit() and int(text) > 0:
+    if text.isascii() and text.isdigit() and 0 < int(text) <= _MOST_SAMPLES:
         return int(text)
-    raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text}")
+    raise argparse.ArgumentTypeError(
+        f"must be a whole number from 1 to {_MOST_SAMPLES:,}, not {text}"
+    )
 
 
 def _export(arguments: argparse.Namespace, console: Console) -> int:

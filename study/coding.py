@@ -60,6 +60,8 @@ def compress_file(
         CodecError: the codec cannot be read, or cannot code this cloud.
     """
     target = target or source.parent / f"{source.stem}{SUFFIX}"
+    if target.exists() and source.exists() and target.samefile(source):
+        raise StudyError(f"{source} would be replaced by its own compressed file; name another")
     check_free(target, force=force)
     codec = load_codec(folder).codec
     read = read_cloud(source, cloud, **({} if samples is None else {"samples": samples}))

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from study.runner import Ended
 
 _FRESH_PROCESS_TIMEOUT_S = 60.0
+_SLOWEST_POINTS_PER_S = 10_000
 CODEC, COMPRESSED, DECODED = "codec", f"test-object{SUFFIX}", "test-object.ply"
 """What is left in the study's folder."""
 
@@ -85,7 +86,7 @@ def _demonstrate(ended: Ended, console: Console) -> None:
         lambda data: exported.codec.decompress(data).points,
     )
     (place / COMPRESSED).write_bytes(data)
-    process_s = _decompress_elsewhere(place)
+    process_s = _decompress_elsewhere(place, len(points))
     if not np.array_equal(read_cloud(place / DECODED).points, decoded):
         raise StudyError(
             "a fresh process decoded other points from the same file; please report it"
@@ -116,7 +117,7 @@ def _code(
     return shown, data, decoded
 
 
-def _decompress_elsewhere(place: Path) -> float:
+def _decompress_elsewhere(place: Path, points: int) -> float:
     """Let `study decompress` decode the file in a process of its own; return what that took."""
     started = time.perf_counter()
     words = ("decompress", place / CODEC, place / COMPRESSED, place / DECODED)
@@ -124,7 +125,7 @@ def _decompress_elsewhere(place: Path) -> float:
         [sys.executable, "-m", "study", *map(str, words)],
         capture_output=True,
         text=True,
-        timeout=_FRESH_PROCESS_TIMEOUT_S,
+        timeout=_FRESH_PROCESS_TIMEOUT_S + points / _SLOWEST_POINTS_PER_S,
         check=False,
     )
     if done.returncode:

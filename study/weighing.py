@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -9,13 +11,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from study.clouds import read_clouds
+from study.errors import StudyError
 from study.live import progress_view
 from study.output import check_free
 from study.results import write_evaluation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from rich.console import Console
 
@@ -41,6 +43,13 @@ def evaluate_files(
 ) -> None:
     """Measure a codec folder on files of clouds.
 
+    Args:
+        folder: the codec.
+        files: of clouds, several each or one.
+        out: the JSON; None names it after the codec's folder, in the working directory.
+        console: for a progress bar, the table and the JSON's place.
+        force: whether a file that is there already may be replaced.
+
     Raises:
         StudyError: a file cannot be read, measured or written.
         CodecError: the codec cannot be read, or cannot code one of the clouds.
@@ -51,12 +60,15 @@ def evaluate_files(
     codec = load_codec(folder).codec
     _weigh(
         lambda clouds, progress: evaluate(codec, clouds, progress=progress),
-        files, out, console, force=force,
-    )  # fmt: skip
+        files,
+        out or Path(f"{folder.resolve().name}-evaluation.json"),
+        console,
+        force=force,
+    )
 
 
 def draco_files(files: Sequence[Path], out: Path | None, console: Console, *, force: bool) -> None:
-    """Measure Draco on files of clouds, at several rates.
+    """Measure Draco on files of clouds, at several rates; arguments as in `evaluate_files`.
 
     Raises:
         StudyError: Draco is not installed, or a file cannot be read, measured or written.
@@ -65,15 +77,20 @@ def draco_files(files: Sequence[Path], out: Path | None, console: Console, *, fo
 
     _weigh(
         lambda clouds, progress: draco_baseline(clouds, progress=progress),
-        files, out, console, force=force,
-    )  # fmt: skip
+        files,
+        out or Path("draco-evaluation.json"),
+        console,
+        force=force,
+    )
 
 
 def _weigh(
-    measure: Measure, files: Sequence[Path], out: Path | None, console: Console, *, force: bool
+    measure: Measure, files: Sequence[Path], out: Path, console: Console, *, force: bool
 ) -> None:
-    if out is not None:
-        check_free(out, force=force)
+    check_free(out, force=force)
+    twice = [file for file, count in Counter(files).items() if count > 1]
+    if twice:
+        raise StudyError(f"each file is measured once, and {twice[0]} is named twice; name it once")
     clouds = {
         str(file) if len(held) == 1 else f"{file}/{name}": cloud
         for file in files
@@ -83,9 +100,8 @@ def _weigh(
     with progress_view(console, "measuring", "clouds") as on_progress:
         evaluation = measure(clouds, on_progress)
     console.print(table_of(evaluation))
-    if out is not None:
-        write_evaluation(evaluation, out, force=force)
-        console.print(f"[bold]{escape(str(out))}[/]", soft_wrap=True)
+    write_evaluation(evaluation, out, force=force)
+    console.print(f"[bold]{escape(str(out))}[/]", soft_wrap=True)
 
 
 def table_of(evaluation: Evaluation) -> Table:

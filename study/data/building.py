@@ -16,8 +16,15 @@ from model.overhead import overhead_bits
 from model.partition import partition, place
 from study.data.cloud_set import BYTES_PER_POINT, cloud_row
 from study.data.cloud_set import LAYOUT as CLOUD_LAYOUT
-from study.data.dataset import EVALUATED, FORMAT, clouds_file, patches_file
-from study.data.manifest import CloudEntry, Manifest, SplitCounts, hash_content, write_manifest
+from study.data.dataset import EVALUATED, clouds_file, patches_file
+from study.data.manifest import (
+    FORMAT,
+    CloudEntry,
+    Manifest,
+    SplitCounts,
+    hash_content,
+    write_manifest,
+)
 from study.data.patch_set import bytes_per_point, patch_layout, patch_row
 from study.data.recipe import SPLITS
 from study.data.store import TableWriter

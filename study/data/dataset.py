@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 
     from study.data.manifest import FileEntry
 
-FORMAT = 2
-"""Layout of the files. Raise it when the columns change or `build_hierarchy` gives other numbers:
-data sets of another number are prepared anew."""
-
-
 EVALUATED: tuple[SplitName, ...] = ("validation", "test")
 """The splits whose clouds are kept whole: what a file is judged by."""
 
@@ -89,11 +84,6 @@ def open_data_set(folder: Path, *, verify: bool = False) -> DataSet:
         StudyError: something is missing, damaged or of another layout; says what to delete.
     """
     manifest = read_manifest(folder)
-    if manifest.format != FORMAT:
-        raise StudyError(
-            f"this code reads data sets of format {FORMAT}, and {folder} is of format "
-            f"{manifest.format}; {delete_it(folder)}"
-        )
     if sorted(manifest.files) != sorted(FILES):
         raise StudyError(
             f"a data set must have the files {', '.join(FILES)}, and the manifest of {folder} "

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_NAME = "manifest.json"
+FORMAT = 2
+"""Layout of the files. Raise it when the columns change or `build_hierarchy` gives other numbers:
+data sets of another number are prepared anew."""
 
 
 class _Part(BaseModel):
@@ -148,7 +151,9 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / FILE_NAME
     try:
-        manifest = Manifest.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        _check_format(content, folder)
+        manifest = Manifest.model_validate_json(content)
     except OSError as error:
         raise StudyError(
             f"a data set must have a manifest, and {path} cannot be read ({error.strerror}); "
@@ -168,6 +173,20 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
+def _check_format(content: bytes, folder: Path) -> None:
+    """Refuse another layout before its fields are: they may have other names."""
+    try:
+        described = json.loads(content)
+    except (ValueError, RecursionError):
+        return  # and the fields are refused
+    given = described.get("format") if isinstance(described, dict) else None
+    if isinstance(given, int) and given != FORMAT:
+        raise StudyError(
+            f"this code reads data sets of format {FORMAT}, and {folder} is of format {given}; "
+            f"{delete_it(folder)}"
+        )
+
+
 def delete_it(folder: Path) -> str:
     """The way out of a damaged data set, for the end of a sentence."""
     return f"delete the folder {folder} and prepare the data again"
@@ -181,7 +200,8 @@ def describe(manifest: Manifest) -> str:
     patches = train.patches + validation.patches + test.patches
     points = train.points + validation.points + test.points
     return (
-        f"{manifest.source}: {clouds} objects, {patches:,} patches, {points:,} points "
+        f"{manifest.source}: {_some(clouds, 'object')}, {_some(patches, 'patch', 'patches')}, "
+        f"{points:,} points "
         f"(cubes of {recipe.cube_size:g}, the longest side is {manifest.peak:g}"
         f"{', with normals' * recipe.normals}). "
         f"To train on: {_share(train)}; to validate on: {_share(validation)}; to test on: "
@@ -189,9 +209,14 @@ def describe(manifest: Manifest) -> str:
     )
 
 
+def _some(count: int, one: str, more: str | None = None) -> str:
+    """Return a number and what is counted, such as ``1 patch``."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
 def _share(split: SplitCounts) -> str:
     clouds = split.clouds + split.sparse_clouds
-    return f"{split.patches:,} patches of {clouds} objects"
+    return f"{_some(split.patches, 'patch', 'patches')} of {_some(clouds, 'object')}"
 
 
 def _dropped(manifest: Manifest) -> str:
@@ -199,11 +224,11 @@ def _dropped(manifest: Manifest) -> str:
     share = 100 * train.sparse_points / (train.points + train.sparse_points)
     lost = [c.name for c in manifest.clouds if c.split == "train" and not c.patches]
     some = f"{', '.join(lost[:5])}{', …' * (len(lost) > 5)}"
-    nothing = f"; nothing is left of {len(lost)} objects ({some})" if lost else ""
+    nothing = f"; nothing is left of {_some(len(lost), 'object')} ({some})" if lost else ""
     return (
         f"Dropped in training for having too few points (below {manifest.recipe.min_points}): "
-        f"{train.sparse_cubes:,} cubes with {train.sparse_points:,} points, {share:.1f} % of "
-        f"all{nothing}."
+        f"{_some(train.sparse_cubes, 'cube')} with {_some(train.sparse_points, 'point')}, "
+        f"{share:.1f} % of all{nothing}."
     )
 
 
@@ -214,8 +239,9 @@ def _voxels(manifest: Manifest) -> str:
         return ""
     share = 100 * sparse / sum(split.points + split.sparse_points for split in held_out)
     return (
-        f" Sent as voxels elsewhere (below {manifest.recipe.min_points_evaluation}): {sparse:,} "
-        f"points in {sum(split.voxels for split in held_out):,} voxels, {share:.1f} % of all."
+        f" Sent as voxels elsewhere (below {manifest.recipe.min_points_evaluation}): "
+        f"{_some(sparse, 'point')} in {_some(sum(split.voxels for split in held_out), 'voxel')}, "
+        f"{share:.1f} % of all."
     )
 
 
@@ -223,5 +249,5 @@ def _uncoded(manifest: Manifest) -> str:
     counts = Counter(what for cloud in manifest.clouds for what in cloud.uncoded)
     if not counts:
         return ""
-    named = ", ".join(f"{what} ({count} objects)" for what, count in counts.most_common(8))
+    named = ", ".join(f"{what} ({_some(count, 'object')})" for what, count in counts.most_common(8))
     return f" Left out, for no codec codes it: {named}{', …' * (len(counts) > 8)}."

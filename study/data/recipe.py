@@ -36,6 +36,7 @@ class DataRecipe(BaseModel):
     points_per_object: int | None = Field(
         default=None,
         ge=1,
+        le=100_000_000,
         description="keep a seeded choice of this many points of each object, and take this many "
         "from the surface of a mesh; null keeps all, and takes 100,000 from a mesh",
     )

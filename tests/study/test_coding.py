@@ -209,6 +209,15 @@ def test_numbers_that_cannot_be_are_refused_at_once(
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["compress", "codec", "sheet.ply", "--samples", samples])
-    sentence = f"argument --samples: must be a whole number of at least 1, not {samples}"
+    sentence = f"argument --samples: must be a whole number from 1 to 100,000,000, not {samples}"
     assert sentence in capsys.readouterr().err
     assert not list(here.glob("*.dpcs"))
+
+
+def test_a_cloud_is_not_replaced_by_its_own_file(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (here / "sheet.ply").read_bytes()
+    assert main(["compress", "codec", "sheet.ply", "./sheet.ply", "--force"]) == 2
+    assert "replaced by its own compressed file" in capsys.readouterr().err
+    assert (here / "sheet.ply").read_bytes() == before

@@ -66,6 +66,7 @@ def test_draco_has_a_row_for_each_rate(here: Path, capsys: pytest.CaptureFixture
         (["evaluate", "codec", "no.ply"], "no.ply cannot be read"),
         (["evaluate", "no", "sheet.ply"], "no/codec.json cannot be read"),
         (["baseline", "draco", "no.ply"], "no.ply cannot be read"),
+        (["evaluate", "codec", "sheet.ply", "sheet.ply"], "sheet.ply is named twice"),
     ],
 )
 def test_what_cannot_be_used_is_a_sentence_and_code_2(
@@ -74,3 +75,10 @@ def test_what_cannot_be_used_is_a_sentence_and_code_2(
     assert main([*words, "--out", "out.json"]) == 2
     assert sentence in capsys.readouterr().err
     assert not (here / "out.json").exists()
+
+
+def test_the_numbers_are_named_after_the_codec(here: Path) -> None:
+    assert main(["evaluate", "codec", "sheet.ply"]) == 0
+    assert main(["baseline", "draco", "sheet.ply"]) == 0
+    for name in ("codec", "draco"):
+        assert json.loads((here / f"{name}-evaluation.json").read_text())["results"]["bpp"]

@@ -40,7 +40,7 @@ def test_sweeps_are_prepared(tmp_path: Path, folder: Path) -> None:
         "lidar_real.npz/vlp16": 22_591,
     }
     assert entries["000000.bin"].uncoded == ("intensity",)
-    assert "Left out, for no codec codes it: intensity (1 objects)." in describe(data.manifest)
+    assert "Left out, for no codec codes it: intensity (1 object)." in describe(data.manifest)
     assert "points in " in describe(data.manifest), "sparse cubes are sent as voxels"
     for split in SPLITS:
         counts = data.split(split).point_counts
