@@ -66,6 +66,7 @@ class Dealing:
         self._sizes = sizes
         self._children = children
         self._rows = rows
+        self._neighbours: Tensor | None = None
 
     def to_children(self, of_parents: Tensor) -> Tensor:
         """Rows of the chosen children, (T, B, P, b), from (T, B, N, b * U)."""
@@ -83,8 +84,6 @@ class Dealing:
         if self._neighbours is None:
             self._neighbours = feature_neighbours(Points(self.features, self._sizes), k)
         return self._neighbours
-
-    _neighbours: Tensor | None = None
 
 
 class SubPointPerceptron(nn.Module):

@@ -17,8 +17,8 @@ from model.points import gather, nearest
 if TYPE_CHECKING:
     from model.points import Points
 
-ROWS_PER_BLOCK = 4096
-"""Rows of one matrix of closeness."""
+CLOSENESS_PER_BLOCK = 1 << 24
+"""Entries of one matrix of closeness: 64 MiB of float32. A patch may decode to 20,000 points."""
 
 
 def feature_neighbours(points: Points, k: int) -> Tensor:
@@ -58,10 +58,11 @@ def _nearest_by_product(values: Tensor, k: int) -> Tensor:
     channels = values.T.contiguous()
     squares = channels.square().sum(dim=0)
     blocks = []
-    for first in range(0, len(values), ROWS_PER_BLOCK):
-        rows = slice(first, first + ROWS_PER_BLOCK)
-        product = -2 * (channels[:, rows].T @ channels)
-        closeness = -squares - product - squares[rows, None]
+    height = max(1, CLOSENESS_PER_BLOCK // len(values))
+    for first in range(0, len(values), height):
+        rows = slice(first, first + height)
+        closeness = channels[:, rows].T @ channels
+        closeness.mul_(2).sub_(squares).sub_(squares[rows, None])
         blocks.append(closeness.topk(k, dim=1).indices)
     return torch.cat(blocks)
 
