@@ -128,6 +128,9 @@ class CloudCodec:
             UncodableError: the codec has diverged.
         """
         points = np.asarray(points, dtype=np.float64)
+        if normals is not None:
+            with np.errstate(over="ignore"):  # what float32 cannot hold is not finite below
+                normals = np.asarray(normals, dtype=np.float32)
         _check_shapes(points, normals, wanted=self.coder.config.compress_normal)
         placement = place(points, "the cloud")
         if normals is not None:
@@ -269,7 +272,8 @@ class CloudCodec:
                     "made up or changed, get it anew"
                 )
             # The cube holds all true points: nothing moves away from them.
-            scaled = points.clip(-1.0, 1.0) * half_widths[leaf] + centres[leaf]
+            inside = points.clip(-1.0, 1.0).astype(np.float64)
+            scaled = inside * half_widths[leaf] + centres[leaf]
             yield DecodedCloud(header.placement.to_original(scaled), normals, header.points)
         voxels = header.placement.to_original(centres[~leaves.is_patch])
         yield DecodedCloud(voxels, coded.voxel_normals, header.points)

@@ -204,7 +204,8 @@ class Cube:
     Attributes:
         centre: (3,) in the scaled frame.
         half_width: in the scaled frame.
-        points: (n, 3) in the patch frame, in an order that depends on the set of points alone.
+        points: (n, 3) in the patch frame, within [-1, 1], in an order that depends on the set of
+            points alone.
         members: (n,) int64, where they are in the cloud.
     """
 
@@ -254,8 +255,11 @@ def partition(scaled: NDArray[np.float64], config: PartitionConfig) -> Partition
     patches = []
     for leaf in np.flatnonzero(leaves.is_patch):
         members = order[first[leaf] : first[leaf] + counts[leaf]]
-        points = ((scaled[members] - centres[leaf]) / half_widths[leaf]).astype(np.float32)
-        patches.append(Cube(centres[leaf], float(half_widths[leaf]), points, members))
+        # Float64 is coarse far from the origin: there a point may lie a little beyond the grid.
+        points = ((scaled[members] - centres[leaf]) / half_widths[leaf]).clip(-1.0, 1.0)
+        patches.append(
+            Cube(centres[leaf], float(half_widths[leaf]), points.astype(np.float32), members)
+        )
     in_voxels = counts[~leaves.is_patch]
     return Partition(
         leaves=leaves,

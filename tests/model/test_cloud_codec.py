@@ -23,7 +23,7 @@ from model.overhead import NORMAL_BITS, overhead_bits
 from model.partition import PartitionConfig, partition, place
 from model.patch_coder import PatchCoder, Tables
 from tests.model.support import fresh_codec, surface
-from tests.model.test_partition import NAMES, shapes
+from tests.model.test_partition import FAR_CLOUDS, NAMES, far_cloud, shapes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -118,6 +118,15 @@ def test_every_point_is_represented(name: str, seed: int) -> None:
         assert inside.any()
 
 
+@pytest.mark.parametrize(("seed", "exponent"), FAR_CLOUDS)
+def test_a_far_cloud_is_read_back(seed: int, exponent: float) -> None:
+    """Float16 latent points must lie in their patches, where float64 is coarse too."""
+    codec = CloudCodec(codec_of("float16").coder, PartitionConfig(12.5, 20, 100, voxel_depth=4))
+    points = far_cloud(seed, exponent)
+    decoded = codec.decompress(codec.compress(points)).points
+    assert np.abs(decoded - points.mean(axis=0)).max() <= np.ptp(points, axis=0).max()
+
+
 def test_one_point_is_exact() -> None:
     point = np.array([[448_262.123456789, 5_411_932.7, -214.0]])
     codec = codec_of()
@@ -135,6 +144,14 @@ def test_the_same_file_from_shuffled_points(mode: str, seed: int) -> None:
     order = np.random.default_rng(seed).permutation(len(points))
     shuffled = None if normals is None else normals[order]
     assert codec.compress(points[order], shuffled) == codec.compress(points, normals)
+
+
+def test_normals_in_double_precision_are_the_same(seed: int) -> None:
+    codec = codec_of("normals")
+    points, normals = cloud(seed, "normals")
+    assert normals is not None
+    doubled = normals.astype(np.float64)
+    assert codec.compress(points, doubled) == codec.compress(points, normals)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("mode", ["default", "edges"])
@@ -272,6 +289,7 @@ def table_bits(symbols: NDArray[np.int32], tables: Tables) -> float:
         ("normals", np.zeros((9, 3)), None, "codes normals, and the cloud has none"),
         ("normals", np.zeros((9, 3)), np.ones((8, 3)), r"\(9, 3\), and are \(8, 3\)"),
         ("normals", np.zeros((9, 3)), np.full((9, 3), np.inf), "normals must be finite"),
+        ("normals", np.zeros((9, 3)), np.full((9, 3), 1e300), "normals must be finite"),
     ],
 )
 def test_what_cannot_be_coded_is_refused(

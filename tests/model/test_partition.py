@@ -151,6 +151,29 @@ def test_the_order_of_the_points_does_not_matter(name: str, seed: int) -> None:
         np.testing.assert_array_equal(ours.points, theirs.points)
 
 
+FAR_CLOUDS = [(40, 39.9), (57, 39.5), (258, 38.6)]
+"""Seeds and exponents with points well beyond the faces of their patches."""
+
+
+def far_cloud(seed: int, exponent: float) -> Points:
+    """(1000, 3) so far away that points are rounded by more than the grid has to spare."""
+    draw = np.random.default_rng(seed)
+    centre = draw.uniform(1e5, 1e9, 3)
+    points: Points = centre + draw.uniform(-0.5, 0.5, (1000, 3)) * centre.max() * 2.0**-exponent
+    at_a_face = draw.random((500, 3)) < 0.7
+    points[:500] = np.where(at_a_face, points.max(axis=0), points[:500])
+    return points
+
+
+@pytest.mark.parametrize(("seed", "exponent"), FAR_CLOUDS)
+def test_patches_hold_their_points_where_float64_is_coarse(seed: int, exponent: float) -> None:
+    points = far_cloud(seed, exponent)
+    scaled = place(points, "far").to_scaled(points)
+    cut = partition(scaled, PartitionConfig(12.5, min_points=20, max_points=100, voxel_depth=4))
+    assert scaled.max() > 100.003
+    assert max(np.abs(cube.points).max() for cube in cut.patches) == 1.0
+
+
 def test_leaves_follow_the_curve(seed: int) -> None:
     scaled = np.random.default_rng(seed).uniform(0.0, 100.0, (4000, 3))
     cut = partition(scaled, CONFIGS[1])
