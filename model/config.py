@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 ConvolutionMode = Literal["mlp", "edge_conv"]
 
 FLOAT16_BITS_PER_POINT = 3 * 16
 """What a latent point costs whose coordinates are sent as float16."""
+
+
+WIDEST = 1 << 16
+"""Of any number in an architecture: far beyond use, and a slip of the pen takes no memory."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,30 @@ class ModelConfig:
     compress_normal: bool = False
 
     def __post_init__(self) -> None:
+        # A whole number must not make another codec of the same architecture.
+        object.__setattr__(self, "downsample_rate", tuple(map(float, self.downsample_rate)))
+        self._check_each()
+        self._check_together()
+
+    def _check_each(self) -> None:
+        for name in ("k", "dim", "hidden_dim", "max_upsample_num"):
+            given = getattr(self, name)
+            for number in given if isinstance(given, tuple) else (given,):
+                if not 1 <= number <= WIDEST:
+                    raise ValueError(f"{name} must be from 1 to {WIDEST}, not {number}; change it")
+        for rate in self.downsample_rate:
+            if not 0.0 < rate <= 1.0:
+                raise ValueError(
+                    f"downsample_rate must be above 0 and at most 1, not {rate:g}; change it"
+                )
+        for name in ("latent_xyzs_conv_mode", "sub_point_conv_mode"):
+            if getattr(self, name) not in get_args(ConvolutionMode):
+                raise ValueError(
+                    f"{name} must be one of {', '.join(get_args(ConvolutionMode))}, not "
+                    f"{getattr(self, name)!r}; change it"
+                )
+
+    def _check_together(self) -> None:
         if len(self.downsample_rate) != len(self.max_upsample_num):
             message = (
                 "every encoder stage needs a decoder stage: downsample_rate has "

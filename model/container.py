@@ -8,7 +8,7 @@ import zlib
 from dataclasses import dataclass
 
 from model.errors import CodecError, DamagedFileError
-from model.partition import Placement
+from model.partition import MOST_POINTS, Placement
 
 MAGIC = b"DPC"
 VERSION = 1
@@ -20,7 +20,6 @@ CHECKSUM_BYTES = 4
 _WORD_BYTES = 4
 _DEPTH_MASK = 0x1F
 _RESERVED, _NORMALS, _FLOAT16 = 0x20, 0x40, 0x80
-_MOST_POINTS = 1 << 40
 _FARTHEST_CENTRE = 1 << 58
 
 
@@ -102,7 +101,7 @@ def _read_header(fields: _Fields) -> Header:
     _, version, flags, codec_id = struct.unpack("<3sBB4s", fields.take(9))
     if version < 1 or flags & _RESERVED:
         raise _impossible(f"version {version} and flags {flags:#04x}")
-    points = fields.varint(_MOST_POINTS)
+    points = fields.varint(MOST_POINTS)
     (side,) = struct.unpack("<f", fields.take(4))
     if points < 1 or not (math.isfinite(side) and side > 0.0):
         raise _impossible(f"{points:,} points and a longest side of {side:g}")

@@ -97,6 +97,13 @@ def sample_count(points: int, rate: float) -> int:
     return max(1, round(points * rate))
 
 
+def latent_count(points: int, downsample_rate: Sequence[float]) -> int:
+    """How many latent points a patch of so many points has."""
+    for rate in downsample_rate:
+        points = sample_count(points, rate)
+    return points
+
+
 def _collapse(points: NDArray[np.float32], count: int, k: int) -> Level:
     """Sample ``count`` of the (n, 3) points and say who collapses into whom."""
     # fpsample's other methods are ten times faster and pick other samples: not exact.

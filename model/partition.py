@@ -35,6 +35,8 @@ CENTRE_STEPS = 1 << 16
 _LEAST_SIDE_OF_CENTRE = 2.0**-40
 """A cloud smaller than this share of its distance from the origin is placed as if it were of that
 size: float64 has next to nothing left to tell its points apart, and the centre stays below 2^57."""
+MOST_POINTS = 1 << 40
+"""Of a cloud."""
 _FLOAT32 = np.finfo(np.float32)
 
 
@@ -139,10 +141,17 @@ class PartitionConfig:
     def __post_init__(self) -> None:
         if not 1.0 <= self.cube_size <= LONGEST_SIDE:
             raise CodecError(f"cube_size must be from 1 to 100, not {self.cube_size:g}; change it")
+        # A whole number must not make another codec of the same cubes.
+        object.__setattr__(self, "cube_size", float(self.cube_size))
         if not 1 <= self.min_points <= self.max_points:
             raise CodecError(
                 "a patch must be possible: min_points must be at least 1 and at most max_points, "
                 f"and they are {self.min_points} and {self.max_points}; change one of them"
+            )
+        if self.max_points > MOST_POINTS:
+            raise CodecError(
+                f"max_points must be at most {MOST_POINTS:,}, the most points of any cloud, and is "
+                f"{self.max_points:,}; change it"
             )
         deepest = FINEST_LEVEL - self.cube_level
         if not 0 <= self.voxel_depth <= deepest:

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from model.bottleneck import LARGEST_SYMBOL, UncodableError
-from model.hierarchy import sample_count
 from model.patches import collate
 from model.points import Points
 
@@ -87,12 +86,6 @@ class PatchCoder:
     def config(self) -> ModelConfig:
         """The architecture."""
         return self.codec.config
-
-    def latent_count(self, points: int) -> int:
-        """Latent points of a patch of so many points."""
-        for rate in self.config.downsample_rate:
-            points = sample_count(points, rate)
-        return points
 
     def encode(self, hierarchy: Hierarchy) -> PatchLatents:
         """Symbols of one patch.

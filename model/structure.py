@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model.errors import DamagedFileError
-from model.hierarchy import sample_count
+from model.hierarchy import latent_count
 from model.partition import FINEST_LEVEL, Leaves
 from model.rans import AdaptiveBit
 
@@ -168,29 +168,32 @@ class PatchSizes:
     """
 
     def __init__(self, config: PartitionConfig, downsample_rate: Sequence[float]) -> None:
-        """Tabulate the counts.
+        """Note what decides the counts.
 
         Args:
             config: which numbers of points a patch can have.
             downsample_rate: per encoder stage, the share of its points that become samples.
         """
-        counts = np.arange(config.min_points, config.max_points + 1).tolist()
-        for rate in downsample_rate:
-            counts = [sample_count(count, rate) for count in counts]
-        self._counts: list[int] = counts
-        self._fewest = config.min_points
+        self._points = range(config.min_points, config.max_points + 1)
+        self._downsample_rate = downsample_rate
+        self.least = self.latent_count(config.min_points)
+        self.most = self.latent_count(config.max_points)
 
     def latent_count(self, points: int) -> int:
         """Latent points of a patch of so many points."""
-        return self._counts[points - self._fewest]
+        return latent_count(points, self._downsample_rate)
+
+    def fewest_points(self, count: int) -> int:
+        """Of a patch with so many latent points or more; the count is at most `most`."""
+        return self._points[bisect_left(self._points, count, key=self.latent_count)]
 
     def writer(self, symbols: SymbolWriter) -> PatchSizeWriter:
         """For one cloud."""
-        return PatchSizeWriter(symbols, self._counts[0])
+        return PatchSizeWriter(symbols, self.least)
 
     def reader(self, symbols: SymbolReader, points: int) -> PatchSizeReader:
         """For one cloud whose patches have at most so many points."""
-        return PatchSizeReader(symbols, self._counts, self._fewest, points)
+        return PatchSizeReader(symbols, self, points)
 
 
 class PatchSizeWriter:
@@ -220,12 +223,9 @@ class PatchSizeWriter:
 class PatchSizeReader:
     """Reads counts."""
 
-    def __init__(
-        self, symbols: SymbolReader, counts: Sequence[int], fewest: int, points: int
-    ) -> None:
+    def __init__(self, symbols: SymbolReader, sizes: PatchSizes, points: int) -> None:
         self._symbols = symbols
-        self._counts = counts
-        self._fewest = fewest
+        self._sizes = sizes
         self._points = points
         self._needed = 0
         self._longer: list[AdaptiveBit] = []
@@ -242,18 +242,18 @@ class PatchSizeReader:
         value = 1
         for _ in range(bits):
             value = value << 1 | self._symbols.choice(2)
-        count = value - 1 + self._counts[0]
-        if count > self._counts[-1]:
+        count = value - 1 + self._sizes.least
+        if count > self._sizes.most:
             raise DamagedFileError(
-                f"a patch must have at most {self._counts[-1]:,} latent points, and one has "
+                f"a patch must have at most {self._sizes.most:,} latent points, and one has "
                 f"{count:,}; the file was made up or changed, get it anew"
             )
-        self._needed += self._fewest + bisect_left(self._counts, count)
+        self._needed += self._sizes.fewest_points(count)
         _require_points(self._needed, self._points)
         return count
 
     def _longer_than(self, bits: int) -> bool:
-        if bits > self._counts[-1].bit_length():
+        if bits > self._sizes.most.bit_length():
             return False  # and the count is refused
         if bits == len(self._longer):
             self._longer.append(AdaptiveBit())

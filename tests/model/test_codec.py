@@ -11,7 +11,7 @@ from model.codec import Codec
 from model.config import ModelConfig
 from model.decoder import choose
 from model.directions import candidate_directions
-from model.hierarchy import build_hierarchy
+from model.hierarchy import build_hierarchy, latent_count
 from model.patch_coder import PatchCoder
 from model.patches import collate
 from tests.model.support import (
@@ -44,7 +44,10 @@ def test_a_patch_coded_alone_is_what_evaluation_gives(config: ModelConfig) -> No
         with torch.no_grad():
             expected = coder.codec(collate([hierarchy]))
         latents = coder.encode(hierarchy)
-        assert latents.symbols.shape == (coder.latent_count(count), config.symbol_channels)
+        assert latents.symbols.shape == (
+            latent_count(count, config.downsample_rate),
+            config.symbol_channels,
+        )
         points, normals = coder.decode(latents)
         theirs = expected.decoded.xyz[0, 0].numpy()
         np.testing.assert_allclose(points, theirs, rtol=0, atol=1e-5)
@@ -154,6 +157,10 @@ def test_candidate_directions_are_the_zero_and_42_that_surround_it() -> None:
     ("settings", "sentence"),
     [
         ({"max_upsample_num": (8, 8)}, "downsample_rate has 3 entries and max_upsample_num 2"),
+        ({"k": 0}, "k must be from 1 to 65536, not 0; change it"),
+        ({"max_upsample_num": (8, 0, 8)}, "max_upsample_num must be from 1 to 65536, not 0"),
+        ({"downsample_rate": (0.5, 0.0, 0.5)}, "above 0 and at most 1, not 0; change it"),
+        ({"latent_xyzs_conv_mode": "conv"}, "must be one of mlp, edge_conv, not 'conv'"),
         ({"dim": 12}, "dim must be a multiple of every max_upsample_num: dim is 12"),
     ],
 )

@@ -60,6 +60,17 @@ def test_what_is_written_is_read_as_the_same_codec(config: ModelConfig, tmp_path
     assert saved.codec.compress(points) == codec.compress(points)
 
 
+def test_whole_numbers_make_the_same_codec(tmp_path: Path) -> None:
+    """JSON would say 25 where it says 25.0, and a reader must not take that for another codec."""
+    rates: tuple[float, ...] = (1, 0.5)
+    config = ModelConfig(hidden_dim=8, downsample_rate=rates, max_upsample_num=(2, 2))
+    codec = CloudCodec(PatchCoder.freeze(fresh_codec(1, config=config)), PartitionConfig(25))
+    save_codec(codec, tmp_path / "codec", {})
+    saved = load_codec(tmp_path / "codec").codec
+    assert saved.codec_id == codec.codec_id
+    assert saved.partition == PartitionConfig(25.0)
+
+
 def test_nothing_else_is_left_beside_it(folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {CODEC, WEIGHTS, TABLES}
     assert [path.name for path in folder.parent.iterdir()] == ["codec"]
@@ -113,7 +124,18 @@ def edit_json(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
         (lambda d: d["architecture"].update(max_upsample_num=[8, 8, 8.0]), "max_upsample_num"),
         (lambda d: d["architecture"].update(max_upsample_num=[8]), "every encoder stage needs"),
         (lambda d: d["partition"].update(cube_size=1000.0), "cube_size must be"),
-        (lambda d: d["architecture"].update(hidden_dim=10**9), "must be .*, as codec.json has it"),
+        (lambda d: d["architecture"].update(hidden_dim=65536), "must be .*, as codec.json has it"),
+        (
+            lambda d: d["architecture"].update(hidden_dim=10**18),
+            "hidden_dim must be from 1 to 65536",
+        ),
+        (lambda d: d["architecture"].update(dim=8 * 10**6), "dim must be from 1 to 65536"),
+        (lambda d: d["architecture"].update(max_upsample_num=[0, 8, 8]), "max_upsample_num must"),
+        (lambda d: d["architecture"].update(downsample_rate=[np.nan] * 3), "above 0 and at most 1"),
+        (lambda d: d["architecture"].update(downsample_rate=[1e308] * 3), "above 0 and at most 1"),
+        (lambda d: d["architecture"].update(sub_point_conv_mode="cnn"), "must be one of mlp, edge"),
+        (lambda d: d["partition"].update(max_points=10**12), "a file was changed or exchanged"),
+        (lambda d: d["partition"].update(max_points=10**30), "max_points must be at most"),
         (lambda d: d["architecture"].update(k=15), "says that it is codec .* but holds codec"),
         (lambda d: d["partition"].update(min_points=21), "a file was changed or exchanged"),
         (lambda d: d.update(id="00000000"), "says that it is codec 00000000 but holds"),
