@@ -104,22 +104,25 @@ def load_published(state: Mapping[str, Tensor], config: ModelConfig) -> Codec:
     Raises:
         ValueError: a parameter is missing or has another shape.
     """
+    # Shapes are compared before any memory is taken: a width may be any number.
+    with torch.device("meta"):
+        expected = to_published(dict(Codec(config).named_parameters()), config)
+    for name, parameter in expected.items():
+        if name not in state:
+            message = (
+                f"a published checkpoint must hold {name}; this one does not: check that it "
+                "was trained with the same architecture"
+            )
+            raise ValueError(message)
+        if state[name].numel() != parameter.numel():
+            message = (
+                f"{name} must have {parameter.numel()} entries, as {tuple(parameter.shape)}, "
+                f"and has the shape {tuple(state[name].shape)}: check dim and hidden_dim"
+            )
+            raise ValueError(message)
     codec = Codec(config)
     with torch.no_grad():
         # Views: what is written into them is written into the codec.
         for name, parameter in to_published(dict(codec.named_parameters()), config).items():
-            if name not in state:
-                message = (
-                    f"a published checkpoint must hold {name}; this one does not: check that it "
-                    "was trained with the same architecture"
-                )
-                raise ValueError(message)
-            given = state[name]
-            if given.numel() != parameter.numel():
-                message = (
-                    f"{name} must have {parameter.numel()} entries, as {tuple(parameter.shape)}, "
-                    f"and has the shape {tuple(given.shape)}: check dim and hidden_dim"
-                )
-                raise ValueError(message)
-            parameter.copy_(given.reshape(parameter.shape))
+            parameter.copy_(state[name].reshape(parameter.shape))
     return codec

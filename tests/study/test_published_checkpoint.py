@@ -140,7 +140,8 @@ def test_tables_that_cannot_be_used_are_computed(
         ({"layer_num": 4}, "layer_num must be 3 with the other arguments"),
         ({"max_upsample_num": [8, 8]}, "every encoder stage needs a decoder stage"),
         ({"hidden_dim": 32}, "must belong together: .*check dim and hidden_dim"),
-        ({"hidden_dim": 10**14}, "such a codec cannot be made here"),
+        ({"hidden_dim": 65536}, "must belong together: .*check dim and hidden_dim"),
+        ({"hidden_dim": 10**14}, "hidden_dim must be from 1 to 65536"),
         ({"compress_normal": True, "in_fdim": 6}, "must belong together"),
         (
             {"quantize_latent_xyzs": False},
