@@ -37,6 +37,12 @@ MODES = {
     "default": ModelConfig(hidden_dim=8, max_upsample_num=(4, 4, 4)),
     "float16": ModelConfig(hidden_dim=8, max_upsample_num=(4, 4, 4), quantize_latent_xyzs=False),
     "normals": ModelConfig(hidden_dim=8, max_upsample_num=(4, 4, 4), compress_normal=True),
+    "edges": ModelConfig(
+        hidden_dim=8,
+        max_upsample_num=(4, 4, 4),
+        latent_xyzs_conv_mode="edge_conv",
+        sub_point_conv_mode="edge_conv",
+    ),
 }
 
 
