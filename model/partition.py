@@ -180,6 +180,11 @@ class PartitionConfig:
         halvings = self.cube_level - level
         return all(first << halvings < self.cubes_per_side for first in separate(key))
 
+    def lies_in_grid(self, level: int, key: int) -> bool:
+        """Whether all of a cell of a level up to the cubes' is cubes of the grid."""
+        halvings = self.cube_level - level
+        return all(first + 1 << halvings <= self.cubes_per_side for first in separate(key))
+
     def edges(self, level: NDArray[np.int64]) -> NDArray[np.float64]:
         """Edge of the nodes of each level, in the scaled frame."""
         edges: NDArray[np.float64] = np.ldexp(self.cube_size, self.cube_level - level)

@@ -155,7 +155,7 @@ def _read_children(
 def _candidates(level: int, parent: int, config: PartitionConfig) -> Sequence[int]:
     """Keys of a node's children, at `level`, that can hold points: in order, never none."""
     children = range(parent << 3, (parent << 3) + 8)
-    if level > config.cube_level:
+    if level > config.cube_level or config.lies_in_grid(level - 1, parent):
         return children
     return [child for child in children if config.reaches_grid(level, child)]
 
