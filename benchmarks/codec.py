@@ -21,8 +21,9 @@ from model.cloud_codec import CloudCodec
 from model.codec import Codec
 from model.config import ModelConfig
 from model.hierarchy import build_hierarchy
-from model.partition import PartitionConfig, partition, place
+from model.partition import PartitionConfig, partition
 from model.patch_coder import PatchCoder
+from model.placement import place
 from model.rans import SymbolWriter
 from model.structure import write_leaves
 

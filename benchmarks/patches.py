@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model.partition import partition, place
+from model.partition import partition
+from model.placement import place
 from study.data.recipe import DataRecipe
 from study.data.sources import open_source
 

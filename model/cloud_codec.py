@@ -23,8 +23,9 @@ from model.container import (
 )
 from model.errors import CodecError, DamagedFileError, WrongCodecError
 from model.hierarchy import build_hierarchy
-from model.partition import partition, place
+from model.partition import partition
 from model.patch_coder import PatchLatents
+from model.placement import place
 from model.rans import SymbolReader, SymbolWriter
 from model.structure import PatchSizes, read_leaves, write_leaves
 
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from model.partition import Cube, Leaves, Partition, PartitionConfig, Placement
+    from model.partition import Cube, Leaves, Partition, PartitionConfig
     from model.patch_coder import PatchCoder
+    from model.placement import Placement
 
     Progress = Callable[[int, int], None]
     """Called after each patch with the number done and the number in all."""

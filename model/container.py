@@ -8,12 +8,13 @@ import zlib
 from dataclasses import dataclass
 
 from model.errors import CodecError, DamagedFileError
-from model.partition import MOST_POINTS, Placement
+from model.partition import MOST_POINTS
+from model.placement import Placement
 
 MAGIC = b"DPC"
 VERSION = 1
 """Raise it when a reader of today would misread what is written."""
-POINTS_PER_BYTE = 4096
+POINTS_PER_BYTE = 512
 """No file is shorter than this makes it, so its length bounds what reading it can take."""
 CODEC_ID_BYTES = 4
 CHECKSUM_BYTES = 4

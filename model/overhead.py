@@ -15,7 +15,8 @@ from model.structure import PatchSizes, write_leaves
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from model.partition import Partition, PartitionConfig, Placement
+    from model.partition import Partition, PartitionConfig
+    from model.placement import Placement
 
 
 NORMAL_BITS = 3 * 8
@@ -31,7 +32,7 @@ def overhead_bits(
     """What of a file is not latents: header, structure, voxels and the coder's flush.
 
     The file is then as long as this and its latents' bits together: on average, for it ends with
-    the word that holds the last bit. Left out are the padding of a cloud of heaps of equal points,
+    the word that holds the last bit. Left out are the padding, which hardly any file has,
     and the normals of voxels (:data:`NORMAL_BITS` each).
 
     Args:

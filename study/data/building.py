@@ -13,7 +13,8 @@ import numpy as np
 from model.errors import CodecError
 from model.hierarchy import build_hierarchy
 from model.overhead import overhead_bits
-from model.partition import partition, place
+from model.partition import partition
+from model.placement import place
 from study.data.cloud_set import BYTES_PER_POINT, cloud_row
 from study.data.cloud_set import LAYOUT as CLOUD_LAYOUT
 from study.data.dataset import EVALUATED, clouds_file, patches_file
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from model.partition import Partition, PartitionConfig, Placement
+    from model.partition import Partition, PartitionConfig
+    from model.placement import Placement
     from study.clouds import Cloud
     from study.data.manifest import FileEntry
     from study.data.recipe import DataRecipe, SplitName

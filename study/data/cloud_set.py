@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from model.partition import Placement
+    from model.placement import Placement
     from study.data.manifest import CloudEntry
 
 LAYOUT = Layout(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from model.partition import LONGEST_SIDE, Placement
+from model.placement import LONGEST_SIDE, Placement
 from study.data.recipe import SPLITS, DataRecipe, SplitName
 from study.errors import StudyError
 

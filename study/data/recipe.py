@@ -6,7 +6,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from model.partition import LONGEST_SIDE, PartitionConfig, usual_voxel_depth
+from model.partition import PartitionConfig, usual_voxel_depth
+from model.placement import LONGEST_SIDE
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")

@@ -20,8 +20,9 @@ from model.container import MAGIC
 from model.errors import CodecError, DamagedFileError, WrongCodecError
 from model.hierarchy import build_hierarchy
 from model.overhead import NORMAL_BITS, overhead_bits
-from model.partition import PartitionConfig, partition, place
+from model.partition import PartitionConfig, partition
 from model.patch_coder import PatchCoder, Tables
+from model.placement import place
 from tests.model.support import fresh_codec, surface
 from tests.model.test_partition import FAR_CLOUDS, NAMES, far_cloud, shapes
 

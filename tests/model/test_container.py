@@ -16,7 +16,7 @@ from model.container import (
     write_file,
 )
 from model.errors import CodecError, DamagedFileError
-from model.partition import Placement
+from model.placement import Placement
 
 HEADER = Header(
     codec_id=b"\x01\x02\xfe\xff",

@@ -17,8 +17,9 @@ from model.cloud_codec import CloudCodec
 from model.config import ModelConfig
 from model.container import POINTS_PER_BYTE, Header, write_file
 from model.errors import CodecError, DamagedFileError
-from model.partition import PartitionConfig, Placement, partition
+from model.partition import PartitionConfig, partition
 from model.patch_coder import PatchCoder
+from model.placement import Placement
 from model.rans import SymbolWriter
 from model.structure import PatchSizes, write_leaves
 from tests.model.support import fresh_codec, surface

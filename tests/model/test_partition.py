@@ -8,14 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from model.errors import CodecError
-from model.partition import (
-    FINEST_LEVEL,
-    Partition,
-    PartitionConfig,
-    partition,
-    place,
-    usual_voxel_depth,
-)
+from model.partition import FINEST_LEVEL, Partition, PartitionConfig, partition, usual_voxel_depth
+from model.placement import place
 
 Points = NDArray[np.float64]
 Leaf = tuple[str, tuple[int, ...], int, frozenset[int]]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from model.errors import DamagedFileError
-from model.partition import FINEST_LEVEL, Leaves, PartitionConfig, partition, place
+from model.partition import FINEST_LEVEL, Leaves, PartitionConfig, partition
+from model.placement import place
 from model.rans import SymbolReader, SymbolWriter
 from model.structure import PatchSizes, read_leaves, write_leaves
 from tests.model.test_partition import CONFIGS, NAMES, shapes

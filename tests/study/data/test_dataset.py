@@ -13,7 +13,8 @@ from scipy.spatial import cKDTree
 
 from model.hierarchy import build_hierarchy
 from model.overhead import overhead_bits
-from model.partition import PartitionConfig, partition, place
+from model.partition import PartitionConfig, partition
+from model.placement import place
 from study.data import DataRecipe, StoredPatch, open_data_set, prepare
 from study.data.dataset import EVALUATED
 from study.data.recipe import SPLITS
