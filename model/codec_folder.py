@@ -141,8 +141,9 @@ def load_codec(folder: Path) -> SavedCodec:
 def _read_description(folder: Path) -> dict[str, Any]:
     """Return what `codec.json` says, with every key in place and the format one that is known."""
     path = folder / CODEC
+    content = _read(path)
     try:
-        described = json.loads(_read(path))
+        described = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise _damaged(path, str(error)) from error
     if not isinstance(described, dict) or type(described.get("format")) is not int:
@@ -185,8 +186,9 @@ def _shape_of(value: object) -> object:
 
 def _load_weights(path: Path, config: ModelConfig) -> Codec:
     """Return a population of one with the weights of a file."""
+    content = _read(path)
     try:
-        weights = load_tensors(_read(path))
+        weights = load_tensors(content)
     except (SafetensorError, ValueError, KeyError) as error:
         raise _damaged(path, str(error)) from error
     # Shapes are compared before any memory is taken: a changed `hidden_dim` may name any number.
@@ -215,8 +217,9 @@ def _shown(shape: torch.Size | None) -> str:
 
 
 def _load_tables(path: Path, config: ModelConfig) -> Tables:
+    content = _read(path)
     try:
-        tables = Tables(**load_arrays(_read(path)))
+        tables = Tables(**load_arrays(content))
         check_tables(tables, config)
     except (SafetensorError, ValueError, TypeError, KeyError) as error:
         raise _damaged(path, str(error)) from error

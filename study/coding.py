@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.markup import escape
 
 from model.codec_folder import load_codec
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from rich.console import Console
 
     from study.clouds import Cloud
@@ -74,9 +76,12 @@ def compress_file(
     with new_file(target, force=force) as partial:
         partial.write_bytes(data)
     count = len(read.points)
+    leaves = codec.read(data).leaves
+    patches = int(leaves.is_patch.sum())
     console.print(
         f"[bold]{escape(str(target))}[/]  {count:,} points in {len(data):,} bytes, "
-        f"{8 * len(data) / count:.3f} bpp, {seconds:.2f} s",
+        f"{8 * len(data) / count:.3f} bpp, {seconds:.2f} s "
+        f"({patches:,} patches, {len(leaves.is_patch) - patches:,} voxels)",
         soft_wrap=True,
     )
     return target
@@ -116,13 +121,23 @@ def decompress_file(
     with progress_view(console, "decompressing", "patches") as on_progress:
         decoded = codec.decompress(data, on_progress)
     seconds = time.perf_counter() - started
-    _warn(f"{target.suffix} files hold no", write_cloud(target, decoded.points, decoded.normals))
+    lost = write_cloud(target, decoded.points, _of_length_1(decoded.normals))
+    _warn(f"{target.suffix} files hold no", lost)
     console.print(
         f"[bold]{escape(str(target))}[/]  {len(decoded.points):,} points (of "
         f"{decoded.original_points:,}) from {len(data):,} bytes, {seconds:.2f} s",
         soft_wrap=True,
     )
     return target
+
+
+def _of_length_1(normals: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+    """Directions of (n, 3) decoded normals: the network promises no length."""
+    if normals is None:
+        return None
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = normals / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return unit
 
 
 def _warn_of_losses(cloud: Cloud, *, codes_normals: bool) -> None:

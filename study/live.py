@@ -153,6 +153,7 @@ class PlainLines:
         self._console = console
         self._trials = trials
         self._line_at: dict[int, float] = {}
+        self._finished = 0
 
     def on_trial(self, record: TrialRecord) -> None:
         """Print a line, unless the trial's last one was a moment ago and this is just an epoch."""
@@ -161,11 +162,14 @@ class PlainLines:
         if last is not None and not record.state.is_final and now - last < _LINE_EVERY_S:
             return
         self._line_at[record.number] = now
-        text = f"trial {record.number + 1}/{self._trials}: {progress(record)}"
+        text = f"trial {record.number}: {progress(record)}"
         if numbers := _numbers(record):
             text += f", {numbers}"
         if record.state is TrialState.FAILED:
             text += f", {record.outcome}"
+        if record.state.is_final:
+            self._finished += 1
+            text += f" ({self._finished} of {self._trials} finished)"
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 

@@ -40,8 +40,9 @@ def check_space(config: StudyConfig) -> None:
             is not a value that the setting may have, the published value lies outside, or a value
             in the study file would never be used.
     """
-    for name, searched in config.search.space.items():
+    for name in config.search.space:
         _check_name(config, name)
+    for name, searched in config.search.space.items():
         # An architecture's settings are checked in all their combinations: study.architectures.
         for value in _ends(searched) if name.partition(".")[0] != "model" else ():
             apply(config, {name: value})

@@ -228,7 +228,7 @@ def _dropped(manifest: Manifest) -> str:
     return (
         f"Dropped in training for having too few points (below {manifest.recipe.min_points}): "
         f"{_some(train.sparse_cubes, 'cube')} with {_some(train.sparse_points, 'point')}, "
-        f"{share:.1f} % of all{nothing}."
+        f"{share:.1f} % of what there was to train on{nothing}."
     )
 
 
@@ -241,7 +241,7 @@ def _voxels(manifest: Manifest) -> str:
     return (
         f" Sent as voxels elsewhere (below {manifest.recipe.min_points_evaluation}): "
         f"{_some(sparse, 'point')} in {_some(sum(split.voxels for split in held_out), 'voxel')}, "
-        f"{share:.1f} % of all."
+        f"{share:.1f} % of theirs."
     )
 
 

@@ -257,3 +257,9 @@ def test_noise_in_any_file_is_a_sentence(folder: Path, seed: int) -> None:
                 continue
             assert saved.codec.codec_id == identity, f"{name}, byte {position}"
         (folder / name).write_bytes(whole)
+
+
+def test_a_folder_that_is_not_there_is_not_called_damaged(tmp_path: Path) -> None:
+    with pytest.raises(CodecError, match=r"nowhere.codec.json cannot be read") as refusal:
+        load_codec(tmp_path / "nowhere")
+    assert "damaged" not in str(refusal.value)

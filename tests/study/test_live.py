@@ -98,9 +98,9 @@ def test_without_a_terminal_a_trial_is_a_line_when_it_starts_and_when_it_ends() 
         view.on_trial(failed)
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue().splitlines() == [
-        "trial 1/2: started",
-        "trial 1/2: complete, bpp 0.500, D1 PSNR 35.00",
-        "trial 2/2: failed, diverged: the loss became NaN",
+        "trial 0: started",
+        "trial 0: complete, bpp 0.500, D1 PSNR 35.00 (1 of 2 finished)",
+        "trial 1: failed, diverged: the loss became NaN (2 of 2 finished)",
     ]
 
 

@@ -68,7 +68,7 @@ def test_a_study_runs_from_the_published_setting_to_its_report(tmp_path: Path) -
     assert ended.note is None
     assert ended.files is not None
     assert all(file.stat().st_size for file in vars(ended.files).values())
-    assert "trial 1/3: complete" in shown
+    assert "trial 0: complete" in shown
     assert not ended.folder.driver_alive()
     assert read_records(ended.folder, ended.folder.config()) == list(ended.records)
 
@@ -92,7 +92,7 @@ def test_each_way_a_trial_can_end_is_told_and_stops_no_other(tmp_path: Path) -> 
     assert unmeasurable.state is TrialState.FAILED
     assert unmeasurable.outcome == "diverged: it cannot code"
     assert len(unmeasurable.epochs) == 3
-    assert "trial 3/5: failed" in shown
+    assert "trial 2: failed" in shown
 
 
 def test_a_name_is_used_once(tmp_path: Path) -> None:

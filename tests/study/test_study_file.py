@@ -106,6 +106,10 @@ def test_what_a_study_cannot_mean_is_refused_with_a_sentence(text: str, sentence
             "no setting 'loss.bpp_lamda'; did you mean 'loss.bpp_lambda'?",
         ),
         ("bpp_lambda: {low: 1e-5, high: 1}", "did you mean 'loss.bpp_lambda'?"),
+        (
+            "loss.bpp_lambda: {low: 1e-5, high: 1}, loss.normal_co: {low: 0, high: 1}",
+            "did you mean 'loss.normal_coe'?",
+        ),
         ("model.k: {low: 8, high: 16}", "model.k must be given as choices"),
         ("loss.density_coe: {low: 1, high: 0.1}", "low must be less than high, but low is 1"),
         ("loss.density_coe: {low: 0, high: 1, log: true}", "log needs low above zero"),

@@ -97,7 +97,8 @@ def test_the_summary_says_what_was_kept_and_dropped(tmp_path: Path, recipe: Data
     train, *others = (manifest.splits[split] for split in SPLITS)
     assert text.startswith("my-boxes: 6 objects, ")
     assert f"to train on: {train.patches} patches of 4 objects" in text.lower()
-    assert f"with {train.sparse_points:,} points, {train.sparse_points / 12:.1f} % of all." in text
+    share = f"{train.sparse_points / 12:.1f} % of what there was to train on."
+    assert f"with {train.sparse_points:,} points, {share}" in text
     sent, voxels = (sum(getattr(s, name) for s in others) for name in ("sparse_points", "voxels"))
     assert f"Sent as voxels elsewhere (below 10): {sent} points in {voxels} voxels, " in text
     assert "Left out, for no codec codes it: red (6 objects)." in text
