@@ -92,6 +92,8 @@ def _demonstrate(ended: Ended, console: Console) -> None:
             "a fresh process decoded other points from the same file; please report it"
         )
     console.print(_table(example.name, len(points), [ours, *_draco_near(points, ours, console)]))
+    if normals is not None:
+        console.print("[dim]The codec's file holds the normals too, Draco's does not.[/]")
     console.print(
         f"The same points came out of a process of its own, which took {process_s:.1f} s with its "
         f"start.\n[bold]{escape(short(place / CODEC))}[/]  the codec; `study export` takes others",

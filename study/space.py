@@ -127,7 +127,12 @@ def _own_choice(config: StudyConfig, name: str) -> Choice:
     for choice in config.search.space[name].choices or ():
         if apply(config, {name: choice}) == config:
             return choice
-    return f"the study's own {name}"
+    missing = "{}" if name == "model" else list(own)
+    message = (
+        f"search.space: the choices of {name} must hold the study's own, with which the first "
+        f"trial trains; add {missing}"
+    )
+    raise StudyError(message)
 
 
 def is_published(config: StudyConfig, settings: Mapping[str, Choice]) -> bool:

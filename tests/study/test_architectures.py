@@ -76,7 +76,12 @@ def test_a_trial_gets_the_data_of_its_geometry() -> None:
             "",
             "model.downsample_rate cannot be ['1/3']: every encoder stage needs a decoder stage",
         ),
-        ("model.downsample_rate: {choices: [[0.5, 0.5, 0.5]]}", "", "must allow"),
+        (
+            "model.max_upsample_num: {choices: [[4, 4, 4]]}",
+            "",
+            "must hold the study's own, with which the first trial trains; add [8, 8, 8]",
+        ),
+        ("model: {choices: [{dim: 16}]}", "", "with which the first trial trains; add {}"),
         ("model: {choices: [{dim: 8}, 16]}", "", "a choice of 'model' must be a table"),
         ("model: {choices: [{dim: 8}, {dims: 16}]}", "", "no setting 'model.dims'; did you mean"),
         (
