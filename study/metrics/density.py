@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial import cKDTree
 
-from study.metrics.distances import as_points, nearest
+from study.metrics.distances import as_points, distinct, nearest
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -51,20 +51,28 @@ def density_metric(original: ArrayLike, decoded: ArrayLike) -> float:
 
 
 def _crowding(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (n, 2): how many neighbours each point has, and their mean distance."""
-    tree = cKDTree(points)
-    k = min(NEIGHBOURS, len(points))
+    """Return (n, 2): how many neighbours each point has, and their mean distance.
+
+    Searched among distinct points, each counted as often as it appears.
+    """
+    places = distinct(points)
+    tree = cKDTree(places.points)
+    k = min(NEIGHBOURS, len(places.points))
     just_beyond = np.nextafter(RADIUS, np.inf)  # the tree's bound is exclusive, the metric's not
-    crowding = np.empty((len(points), 2))
-    for first in range(0, len(points), _QUERIES_AT_ONCE):
+    counts = np.append(places.counts, 0)  # what is missing has the index behind the last
+    crowding = np.empty((len(places.points), 2))
+    for first in range(0, len(crowding), _QUERIES_AT_ONCE):
         some = slice(first, first + _QUERIES_AT_ONCE)
-        distance, _ = tree.query(
-            points[some], k=[*range(1, k + 1)], distance_upper_bound=just_beyond
+        distance, index = tree.query(
+            places.points[some], k=[*range(1, k + 1)], distance_upper_bound=just_beyond
         )
-        within = np.isfinite(distance)  # what is missing is at an infinite distance
-        crowding[some, 0] = within.sum(axis=1)
-        crowding[some, 1] = distance.sum(axis=1, where=within) / crowding[some, 0]
-    return crowding
+        here = counts[index]
+        before = np.cumsum(here, axis=1) - here
+        taken = np.clip(NEIGHBOURS - before, 0, here)
+        distance[taken == 0] = 0.0  # infinite where missing
+        crowding[some, 0] = taken.sum(axis=1)
+        crowding[some, 1] = (taken * distance).sum(axis=1) / crowding[some, 0]
+    return crowding[places.place]
 
 
 def _one_way(a: NDArray[np.float64], b: NDArray[np.float64], matches: NDArray[np.intp]) -> float:

@@ -1,11 +1,14 @@
 """Distances between an original and a decoded cloud, and the frame in which they compare.
 
 Nearest points are found exactly, by a k-d tree in double precision. Where several are equally near
-(duplicates, lattices) the tree takes one of them, always the same one for the same arrays.
+(duplicates, lattices) the tree takes one of them, always the same one for the same arrays; of equal
+references the first. Trees hold distinct points: what lies in one place cannot be split, so each
+search would look at all of it (Draco at 3 bits leaves 64,000 points of a sweep in some 100 places).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,12 +45,42 @@ def as_points(points: ArrayLike, what: str) -> NDArray[np.float64]:
     return array
 
 
+@dataclass(frozen=True)
+class Distinct:
+    """The distinct points of a cloud of n, in the order in which they first appear.
+
+    Attributes:
+        points: (u, 3).
+        first: (u,), the index of each one's first appearance in the cloud.
+        place: (n,), which of them each point of the cloud is.
+        counts: (u,), how often each appears.
+    """
+
+    points: NDArray[np.float64]
+    first: NDArray[np.intp]
+    place: NDArray[np.intp]
+    counts: NDArray[np.intp]
+
+
+def distinct(points: NDArray[np.float64]) -> Distinct:
+    """Return the distinct ones of points (n, 3); 0 and -0 are the same coordinate. O(n log n)."""
+    order = np.lexsort(points.T)  # stable: of equal points the first comes first
+    ordered = points[order]
+    is_new = np.ones(len(points), dtype=bool)
+    is_new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    first = np.sort(order[is_new])
+    place = np.empty(len(points), dtype=np.intp)
+    place[order] = np.searchsorted(first, order[is_new])[np.cumsum(is_new) - 1]
+    return Distinct(points[first], first, place, np.bincount(place))
+
+
 def nearest(
     queries: NDArray[np.float64], references: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Return each query's Euclidean distance to its nearest reference, (n,), and whose it is."""
-    distance, index = cKDTree(references).query(queries)
-    return distance, index
+    places = distinct(references)
+    distance, index = cKDTree(places.points).query(queries)
+    return distance, places.first[index]
 
 
 def chamfer(original: ArrayLike, decoded: ArrayLike) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from study.errors import StudyError
-from study.metrics.distances import as_points, longest_side, mean_dist2, nearest
+from study.metrics.distances import as_points, distinct, longest_side, mean_dist2, nearest
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -176,7 +176,8 @@ def _decibels(mse: float, peak: float, factor: float) -> float:
 
 
 def _intrinsic_resolution(points: NDArray[np.float64]) -> float:
-    if len(points) == 1:
+    places = distinct(points)
+    if len(places.points) == 1:
         return 0.0
-    distance, _ = cKDTree(points).query(points, k=2)
-    return float(distance[:, 1].max())
+    distance, _ = cKDTree(places.points).query(places.points, k=2)
+    return float(distance[places.counts == 1, 1].max(initial=0.0))  # of others' equals it is 0

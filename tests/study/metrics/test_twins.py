@@ -9,6 +9,8 @@ import pytest
 
 from study.errors import StudyError
 from study.metrics import (
+    PeakRule,
+    PsnrConvention,
     chamfer,
     d1_psnr_db,
     d2_psnr_db,
@@ -52,6 +54,35 @@ def test_metrics_equal_their_twins(seed: int) -> None:
     f1 = normals_f1(original, of_original, decoded, of_decoded)
     assert f1 == plain.normals_f1(original, of_original, decoded, of_decoded)
     assert 0.2 < f1 < 0.99
+
+
+def test_heaps_of_equal_points_count_each(seed: int) -> None:
+    """Few places with many points each, of either cloud, so that 100 neighbours end in a heap."""
+    generator = np.random.default_rng(seed)
+    original, decoded = (
+        generator.integers(0, 3, (count, 3)) * 0.07 + generator.normal(0, 1e-3, 3)
+        for count in (400, 300)
+    )
+    two = (original, decoded)
+    assert density_metric(*two) == pytest.approx(plain.density_metric(*two))
+    assert chamfer(*two) == pytest.approx(plain.chamfer(*two))
+    assert hausdorff(*two) == pytest.approx(plain.hausdorff(*two))
+    normals = generator.normal(size=(400, 3))
+    # The twin, too, takes the first of equal points.
+    assert d2_psnr_db(*two, normals, 1.0) == pytest.approx(plain.d2_psnr_db(*two, normals, 1.0))
+    resolution = PsnrConvention(PeakRule.INTRINSIC_RESOLUTION)
+    lonely = np.array([[0.0, 0, 0], [0, 0, 0], [3, 0, 0], [-0.0, 0, 0]])
+    assert resolution.peak_of(lonely) == 3.0
+    assert resolution.peak_of(lonely[[0, 2, 2, 3]]) == 0.0  # all have an equal
+
+
+def test_a_heap_of_equal_points_takes_no_longer(seed: int) -> None:
+    """A tree of all 200,000 points compares each with each of its heap: many minutes."""
+    generator = np.random.default_rng(seed)
+    heap = generator.integers(0, 2, (200_000, 3)) * 0.5
+    assert chamfer(heap, heap[::-1]) == 0.0
+    # 100 neighbours at no distance: eps / (100 + eps) + weight eps / eps, both ways.
+    assert density_metric(heap, heap[::-1]) == pytest.approx(2 * (1e-10 + 1e-4))
 
 
 def test_a_cloud_is_at_no_distance_from_itself_in_another_order(seed: int) -> None:
