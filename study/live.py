@@ -63,17 +63,23 @@ def preparation_view(console: Console) -> AbstractContextManager[Callable[[int, 
 
 
 @contextmanager
-def progress_view(console: Console, doing: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+def progress_view(
+    console: Console, doing: str, unit: str, *, lines: bool = False
+) -> Iterator[Callable[[int, int], None]]:
     """Show a bar while the block runs; it never appears when there is nothing to do.
 
     Args:
-        console: without a terminal nothing is shown.
+        console: without a terminal nothing is shown, or lines.
         doing: what is done, such as ``preparing data``.
         unit: of what is counted, in the plural.
+        lines: without a terminal, print a line now and then, as `PlainLines` does.
 
     Yields:
         To be told how many are done, and of how many.
     """
+    if lines and not console.is_terminal:
+        yield _line_printer(console, doing, unit)
+        return
     with Progress(
         TextColumn(doing),
         BarColumn(),
@@ -93,6 +99,20 @@ def progress_view(console: Console, doing: str, unit: str) -> Iterator[Callable[
             progress.update(task, completed=done)
 
         yield on_progress
+
+
+def _line_printer(console: Console, doing: str, unit: str) -> Callable[[int, int], None]:
+    """Return what prints how many are done: the first, the last, and now and then one between."""
+    line_at = -_LINE_EVERY_S
+
+    def on_progress(done: int, total: int) -> None:
+        nonlocal line_at
+        now = time.monotonic()
+        if done in (1, total) or now - line_at >= _LINE_EVERY_S:
+            line_at = now
+            console.print(f"{doing}: {done} of {total} {unit}", highlight=False, soft_wrap=True)
+
+    return on_progress
 
 
 class LiveTable:

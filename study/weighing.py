@@ -47,7 +47,7 @@ def evaluate_files(
         folder: the codec.
         files: of clouds, several each or one.
         out: the JSON; None names it after the codec's folder, in the working directory.
-        console: for a progress bar, the table and the JSON's place.
+        console: for the progress, the table and the JSON's place.
         force: whether a file that is there already may be replaced.
 
     Raises:
@@ -57,11 +57,11 @@ def evaluate_files(
     from model.codec_folder import load_codec
     from study.evaluate import evaluate
 
-    codec = load_codec(folder).codec
+    codec, name = load_codec(folder).codec, folder.resolve().name
     _weigh(
-        lambda clouds, progress: evaluate(codec, clouds, progress=progress),
+        lambda clouds, progress: evaluate(codec, clouds, name=name, progress=progress),
         files,
-        out or Path(f"{folder.resolve().name}-evaluation.json"),
+        out or Path(f"{name}-evaluation.json"),
         console,
         force=force,
     )
@@ -97,7 +97,7 @@ def _weigh(
         for held in [read_clouds(file)]
         for name, cloud in held.items()
     }
-    with progress_view(console, "measuring", "clouds") as on_progress:
+    with progress_view(console, "measuring", "clouds", lines=True) as on_progress:
         evaluation = measure(clouds, on_progress)
     console.print(table_of(evaluation))
     write_evaluation(evaluation, out, force=force)

@@ -81,4 +81,16 @@ def test_the_numbers_are_named_after_the_codec(here: Path) -> None:
     assert main(["evaluate", "codec", "sheet.ply"]) == 0
     assert main(["baseline", "draco", "sheet.ply"]) == 0
     for name in ("codec", "draco"):
-        assert json.loads((here / f"{name}-evaluation.json").read_text())["results"]["bpp"]
+        held = json.loads((here / f"{name}-evaluation.json").read_text())
+        assert held["results"]["bpp"]
+        assert held["name"].lower() == name
+
+
+@pytest.mark.usefixtures("here")
+def test_progress_is_lines_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "codec", "sheet.ply", "two.npz"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "measuring: 1 of 3 clouds"
+    assert "measuring: 3 of 3 clouds" in shown
+    assert main(["baseline", "draco", "sheet.ply"]) == 0
+    assert "measuring: 9 of 9 clouds" in capsys.readouterr().out
