@@ -57,13 +57,15 @@ def show_end(config: StudyConfig, ended: Ended, console: Console) -> int:
 def show_front(
     config: StudyConfig, records: Sequence[TrialRecord], files: ReportFiles, console: Console
 ) -> None:
-    """Print the Pareto table, the sentences of trials that failed, and where the files are."""
+    """Print the Pareto table, what failed, the baselines drawn, and where the files are."""
     console.print()
     console.print(front_table(records, objectives_of(config)))
     for record in records:
         if record.state is TrialState.FAILED:
             outcome = escape(record.outcome)
             console.print(f"[red]trial {record.number}[/] {outcome}", soft_wrap=True)
+    for told in files.baselines:
+        console.print(f"[bold]baseline[/] {escape(told)}", soft_wrap=True, highlight=False)
     places = Table.grid(padding=(0, 2))
     for kind, content in _CONTENTS.items():
         places.add_row(escape(short(getattr(files, kind))), f"[dim]{content}[/]")

@@ -90,6 +90,7 @@ class Picture:
         beaten: complete trials that another one dominates.
         apart: trials that are not complete, where their last epoch left them.
         lines: other codecs' curves, those that are in view.
+        baselines: a sentence about each of those curves, in view or not.
         labels: short texts for the members of the front that have room for one, by trial number.
         footnote: what is not shown and why; empty when all is.
     """
@@ -104,6 +105,7 @@ class Picture:
     beaten: tuple[Dot, ...]
     apart: tuple[Dot, ...]
     lines: tuple[Line, ...]
+    baselines: tuple[str, ...]
     labels: dict[int, str]
     footnote: str
 
@@ -137,13 +139,10 @@ def draw_up(
     members = tuple(dots[number] for number in best)
     beaten = tuple(dots[number] for number in complete if number not in best)
     apart = [dot for dot in dots.values() if dot.record.state is not TrialState.COMPLETE]
-    x_range, y_range = _ranges([*members, *beaten], [*members, *beaten, *apart], curves)
+    x_range, y_range = _ranges_in_view([*members, *beaten], [*members, *beaten, *apart], curves)
     shown = tuple(dot for dot in apart if _is_within(dot, x_range, y_range))
-    lines = tuple(
-        Line(each.name, curve, place)
-        for each, curve in zip(baselines, curves, strict=True)
-        if (place := _label_place(curve, x_range, y_range)) is not None
-    )
+    places = [_label_place(curve, x_range, y_range) for curve in curves]
+    named = list(zip(baselines, curves, places, strict=True))
     return Picture(
         title=f"{study_name}: {len(best)} of {len(complete)} finished codecs on the front",
         subtitle=_subtitle(records, objectives),
@@ -154,11 +153,12 @@ def draw_up(
         front=members,
         beaten=beaten,
         apart=shown,
-        lines=lines,
+        lines=tuple(Line(each.name, c, place) for each, c, place in named if place is not None),
+        baselines=tuple(_told(each, seen=place is not None) for each, _, place in named),
         labels=_labels(members, x_range, y_range),
         footnote=_footnote(
             len(records) - len(complete) - len(shown),
-            [each.name for each in baselines if each.name not in {line.name for line in lines}],
+            [each.name for each, _, place in named if place is None],
         ),
     )
 
@@ -209,6 +209,18 @@ def _finite(x: float | None, y: float | None) -> Point | None:
     if x is None or y is None or not (math.isfinite(x) and math.isfinite(y)):
         return None
     return x, y
+
+
+def _ranges_in_view(
+    complete: Sequence[Dot], everything: Sequence[Dot], curves: Sequence[tuple[Point, ...]]
+) -> tuple[Point, Point]:
+    """Return `_ranges` for the curves that are in view: no room is made for the others."""
+    while True:
+        ranges = _ranges(complete, everything, curves)
+        seen = [curve for curve in curves if _label_place(curve, *ranges) is not None]
+        if len(seen) == len(curves):
+            return ranges
+        curves = seen
 
 
 def _ranges(
@@ -282,6 +294,14 @@ def _labels(members: Sequence[Dot], x_range: Point, y_range: Point) -> dict[int,
         labels[dot.record.number] = f"λ {as_text(value)}"
         last = dot
     return labels
+
+
+def _told(curve: RateCurve, *, seen: bool) -> str:
+    """Return for instance ``Draco: 9 points, 0.7 to 8.9 bpp``."""
+    count = len(curve.bpp)
+    rates = f"{curve.bpp[0]:.3g}" + f" to {curve.bpp[-1]:.3g}" * (count > 1)
+    told = f"{curve.name}: {count} point{'s' * (count != 1)}, {rates} bpp"
+    return told if seen else f"{told}, out of the pictures' view"
 
 
 def _footnote(hidden: int, unseen: Sequence[str]) -> str:

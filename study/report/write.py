@@ -27,12 +27,14 @@ class ReportFiles:
         html: the interactive picture, one file that needs no network.
         png: the same picture, still.
         csv, parquet: all trials, one row each.
+        baselines: a sentence about each curve that was to be drawn beside the front.
     """
 
     html: Path
     png: Path
     csv: Path
     parquet: Path
+    baselines: tuple[str, ...] = ()
 
 
 def write_report(
@@ -64,10 +66,14 @@ def write_report(
     from study.report.tables import trial_table, write_csv, write_parquet
 
     folder.mkdir(parents=True, exist_ok=True)
-    files = ReportFiles(
-        *(folder / f"front.{ending}" for ending in ("html", "png", "csv", "parquet"))
-    )
     picture = draw_up(study_name, records, objectives, baselines)
+    files = ReportFiles(
+        html=folder / "front.html",
+        png=folder / "front.png",
+        csv=folder / "front.csv",
+        parquet=folder / "front.parquet",
+        baselines=picture.baselines,
+    )
     table = trial_table(study_name, records, rows(records, objectives))
     _replace(files.html, partial(write_html, picture))
     _replace(files.png, partial(write_png, picture))
