@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from study.errors import StudyError
-from study.metrics import BdDelta, RateCurve, bd_psnr_db, bd_rate_percent
+from study.metrics import BdDelta, PsnrConvention, RateCurve, bd_psnr_db, bd_rate_percent
 
 if TYPE_CHECKING:
     from study.metrics.bd import Interpolation
@@ -117,6 +120,28 @@ def test_curves_that_do_not_overlap_are_refused_with_their_ranges() -> None:
     assert isinstance(bd_psnr_db(curve(), high), BdDelta)
     with pytest.raises(StudyError, match=r"from 0.5 to 8 bpp and 'far' from 50 to 800 bpp"):
         bd_psnr_db(curve(), curve(100.0, name="far"))
+
+
+def test_the_example_of_the_manual_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Four codecs at the half of Draco's rate are 50 % below it."""
+    text = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    [block] = [
+        part for part in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "bd_" in part
+    ]
+    monkeypatch.chdir(tmp_path)
+
+    def write(name: str, rates: tuple[float, ...], quality: tuple[float, ...]) -> None:
+        results = {"bpp": rates, "d1_psnr_db": quality}
+        held = {"name": name, "psnr": str(PsnrConvention()), "results": results}
+        Path(f"{name}-evaluation.json").write_text(json.dumps(held), encoding="utf-8")
+
+    write("draco", RATES, QUALITY)
+    for number, (rate, quality) in enumerate(zip(RATES, QUALITY, strict=True)):
+        write(f"codec-{number}", (rate / 2,), (quality,))
+    exec(block, {})  # noqa: S102 (our own manual)
+    assert capsys.readouterr().out == "-50.0 % rate at equal D1, over 30.0 to 40.5 dB\n"
 
 
 def test_few_points_and_falling_curves_are_refused() -> None:
