@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from model.codec_folder import load_codec
 from study.clouds import read_cloud, write_cloud
-from study.clouds.files import unknown_suffix
+from study.clouds.files import COMPRESSED_SUFFIX, require_cloud_file, unknown_suffix
 from study.clouds.writing import WRITABLE
 from study.errors import StudyError
 from study.live import progress_view
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from study.clouds import Cloud
-
-SUFFIX = ".dpcs"
-"""Of compressed clouds."""
 
 DECODED_SUFFIX = ".ply"
 """Of decoded clouds, where the user names no file."""
@@ -61,7 +58,8 @@ def compress_file(
         StudyError: a file cannot be read or written.
         CodecError: the codec cannot be read, or cannot code this cloud.
     """
-    target = target or source.parent / f"{source.stem}{SUFFIX}"
+    require_cloud_file(source)
+    target = target or source.parent / f"{source.stem}{COMPRESSED_SUFFIX}"
     if target.exists() and source.exists() and target.samefile(source):
         raise StudyError(f"{source} would be replaced by its own compressed file; name another")
     check_free(target, force=force)
@@ -79,7 +77,7 @@ def compress_file(
     leaves = codec.read(data).leaves
     patches = int(leaves.is_patch.sum())
     console.print(
-        f"[bold]{escape(str(target))}[/]  {count:,} points in {len(data):,} bytes, "
+        f"[bold]{escape(str(target))}[/]  {_points(count)} in {len(data):,} bytes, "
         f"{8 * len(data) / count:.3f} bpp, {seconds:.2f} s "
         f"({patches:,} patches, {len(leaves.is_patch) - patches:,} voxels)",
         soft_wrap=True,
@@ -124,7 +122,7 @@ def decompress_file(
     lost = write_cloud(target, decoded.points, _of_length_1(decoded.normals))
     _warn(f"{target.suffix} files hold no", lost)
     console.print(
-        f"[bold]{escape(str(target))}[/]  {len(decoded.points):,} points (of "
+        f"[bold]{escape(str(target))}[/]  {_points(len(decoded.points))} (of "
         f"{decoded.original_points:,}) from {len(data):,} bytes, {seconds:.2f} s",
         soft_wrap=True,
     )
@@ -138,6 +136,10 @@ def _of_length_1(normals: NDArray[np.float32] | None) -> NDArray[np.float32] | N
     lengths = np.linalg.norm(normals, axis=1, keepdims=True)
     unit: NDArray[np.float32] = normals / np.maximum(lengths, np.finfo(np.float32).tiny)
     return unit
+
+
+def _points(count: int) -> str:
+    return f"{count:,} point{'s' * (count != 1)}"
 
 
 def _warn_of_losses(cloud: Cloud, *, codes_normals: bool) -> None:

@@ -16,7 +16,7 @@ from rich.table import Table
 from model.errors import CodecError
 from study.baseline import DEFAULT_BITS, Draco
 from study.clouds import Cloud, read_cloud
-from study.coding import SUFFIX
+from study.clouds.files import COMPRESSED_SUFFIX
 from study.data import open_data_set
 from study.ending import short
 from study.errors import StudyError
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _FRESH_PROCESS_TIMEOUT_S = 60.0
 _SLOWEST_POINTS_PER_S = 10_000
-CODEC, COMPRESSED, DECODED = "codec", f"test-object{SUFFIX}", "test-object.ply"
+CODEC, COMPRESSED, DECODED = "codec", f"test-object{COMPRESSED_SUFFIX}", "test-object.ply"
 """What is left in the study's folder."""
 
 

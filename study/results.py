@@ -214,9 +214,11 @@ def measure(
 def _check_extent(name: str, cloud: Cloud) -> None:
     """Refuse a cloud whose points are all the same: there is no scale to measure in."""
     if longest_side(cloud.points) == 0.0:
+        count = len(cloud.points)
+        heap = f"{count} points of {name!r} are all the same"
         raise StudyError(
-            f"a cloud must have an extent to be measured, but the {len(cloud.points)} points of "
-            f"{name!r} are all the same; leave it out"
+            "a cloud must have an extent to be measured, but the "
+            f"{heap if count > 1 else f'cloud {name!r} is 1 point'}; leave it out"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +61,9 @@ _SEVERAL_CLOUDS: dict[str, Callable[[Path], CloudFile]] = {
 READABLE = (*_ONE_CLOUD, *_SEVERAL_CLOUDS)
 """The suffixes that can be read."""
 
+COMPRESSED_SUFFIX = ".dpcs"
+"""The suffix of what `study compress` writes."""
+
 
 class _SingleFile:
     """A file that is one cloud, named like the file."""
@@ -83,15 +85,34 @@ def open_cloud_file(path: Path) -> CloudFile:
     """List the clouds of a file.
 
     Raises:
-        StudyError: it is missing, damaged, or has a suffix that nothing here reads.
+        StudyError: it is missing, damaged, a folder, or has a suffix that nothing here reads.
     """
+    require_cloud_file(path)
     suffix = path.suffix.lower()
     with _accessible(path):
         if suffix in _SEVERAL_CLOUDS:
             return _SEVERAL_CLOUDS[suffix](path)
-        if suffix in _ONE_CLOUD:
-            return _SingleFile(path, _ONE_CLOUD[suffix])
-    raise StudyError(unknown_suffix(path, "read", READABLE))
+        return _SingleFile(path, _ONE_CLOUD[suffix])
+
+
+def require_cloud_file(path: Path) -> None:
+    """Refuse what by its name is no file of clouds, before anything is read.
+
+    Raises:
+        StudyError: a folder, a compressed cloud, or a suffix that nothing here reads.
+    """
+    if path.is_dir():
+        raise StudyError(
+            f"a cloud must be a file, and {path} is a folder; name its files, as in "
+            f"{path / '*.ply'}"
+        )
+    if path.suffix.lower() == COMPRESSED_SUFFIX:
+        raise StudyError(
+            f"a cloud must not be compressed yet, and {path} is; `study decompress CODEC {path}` "
+            "makes a cloud of it"
+        )
+    if path.suffix.lower() not in READABLE:
+        raise StudyError(unknown_suffix(path, "read", READABLE))
 
 
 def list_clouds(path: str | Path) -> tuple[str, ...]:
@@ -135,13 +156,21 @@ def read_clouds(
 
 
 def unknown_suffix(path: Path, verb: str, known: tuple[str, ...]) -> str:
-    """Say that a format cannot be read (written), and which is nearest."""
-    close = difflib.get_close_matches(path.suffix.lower(), known, n=1, cutoff=0.5)
+    """Say that a format cannot be read (written), and which one letter away was meant."""
+    close = [suffix for suffix in known if _is_slip(path.suffix.lower(), suffix)]
     advice = f"did you mean {close[0]}?" if close else "convert the file to .ply, say"
     return (
         f"the formats that can be {verb} are {', '.join(known)}, and {path} ends in "
         f"{path.suffix!r}; {advice}"
     )
+
+
+def _is_slip(given: str, meant: str) -> bool:
+    """Say whether one letter is another, missing or too many; .xyz and .txt are no slips."""
+    shorter, longer = sorted((given, meant), key=len)
+    if len(shorter) == len(longer):
+        return sum(a != b for a, b in zip(given, meant, strict=True)) == 1
+    return any(longer[:i] + longer[i + 1 :] == shorter for i in range(1, len(longer)))
 
 
 def _chosen(path: Path, name: str | None) -> tuple[CloudFile, str]:

@@ -153,11 +153,23 @@ def test_a_mesh_is_sampled(here: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "300 points" in capsys.readouterr().out
 
 
+def test_one_point_is_not_points(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_cloud(here / "one.ply", np.zeros((1, 3)))
+    assert main(["compress", "codec", "one.ply"]) == 0
+    assert "  1 point in " in capsys.readouterr().out
+    assert main(["decompress", "codec", "one.dpcs", "back.ply"]) == 0
+    assert "  1 point (of 1) from " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["compress", "codec", "nowhere.ply"], "nowhere.ply cannot be read"),
-        (["compress", "codec", "."], "formats that can be read are .ply"),
+        (["compress", "codec", "sheet.txt"], "formats that can be read are .ply"),
+        (["compress", "codec", "."], "is a folder; name its files, as in *.ply"),
+        (["evaluate", "codec", "other"], "is a folder; name its files, as in other/*.ply"),
+        (["compress", "codec", "good.dpcs"], "compressed yet, and good.dpcs is"),
+        (["evaluate", "codec", "good.dpcs"], "compressed yet, and good.dpcs is"),
         (["compress", "nowhere", "sheet.ply"], "nowhere/codec.json cannot be read"),
         (["compress", "codec", "sheet.plx"], "did you mean .ply?"),
         (["compress", "codec", "sheet.ply", "codec"], "that is a folder; name a file"),

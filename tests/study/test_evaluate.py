@@ -118,3 +118,5 @@ def test_nothing_to_measure_is_refused() -> None:
         evaluate(codec(), {})
     with pytest.raises(StudyError, match="the 9 points of 'dot' are all the same"):
         evaluate(codec(), {"dot": Cloud(np.ones((9, 3)), None, ())})
+    with pytest.raises(StudyError, match="but the cloud 'dot' is 1 point; leave it out"):
+        evaluate(codec(), {"dot": Cloud(np.ones((1, 3)), None, ())})

@@ -168,7 +168,15 @@ def test_a_coordinate_that_is_no_number_is_counted(
 
 @pytest.mark.parametrize(
     ("name", "advice"),
-    [("a.plz", "did you mean .ply?"), ("a.laz2", "did you mean .laz?"), ("a", "convert the file")],
+    [
+        ("a.plz", "did you mean .ply?"),
+        ("a.laz2", "did you mean .laz?"),
+        ("a.np", "did you mean .npy?"),
+        *(
+            (f"a{other}", "convert the file")
+            for other in ("", ".xyz", ".pcd", ".txt", ".gz", ".e57")
+        ),
+    ],
 )
 def test_an_unknown_suffix_names_the_nearest(tmp_path: Path, name: str, advice: str) -> None:
     (tmp_path / name).touch()
@@ -182,7 +190,7 @@ def test_a_missing_file_and_a_folder_are_sentences(tmp_path: Path, suffix: str) 
     with pytest.raises(StudyError, match=r"nowhere.* cannot be read"):
         read_cloud(tmp_path / f"nowhere{suffix}")
     (tmp_path / f"folder{suffix}").mkdir()
-    with pytest.raises(StudyError, match=r"folder.* cannot be read"):
+    with pytest.raises(StudyError, match=r"folder.* is a folder; name its files, as in"):
         read_cloud(tmp_path / f"folder{suffix}")
 
 
