@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from model.errors import CodecError
-from study import codec_cli
+from study.codecs import cli as codec_cli
 from study.errors import StudyError
 from study.interrupts import INTERRUPTED
 
@@ -183,16 +183,16 @@ def _run(
     ended = run_study(config, console, address=address, trainable=trainable)
     code = show_end(config, ended, console)
     if code == DONE and trainable is None:  # Other trials than the codec's leave none to show.
-        from study.demonstration import demonstrate
+        from study.codecs.demonstration import demonstrate
 
         demonstrate(config, ended, console)
     return code
 
 
 def _front(arguments: argparse.Namespace, console: Console) -> int:
+    from study.codecs.results import read_curve
     from study.ending import show_front
     from study.folder import find_study
-    from study.results import read_curve
     from study.runner import report
     from study.status import read_records
 

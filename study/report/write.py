@@ -54,7 +54,7 @@ def write_report(
         records: all trials.
         objectives: two; the first is the pictures' x axis.
         folder: where the files go.
-        baselines: other codecs' curves (`study.results.read_curve`), drawn into the pictures.
+        baselines: other codecs' curves (`study.codecs.results.read_curve`), for the pictures.
 
     Raises:
         StudyError: there are baselines, but the objectives are not bpp and D1 PSNR.

@@ -24,7 +24,10 @@ FAILED = TrialRecord(0, TrialState.FAILED, {}, outcome="KeyError: '[/red]' of [a
 def shown(root: Path, extra: str = "") -> str:
     console = Console(file=io.StringIO(), width=200)
     folder = root / "toy"
-    files = ReportFiles(*(folder / f"front.{kind}" for kind in ("html", "png", "csv", "parquet")))
+    html, png, csv, parquet = (
+        folder / f"front.{kind}" for kind in ("html", "png", "csv", "parquet")
+    )
+    files = ReportFiles(html, png, csv, parquet)
     show_front(parse_study(STUDY + extra, origin="x"), [FAILED], files, console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()

@@ -15,20 +15,20 @@ from model.codec import Codec
 from model.codec_folder import save_codec
 from model.patch_coder import PatchCoder
 from study.checkpoint import read_checkpoint
+from study.codecs.operating_point import choose
 from study.config import TrialConfig
 from study.data.manifest import read_manifest
 from study.data.version import code_version
 from study.errors import StudyError
 from study.metrics import PsnrConvention
-from study.operating_point import choose
 from study.runner import objectives_of
 from study.status import read_records
 from study.storage import TrialStore
 
 if TYPE_CHECKING:
+    from study.codecs.operating_point import Wish
     from study.data.manifest import Manifest
     from study.folder import StudyFolder
-    from study.operating_point import Wish
     from study.records import TrialRecord
 
 

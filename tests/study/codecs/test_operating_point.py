@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from study.codecs.operating_point import Wish, choose
 from study.errors import StudyError
 from study.front import Direction, Objective
-from study.operating_point import Wish, choose
 from study.records import TrialRecord, TrialState
 
 BOTH = (

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from study.codecs.evaluate import DEFAULT_CONVENTION
+from study.codecs.results import Evaluation, RatePoint, measure, require_clouds
 from study.errors import StudyError
-from study.evaluate import DEFAULT_CONVENTION
-from study.results import Evaluation, RatePoint, measure, require_clouds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +41,7 @@ class Draco:
     """One setting of Draco, positions only.
 
     Draco quantises coordinates to ``2^bits`` steps over the longest side of the cloud's box, the
-    same for the three axes, and merges duplicate points. Of its compression levels those are tried
+    same for the three axes. Of its compression levels those are tried
     that can be the smallest, as someone would who wants a small file.
 
     Attributes:

@@ -19,13 +19,13 @@ from model.codec_folder import CODEC, load_codec
 from study.checkpoint import read_checkpoint, write_checkpoint
 from study.cli import main
 from study.clouds import read_cloud, write_cloud
+from study.codecs.demonstration import COMPRESSED, DECODED, demonstrate
+from study.codecs.export import export
+from study.codecs.operating_point import Wish
 from study.data import open_data_set
-from study.demonstration import COMPRESSED, DECODED, demonstrate
 from study.errors import StudyError
 from study.evaluation import measure
-from study.export import export
 from study.folder import StudyFolder
-from study.operating_point import Wish
 from study.records import TrialState
 from study.runner import Ended
 from study.status import read_records

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from study.codecs.results import Evaluation, RatePoint, measure, require_clouds
 from study.errors import StudyError
 from study.metrics import PsnrConvention
-from study.results import Evaluation, RatePoint, measure, require_clouds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,10 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from study.clouds import read_clouds
+from study.codecs.results import write_evaluation
 from study.errors import StudyError
 from study.live import progress_view
 from study.output import check_free
-from study.results import write_evaluation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from study.clouds import Cloud
-    from study.results import Evaluation
+    from study.codecs.results import Evaluation
 
     Measure = Callable[[Mapping[str, Cloud], Callable[[int, int], None]], Evaluation]
 
@@ -55,7 +55,7 @@ def evaluate_files(
         CodecError: the codec cannot be read, or cannot code one of the clouds.
     """
     from model.codec_folder import load_codec
-    from study.evaluate import evaluate
+    from study.codecs.evaluate import evaluate
 
     codec, name = load_codec(folder).codec, folder.resolve().name
     _weigh(
@@ -73,7 +73,7 @@ def draco_files(files: Sequence[Path], out: Path | None, console: Console, *, fo
     Raises:
         StudyError: Draco is not installed, or a file cannot be read, measured or written.
     """
-    from study.baseline import draco_baseline
+    from study.codecs.baseline import draco_baseline
 
     _weigh(
         lambda clouds, progress: draco_baseline(clouds, progress=progress),

@@ -16,15 +16,15 @@ from model.errors import CodecError
 from model.hierarchy import build_hierarchy
 from model.partition import PartitionConfig
 from study.cli import main
+from study.codecs.published_checkpoint import export_checkpoint, import_checkpoint, published_state
 from study.errors import StudyError
-from study.published_checkpoint import export_checkpoint, import_checkpoint, published_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from torch import Tensor
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 MODES = ("default", "fp16_latents", "edge_conv", "normals")
 CUBES = PartitionConfig(cube_size=22.0)
 

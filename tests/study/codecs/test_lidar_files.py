@@ -16,7 +16,7 @@ from study.cli import main
 from study.clouds import read_cloud, read_clouds
 from tests.model.support import fresh_codec
 
-SWEEPS = Path(__file__).parents[1] / "data" / "lidar_real.npz"
+SWEEPS = Path(__file__).parents[2] / "data" / "lidar_real.npz"
 CUTTING = PartitionConfig(cube_size=12.0, min_points=200, max_points=4096, voxel_depth=6)
 
 

@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from study.baseline import DEFAULT_BITS, Draco, draco_baseline
 from study.clouds import Cloud
+from study.codecs.baseline import DEFAULT_BITS, Draco, draco_baseline
+from study.codecs.results import read_curve, units, write_evaluation
 from study.errors import StudyError
 from study.metrics import PeakRule, PsnrConvention, chamfer, d1_psnr_db, to_unit_frame
-from study.results import read_curve, units, write_evaluation
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from study.results import Evaluation
+    from study.codecs.results import Evaluation
 
 
 def sphere(seed: int, count: int = 2000, radius: float = 40.0) -> Cloud:

@@ -14,16 +14,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from model.errors import CodecError
-from study.baseline import DEFAULT_BITS, Draco
 from study.clouds import Cloud, read_cloud
 from study.clouds.files import COMPRESSED_SUFFIX
+from study.codecs.baseline import DEFAULT_BITS, Draco
+from study.codecs.export import export
+from study.codecs.operating_point import Wish
 from study.data import open_data_set
 from study.ending import short
 from study.errors import StudyError
-from study.export import export
 from study.front import front
 from study.metrics import PsnrConvention, d1_psnr_db
-from study.operating_point import Wish
 from study.runner import objectives_of
 
 if TYPE_CHECKING:

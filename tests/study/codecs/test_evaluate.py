@@ -13,8 +13,9 @@ from model.cloud_codec import CloudCodec
 from model.partition import PartitionConfig
 from model.patch_coder import PatchCoder
 from study.clouds import Cloud
+from study.codecs.evaluate import evaluate
+from study.codecs.results import read_curve, units, write_evaluation
 from study.errors import StudyError
-from study.evaluate import evaluate
 from study.metrics import (
     PeakRule,
     PsnrConvention,
@@ -23,7 +24,6 @@ from study.metrics import (
     normals_f1,
     to_unit_frame,
 )
-from study.results import read_curve, units, write_evaluation
 from tests.model.support import ARCHITECTURES, fresh_codec, surface, unit_vectors
 
 if TYPE_CHECKING:

@@ -172,9 +172,9 @@ def _count(text: str) -> int:
 
 
 def _export(arguments: argparse.Namespace, console: Console) -> int:
-    from study.export import export
+    from study.codecs.export import export
+    from study.codecs.operating_point import Wish
     from study.folder import find_study
-    from study.operating_point import Wish
 
     wish = Wish(arguments.trial, arguments.knee, arguments.max_bpp, arguments.min_psnr)
     exported = export(find_study(arguments.root, arguments.name), wish, arguments.out)
@@ -186,7 +186,7 @@ def _export(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _compress(arguments: argparse.Namespace, console: Console) -> int:
-    from study.coding import compress_file
+    from study.codecs.coding import compress_file
 
     compress_file(
         arguments.codec,
@@ -201,7 +201,7 @@ def _compress(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _decompress(arguments: argparse.Namespace, console: Console) -> int:
-    from study.coding import decompress_file
+    from study.codecs.coding import decompress_file
 
     decompress_file(arguments.codec, arguments.file, arguments.out, console, force=arguments.force)
     return 0
@@ -209,7 +209,7 @@ def _decompress(arguments: argparse.Namespace, console: Console) -> int:
 
 def _import_checkpoint(arguments: argparse.Namespace, console: Console) -> int:
     from model.partition import PartitionConfig, usual_voxel_depth
-    from study.published_checkpoint import import_checkpoint
+    from study.codecs.published_checkpoint import import_checkpoint
 
     if arguments.export:
         return _export_checkpoint(arguments, console)
@@ -229,7 +229,7 @@ def _import_checkpoint(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _export_checkpoint(arguments: argparse.Namespace, console: Console) -> int:
-    from study.published_checkpoint import export_checkpoint
+    from study.codecs.published_checkpoint import export_checkpoint
 
     if arguments.cube_size is not None:
         raise StudyError("a checkpoint says nothing of cubes: leave --cube-size out with --export")
@@ -245,14 +245,14 @@ def _print_codec(folder: Path, codec: CloudCodec, console: Console, told: str = 
 
 
 def _evaluate(arguments: argparse.Namespace, console: Console) -> int:
-    from study.weighing import evaluate_files
+    from study.codecs.weighing import evaluate_files
 
     evaluate_files(arguments.codec, arguments.clouds, arguments.out, console, force=arguments.force)
     return 0
 
 
 def _baseline(arguments: argparse.Namespace, console: Console) -> int:
-    from study.weighing import draco_files
+    from study.codecs.weighing import draco_files
 
     draco_files(arguments.clouds, arguments.out, console, force=arguments.force)
     return 0
