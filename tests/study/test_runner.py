@@ -67,7 +67,8 @@ def test_a_study_runs_from_the_published_setting_to_its_report(tmp_path: Path) -
 
     assert ended.note is None
     assert ended.files is not None
-    assert all(file.stat().st_size for file in vars(ended.files).values())
+    written = (ended.files.html, ended.files.png, ended.files.csv, ended.files.parquet)
+    assert all(file.stat().st_size for file in written)
     assert "trial 0: complete" in shown
     assert not ended.folder.driver_alive()
     assert read_records(ended.folder, ended.folder.config()) == list(ended.records)
