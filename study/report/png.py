@@ -171,18 +171,6 @@ def _draw_labels(axes: Axes, picture: Picture) -> None:
                 path_effects=_HALO,
                 zorder=6,
             )
-    if (baseline := picture.baseline) is not None:
-        axes.annotate(
-            "published default",
-            (baseline.x, baseline.y),
-            xytext=(0, -23),
-            textcoords="offset points",
-            ha="center",
-            size=9,
-            color=palette.BASELINE,
-            path_effects=_HALO,
-            zorder=6,
-        )
 
 
 def _draw_legend(axes: Axes) -> None:
