@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 DEFAULT_SAMPLES = 100_000
 """Points taken from a mesh where nobody says how many."""
+MOST_SAMPLES = 100_000_000
+"""More would fill the memory before they fill a file."""
 
 _FREE_BYTES = 1 << 26
 _LARGEST_RATIO = 100
@@ -82,15 +84,15 @@ def checked_cloud(
         )
     if normals is None:
         return Cloud(coordinates, None, tuple(uncoded))
-    directions, lost = _unit(normals)
+    directions, lost = unit_normals(normals)
     if lost:
         why = f"normals ({lost:,} of {len(directions):,} have no direction)"
         return Cloud(coordinates, None, (*uncoded, why))
     return Cloud(coordinates, directions, tuple(uncoded))
 
 
-def _unit(normals: ArrayLike) -> tuple[NDArray[np.float32], int]:
-    """Normals of length 1, and how many of them have no direction."""
+def unit_normals(normals: ArrayLike) -> tuple[NDArray[np.float32], int]:
+    """Normals of length 1 (NaN without direction), and how many of them have no direction."""
     with np.errstate(all="ignore"):
         wide = np.asarray(normals, dtype=np.float64).reshape(-1, 3)
         unit = wide / np.linalg.norm(wide, axis=1, keepdims=True)

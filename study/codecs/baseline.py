@@ -41,8 +41,8 @@ class Draco:
     """One setting of Draco, positions only.
 
     Draco quantises coordinates to ``2^bits`` steps over the longest side of the cloud's box, the
-    same for the three axes. Of its compression levels those are tried
-    that can be the smallest, as someone would who wants a small file.
+    same for the three axes. Of its compression levels those are tried that can be the smallest, as
+    someone would who wants a small file.
 
     Attributes:
         bits: 1 to 30 per coordinate.

@@ -63,7 +63,6 @@ examples:
   study front quickstart-001 --baseline draco-evaluation.json
                                                         draws it beside the front"""
 
-_MOST_SAMPLES = 100_000_000
 _PUBLISHED_CUBE_SIZE = 22.0
 """What D-PCC cut ShapeNet's objects with; SemanticKITTI's sweeps it cut with 12."""
 
@@ -164,10 +163,12 @@ def _add_weighing(commands: Any) -> None:  # noqa: ANN401
 
 def _count(text: str) -> int:
     """Return a number of points; argparse tells what is wrong with another."""
-    if text.isascii() and text.isdigit() and 0 < int(text) <= _MOST_SAMPLES:
+    from study.clouds.cloud import MOST_SAMPLES
+
+    if text.isascii() and text.isdigit() and 0 < int(text) <= MOST_SAMPLES:
         return int(text)
     raise argparse.ArgumentTypeError(
-        f"must be a whole number from 1 to {_MOST_SAMPLES:,}, not {text}"
+        f"must be a whole number from 1 to {MOST_SAMPLES:,}, not {text}"
     )
 
 

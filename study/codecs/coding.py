@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from model.codec_folder import load_codec
 from study.clouds import read_cloud, write_cloud
+from study.clouds.cloud import unit_normals
 from study.clouds.files import COMPRESSED_SUFFIX, require_cloud_file, unknown_suffix
 from study.clouds.writing import WRITABLE
 from study.errors import StudyError
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
     from rich.console import Console
 
     from study.clouds import Cloud
@@ -119,7 +119,10 @@ def decompress_file(
     with progress_view(console, "decompressing", "patches") as on_progress:
         decoded = codec.decompress(data, on_progress)
     seconds = time.perf_counter() - started
-    lost = write_cloud(target, decoded.points, _of_length_1(decoded.normals))
+    normals = decoded.normals
+    if normals is not None:  # the network promises no length
+        normals = np.nan_to_num(unit_normals(normals)[0])
+    lost = write_cloud(target, decoded.points, normals)
     _warn(f"{target.suffix} files hold no", lost)
     console.print(
         f"[bold]{escape(str(target))}[/]  {_points(len(decoded.points))} (of "
@@ -127,15 +130,6 @@ def decompress_file(
         soft_wrap=True,
     )
     return target
-
-
-def _of_length_1(normals: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
-    """Directions of (n, 3) decoded normals: the network promises no length."""
-    if normals is None:
-        return None
-    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = normals / np.maximum(lengths, np.finfo(np.float32).tiny)
-    return unit
 
 
 def _points(count: int) -> str:

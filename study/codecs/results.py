@@ -248,7 +248,7 @@ def read_curve(path: Path) -> RateCurve:
         raise StudyError(f"{path} cannot be read ({error.strerror}); check the path") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise StudyError(
-            f"{path} must be what `study baseline` or `study evaluate` writes with --out, JSON "
+            f"{path} must be what `study baseline` or `study evaluate` writes, JSON "
             f"with name, psnr, and results of bpp and d1_psnr_db, but {_complaint(error)}; "
             "write it anew"
         ) from error

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from model.partition import PartitionConfig, usual_voxel_depth
 from model.placement import LONGEST_SIDE
+from study.clouds.cloud import MOST_SAMPLES
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
@@ -37,7 +38,7 @@ class DataRecipe(BaseModel):
     points_per_object: int | None = Field(
         default=None,
         ge=1,
-        le=100_000_000,
+        le=MOST_SAMPLES,
         description="keep a seeded choice of this many points of each object, and take this many "
         "from the surface of a mesh; null keeps all, and takes 100,000 from a mesh",
     )

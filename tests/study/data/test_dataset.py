@@ -120,6 +120,19 @@ def test_fuller_cubes_are_split(tmp_path: Path, recipe: DataRecipe) -> None:
     assert {patch.half_width for patch in data.split("train")} <= {50.0, 25.0, 12.5}
 
 
+def test_deeper_voxels_are_more_and_cost_more(tmp_path: Path, recipe: DataRecipe) -> None:
+    recipe = recipe.model_copy(update={"cube_size": 25.0, "min_points": 12})
+    made = []
+    for depth in (1, 4):
+        deeper = recipe.model_copy(update={"voxel_depth": depth})
+        data = open_data_set(prepare(deeper, downsample_rate=RATE, k=K, root=tmp_path))
+        clouds = [cloud for split in EVALUATED for cloud in data.clouds(split)]
+        made.append([(len(cloud.voxels), cloud.overhead_bits) for cloud in clouds])
+    for (few, cheap), (many, dear) in zip(*made, strict=True):
+        assert 0 < few < many
+        assert cheap < dear
+
+
 def test_normals_follow_their_points(tmp_path: Path) -> None:
     recipe = DataRecipe(max_objects=3, points_per_object=1000, min_points=50, normals=True)
     data = open_data_set(prepare(recipe, downsample_rate=RATE, k=K, root=tmp_path))
