@@ -21,7 +21,7 @@ from model.patches import none_if_full
 from model.points import Points
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from model.config import ModelConfig
     from model.patches import PatchBatch
@@ -119,6 +119,12 @@ class Codec(nn.Module):
         for module in self.modules():
             if isinstance(module, (Linear, PopulationBottleneck)):
                 module.reset(generators)
+
+    @torch.no_grad()
+    def restore(self, parameters: Mapping[str, Tensor]) -> None:
+        """Take the values of parameters that were saved by name, in place."""
+        for name, parameter in self.named_parameters():
+            parameter.copy_(parameters[name])
 
     def select(self, trials: Sequence[int]) -> Codec:
         """A population of copies of some of the trials."""

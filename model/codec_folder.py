@@ -206,9 +206,7 @@ def _load_weights(path: Path, config: ModelConfig) -> Codec:
         if tensor.dtype != torch.float32 or not bool(tensor.isfinite().all()):
             raise _damaged(path, f"{name} must hold finite float32 numbers")
     codec = Codec(config)
-    with torch.no_grad():
-        for name, parameter in codec.named_parameters():
-            parameter.copy_(weights[name])
+    codec.restore(weights)
     return codec
 
 

@@ -199,9 +199,7 @@ class Training:
                 f"{state['trials']} with {state['model']}; name the checkpoint of this training"
             )
         self.epoch = state["epoch"]
-        with torch.no_grad():
-            for name, parameter in self.codec.named_parameters():
-                parameter.copy_(state["codec"][name])
+        self.codec.restore(state["codec"])
         self._stepper.load_state_dict(state["optimisers"])
         for generator, saved in zip(self._noise, state["noise"], strict=True):
             generator.set_state(saved)

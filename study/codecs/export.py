@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from model.cloud_codec import CloudCodec
 from model.codec import Codec
 from model.codec_folder import save_codec
@@ -102,9 +100,7 @@ def _trained(record: TrialRecord, trial: TrialConfig) -> Codec:
             f"the checkpoint {place} must be that of trial {record.number} after its last epoch, "
             f"{trial.training.epochs}, and is another (epoch {state['epoch']}); train it anew"
         )
-    with torch.no_grad():
-        for name, parameter in codec.named_parameters():
-            parameter.copy_(state["codec"][name])
+    codec.restore(state["codec"])
     return codec
 
 
