@@ -122,7 +122,9 @@ def load_codec(folder: Path) -> SavedCodec:
     """
     described = _read_description(folder)
     try:
-        config = ModelConfig(**_fields(ModelConfig, described["architecture"]))
+        # Codecs from before there was a choice have the published normalisation.
+        architecture = {"norm": "published", **described["architecture"]}
+        config = ModelConfig(**_fields(ModelConfig, architecture))
         partition = PartitionConfig(**_fields(PartitionConfig, described["partition"]))
     except (ValueError, TypeError) as error:
         raise _damaged(folder / CODEC, str(error)) from error

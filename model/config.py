@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 ConvolutionMode = Literal["mlp", "edge_conv"]
+NormMode = Literal["masked", "published"]
 
 FLOAT16_BITS_PER_POINT = 3 * 16
 """What a latent point costs whose coordinates are sent as float16."""
@@ -32,6 +33,8 @@ class ModelConfig:
         latent_xyzs_conv_mode: what that transform is made of.
         sub_point_conv_mode: what places the children of a point.
         compress_normal: code the points' normals with them.
+        norm: which (sample, neighbour) pairs the encoder's normalisations look at: all, as
+            published, or the owned ones only, which are all that the attention uses.
     """
 
     k: int = 16
@@ -43,6 +46,7 @@ class ModelConfig:
     latent_xyzs_conv_mode: ConvolutionMode = "mlp"
     sub_point_conv_mode: ConvolutionMode = "mlp"
     compress_normal: bool = False
+    norm: NormMode = "published"
 
     def __post_init__(self) -> None:
         # A whole number must not make another codec of the same architecture.
@@ -61,10 +65,14 @@ class ModelConfig:
                 raise ValueError(
                     f"downsample_rate must be above 0 and at most 1, not {rate:g}; change it"
                 )
-        for name in ("latent_xyzs_conv_mode", "sub_point_conv_mode"):
-            if getattr(self, name) not in get_args(ConvolutionMode):
+        for name, modes in (
+            ("latent_xyzs_conv_mode", ConvolutionMode),
+            ("sub_point_conv_mode", ConvolutionMode),
+            ("norm", NormMode),
+        ):
+            if getattr(self, name) not in get_args(modes):
                 raise ValueError(
-                    f"{name} must be one of {', '.join(get_args(ConvolutionMode))}, not "
+                    f"{name} must be one of {', '.join(get_args(modes))}, not "
                     f"{getattr(self, name)!r}; change it"
                 )
 

@@ -38,6 +38,15 @@ def attend_owned(logits: Tensor, values: Tensor, level: LevelBatch) -> Tensor:
     return attended if level.slots == samples else attended[:, :, :samples]
 
 
+def logits_of(hidden: Tensor, layer: Linear) -> Tensor:
+    """The last layer before a softmax over pairs, channel by channel.
+
+    The softmax does not change when all logits of a channel do, so the bias has no gradient but
+    rounding errors, and Adam would blow them up to whole steps: it is left out of the gradients.
+    """
+    return affine(hidden, layer.weight, layer.bias.detach())
+
+
 class AncestorEmbedding(nn.Module):
     """Point transformer attention from a sample to the neighbours that collapse into it.
 
@@ -45,13 +54,15 @@ class AncestorEmbedding(nn.Module):
     (value + position), with query, key, value linear in features and position an MLP of offsets.
     All that enters the logits' first layer and the value is linear in [position's hidden layer,
     neighbour's features, sample's features]; so the linear maps are multiplied together first and
-    the wide intermediate tensors never exist. Only the normalisation sees pairs that are not owned,
-    and it needs no more than the moments of that concatenation. Same result up to rounding.
+    the wide intermediate tensors never exist. Only the published normalisation sees pairs that are
+    not owned, and it needs no more than the moments of that concatenation. Same result up to
+    rounding.
     """
 
     def __init__(self, trials: int, config: ModelConfig) -> None:
         super().__init__()
         dim, hidden = config.dim, config.hidden_dim
+        self.masked = config.norm == "masked"
         self.query = Linear(trials, dim, hidden)
         self.key = Linear(trials, dim, hidden)
         self.value = Linear(trials, dim, hidden)
@@ -62,31 +73,49 @@ class AncestorEmbedding(nn.Module):
 
     def forward(self, features: Tensor, at_samples: Tensor, level: LevelBatch) -> Tensor:
         """Embed (T, B, N, C) features at the samples, (T, B, M, C)."""
-        position = self.position.hidden.folded(level.offset_moments)
-        neighbours = level.neighbours.shape[-1]
-        of_pairs = torch.cat([
-            gather(features, level.neighbours.flatten(2)),
-            at_samples.repeat_interleave(neighbours, dim=2),
-        ], dim=-1)  # fmt: skip
-        all_pairs = position.moments(level.offsets, of_pairs, level.pair_valid)
-        owned = torch.cat([
-            position(level.owned_offsets),
-            gather(features, level.owned_neighbours),
-            gather(at_samples, level.owner_or_first),
-        ], dim=-1)  # fmt: skip
-        logits = self.logits(self._logits_layer(all_pairs)(owned))
+        if self.masked:
+            position = self.position.hidden(level.owned_offsets, level.owned_valid)
+            owned = self._owned(position, features, at_samples, level)
+            weight, bias = self._into_logits_layer()
+            hidden = self.logits_hidden.through(weight, bias, owned, level.owned_valid)
+        else:
+            folded = self.position.hidden.folded(level.offset_moments)
+            owned = self._owned(folded(level.owned_offsets), features, at_samples, level)
+            all_pairs = self._moments_of_all(folded, features, at_samples, level)
+            hidden = self.logits_hidden.fold(*self._into_logits_layer(), all_pairs)(owned)
+        logits = logits_of(hidden, self.logits)
         scale = self.query.weight.shape[2] ** -0.5
         embedded = attend_owned(logits * scale, self._positioned_values(owned), level)
         result: Tensor = self.output(embedded)
         return result + at_samples
 
-    def _logits_layer(self, all_pairs: Tensor) -> Folded:
-        """From the concatenation through query - key + position to the logits' hidden layer."""
-        layer, position = self.logits_hidden, self.position.output
+    def _owned(
+        self, position: Tensor, features: Tensor, at_samples: Tensor, level: LevelBatch
+    ) -> Tensor:
+        """The concatenation over the owned pairs, (T, B, E, H + 2C)."""
+        return torch.cat([
+            position,
+            gather(features, level.owned_neighbours),
+            gather(at_samples, level.owner_or_first),
+        ], dim=-1)  # fmt: skip
+
+    def _moments_of_all(
+        self, position: Folded, features: Tensor, at_samples: Tensor, level: LevelBatch
+    ) -> Tensor:
+        """Second moments of the concatenation over all pairs."""
+        of_pairs = torch.cat([
+            gather(features, level.neighbours.flatten(2)),
+            at_samples.repeat_interleave(level.neighbours.shape[-1], dim=2),
+        ], dim=-1)  # fmt: skip
+        return position.moments(level.offsets, of_pairs, level.pair_valid)
+
+    def _into_logits_layer(self) -> tuple[Tensor, Tensor]:
+        """From the concatenation through query - key + position into the logits' hidden layer."""
+        layer, position = self.logits_hidden.linear, self.position.output
         inner = torch.cat([position.weight, -self.key.weight, self.query.weight], dim=1)
         inner_bias = self.query.bias - self.key.bias + position.bias
-        bias = torch.baddbmm(layer.linear.bias, inner_bias, layer.linear.weight)
-        return layer.fold(torch.bmm(inner, layer.linear.weight), bias, all_pairs)
+        bias = torch.baddbmm(layer.bias, inner_bias, layer.weight)
+        return torch.bmm(inner, layer.weight), bias
 
     def _positioned_values(self, owned: Tensor) -> Tensor:
         """Value + position; (T, B, E, H)."""
@@ -102,17 +131,21 @@ class PositionEmbedding(nn.Module):
 
     def __init__(self, trials: int, config: ModelConfig) -> None:
         super().__init__()
+        self.masked = config.norm == "masked"
         self.embed = Perceptron(trials, 4, config.hidden_dim, config.dim)
         self.weigh = Perceptron(trials, config.dim, config.hidden_dim, config.dim)
 
     def forward(self, level: LevelBatch) -> Tensor:
         """Embed the local geometry, (T, B, M, C)."""
+        if self.masked:
+            embedded = self.embed(level.owned_directions, level.owned_valid)
+            weighed = self.weigh.hidden(embedded, level.owned_valid)
+            return attend_owned(logits_of(weighed, self.weigh.output), embedded, level)
         hidden = self.embed.hidden.folded(level.direction_moments)
         all_pairs = hidden.moments(level.directions, None, level.pair_valid)
         embedded = self.embed.output(hidden(level.owned_directions))
         weigh = self.weigh.hidden.folded(linear_moments(all_pairs, self.embed.output))
-        logits = self.weigh.output(weigh(embedded))
-        return attend_owned(logits, embedded, level)
+        return attend_owned(logits_of(weigh(embedded), self.weigh.output), embedded, level)
 
 
 class EncoderStage(nn.Module):

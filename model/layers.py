@@ -105,9 +105,13 @@ class NormalisedLinear(nn.Module):
             x: the rows; invalid ones may hold anything finite.
             valid: (B, R) of 0 and 1, or None where every row is valid.
         """
+        return self.through(self.linear.weight, self.linear.bias, x, valid)
+
+    def through(self, weight: Tensor, bias: Tensor, x: Tensor, valid: Tensor | None) -> Tensor:
+        """The same with another linear map into this layer's outputs, (T, a, b) and (T, 1, b)."""
         if valid is not None:
-            return self.folded(moments(x, valid))(x)
-        y = self.linear(x)
+            return self.fold(weight, bias, moments(x, valid))(x)
+        y = affine(x, weight, bias)
         z = F.layer_norm(y.flatten(2), (y.shape[2] * y.shape[3],), eps=GROUP_NORM_EPSILON)
         scale, shift = self.scale[:, None], self.shift[:, None]
         return torch.addcmul(shift, z.view_as(y), scale).relu_()

@@ -43,6 +43,7 @@ class LevelBatch:
         offsets: (1, B, M * K, 3), sample minus neighbour.
         sample_valid: (B, M) of 0 and 1, None where no sample is padding.
         pair_valid: (B, M * K) of 0 and 1, None where no pair is padding.
+        owned_valid: (B, E) of 0 and 1, None where no owned pair is padding.
     """
 
     samples: Tensor
@@ -55,6 +56,7 @@ class LevelBatch:
     offsets: Tensor
     sample_valid: Tensor | None
     pair_valid: Tensor | None
+    owned_valid: Tensor | None
 
     def slot(self, trials: int) -> Tensor:
         """(T * B * E,) int64, the owner of every pair, counted over all trials and patches."""
@@ -155,11 +157,12 @@ def _collate_level(levels: Sequence[Level], entering: Points) -> LevelBatch:
     sample_count, neighbour_count = neighbours.shape[2:]
     at_samples = gather(entering.xyz, samples)[..., None, :]
     pairs = [np.nonzero(level.owned) for level in levels]
+    owner = pad([sample for sample, _ in pairs], fill=sample_count)
     return LevelBatch(
         samples=samples,
         neighbours=neighbours,
         owned_pairs=pad([sample * neighbour_count + column for sample, column in pairs]),
-        owner=pad([sample for sample, _ in pairs], fill=sample_count),
+        owner=owner,
         slots=sample_count + (len({len(sample) for sample, _ in pairs}) > 1),
         child_count=pad([level.child_count for level in levels]),
         mean_distance=pad([level.mean_distance for level in levels]),
@@ -168,6 +171,7 @@ def _collate_level(levels: Sequence[Level], entering: Points) -> LevelBatch:
         pair_valid=none_if_full(
             pad([np.ones(level.owned.shape) for level in levels])[0].flatten(1)
         ),
+        owned_valid=none_if_full((owner < sample_count)[0]),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from model.config import ConvolutionMode, ModelConfig
+from model.config import ConvolutionMode, ModelConfig, NormMode
 from study.data import DataRecipe
 from study.ranges import Range, SearchedChoice, default_space
 from study.section import Section
@@ -72,6 +72,11 @@ class ModelSection(Section):
     compress_normal: bool = Field(
         False,  # noqa: FBT003  a field's default
         description="code the points' normals too; the data need them (data.normals: true)",
+    )
+    norm: NormMode = Field(
+        "published",
+        description="pairs of points that the encoder's normalisations look at: masked (those that "
+        "its attention uses; faster) or published (all)",
     )
 
     def build(self) -> ModelConfig:

@@ -101,9 +101,15 @@ def export_checkpoint(
 
     Raises:
         CodecError: the codec cannot be read.
-        StudyError: a file exists already, or cannot be written.
+        StudyError: the codec is none that the published network could run, a file exists already,
+            or cannot be written.
     """
     saved = load_codec(folder)
+    if (norm := saved.codec.coder.config.norm) != "published":
+        raise StudyError(
+            "the published network normalises over all pairs of points, so that it can run codecs "
+            f"of model.norm: published only, and {folder} has {norm}; train one with that setting"
+        )
     for path in filter(None, (checkpoint, arguments)):
         check_free(path, force=force)
     with new_file(checkpoint, force=force) as partial:
@@ -137,8 +143,11 @@ def published_state(coder: PatchCoder) -> dict[str, Tensor]:
 
 def published_arguments(config: ModelConfig) -> dict[str, Any]:
     """An architecture under the published names of its arguments."""
+    ours = asdict(config)
+    # The published network knows one way only.
+    del ours["norm"]
     return {
-        **asdict(config),
+        **ours,
         "layer_num": config.stages,
         "ngroups": 1,
         "in_fdim": config.input_channels,
@@ -179,13 +188,14 @@ def _architecture(given: Mapping[str, Any], origin: str) -> ModelConfig:
     Raises:
         StudyError: one is missing, or has a value that no codec of ours does.
     """
-    names = [*ModelSection.model_fields, "layer_num", "ngroups", "in_fdim"]
-    if missing := [name for name in names if name not in given]:
+    ours = ModelSection.model_fields.keys() - {"norm"}
+    names = [*ours, "layer_num", "ngroups", "in_fdim"]
+    if missing := sorted(name for name in names if name not in given):
         raise StudyError(
             f"the arguments must say what the codec looks like, and {origin} lacks "
             f"{', '.join(missing)}; add what the checkpoint was trained with"
         )
-    chosen = {name: given[name] for name in ModelSection.model_fields}
+    chosen = {name: given[name] for name in ours} | {"norm": "published"}
     try:
         config = ModelSection.model_validate_json(json.dumps(chosen), strict=True).build()
     except ValidationError as error:

@@ -84,8 +84,8 @@ def test_a_codec_that_has_diverged_cannot_code(value: float) -> None:
 
 
 def test_training_sends_a_gradient_to_every_parameter() -> None:
-    """But to the last stage's refined features, which nobody reads, and to the quantiles, which
-    have a loss of their own.
+    """But to the last stage's refined features, which nobody reads, to the quantiles, which have a
+    loss of their own, and to the biases before a softmax, which change nothing.
     """
     codec = fresh_codec(1, 2)
     _, loss = run(codec, PATCHES[:2], draw_noise(4, 2, PATCHES[:2], SMALL))
@@ -97,7 +97,12 @@ def test_training_sends_a_gradient_to_every_parameter() -> None:
     }
     unread = {n for n in without if n.startswith("decoder.stages.2.refine.features.")}
     assert len(unread) == 4
-    assert without - unread == {"bottleneck.channelwise.quantiles"}
+    before_softmax = {
+        f"encoder.stages.{stage}.{layer}.bias"
+        for stage in range(3)
+        for layer in ("ancestor.logits", "position.weigh.output")
+    }
+    assert without - unread == {"bottleneck.channelwise.quantiles", *before_softmax}
     codec.bottleneck.quantile_loss().backward()
     quantiles = codec.bottleneck.channelwise.quantiles
     assert quantiles.grad is not None
