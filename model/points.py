@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     """What :func:`nearest` is."""
 
 DISTANCES_PER_BLOCK = 1 << 25
-"""Entries of one distance matrix on a GPU: 128 MiB of float32."""
+"""Entries of one distance matrix on a GPU: 128 MiB of float32. Two are held at a time."""
 
 
 class Points:
@@ -99,8 +99,8 @@ def nearest_by_brute_force(query: Points, reference: Points, k: int = 1) -> Tens
     """:func:`nearest` by all distances, in blocks; for a GPU, and the oracle of the tests.
 
     Squared differences are summed as they are: the matrix-product form is inexact far from the
-    origin, and a square root would make near ties into ties. With it and ``topk``, ties (a codec
-    whose latents have collapsed decodes many equal points) fall as in the golden files.
+    origin, and a square root would make near ties into ties. The nearest one of several equally
+    near is the first of them; among k > 1, ``topk`` decides.
     """
     trials = max(query.xyz.shape[0], reference.xyz.shape[0])
     patches, queries = query.xyz.shape[1:3]
@@ -110,8 +110,11 @@ def nearest_by_brute_force(query: Points, reference: Points, k: int = 1) -> Tens
     targets = torch.nan_to_num(reference.xyz.detach(), posinf=0.0, neginf=0.0)
     blocks = []
     for block in torch.nan_to_num(query.xyz.detach(), posinf=0.0, neginf=0.0).split(rows, dim=2):
-        dist2 = squared_distances(block, targets).masked_fill(outside, torch.inf)
-        blocks.append(dist2.topk(columns, dim=-1, largest=False).indices)
+        dist2 = squared_distances(block, targets).masked_fill_(outside, torch.inf)
+        if columns == 1:
+            blocks.append(dist2.argmin(dim=-1, keepdim=True))
+        else:
+            blocks.append(dist2.topk(columns, dim=-1, largest=False).indices)
     index = query.xyz.new_zeros((trials, patches, queries, k), dtype=torch.int64)
     index[..., :columns] = torch.cat(blocks, dim=2)
     inside = torch.arange(k, device=index.device) < reference.sizes[..., None, None]
@@ -120,11 +123,10 @@ def nearest_by_brute_force(query: Points, reference: Points, k: int = 1) -> Tens
 
 def squared_distances(query: Tensor, reference: Tensor) -> Tensor:
     """All pairs' squared distances, (..., Q, 3) and (..., N, 3) to (..., Q, N)."""
-    total: Tensor | None = None
-    for axis in range(query.shape[-1]):
-        square = (query[..., axis, None] - reference[..., None, :, axis]).square_()
-        total = square if total is None else total.add_(square)
-    assert total is not None, "points have at least one coordinate"
+    total = (query[..., 0, None] - reference[..., None, :, 0]).square_()
+    for axis in range(1, query.shape[-1]):
+        # No name: a matrix that is still called something would be a third one beside the next.
+        total += (query[..., axis, None] - reference[..., None, :, axis]).square_()
     return total
 
 

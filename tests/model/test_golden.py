@@ -18,7 +18,7 @@ from model.decoder import mean_distances
 from model.hierarchy import Hierarchy, build_hierarchy
 from model.patch_coder import PatchCoder
 from model.patches import PatchBatch, collate
-from model.points import Points, nearest, nearest_by_brute_force
+from model.points import Points, nearest, squared_distances
 from model.published import load_published
 from model.rans import SymbolWriter
 from study.config import LossWeights
@@ -113,9 +113,12 @@ def search_in(recorded: Mapping[str, NDArray[np.float32]]) -> Search:
                 return Points(cloud[None, None], points.sizes)
         return points  # a true cloud, which is exact
 
-    return lambda query, reference, k: nearest_by_brute_force(
-        as_recorded(query), as_recorded(reference), k
-    )
+    def search(query: Points, reference: Points, k: int) -> torch.Tensor:
+        """By `topk`, as the recorded code: its ties are not the lowest index."""
+        here, there = as_recorded(query).xyz, as_recorded(reference).xyz
+        return squared_distances(here, there).topk(k, dim=-1, largest=False).indices
+
+    return search
 
 
 def loss_of(case: Case, search: Search) -> WeightedLoss:
