@@ -1,4 +1,4 @@
-"""The hierarchy of one patch: `build_hierarchy` against the plain twin's geometry in torch."""
+"""The hierarchy of one patch: `build_hierarchy` against the plain twins' geometry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.measuring import Way, compare
 from benchmarks.patches import patch_of_an_object
-from benchmarks.plain_geometry import plain_hierarchy
+from benchmarks.plain_geometry import ALL_DISTANCES, plain_hierarchy
 from model.config import ModelConfig
 from model.hierarchy import build_hierarchy
 
@@ -34,5 +34,5 @@ def ways(points: NDArray[np.float32]) -> tuple[Way, Way]:
     tensor = torch.from_numpy(points)
     return (
         Way("build_hierarchy", lambda _: build_hierarchy(points, rates, k)),
-        Way("torch", lambda _: plain_hierarchy(tensor, rates, k)),
+        Way("torch", lambda _: plain_hierarchy(tensor, rates, k, ALL_DISTANCES)),
     )

@@ -134,7 +134,8 @@ class DecoderLayer(nn.ModuleList):
         upsample, count, refine = self
         child_count = count(features)
         children, of_children = upsample(xyz, features)
-        kept = torch.arange(children.shape[2]) < child_count.detach().round()[:, None]
+        order = torch.arange(children.shape[2], device=xyz.device)
+        kept = order < child_count.detach().round()[:, None]
         children, of_children = select(children, kept), select(of_children, kept)
         return child_count, *refine(children, of_children)
 

@@ -1,4 +1,7 @@
-"""The geometry of a patch as it is usually written in torch, computed again in every step.
+"""The geometry of a patch as it is usually written, computed again in every step.
+
+Written twice: with torch alone, all distances at each search; and as one who measured on a CPU
+would, with SciPy's k-d trees and fpsample's buckets.
 
 Legend: N entering points, M samples, Q queries, R references, K neighbours. Points are (N, 3); one
 patch at a time.
@@ -8,12 +11,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import fpsample
+import numpy as np
 import torch
+from scipy.spatial import cKDTree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
+
+
+class PlainTools(NamedTuple):
+    """What the geometry is computed with."""
+
+    name: str
+    sample: Callable[[Tensor, int], Tensor]
+    """(count,) int64 indices of the farthest point samples of (N, 3) points."""
+    nearest: Callable[[Tensor, Tensor, int], Tensor]
+    """(Q, min(K, R)) int64 indices of the nearest of (R, 3) points to (Q, 3), nearest first."""
 
 
 class PlainLevel(NamedTuple):
@@ -32,23 +48,25 @@ class PlainLevel(NamedTuple):
 
 
 @torch.no_grad()
-def plain_hierarchy(points: Tensor, rates: Sequence[float], k: int) -> list[PlainLevel]:
+def plain_hierarchy(
+    points: Tensor, rates: Sequence[float], k: int, tools: PlainTools
+) -> list[PlainLevel]:
     """The levels of (N, 3) points, finest first."""
     levels = []
     for rate in rates:
-        level = plain_level(points, round(len(points) * rate), k)
+        level = plain_level(points, round(len(points) * rate), k, tools)
         levels.append(level)
         points = points[level.samples]
     return levels
 
 
-def plain_level(points: Tensor, sample_count: int, k: int) -> PlainLevel:
+def plain_level(points: Tensor, sample_count: int, k: int, tools: PlainTools) -> PlainLevel:
     """Collapse (N, 3) points into samples."""
-    samples = farthest_points(points, sample_count)
+    samples = tools.sample(points, sample_count)
     at_samples = points[samples]
-    owner = nearest(points, at_samples, 1)[:, 0]
-    neighbours = nearest(at_samples, points, k)
-    owned = owner[neighbours] == torch.arange(sample_count)[:, None]
+    owner = tools.nearest(points, at_samples, 1)[:, 0]
+    neighbours = tools.nearest(at_samples, points, k)
+    owned = owner[neighbours] == torch.arange(sample_count, device=points.device)[:, None]
     child_count = owner.bincount(minlength=sample_count).float()
     distance = (at_samples[:, None] - points[neighbours]).norm(dim=2)
     # Duplicate points can leave a sample without children.
@@ -58,24 +76,46 @@ def plain_level(points: Tensor, sample_count: int, k: int) -> PlainLevel:
 
 def farthest_points(points: Tensor, count: int) -> Tensor:
     """(count,) indices: the first point, then always the one farthest from those chosen."""
-    chosen = torch.zeros(count, dtype=torch.long)
-    dist2 = torch.full((len(points),), torch.inf)
-    for turn in range(1, count):
-        newest = points[chosen[turn - 1]]
-        dist2 = torch.minimum(dist2, (points - newest).square().sum(dim=1))
-        chosen[turn] = dist2.argmax()
-    return chosen
+    chosen = [0]
+    dist2 = torch.full((len(points),), torch.inf, device=points.device)
+    while len(chosen) < count:
+        to_newest = (points - points[chosen[-1]]).square_().sum(dim=1)
+        torch.minimum(dist2, to_newest, out=dist2)
+        chosen.append(int(dist2.argmax()))
+    return torch.tensor(chosen, device=points.device)
 
 
 @torch.no_grad()
-def nearest(query: Tensor, reference: Tensor, k: int) -> Tensor:
-    """Indices of the k nearest of (R, 3) points to each of (Q, 3), nearest first; (Q, min(k, R)).
+def nearest_of_all(query: Tensor, reference: Tensor, k: int) -> Tensor:
+    """By all squared distances, summed one coordinate after the other.
 
-    By all squared distances, summed one coordinate after the other: of the plain ways that are
-    exact the fastest here (`cdist` by differences and one broadcast difference are slower, `cdist`
-    by products is not exact).
+    Of the plain ways that are exact the fastest here (`cdist` by differences and one broadcast
+    difference are slower). `cdist` by products takes a third of the time for one neighbour and is
+    not exact: with it the twin misses the recorded losses.
     """
-    dist2 = torch.zeros(len(query), len(reference))
-    for axis in range(3):
-        dist2 += (query[:, None, axis] - reference[:, axis]).square_()
+    dist2 = (query[:, None, 0] - reference[:, 0]).square_()
+    for axis in (1, 2):
+        difference = query[:, None, axis] - reference[:, axis]
+        dist2.addcmul_(difference, difference)
     return dist2.topk(min(k, len(reference)), dim=1, largest=False).indices
+
+
+def bucket_points(points: Tensor, count: int) -> Tensor:
+    """Farthest points by fpsample's buckets of a k-d line, the fastest of its methods here."""
+    chosen = fpsample.bucket_fps_kdline_sampling(points.numpy(), count, h=BUCKETS, start_idx=0)
+    return torch.from_numpy(chosen.astype(np.int64))
+
+
+@torch.no_grad()
+def nearest_by_tree(query: Tensor, reference: Tensor, k: int) -> Tensor:
+    """By a k-d tree of SciPy's."""
+    tree = cKDTree(reference.detach().numpy(), balanced_tree=False, compact_nodes=False)
+    columns = np.arange(1, min(k, len(reference)) + 1)
+    return torch.from_numpy(tree.query(query.detach().numpy(), k=columns)[1])
+
+
+BUCKETS = 5
+"""What fpsample recommends for workloads of this size: 2 to this power points in a bucket."""
+
+ALL_DISTANCES = PlainTools("all distances", farthest_points, nearest_of_all)
+TREES = PlainTools("trees and buckets", bucket_points, nearest_by_tree)

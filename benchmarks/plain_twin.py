@@ -1,7 +1,8 @@
 """The published network, D-PCC (He et al., CVPR 2022, arXiv 2204.12684), written the plain way.
 
-It is what `model/` is measured against, and an independent check of it: geometry in torch in every
-step, stock layers, every child of every parent computed and then selected, one trial, one patch.
+It is what `model/` is measured against, and an independent check of it: geometry in every step,
+stock layers, every child of every parent computed and then selected, one trial, one patch. There
+are two, which differ in what their geometry is computed with.
 Modules carry the names of published checkpoints, so `load_state_dict` reads one.
 
 Legend: N points, M latent points, P children kept, C = dim.
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from benchmarks.plain_decoder import Decoder, PlainStage
 from benchmarks.plain_encoder import Encoder, normalised
-from benchmarks.plain_geometry import PlainLevel, plain_hierarchy
+from benchmarks.plain_geometry import ALL_DISTANCES, PlainLevel, PlainTools, plain_hierarchy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,9 +40,10 @@ class PlainOutput(NamedTuple):
 class PlainTwin(nn.Module):
     """The codec with learned latent coordinates and MLP sub-point convolutions."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, tools: PlainTools = ALL_DISTANCES) -> None:
         super().__init__()
         self.config = config
+        self.tools = tools
         dim, hidden = config.dim, config.hidden_dim
         self.pre_conv = normalised(nn.Conv1d, 3, hidden, dim)
         self.encoder = Encoder(config)
@@ -66,7 +68,7 @@ class PlainTwin(nn.Module):
 
     def geometry(self, points: Tensor) -> list[PlainLevel]:
         """The levels of (N, 3) points."""
-        return plain_hierarchy(points, self.config.downsample_rate, self.config.k)
+        return plain_hierarchy(points, self.config.downsample_rate, self.config.k, self.tools)
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Copy the parameters of a published checkpoint; its range coder's tables are not used."""

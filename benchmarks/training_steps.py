@@ -91,7 +91,7 @@ class PlainStep:
         lap("geometry")
         output = twin(points, levels)
         lap("forward")
-        loss = plain_loss(output, points, levels, self._weights, twin.config.k)
+        loss = plain_loss(output, points, levels, self._weights, twin.config.k, twin.tools)
         lap("loss")
         self._network.zero_grad()
         self._quantiles.zero_grad()
