@@ -5,18 +5,23 @@ from __future__ import annotations
 import io
 import os
 import pickle
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from study.errors import StudyError
+from study.flat import by_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from torch import Tensor
+
 FILE_NAME = "training.pt"
-FORMAT = 1
+FORMAT = 2
+"""1 held one population of equal settings; 2 holds the members of a cohort, one by one."""
 DIGEST_BYTES = 64
 """The file begins with the SHA-256 of the rest, in hexadecimal digits."""
 
@@ -68,9 +73,41 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
         raise StudyError(
             f"{path} is damaged or no checkpoint ({first_line}); train this trial anew"
         ) from error
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
+    found = state.get("format") if isinstance(state, dict) else None
+    if found != FORMAT:
         raise StudyError(
-            f"this code reads checkpoints of format {FORMAT}, and {path} is of another; go on with "
-            "the version that wrote it"
+            f"this code reads checkpoints of format {FORMAT}, and {path} is of "
+            f"{'another' if found is None else f'format {found}'}; go on with the version that "
+            "wrote it"
         )
     return state
+
+
+@dataclass(frozen=True)
+class SavedMember:
+    """One trial out of a cohort's checkpoint.
+
+    Attributes:
+        epochs: that it has trained.
+        parameters: of its codec, by name, as a population of one.
+    """
+
+    epochs: int
+    parameters: dict[str, Tensor]
+
+
+def read_member(folder: Path, trial: int) -> SavedMember:
+    """Read one trial's codec out of the checkpoint of its cohort.
+
+    Raises:
+        StudyError: as :func:`read_checkpoint`, or the trial is not in it.
+    """
+    state = read_checkpoint(folder)
+    kept = state["living"] | state["finished"] | state["retired"]
+    if trial not in kept:
+        raise StudyError(
+            f"the checkpoint in {folder} must hold trial {trial}, and holds "
+            f"{', '.join(map(str, sorted(kept))) or 'none'}; name that of the trial's cohort"
+        )
+    parameters = by_name(kept[trial]["parameters"], state["shapes"])
+    return SavedMember(state["epochs"][trial], parameters)

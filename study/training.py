@@ -1,108 +1,66 @@
-"""Training a population of codecs: epochs, checkpoints, and what one epoch says.
-
-Legend: T trials, B patches, M latent points, C channels.
-"""
+"""Training a cohort: epochs, who joins and who leaves, and checkpoints."""
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
-
-import torch
 
 from model.bottleneck import UncodableError
 from model.cloud_codec import CloudCodec
 from model.codec import Codec
 from model.patch_coder import PatchCoder
-from model.patches import collate
 from study.checkpoint import read_checkpoint, write_checkpoint
 from study.errors import StudyError
 from study.evaluation import measure, validate
-from study.objective import stacked_weights
-from study.seeds import Purpose, derived_seed
-from study.stepping import LossTally, Stepper
+from study.feeding import Feed
+from study.flat import Layout, by_name
+from study.members import EpochResult, Measured, Member, MemberState, Trained
+from study.memory import in_parts, out_of_memory
+from study.population import fresh_states, learning_rates
+from study.populations import Populations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from torch import Tensor
 
     from model.config import ModelConfig
-    from model.patches import PatchBatch
-    from study.config import LossWeights, TrainingConfig
     from study.data import DataSet
+    from study.population import Population
 
-STEPS_BETWEEN_LOOKS = 32
-"""How often a loop asks whether anybody is left to train; asking makes a GPU wait."""
-
-
-@dataclass(frozen=True)
-class Member:
-    """What sets one trial of a population apart.
-
-    Attributes:
-        seed: of its initial weights and its quantisation noise.
-        loss: its loss weights.
-    """
-
-    seed: int
-    loss: LossWeights
-
-
-@dataclass(frozen=True)
-class EpochResult:
-    """What one epoch says about one member.
-
-    Attributes:
-        metrics: validation metrics (see :func:`study.evaluation.validate`), ``loss`` (training,
-            mean over steps), every loss term as ``term_NAME`` before and ``weighted_NAME`` after
-            weighting, ``learning_rate``, ``train_s`` and ``validate_s``. Empty when diverged.
-        diverged: the sentence that says why this member cannot go on, or None.
-    """
-
-    metrics: dict[str, float]
-    diverged: str | None = None
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a finished codec is worth in bytes; see :func:`study.evaluation.measure`.
-
-    Attributes:
-        metrics: empty when diverged.
-        diverged: the sentence that says why the codec cannot code, or None.
-    """
-
-    metrics: dict[str, float]
-    diverged: str | None = None
+__all__ = ["EpochResult", "Measured", "Member", "Training"]
 
 
 class Training:
-    """A population in training.
+    """A cohort in training: it sees the same patches in the same order, as one population.
 
-    Trials are independent: each has its own initial weights, noise, gradients and optimiser state,
-    and a loss that becomes NaN stays its own. All see the same patches in the same order.
+    Trials are independent. Who trains beside a member decides nothing about it but the order of
+    rounding: members join, leave, finish and diverge, and the rest trains on unchanged. Where
+    memory runs out the population is divided, and goes on from the very step.
+
+    Attributes:
+        clock: the epoch that the order of patches is in: `order_from + epochs_done` of whoever
+            is living.
     """
 
     def __init__(
         self,
         *,
         model: ModelConfig,
-        training: TrainingConfig,
         members: Sequence[Member],
         data: DataSet,
-        order_seed: int = 0,
-        device: str = "cpu",
+        order_seed: int,
+        device: str,
     ) -> None:
         """Begin before the first epoch.
 
         Args:
             model: the architecture of all members.
-            training: the settings of all members.
-            members: what sets them apart.
+            members: one or more, of equal patches per step, and all from the same place in the
+                order of patches.
             data: prepared with the same architecture.
             order_seed: of the order in which patches are seen.
             device: "cpu" or "cuda".
@@ -111,175 +69,209 @@ class Training:
             StudyError: the data was prepared for another architecture.
         """
         _check_data_fits(model, data)
-        self.epoch = 0
-        self._data = data
-        self._device = device
+        self._model, self._data, self._device = model, data, device
         self._order_seed = order_seed
-        self.codec = Codec(model, len(members))
-        self.codec.reset([derived_seed(member.seed, Purpose.WEIGHTS) for member in members])
-        self.codec.to(device)
-        weights = stacked_weights([member.loss for member in members], device)
-        self._stepper = Stepper(self.codec, weights, training)
-        self._patches_per_step = training.patches_per_step
-        # Noise is drawn on the CPU: a seed then means the same on every device.
-        self._noise = [
-            torch.Generator().manual_seed(derived_seed(member.seed, Purpose.NOISE))
-            for member in members
-        ]
-        # The epoch in which a member's numbers stopped being finite, 0 while they are; nothing that
-        # such a member does touches the others.
-        self._lost_in = torch.zeros(len(members), dtype=torch.int64, device=device)
+        self._patches_per_step = members[0].training.patches_per_step
+        self._feed = Feed(data, self._patches_per_step, order_seed, device)
+        self._shapes = Layout(Codec(model)).shapes
+        self.clock = members[0].order_from
+        self._cohort = Populations(model, device)
+        self._epochs: dict[int, int] = {}
+        self._finished: dict[int, Trained] = {}
+        self._retired: dict[int, Trained] = {}
+        self.join(members)
 
-    def run_epoch(self) -> list[EpochResult]:
-        """Train one epoch and validate; one result per member."""
+    @property
+    def living(self) -> tuple[int, ...]:
+        """Numbers of the trials in training, in the order in which they joined."""
+        return tuple(member.trial for member in self._cohort.members)
+
+    @property
+    def finished(self) -> tuple[int, ...]:
+        """Numbers of the trials that trained to their last epoch and wait to be measured."""
+        return tuple(self._finished)
+
+    @property
+    def retired(self) -> tuple[int, ...]:
+        """Numbers of the trials that were measured; checkpoints keep their codecs."""
+        return tuple(self._retired)
+
+    @property
+    def known(self) -> tuple[int, ...]:
+        """Numbers of all trials that ever were members, whatever became of them."""
+        return tuple(self._epochs)
+
+    def epochs_done(self, trial: int) -> int:
+        """Epochs that a trial, once a member, has trained; the one it diverged in is counted."""
+        return self._epochs[trial]
+
+    def parameters(self, trial: int) -> dict[str, Tensor]:
+        """The parameters of a member, or of one that has finished, as a population of one."""
+        ended = self._finished | self._retired
+        if trial in ended:
+            return by_name(ended[trial].parameters, self._shapes)
+        states = {state.member.trial: state for state in self._cohort.states()}
+        return by_name(states[trial].parameters, self._shapes)
+
+    def join(self, members: Sequence[Member]) -> None:
+        """Take new members in, between two epochs."""
+        for member in members:
+            assert member.order_from == self.clock, f"{member} joins at {self.clock}"
+            assert member.training.patches_per_step == self._patches_per_step, f"{member}"
+            assert member.trial not in self._epochs, f"{member} was a member before"
+            self._epochs[member.trial] = 0
+        if members:
+            fresh = fresh_states(self._model, members, self._device)
+            self._cohort.put_together([*self._cohort.states(), *fresh])
+
+    def leave(self, trials: Sequence[int]) -> None:
+        """Let members go, between two epochs; what they learned is forgotten."""
+        for trial in trials:
+            self._finished.pop(trial, None)
+        self._cohort.dismiss(trials)
+
+    def run_epoch(self) -> dict[int, EpochResult]:
+        """Train all living members for an epoch and validate them; one result for each.
+
+        Those that diverge leave; those that have trained to their last epoch become finished.
+        """
         started = time.perf_counter()
-        tally = LossTally()
-        self._stepper.begin_epoch(self.epoch)
-        for step, numbers in enumerate(self._order()):
-            if step % STEPS_BETWEEN_LOOKS == 0 and bool(self._lost_in.all()):
-                break
-            patches = self._data.split("train")
-            batch = collate([patches[number].hierarchy for number in numbers], self._device)
-            loss = self._stepper.step(batch, self._draw_noise(batch))
-            self._note_lost(loss.total.detach().isfinite())
-            tally.add(loss)
-        self._look_for_lost_parameters()
+        trials, plan = self.living, self._feed.plan(self.clock)
+        too_large = self._cohort.train(self._feed, plan, self.clock)
         trained = time.perf_counter()
-        validated = self._validate_living()
-        shared = {
-            "learning_rate": self._stepper.learning_rate,
-            "train_s": trained - started,
-            "validate_s": time.perf_counter() - trained,
-        }
-        means = tally.means(self.codec.trials)
-        self.epoch += 1
-        return [
-            EpochResult({**validated[member], **means[member], **shared})
-            if member in validated
-            else EpochResult({}, self._divergence(member))
-            for member in range(self.codec.trials)
-        ]
+        found = {trial: EpochResult({}, out_of_memory(self._device)) for trial in too_large}
+        for population in self._cohort.populations:
+            found |= self._results(population)
+        shared = {"train_s": trained - started, "validate_s": time.perf_counter() - trained}
+        self.clock += 1
+        for trial in trials:
+            self._epochs[trial] += 1
+            if found[trial].diverged is None:
+                found[trial].metrics.update(shared)
+        self._cohort.dismiss([trial for trial in trials if found[trial].diverged])
+        self._finish()
+        return {trial: found[trial] for trial in trials}
 
-    def measure(self, member: int) -> Measured:
-        """Weigh one member's codec in bytes on the validation clouds."""
-        coder = PatchCoder.freeze(self.codec.select([member]))
+    def measure(self, trial: int) -> Measured:
+        """Weigh a finished member's codec in bytes on the validation clouds; it then retires."""
+        codec = Codec(self._model)
+        codec.restore(by_name(self._finished[trial].parameters, self._shapes))
+        coder = PatchCoder.freeze(codec.to(self._device))
+        self._retired[trial] = self._finished.pop(trial)
         (estimated,) = validate(coder.codec, self._data, "validation", self._device)
-        codec = CloudCodec(coder, self._data.manifest.recipe.partition())
+        files = CloudCodec(coder, self._data.manifest.recipe.partition())
         try:
-            return Measured({**estimated, **measure(codec, self._data, "validation")})
+            return Measured({**estimated, **measure(files, self._data, "validation")})
         except UncodableError as error:
             return Measured({}, f"diverged: {error}")
 
     def save(self, folder: Path) -> None:
-        """Write a checkpoint, atomically."""
+        """Write a checkpoint, atomically: each member as it would be alone, by its number."""
+        living = {state.member.trial: state.to_plain() for state in self._cohort.states()}
+        ended = {"finished": self._finished, "retired": self._retired}
         write_checkpoint(
             folder,
             {
-                "epoch": self.epoch,
-                "codec": dict(self.codec.named_parameters()),
-                "optimisers": self._stepper.state_dict(),
-                "noise": [generator.get_state() for generator in self._noise],
-                "lost_in": self._lost_in,
-                "trials": self.codec.trials,
-                "model": asdict(self.codec.config),
+                **self._identity(),
+                "clock": self.clock,
+                "epochs": dict(self._epochs),
+                "living": living,
+                **{k: {t: one.to_plain() for t, one in each.items()} for k, each in ended.items()},
             },
         )
 
     def load(self, folder: Path) -> None:
-        """Go on exactly where the checkpoint was written.
+        """Go on exactly where the checkpoint was written, with the members that it names.
 
         Raises:
-            StudyError: there is no usable checkpoint, or it is of another population.
+            StudyError: there is no usable checkpoint, or it is of another training.
         """
         state = read_checkpoint(folder)
-        ours = (self.codec.trials, asdict(self.codec.config))
-        if (state["trials"], state["model"]) != ours:
+        ours = self._identity()
+        if {name: state[name] for name in ours} != ours:
+            theirs = {name: state[name] for name in ours if name != "shapes"}
+            del ours["shapes"]
             raise StudyError(
-                f"the checkpoint in {folder} must be of {ours[0]} trials with {ours[1]}, and is of "
-                f"{state['trials']} with {state['model']}; name the checkpoint of this training"
+                f"the checkpoint in {folder} must be of a training with {ours}, and is of one with "
+                f"{theirs}; name the checkpoint of this training"
             )
-        self.epoch = state["epoch"]
-        self.codec.restore(state["codec"])
-        self._stepper.load_state_dict(state["optimisers"])
-        for generator, saved in zip(self._noise, state["noise"], strict=True):
-            generator.set_state(saved)
-        self._lost_in = state["lost_in"].to(self._device)
+        self.clock, self._epochs = state["clock"], state["epochs"]
+        self._finished = {t: Trained.from_plain(one) for t, one in state["finished"].items()}
+        self._retired = {t: Trained.from_plain(one) for t, one in state["retired"].items()}
+        living = [MemberState.from_plain(plain) for plain in state["living"].values()]
+        self._cohort.put_together(living)
 
-    def _validate_living(self) -> dict[int, dict[str, float]]:
-        """Metrics of every member that is not lost; one whose metrics are not finite is, now."""
-        living = [member for member, lost in enumerate(self._lost_in.tolist()) if not lost]
-        validated = dict(zip(living, self._validate(living), strict=True))
-        sound = [
-            member not in validated or all(map(math.isfinite, validated[member].values()))
-            for member in range(self.codec.trials)
-        ]
-        self._note_lost(torch.tensor(sound, device=self._device))
-        return {member: metrics for member, metrics in validated.items() if sound[member]}
+    def _identity(self) -> dict[str, object]:
+        """What must be equal to go on from a checkpoint."""
+        return {
+            "model": asdict(self._model),
+            "shapes": self._shapes,
+            "order_seed": self._order_seed,
+            "patches_per_step": self._patches_per_step,
+        }
 
-    def _validate(self, members: Sequence[int]) -> list[dict[str, float]]:
-        """Metrics of some members, frozen: what an epoch promises is what a file would give."""
-        if not members:
-            return []
-        codec = self.codec.select(members)
-        codec.freeze()
-        return validate(codec, self._data, "validation", self._device)
+    def _results(self, population: Population) -> dict[int, EpochResult]:
+        """What the epoch says of each member of a population that trained it."""
+        sound = [index for index, finite in enumerate(population.finite()) if finite]
+        validated = self._validated(population, sound)
+        means = population.means()
+        results = {}
+        for index, member in enumerate(population.members):
+            metrics = validated.get(index, {})
+            if metrics is None:
+                result = EpochResult({}, out_of_memory(self._device))
+            elif not metrics or not all(map(math.isfinite, metrics.values())):
+                result = EpochResult({}, _diverged(self._epochs[member.trial] + 1))
+            else:
+                rate, _ = learning_rates(member, self.clock)
+                own = {"learning_rate": rate, "population": float(len(population.members))}
+                result = EpochResult({**metrics, **means[index], **own})
+            results[member.trial] = result
+        return results
 
-    def _look_for_lost_parameters(self) -> None:
-        """Note members whose last step left parameters that are not finite."""
-        for parameter in self.codec.parameters():
-            self._note_lost(parameter.detach().view(self.codec.trials, -1).isfinite().all(dim=1))
+    def _validated(
+        self, population: Population, chosen: list[int]
+    ) -> dict[int, dict[str, float] | None]:
+        """Metrics of some members, frozen: what an epoch promises is what a file would give.
 
-    def _note_lost(self, finite: Tensor) -> None:
-        """Note members whose numbers, (T,) bool, are not finite in the current epoch."""
-        newly = ~finite & (self._lost_in == 0)
-        self._lost_in = torch.where(newly, self.epoch + 1, self._lost_in)
+        None where even one alone does not fit into memory.
+        """
+        if not chosen:
+            return {}
 
-    def _draw_noise(self, batch: PatchBatch) -> Tensor:
-        patches, points = batch.stages[-1].xyz.shape[1:3]
-        shape = (patches, points, self.codec.config.symbol_channels)
-        drawn = torch.stack([torch.rand(shape, generator=own) for own in self._noise])
-        return (drawn - 0.5).to(self._device)
+        def evaluate(some: list[int]) -> list[dict[str, float]]:
+            codec = population.codec.select(some)
+            codec.freeze()
+            return validate(codec, self._data, "validation", self._device)
 
-    def _order(self) -> Iterator[list[int]]:
-        """The epoch's batches of patch numbers; the same for all members, and after a resume."""
-        generator = torch.Generator().manual_seed(
-            derived_seed(self._order_seed, Purpose.ORDER, self.epoch)
-        )
-        order = torch.randperm(len(self._data.split("train")), generator=generator).tolist()
-        size = self._patches_per_step
-        for first in range(0, len(order), size):
-            yield order[first : first + size]
+        found: dict[int, dict[str, float] | None] = dict.fromkeys(chosen)
+        for some, metrics in in_parts(chosen, evaluate, _halves):
+            if metrics is not None:
+                found |= zip(some, metrics, strict=True)
+        return found
 
-    def _divergence(self, member: int) -> str:
-        return (
-            "diverged: its loss, parameters or validation stopped being finite numbers in epoch "
-            f"{int(self._lost_in[member])}; a smaller learning_rate, smaller loss weights or a "
-            "max_grad_norm help"
-        )
-
-
-def train(
-    training: Training,
-    *,
-    epochs: int,
-    folder: Path,
-    on_epoch: Callable[[int, list[EpochResult]], None] | None = None,
-) -> None:
-    """Train to a number of epochs, with a checkpoint after each.
-
-    Args:
-        training: at any epoch; load a checkpoint into it to resume.
-        epochs: total, those already done included.
-        folder: where the checkpoint goes.
-        on_epoch: told the number of finished epochs and what the last one said.
-    """
-    while training.epoch < epochs:
-        results = training.run_epoch()
-        training.save(folder)
-        if on_epoch is not None:
-            on_epoch(training.epoch, results)
-        if all(result.diverged for result in results):
+    def _finish(self) -> None:
+        """Take the living that have trained to their last epoch out of the population."""
+        last = [m for m in self._cohort.members if self._epochs[m.trial] >= m.training.epochs]
+        if not last:
             return
+        for state in self._cohort.states():
+            if state.member in last:
+                parameters = state.parameters.to("cpu", copy=True)
+                self._finished[state.member.trial] = Trained(state.member, parameters)
+        self._cohort.dismiss([member.trial for member in last])
+
+
+def _halves(indices: list[int]) -> list[list[int]]:
+    middle = len(indices) // 2
+    return [indices[:middle], indices[middle:]] if middle else []
+
+
+def _diverged(epoch: int) -> str:
+    return (
+        "diverged: its loss, parameters or validation stopped being finite numbers in epoch "
+        f"{epoch}; a smaller learning_rate, smaller loss weights or a max_grad_norm help"
+    )
 
 
 def _check_data_fits(model: ModelConfig, data: DataSet) -> None:

@@ -95,14 +95,17 @@ def test_training_runs_and_resumes(tmp_path: Path) -> None:
         root=tmp_path,
     )
     settings = TrainingConfig(epochs=2)
-    members = [Member(1, LossWeights()), Member(2, LossWeights(bpp_lambda=0.1))]
+    members = [
+        Member(0, 1, LossWeights(), settings),
+        Member(1, 2, LossWeights(bpp_lambda=0.1), settings),
+    ]
 
     def begin() -> Training:
         return Training(
             model=SMALL,
-            training=settings,
             members=members,
             data=open_data_set(folder),
+            order_seed=0,
             device="cuda",
         )
 
@@ -112,6 +115,6 @@ def test_training_runs_and_resumes(tmp_path: Path) -> None:
     resumed = begin()
     resumed.load(tmp_path)
     results = resumed.run_epoch()
-    assert resumed.epoch == 2
-    assert all(result.diverged is None for result in results)
+    assert resumed.finished == (0, 1)
+    assert all(result.diverged is None for result in results.values())
     assert resumed.measure(1).metrics["bpp"] > 0

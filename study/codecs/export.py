@@ -12,7 +12,7 @@ from model.cloud_codec import CloudCodec
 from model.codec import Codec
 from model.codec_folder import save_codec
 from model.patch_coder import PatchCoder
-from study.checkpoint import read_checkpoint
+from study.checkpoint import read_member
 from study.codecs.operating_point import choose
 from study.config import TrialConfig
 from study.data.manifest import read_manifest
@@ -89,18 +89,18 @@ def _trained(record: TrialRecord, trial: TrialConfig) -> Codec:
             "or choose another trial"
         )
     place = Path(record.checkpoint)
-    state = read_checkpoint(place)
+    saved = read_member(place, record.number)
     codec = Codec(trial.model.build())
     ours = {name: parameter.shape for name, parameter in codec.named_parameters()}
     if (
-        state["epoch"] != trial.training.epochs
-        or {name: tensor.shape for name, tensor in state["codec"].items()} != ours
+        saved.epochs != trial.training.epochs
+        or {name: tensor.shape for name, tensor in saved.parameters.items()} != ours
     ):
         raise StudyError(
             f"the checkpoint {place} must be that of trial {record.number} after its last epoch, "
-            f"{trial.training.epochs}, and is another (epoch {state['epoch']}); train it anew"
+            f"{trial.training.epochs}, and is another (epoch {saved.epochs}); train it anew"
         )
-    codec.restore(state["codec"])
+    codec.restore(saved.parameters)
     return codec
 
 

@@ -97,6 +97,7 @@ class PatchSet:
             validate or test on may have none, where voxels stand for all its points.
         cloud_of: (patches,) int64, index into `clouds`.
         point_counts: (patches,) int64.
+        latent_counts: (patches,) int64, points that the last level keeps.
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class PatchSet:
         self.clouds = tuple(patches_of)
         self.cloud_of = self._table.scalars("cloud").astype(np.int64)
         self.point_counts = self._table.lengths("points") // 3
+        self.latent_counts = self._table.lengths(f"samples_{stages - 1}")
         expected = np.repeat(np.arange(len(patches_of)), list(patches_of.values()))
         if not np.array_equal(self.cloud_of, expected):
             raise StudyError(

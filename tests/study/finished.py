@@ -47,18 +47,18 @@ def finished_study(root: Path) -> StudyFolder:
             trial = trial_config(config, number, settings, {geometry: data})
             training = Training(
                 model=trial.model.build(),
-                training=trial.training,
-                members=[Member(seed=trial.seed, loss=trial.loss)],
+                members=[Member(number, trial.seed, trial.loss, trial.training)],
                 data=open_data_set(Path(trial.data_folder)),
                 order_seed=trial.seed,
+                device="cpu",
             )
             store.record_config(number, json.loads(trial.model_dump_json()))
             for epoch in range(1, EPOCHS + 1):
-                (result,) = training.run_epoch()
+                result = training.run_epoch()[number]
                 store.record_epoch(number, epoch, result.metrics, elapsed_s=float(epoch))
             training.save(folder.ray / f"trial_{number}" / "checkpoint")
             store.record_checkpoint(number, str(folder.ray / f"trial_{number}" / "checkpoint"))
-            store.complete(number, training.measure(0).metrics, elapsed_s=2.5)
+            store.complete(number, training.measure(number).metrics, elapsed_s=2.5)
         store.fail(store.ask()[0], "out of memory", elapsed_s=1.0)
         store.ask()
     return folder

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from study.checkpoint import FILE_NAME, read_checkpoint, write_checkpoint
+from study.checkpoint import FILE_NAME, FORMAT, read_checkpoint, write_checkpoint
 from study.errors import StudyError
 
 if TYPE_CHECKING:
@@ -111,10 +111,10 @@ def saved(content: object) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("content", [{"epoch": 1}, {"format": 99}, [1, 2]])
+@pytest.mark.parametrize("content", [{"epoch": 1}, {"format": 1}, {"format": 99}, [1, 2]])
 def test_a_checkpoint_of_other_code_is_a_sentence(folder: Path, content: object) -> None:
     (folder / FILE_NAME).write_bytes(sealed(saved(content)))
-    with pytest.raises(StudyError, match="reads checkpoints of format 1"):
+    with pytest.raises(StudyError, match="reads checkpoints of format 2"):
         read_checkpoint(folder)
 
 
@@ -133,7 +133,7 @@ def test_a_malicious_file_is_refused_and_not_run(
     folder: Path, tmp_path: Path, *, in_torch_file: bool
 ) -> None:
     trap = tmp_path / "trap"
-    state = {"format": 1, "epoch": Malicious(trap)}
+    state = {"format": FORMAT, "epoch": Malicious(trap)}
     payload = saved(state) if in_torch_file else pickle.dumps(state, protocol=2)
     (folder / FILE_NAME).write_bytes(sealed(payload))
     with pytest.raises(StudyError, match="is damaged or no checkpoint"):

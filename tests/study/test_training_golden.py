@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from study.data import DataSet
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "ten_steps.json"
-MEMBERS = (
-    Member(seed=1, loss=LossWeights()),
-    Member(seed=2, loss=LossWeights(bpp_lambda=0.05, density_coe=1e-3)),
-)
 ONE_STEP_AN_EPOCH = TrainingConfig(
     patches_per_step=6, learning_rate=2e-3, decay_every=5, max_grad_norm=1.0
+)
+MEMBERS = (
+    Member(0, 1, LossWeights(), ONE_STEP_AN_EPOCH),
+    Member(1, 2, LossWeights(bpp_lambda=0.05, density_coe=1e-3), ONE_STEP_AN_EPOCH),
 )
 
 
 def ten_losses(data: DataSet) -> list[list[float]]:
     """Of each member, step by step."""
-    training = training_of(data, *MEMBERS, settings=ONE_STEP_AN_EPOCH)
+    training = training_of(data, *MEMBERS)
     steps = [training.run_epoch() for _ in range(10)]
     return [[step[member].metrics["loss"] for step in steps] for member in range(len(MEMBERS))]
 

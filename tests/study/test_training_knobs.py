@@ -10,8 +10,7 @@ import torch
 
 from model.config import ModelConfig
 from study.config import LossWeights, ModelSection, TrainingConfig
-from study.training import Member, train
-from tests.study.tiny import LOSS, MODEL, tiny_data_set, training_of
+from tests.study.tiny import LOSS, MODEL, member, tiny_data_set, train, training_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,20 +72,20 @@ def trained(
     settings: TrainingConfig = BASE,
     model: ModelConfig = MODEL,
 ) -> Training:
-    training = training_of(data, Member(seed=1, loss=loss), settings=settings, model=model)
-    train(training, epochs=settings.epochs, folder=folder)
+    training = training_of(data, member(loss=loss, training=settings), model=model)
+    train(training, folder)
     return training
 
 
 @pytest.fixture(scope="module")
 def unchanged(data: DataSet, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tensor]:
     training = trained(data, tmp_path_factory.mktemp("unchanged"))
-    return dict(training.codec.named_parameters())
+    return training.parameters(0)
 
 
 def differing(training: Training, unchanged: dict[str, Tensor]) -> set[str]:
     """Names of the parameters that were trained to something else."""
-    return {n for n, p in training.codec.named_parameters() if not p.equal(unchanged[n])}
+    return {n for n, p in training.parameters(0).items() if not p.equal(unchanged[n])}
 
 
 def test_every_setting_is_listed_here() -> None:
@@ -120,7 +119,7 @@ def test_the_weight_of_normals_changes_what_a_codec_of_normals_learns(
         trained(data, tmp_path, loss=LOSS.model_copy(update={"normal_coe": weight}), model=model)
         for weight in (LOSS.normal_coe, LOSS_CHANGES["normal_coe"])
     )
-    changed = differing(one, dict(other.codec.named_parameters()))
+    changed = differing(one, other.parameters(0))
     assert any(parameter.startswith("decoder.stages.2.refine.features") for parameter in changed)
 
 
@@ -143,7 +142,7 @@ def test_every_model_setting_changes_what_is_validated(
 ) -> None:
     model = MODEL_CHANGES[name]
     of_model = tiny_data_set(root, model=model)
-    (before,) = training_of(data).run_epoch()
-    (after,) = training_of(of_model, model=model).run_epoch()
+    before = training_of(data).run_epoch()[0]
+    after = training_of(of_model, model=model).run_epoch()[0]
     assert after.metrics["chamfer"] != before.metrics["chamfer"]
     assert torch.isfinite(torch.tensor(after.metrics["loss"]))

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from model.config import ModelConfig
 from study.config import LossWeights, TrainingConfig
 from study.data import DataRecipe, open_data_set, prepare
-from study.training import Member, Training
+from study.training import EpochResult, Member, Training
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from study.data import DataSet
@@ -27,17 +28,48 @@ def tiny_data_set(root: Path, recipe: DataRecipe = RECIPE, model: ModelConfig = 
     return open_data_set(folder)
 
 
+def member(
+    trial: int = 0,
+    *,
+    seed: int = 1,
+    loss: LossWeights = LOSS,
+    training: TrainingConfig = SETTINGS,
+    order_from: int = 0,
+) -> Member:
+    return Member(trial=trial, seed=seed, loss=loss, training=training, order_from=order_from)
+
+
 def training_of(
-    data: DataSet,
-    *members: Member,
-    settings: TrainingConfig = SETTINGS,
-    model: ModelConfig = MODEL,
-    order_seed: int = 0,
+    data: DataSet, *members: Member, model: ModelConfig = MODEL, order_seed: int = 0
 ) -> Training:
     return Training(
         model=model,
-        training=settings,
-        members=members or [Member(seed=1, loss=LOSS)],
+        members=members or [member()],
         data=data,
         order_seed=order_seed,
+        device="cpu",
     )
+
+
+def train(
+    training: Training,
+    folder: Path | None = None,
+    on_epoch: Callable[[dict[int, EpochResult]], None] | None = None,
+    *,
+    epochs: int | None = None,
+) -> None:
+    """Train until nobody is left, or some epochs, with a checkpoint after each."""
+    while training.living and (epochs is None or epochs > 0):
+        results = training.run_epoch()
+        epochs = None if epochs is None else epochs - 1
+        if folder is not None:
+            training.save(folder)
+        if on_epoch is not None:
+            on_epoch(results)
+
+
+def without_clocks(results: Mapping[int, EpochResult]) -> dict[int, dict[str, float]]:
+    return {
+        trial: {k: v for k, v in result.metrics.items() if not k.endswith("_s")}
+        for trial, result in results.items()
+    }

@@ -169,14 +169,15 @@ class TestCheckpoints:
         self, checkpoint: Path, made: StudyFolder, tmp_path: Path
     ) -> None:
         state = read_checkpoint(checkpoint)
-        write_checkpoint(checkpoint, {**state, "epoch": 1})
+        write_checkpoint(checkpoint, {**state, "epochs": {1: 1}})
         self.refused(made, tmp_path, "after its last epoch, 2, and is another .epoch 1")
 
     def test_one_of_another_architecture(
         self, checkpoint: Path, made: StudyFolder, tmp_path: Path
     ) -> None:
         state = read_checkpoint(checkpoint)
-        write_checkpoint(checkpoint, {**state, "codec": {"weight": torch.zeros(3)}})
+        state["finished"][1]["parameters"] = torch.zeros(3)
+        write_checkpoint(checkpoint, {**state, "shapes": {"weight": (3,)}})
         self.refused(made, tmp_path, "must be that of trial 1")
 
 

@@ -1,0 +1,61 @@
+"""Running out of memory: how to tell, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Work = TypeVar("Work")
+Result = TypeVar("Result")
+
+_SIGNS = ("DefaultCPUAllocator", "bad_alloc", "ALLOC_FAILED")
+"""What PyTorch's other errors say when memory runs out: of the CPU, of C++, of CUDA's libraries."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
+
+
+def out_of_memory(device: str) -> str:
+    """The sentence of a member that does not even train alone."""
+    whose = "machine's" if device == "cpu" else "GPU's"
+    return (
+        f"out of memory: even alone this trial needs more of the {whose} memory than is free; "
+        "smaller patches (data.cube_size), fewer training.patches_per_step, a smaller "
+        "model.hidden_dim or fewer resources.concurrent_cohorts help"
+    )
+
+
+def in_parts(
+    work: Work, do: Callable[[Work], Result], halves: Callable[[Work], list[Work]]
+) -> list[tuple[Work, Result | None]]:
+    """Do some work, or where memory runs out its halves one after the other, and so on.
+
+    Args:
+        work: what is to be done.
+        do: does it, whole or not at all.
+        halves: of work that did not fit; empty where it cannot be divided.
+
+    Returns:
+        The parts that were done and their results; None for one that is too large and cannot be
+        divided.
+    """
+    try:
+        return [(work, do(work))]
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+    # Outside of the handler: what was allocated until the error is free again.
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    parts = halves(work)
+    if not parts:
+        return [(work, None)]
+    return [done for part in parts for done in in_parts(part, do, halves)]
