@@ -23,6 +23,10 @@ REFERENCES_PER_STEP = 64
 16 queries in 128 registers (ptxas, for sm_80 and sm_90; none spilt), so that 16 warps fit on a
 multiprocessor, and a single patch of 1,024 points still makes 32 programs."""
 
+OPTIONS = {"enable_fp_fusion": False}
+"""For the compiler. A fused multiply and add rounds once where PyTorch rounds twice; without it the
+distances are those of brute force to the last bit, and so are the neighbours."""
+
 
 def nearest_by_triton(query: Points, reference: Points, k: int = 1) -> Tensor:
     """:func:`model.points.nearest` by the kernel; of equally near points the lowest index first."""
@@ -61,9 +65,7 @@ def search(query: Points, reference: Points, k: int = 1) -> tuple[Tensor, Tensor
             SINGLE=k == 1,
             QUERIES=QUERIES_PER_PROGRAM,
             REFERENCES=REFERENCES_PER_STEP,
-            # A fused multiply and add rounds once where PyTorch rounds twice. Without it the
-            # distances are those of brute force to the last bit, and so are the neighbours.
-            enable_fp_fusion=False,
+            **OPTIONS,
         )
     return dist2, index
 

@@ -76,7 +76,11 @@ def nearest(query: Points, reference: Points, k: int = 1) -> Tensor:
     """
     if query.xyz.device.type == "cpu":
         return nearest_by_tree(query, reference, k)
-    return nearest_by_brute_force(query, reference, k)
+    if device.type != "cuda" or query.xyz.dtype != torch.float32:
+        return nearest_by_brute_force(query, reference, k)
+    from model.nearest_choice import choose, size_of  # noqa: PLC0415  it imports this file
+
+    return choose(device, size_of(query, reference, k)).search(query, reference, k)
 
 
 def nearest_by_tree(query: Points, reference: Points, k: int = 1) -> Tensor:

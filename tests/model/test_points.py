@@ -1,4 +1,7 @@
-"""The neighbour searches: one contract, held by all of them, and by a naive twin."""
+"""The neighbour searches: one contract, held by all of them, and by a naive twin.
+
+The kernel takes part on a GPU; without one, in the session that `test_nearest_triton.py` starts.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import pytest
 import torch
 
 from model.points import Points, gather, nearest, nearest_by_brute_force, nearest_by_tree
+from tests.model.searches import INTERPRETED, by_triton, on_gpu
 from tests.model.support import points
 
 if TYPE_CHECKING:
@@ -16,8 +20,12 @@ if TYPE_CHECKING:
 
     from model.points import Search
 
+HERE = [nearest, nearest_by_tree, nearest_by_brute_force, *([by_triton] if INTERPRETED else [])]
+THERE = [on_gpu(search) for search in (nearest, nearest_by_brute_force, by_triton)]
 SEARCHES = pytest.mark.parametrize(
-    "search", [nearest, nearest_by_tree, nearest_by_brute_force], ids=lambda search: search.__name__
+    "search",
+    [*HERE, *(pytest.param(search, marks=pytest.mark.gpu) for search in THERE)],
+    ids=lambda search: search.__name__,
 )
 
 
@@ -44,6 +52,36 @@ def test_neighbours_equal_a_naive_twin(search: Search, k: int, padding: float, s
         valid = found[0, number, : len(query)]
         assert valid.tolist() == naive(query, reference, k)
         assert (found[0, number, len(query) :] == 0).all()
+
+
+@SEARCHES
+@pytest.mark.parametrize("count", [1, 31, 33, 64, 65, 200])
+def test_neighbours_do_not_depend_on_how_points_fill_blocks(
+    search: Search, count: int, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel works on blocks of 32 queries and 64 references; brute force on a few rows."""
+    monkeypatch.setattr("model.points.DISTANCES_PER_BLOCK", 1000)
+    generator = np.random.default_rng(seed)
+    for sizes in ((count, 9), (9, count), (count, count)):
+        query, reference = (cube(generator, size) for size in sizes)
+        found = search(points(query), points(reference), 1)
+        assert found[0, 0].tolist() == naive(query, reference, 1)
+
+
+@SEARCHES
+@pytest.mark.parametrize("k", [1, 6])
+def test_equal_points_are_equally_near(search: Search, k: int, seed: int) -> None:
+    """A codec whose latents have collapsed decodes such points: neighbours differ, and are all."""
+    generator = np.random.default_rng(seed)
+    lattice = generator.integers(0, 3, (150, 3)).astype(np.float32)
+    query = generator.integers(0, 3, (40, 3)).astype(np.float32)
+    found = search(points(query), points(lattice), k)[0, 0].numpy()
+    assert all(len(set(row)) == k for row in found.tolist())
+    dist2 = np.square(query[:, None] - lattice).sum(axis=-1)
+    nearest_k = np.sort(dist2, axis=1)[:, :k]
+    np.testing.assert_array_equal(np.take_along_axis(dist2, found, axis=1), nearest_k)
+    if search not in {nearest, nearest_by_tree} and k == 1:
+        np.testing.assert_array_equal(found[:, 0], dist2.argmin(axis=1))
 
 
 @SEARCHES
