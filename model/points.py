@@ -74,7 +74,8 @@ def nearest(query: Points, reference: Points, k: int = 1) -> Tensor:
         (max of both L, B, Q, k) int64, on the device of the points. Not differentiable: distances
         are recomputed from the matched pairs, so that their gradients are exact.
     """
-    if query.xyz.device.type == "cpu":
+    device = query.xyz.device
+    if device.type == "cpu":
         return nearest_by_tree(query, reference, k)
     if device.type != "cuda" or query.xyz.dtype != torch.float32:
         return nearest_by_brute_force(query, reference, k)
