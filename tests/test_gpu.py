@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,10 +17,11 @@ from model.cloud_codec import CloudCodec
 from model.codec import Codec
 from model.config import ModelConfig
 from model.hierarchy import build_hierarchy
+from model.nearest_choice import Size, choose
 from model.partition import PartitionConfig
 from model.patch_coder import PatchCoder
 from model.patches import collate
-from model.points import Points, nearest, nearest_by_tree
+from model.points import Points, gather, nearest, nearest_by_brute_force, nearest_by_tree
 from study.config import LossWeights, TrainingConfig
 from study.data import DataRecipe, open_data_set, prepare
 from study.objective import loss_terms, stacked_weights
@@ -48,6 +53,57 @@ def test_neighbours_are_those_of_the_trees(seed: int) -> None:
     on_cpu = nearest_by_tree(Points(query, sizes), Points(reference, sizes), 12)
     on_gpu = nearest(Points(query.cuda(), sizes.cuda()), Points(reference.cuda(), sizes.cuda()), 12)
     assert torch.equal(on_cpu, on_gpu.cpu())
+
+
+@pytest.mark.parametrize("k", [1, 16])
+@pytest.mark.parametrize("trials_of_reference", [1, 8])
+def test_the_kernel_finds_what_brute_force_finds(
+    trials_of_reference: int, k: int, seed: int
+) -> None:
+    """The sizes of a training step; without the matrix, which would be 1.2 GB."""
+    from model.nearest_triton import search
+
+    generator = torch.Generator().manual_seed(seed)
+
+    def some(trials: int) -> Points:
+        sizes = torch.randint(1000, 3001, (trials, 4), generator=generator)
+        return Points(torch.randn((trials, 4, 3000, 3), generator=generator).cuda(), sizes.cuda())
+
+    query, reference = some(8), some(trials_of_reference)
+    search(query, reference, k)
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    dist2, index = search(query, reference, k)
+    made = dist2.nbytes + index.nbytes
+    assert torch.cuda.max_memory_allocated() - before < made + (1 << 20)
+    expected = nearest_by_brute_force(query, reference, k)
+    assert index.equal(expected)
+    matched = gather(reference.xyz, index)
+    x, y, z = (query.xyz[..., None, :] - matched).square().unbind(-1)
+    valid = query.valid[..., None]
+    assert dist2.where(valid, 0.0).equal(((x + y) + z).where(valid, 0.0))
+
+
+@pytest.mark.parametrize("k", [1, 16])
+def test_the_faster_search_is_taken(k: int) -> None:
+    choice = choose(torch.device("cuda", 0), Size(16, 1024, 1024, k))
+    assert re.fullmatch(r"Triton \S+ ms, all distances \S+ ms", choice.reason)
+
+
+def test_without_a_c_compiler_all_distances_are_taken(tmp_path: Path) -> None:
+    script = """
+import torch
+from model.nearest_choice import why_no_triton
+from model.points import Points, nearest
+points = Points(torch.eye(3, device="cuda")[None, None], torch.tensor([[3]], device="cuda"))
+print(nearest(points, points).flatten().tolist(), why_no_triton(points.xyz.device))
+"""
+    # Triton keeps what it compiled; the cache must be as empty as on a machine without a compiler.
+    environment = os.environ | {"CC": str(tmp_path / "no-cc"), "TRITON_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("[0, 1, 2] Triton does not work here")
 
 
 def test_losses_and_gradients_are_those_of_the_cpu(seed: int) -> None:
