@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from study.config import StudyConfig
-    from study.trainable import TrialTrainable
+    from study.trainable import CohortTrainable
 
 _DESCRIPTION = """\
 Train many variants of a learned point cloud codec that differ in the weights of their loss,
@@ -59,7 +59,7 @@ _LOG_WIDTH = 120
 
 
 def main(
-    argv: Sequence[str] | None = None, *, trainable: type[TrialTrainable] | None = None
+    argv: Sequence[str] | None = None, *, trainable: type[CohortTrainable] | None = None
 ) -> int:
     """Run a command and return its exit code.
 
@@ -174,7 +174,7 @@ def _run(
     file: Path | None,
     address: str | None,
     console: Console,
-    trainable: type[TrialTrainable] | None,
+    trainable: type[CohortTrainable] | None,
 ) -> int:
     from study.ending import DONE, show_end
     from study.runner import run_study

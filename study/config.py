@@ -169,15 +169,23 @@ class ObjectiveSection(Section):
 
 
 class ResourcesSection(Section):
-    """What one trial takes of the machine, and how many run at once."""
+    """How many trials train together as a cohort, what one takes, and how many run at once."""
 
-    cpus_per_trial: Count = Field(1, description="processor cores, and threads, of one trial")
-    gpus_per_trial: Literal["auto"] | Annotated[float, Field(ge=0.0)] = Field(
-        "auto", description="share of a GPU for one trial; auto: up to four trials share each GPU"
-    )
-    concurrent_trials: Literal["auto"] | Count = Field(
+    cohort: Literal["auto"] | Count = Field(
         "auto",
-        description="trials that run at once; auto: as many as there is room for at the start, on "
+        description="trials of equal shape that train together in one process, as one model; auto: "
+        "as many as are measured to be worth it here, in at least two rounds of cohorts; 1: each "
+        "trial by itself",
+    )
+    cpus_per_cohort: Count = Field(1, description="processor cores, and threads, of one cohort")
+    gpus_per_cohort: Literal["auto"] | Annotated[float, Field(ge=0.0)] = Field(
+        "auto",
+        description="GPUs, or the share of one, for a cohort; auto: 1 if there are any, but 0.25 "
+        "where a cohort is a single trial",
+    )
+    concurrent_cohorts: Literal["auto"] | Count = Field(
+        "auto",
+        description="cohorts that run at once; auto: as many as there is room for at the start, on "
         "a joined cluster at least one; a number may exceed its room, the rest wait for machines",
     )
 
@@ -238,6 +246,47 @@ class TrialConfig(Section):
     seed: int = Field(description="seed of its weights and of its order of patches")
     threads: Count = Field(description="processor threads")
     data_folder: str = Field(description="the prepared data set")
+    order_from: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="epoch of the order of patches that its first epoch follows; above 0 where it "
+        "joined a cohort that had already trained",
+    )
     model: ModelSection
     loss: LossWeights
     training: TrainingConfig
+
+    @property
+    def shape(self) -> Shape:
+        """What trials must have in common to train together."""
+        steps = self.training.patches_per_step
+        return Shape(self.model, self.data_folder, self.threads, steps, self.seed)
+
+
+class Shape(NamedTuple):
+    """What the trials of a cohort have in common; all else is each one's own."""
+
+    model: ModelSection
+    data_folder: str
+    threads: int
+    patches_per_step: int
+    seed: int
+
+
+class CohortConfig(Section):
+    """A cohort as its worker gets it: trials of one shape, which train as one population."""
+
+    cohort: Annotated[int, Field(ge=0)] = Field(description="the cohort's number")
+    trials: tuple[TrialConfig, ...] = Field(min_length=1, description="those that begin it")
+    size: Count = Field(description="trials there is room for; others may join as some leave")
+    orders: str = Field(description="name under which Ray knows the study's orders to workers")
+
+    @model_validator(mode="after")
+    def _check_one_shape(self) -> Self:
+        shapes = dict.fromkeys(trial.shape for trial in self.trials)
+        if len(shapes) > 1:
+            message = f"the trials of a cohort must be of one shape, but are of {len(shapes)}"
+            raise ValueError(message)
+        if self.size < len(self.trials):
+            message = f"a cohort of {len(self.trials)} trials has no room in size {self.size}"
+            raise ValueError(message)
+        return self

@@ -54,7 +54,8 @@ class TrialRecord:
         outcome: the sentence a user reads about how it ended; empty while it runs.
         is_baseline: it trained with D-PCC's published coefficients.
         elapsed_s: seconds of work so far.
-        checkpoint: where its last checkpoint lies, if any.
+        checkpoint: where its cohort's last checkpoint lies, if any; its part bears the number.
+        cohort: number of the cohort that it trains in; None before it joins one.
     """
 
     number: int
@@ -67,6 +68,7 @@ class TrialRecord:
     is_baseline: bool = False
     elapsed_s: float = 0.0
     checkpoint: str | None = None
+    cohort: int | None = None
 
     @property
     def latest(self) -> Mapping[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from study.report import ReportFiles
     from study.storage import TrialStore
     from study.tracking import MlflowObserver
-    from study.trainable import TrialTrainable
+    from study.trainable import CohortTrainable
 
 _TRACKING_TIMEOUT_S = 60.0
 _TRACKING_TIMEOUT_INTERRUPTED_S = 3.0
@@ -61,7 +62,7 @@ def run_study(
     console: Console,
     *,
     address: str | None = None,
-    trainable: type[TrialTrainable] | None = None,
+    trainable: type[CohortTrainable] | None = None,
 ) -> Ended:
     """Run a new study to its end, or until it is interrupted.
 
@@ -69,7 +70,7 @@ def run_study(
         config: the study.
         console: where its progress is shown.
         address: a running Ray cluster to join; None starts Ray on this machine.
-        trainable: what a trial does; None trains the codec.
+        trainable: what a cohort does; None trains codecs.
 
     Raises:
         StudyError: the name is taken, the data cannot be prepared, or Ray cannot be reached.
@@ -91,7 +92,9 @@ def run_study(
             store, run_trials = opening.result(), tuning.result().run_trials
             tracking = open_tracking(config, objectives, store.identity)
             joined = address is not None
-            run_trials(config, folder, store, data, (view, tracking), trainable, joined=joined)
+            tell = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+            observers = (view, tracking)
+            run_trials(config, folder, store, data, observers, trainable, joined=joined, tell=tell)
         return finish(config, folder, store, tracking)
 
 

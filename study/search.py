@@ -1,60 +1,46 @@
-"""The bridge between Ray Tune, which runs trials, and the store, which knows them.
+"""The bridge between Ray Tune, which runs cohorts, and the driver's book of them.
 
-Ray's own `OptunaSearch` is not used: with two objectives it leaves a trial without a value running
-for ever, and tells a stopped trial's early values as if they were final. Here a trial is complete
-when its measured metrics arrive, failed when its worker says so or is lost, and otherwise
-unfinished.
+What Ray calls a trial is a cohort here (decision 0012); Ray never hears of the trials in it. Ray's
+own `OptunaSearch` is not used: with two objectives it leaves a trial without a value running for
+ever, and tells a stopped trial's early values as if they were final. Here a trial is complete when
+its measured metrics arrive, failed when its worker says so or is lost, and otherwise unfinished.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ray.tune import Callback
 from ray.tune.search import Searcher
 
 from study.errors import StudyError
-from study.trainable import CONFIG, DIVERGED, EPOCH, FINAL, METRICS
+from study.orders import Order
+from study.trainable import COHORT, COHORT_CONFIG, REPORTS, ROOM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ray.tune import Checkpoint
     from ray.tune.experiment import Trial
 
-    from study.config import TrialConfig
-    from study.records import TrialRecord
-    from study.storage import TrialStore
+    from study.cohorts import Cohorts
+    from study.orders import OrderDesk
 
 
-class Observer(Protocol):
-    """Someone who is shown every change of a trial. It must neither raise nor wait."""
-
-    def on_trial(self, record: TrialRecord) -> None:
-        """Take note of a trial as it stands."""
-
-
-class AskTellSearcher(Searcher):
-    """Asks the store for settings, and writes what becomes of them back into it.
+class CohortSearcher(Searcher):
+    """Gives Ray the next cohort, and has what its worker reports written down.
 
     Args:
-        store: the study's trials.
-        make_config: what a trial's worker needs to know, from its number and settings.
-        observers: who is shown each change.
+        cohorts: the study's cohorts.
+        desk: where orders to running cohorts are given.
     """
 
-    def __init__(
-        self,
-        store: TrialStore,
-        make_config: Callable[[int, Mapping[str, Any]], TrialConfig],
-        observers: Sequence[Observer],
-    ) -> None:
+    def __init__(self, cohorts: Cohorts, desk: OrderDesk) -> None:
         super().__init__()
-        self._store = store
-        self._make_config = make_config
-        self._observers = observers
+        self._cohorts = cohorts
+        self._desk = desk
         self._numbers: dict[str, int] = {}
 
     def set_search_properties(
@@ -73,20 +59,21 @@ class AskTellSearcher(Searcher):
             raise StudyError(message)
         return True
 
-    def suggest(self, trial_id: str) -> dict[str, Any]:
-        """Start the next trial; its configuration is Ray's."""
-        number, settings = self._store.ask()
-        self._numbers[trial_id] = number
-        self._show(number)
-        return self._make_config(number, settings).model_dump(mode="json")
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override] # FINISHED
+        """Begin the next cohort, if any trial is left; its configuration is Ray's."""
+        cohort = self._cohorts.form()
+        if cohort is None:
+            return Searcher.FINISHED
+        self._numbers[trial_id] = cohort.cohort
+        return {COHORT: cohort.cohort, COHORT_CONFIG: cohort.model_dump_json()}
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
-        """Write down a finished epoch."""
-        number = self._numbers[trial_id]
-        self._note_config(number, result)
-        elapsed_s = result["time_total_s"]
-        self._store.record_epoch(number, result[EPOCH], _group(result, METRICS), elapsed_s)
-        self._show(number)
+        """Write down what a step says, and fill the room that the cohort has, if it asks."""
+        cohort = self._numbers[trial_id]
+        self._cohorts.take(cohort, json.loads(result[REPORTS]))
+        if result[ROOM] and (joining := self._cohorts.refill(cohort, result[ROOM])):
+            # Before this returns: the next step of the worker begins with a look at its orders.
+            self._desk.give(cohort, Order(join=joining))
 
     def on_trial_complete(
         self,
@@ -94,20 +81,13 @@ class AskTellSearcher(Searcher):
         result: Mapping[str, Any] | None = None,
         error: bool = False,  # noqa: FBT001, FBT002 (Ray's)
     ) -> None:
-        """End a trial that was measured or diverged.
+        """Write down a cohort's last step, which Ray tells here only.
 
-        A lost or crashed one has its end written by `FailureNotes`, which is given the reason; one
-        that was merely stopped is left unfinished, for it has no final values.
+        The trials of a lost or crashed one have their end written by `CohortNotes`, which is given
+        the reason.
         """
-        if error or result is None:
-            return
-        number = self._numbers[trial_id]
-        self._note_config(number, result)  # Ray tells a trial's last result here only.
-        if DIVERGED in result:
-            self._store.fail(number, result[DIVERGED], result["time_total_s"])
-        elif final := _group(result, FINAL):
-            self._store.complete(number, final, result["time_total_s"])
-        self._show(number)
+        if not error and result is not None:
+            self._cohorts.take(self._numbers[trial_id], json.loads(result[REPORTS]))
 
     def save(self, checkpoint_path: str) -> None:
         """Leave a note for Ray, which asks for a file: the searcher has no state of its own."""
@@ -122,25 +102,15 @@ class AskTellSearcher(Searcher):
         """Give Ray, which pickles all it is given for a restore of its own, nothing of ours."""
         return {}
 
-    def _note_config(self, number: int, result: Mapping[str, Any]) -> None:
-        if CONFIG in result:
-            self._store.record_config(number, json.loads(result[CONFIG]))
 
-    def _show(self, number: int) -> None:
-        record = self._store.record(number)
-        for observer in self._observers:
-            observer.on_trial(record)
+class CohortNotes(Callback):
+    """Writes down what Ray tells callbacks only: checkpoints, and why a cohort was given up."""
 
-
-class FailureNotes(Callback):
-    """Writes down what Ray tells callbacks only: checkpoints, and why a trial was given up."""
-
-    def __init__(self, store: TrialStore, observers: Sequence[Observer]) -> None:
-        self._store = store
-        self._observers = observers
+    def __init__(self, cohorts: Cohorts) -> None:
+        self._cohorts = cohorts
 
     def __getstate__(self) -> dict[str, Any]:
-        """Give Ray's pickle nothing, as in `AskTellSearcher`."""
+        """Give Ray's pickle nothing, as in `CohortSearcher`."""
         return {}
 
     def on_checkpoint(
@@ -151,8 +121,8 @@ class FailureNotes(Callback):
         checkpoint: Checkpoint,
         **info: object,  # noqa: ARG002
     ) -> None:
-        """Write down where the trial's newest checkpoint lies."""
-        self._store.record_checkpoint(trial.config["trial"], checkpoint.path)
+        """Write down where the cohort's newest checkpoint lies."""
+        self._cohorts.note_checkpoint(trial.config[COHORT], checkpoint.path)
 
     def on_trial_error(
         self,
@@ -161,21 +131,8 @@ class FailureNotes(Callback):
         trial: Trial,
         **info: object,  # noqa: ARG002
     ) -> None:
-        """End a trial whose worker failed for good."""
-        number = trial.config["trial"]
-        elapsed_s = (trial.last_result or {}).get("time_total_s", 0.0)
-        self._store.fail(number, _failure_sentence(trial), elapsed_s)
-        record = self._store.record(number)
-        for observer in self._observers:
-            observer.on_trial(record)
-
-
-def _group(result: Mapping[str, Any], group: str) -> dict[str, float]:
-    """Return one group of a result that Ray has flattened: metrics/loss, metrics/chamfer, ..."""
-    prefix = f"{group}/"
-    return {
-        key.removeprefix(prefix): value for key, value in result.items() if key.startswith(prefix)
-    }
+        """End the trials of a cohort whose worker failed for good."""
+        self._cohorts.lose(trial.config[COHORT], _failure_sentence(trial))
 
 
 def _failure_sentence(trial: Trial) -> str:

@@ -145,6 +145,11 @@ def is_integer(config: StudyConfig, name: str) -> bool:
     return type(_value(config, name)) is int
 
 
+def decides_shape(name: str) -> bool:
+    """Tell whether trials with different values of a setting cannot train as one population."""
+    return name.partition(".")[0] == "model" or name == "training.patches_per_step"
+
+
 def trial_config(
     config: StudyConfig,
     number: int,
@@ -162,7 +167,7 @@ def trial_config(
     return TrialConfig(
         trial=number,
         seed=config.seed,
-        threads=config.resources.cpus_per_trial,
+        threads=config.resources.cpus_per_cohort,
         data_folder=str(data_folders[applied.model.geometry]),
         model=applied.model,
         loss=applied.loss,

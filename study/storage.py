@@ -7,11 +7,14 @@ else that is known of it lies beside them as user attributes, written as it arri
 ``epoch:0007``  ``{"metrics": {...}, "elapsed_s": ...}`` after the seventh epoch
 ``final``       the metrics measured on the finished codec
 ``outcome``     the sentence a user reads about how it ended
-``checkpoint``  where its last checkpoint lies
+``cohort``      the number of the cohort that it trains in
 ``config``      the trial's configuration as its worker saw it
 ``elapsed_s``   seconds of work when it ended
 ``baseline``    true for the first trial if it has all of the published coefficients
 ==============  ==================================================================================
+
+Where the last checkpoint of a cohort lies is an attribute of the study, ``checkpoint:0003``: it
+moves as long as the cohort trains, also for those of its trials that have ended.
 """
 
 from __future__ import annotations
@@ -32,10 +35,10 @@ from optuna.storages import RDBStorage
 
 from study.errors import StudyError
 from study.records import EpochRecord, TrialRecord, TrialState
-from study.space import baseline, is_integer, is_published
+from study.space import baseline, decides_shape, is_integer, is_published
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from optuna.trial import FrozenTrial
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from study.ranges import Range
 
 _EPOCH_PREFIX = "epoch:"
+_CHECKPOINT_PREFIX = "checkpoint:"
 _IDENTITY = "identity"
 _CODE_VERSION = "code_version"
 _STATES = {
@@ -73,7 +77,7 @@ class TrialStore:
             name: _distribution(searched, integer=is_integer(config, name))
             for name, searched in config.search.space.items()
         }
-        self._asked: dict[int, optuna.Trial] = {}
+        self._running: dict[int, optuna.Trial] = {}
         self._study = _study(config, database)
 
     @property
@@ -108,26 +112,50 @@ class TrialStore:
         for settings in self._config.search.first:
             self._study.enqueue_trial(settings)
 
-    def ask(self) -> tuple[int, dict[str, Any]]:
-        """Start a trial: its number, and its settings by dotted name."""
+    def has_wishes(self) -> bool:
+        """Tell whether settings that the study file names still wait to be asked for."""
+        waiting = (optuna.trial.TrialState.WAITING,)
+        return bool(self._study.get_trials(deepcopy=False, states=waiting))
+
+    def ask(self, like: Mapping[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+        """Start a trial: its number, and its settings by dotted name.
+
+        Args:
+            like: settings of another trial, with which this one shall train as one population:
+                what decides the shape is taken from there, and the rest is proposed as always. The
+                study file's wishes come first, whatever their shape.
+        """
+        if like is not None and not self.has_wishes():
+            fixed = {name: like[name] for name in self._distributions if decides_shape(name)}
+            if fixed:
+                self._study.enqueue_trial(fixed)
         trial = self._study.ask(self._distributions)
-        self._asked[trial.number] = trial
+        self._running[trial.number] = trial
         return trial.number, trial.params
+
+    def record_cohort(self, number: int, cohort: int) -> None:
+        """Write down which cohort a trial trains in."""
+        self._running[number].set_user_attr("cohort", cohort)
+
+    def record_checkpoint(self, cohort: int, path: str) -> None:
+        """Write down where a cohort's last checkpoint lies."""
+        self._study.set_user_attr(f"{_CHECKPOINT_PREFIX}{cohort:04d}", path)
+
+    # A worker that goes on from a checkpoint reports again what came after it. An epoch then
+    # replaces its first report; a trial that has ended stays as it ended.
 
     def record_epoch(
         self, number: int, epoch: int, metrics: Mapping[str, float], elapsed_s: float
     ) -> None:
         """Write down a finished epoch (counted from 1); a repeated one replaces the first."""
-        value = {"metrics": dict(metrics), "elapsed_s": elapsed_s}
-        self._asked[number].set_user_attr(f"{_EPOCH_PREFIX}{epoch:04d}", value)
+        if trial := self._running.get(number):
+            value = {"metrics": dict(metrics), "elapsed_s": elapsed_s}
+            trial.set_user_attr(f"{_EPOCH_PREFIX}{epoch:04d}", value)
 
     def record_config(self, number: int, config: Mapping[str, object]) -> None:
         """Write down the configuration that the worker says it has."""
-        self._asked[number].set_user_attr("config", config)
-
-    def record_checkpoint(self, number: int, path: str) -> None:
-        """Write down where the trial's last checkpoint lies."""
-        self._asked[number].set_user_attr("checkpoint", path)
+        if trial := self._running.get(number):
+            trial.set_user_attr("config", config)
 
     def complete(self, number: int, final: Mapping[str, float], elapsed_s: float) -> None:
         """End a trial with its measured metrics; one that is no number makes it a failed trial."""
@@ -136,20 +164,36 @@ class TrialStore:
             shown = ", ".join(f"{m} = {v}" for m, v in zip(self._objectives, values, strict=True))
             self.fail(number, f"the finished codec could not be measured: {shown}", elapsed_s)
             return
-        self._asked[number].set_user_attr("final", dict(final))
-        self._asked[number].set_user_attr("elapsed_s", elapsed_s)
-        self._asked[number].set_user_attr("outcome", "trained to the end and measured")
-        self._study.tell(number, values)
+        if trial := self._running.pop(number, None):
+            trial.set_user_attr("final", dict(final))
+            trial.set_user_attr("elapsed_s", elapsed_s)
+            trial.set_user_attr("outcome", "trained to the end and measured")
+            self._study.tell(number, values)
 
-    def fail(self, number: int, outcome: str, elapsed_s: float) -> None:
-        """End a trial without a result, with the sentence that says why."""
-        self._asked[number].set_user_attr("elapsed_s", elapsed_s)
-        self._asked[number].set_user_attr("outcome", outcome)
-        self._study.tell(number, state=optuna.trial.TrialState.FAIL)
+    def fail(self, number: int, outcome: str, elapsed_s: float | None = None) -> None:
+        """End a trial without a result, with the sentence that says why.
+
+        Args:
+            number: which trial.
+            outcome: the sentence.
+            elapsed_s: seconds of work; None: until the last epoch that was recorded.
+        """
+        if trial := self._running.pop(number, None):
+            if elapsed_s is not None:
+                trial.set_user_attr("elapsed_s", elapsed_s)
+            trial.set_user_attr("outcome", outcome)
+            self._study.tell(number, state=optuna.trial.TrialState.FAIL)
 
     def record(self, number: int) -> TrialRecord:
         """Return one trial as it stands; an unfinished one is running."""
-        return self._to_record(self._study.get_trials(deepcopy=False)[number], TrialState.RUNNING)
+        (record,) = self.records_of([number])
+        return record
+
+    def records_of(self, numbers: Iterable[int]) -> list[TrialRecord]:
+        """Return some trials as they stand, in the order asked for, from one look."""
+        trials, checkpoints = self._study.get_trials(deepcopy=False), self._checkpoints()
+        running = TrialState.RUNNING
+        return [self._to_record(trials[number], running, checkpoints) for number in numbers]
 
     def records(self, *, driver_alive: bool) -> list[TrialRecord]:
         """Return all trials that were started, by number.
@@ -160,15 +204,30 @@ class TrialStore:
         """
         unfinished = TrialState.RUNNING if driver_alive else TrialState.INTERRUPTED
         waiting = optuna.trial.TrialState.WAITING
-        trials = self._study.get_trials(deepcopy=False)
-        return [self._to_record(trial, unfinished) for trial in trials if trial.state != waiting]
+        trials, checkpoints = self._study.get_trials(deepcopy=False), self._checkpoints()
+        return [
+            self._to_record(trial, unfinished, checkpoints)
+            for trial in trials
+            if trial.state != waiting
+        ]
 
-    def _to_record(self, trial: FrozenTrial, unfinished: TrialState) -> TrialRecord:
+    def _checkpoints(self) -> dict[int, str]:
+        """Where the last checkpoint of each cohort lies."""
+        return {
+            int(key.removeprefix(_CHECKPOINT_PREFIX)): path
+            for key, path in self._study.user_attrs.items()
+            if key.startswith(_CHECKPOINT_PREFIX)
+        }
+
+    def _to_record(
+        self, trial: FrozenTrial, unfinished: TrialState, checkpoints: Mapping[int, str]
+    ) -> TrialRecord:
         attributes = trial.user_attrs
         epochs = sorted(key for key in attributes if key.startswith(_EPOCH_PREFIX))
         last = attributes[epochs[-1]]["elapsed_s"] if epochs else 0.0
         config = attributes.get("config", {})
         training = config.get("training", {})
+        cohort = attributes.get("cohort")
         return TrialRecord(
             number=trial.number,
             state=_STATES.get(trial.state, unfinished),
@@ -182,7 +241,8 @@ class TrialStore:
             outcome=attributes.get("outcome", ""),
             is_baseline=attributes.get("baseline", False),
             elapsed_s=attributes.get("elapsed_s", last),
-            checkpoint=attributes.get("checkpoint"),
+            checkpoint=checkpoints.get(cohort) if epochs and cohort is not None else None,
+            cohort=cohort,
         )
 
 

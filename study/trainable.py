@@ -1,30 +1,48 @@
-"""One trial as Ray Tune runs it: each step an epoch, and a last one that measures the codec."""
+"""One cohort as Ray Tune runs it: each step an epoch of all its trials, or the measuring of one."""
 
 from __future__ import annotations
 
 import json
+import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import ray
+from pydantic import BaseModel
 from ray import tune
 
-from study.config import TrialConfig
+from study.config import CohortConfig, TrialConfig
+from study.members import Member
+from study.orders import OrderReader
+from study.pace import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+REPORTS = "reports"
+ROOM = "room"
+"""Keys of a step's result: what it says of each trial, and for how many more the cohort asks."""
+
+TRIAL = "trial"
 EPOCH = "epoch"
 METRICS = "metrics"
 FINAL = "final"
 DIVERGED = "diverged"
-CONFIG = "worker_config"
-"""Keys of a step's result."""
+CONFIG = "config"
+ELAPSED_S = "elapsed_s"
+"""Keys of a report."""
+
+COHORT = "cohort"
+COHORT_CONFIG = "cohort_config"
+"""Keys of what Ray is given as a cohort's configuration: its number, and a `CohortConfig` as text
+(Ray takes apart what it can look into, and names things after it)."""
+
+PROGRESS_FILE = "cohort.json"
 
 
 class EpochResult(Protocol):
-    """What one epoch says: see `study.training.EpochResult`."""
+    """What one epoch says of a trial: see `study.training.EpochResult`."""
 
     @property
     def metrics(self) -> Mapping[str, float]:
@@ -48,88 +66,204 @@ class Measured(Protocol):
 
 
 class Work(Protocol):
-    """What a trial does, epoch by epoch: see `study.training.Training`."""
+    """What a cohort does, epoch by epoch: see `study.training.Training`. Trials have numbers."""
 
-    epoch: int
+    @property
+    def living(self) -> Sequence[int]:
+        """The trials in training."""
 
-    def run_epoch(self) -> Sequence[EpochResult]:
-        """Train and validate one epoch, a result for each member."""
+    @property
+    def finished(self) -> Sequence[int]:
+        """The trials that were trained to their last epoch and wait to be measured."""
 
-    def measure(self, member: int) -> Measured:
-        """Measure the finished codec of one member."""
+    def epochs_done(self, trial: int) -> int:
+        """Epochs that a living or finished trial has trained."""
+
+    def run_epoch(self) -> Mapping[int, EpochResult]:
+        """Train and validate one epoch, a result for each living trial."""
+
+    def measure(self, trial: int) -> Measured:
+        """Measure the codec of a finished trial, which leaves."""
+
+    def join(self, members: Sequence[Member]) -> None:
+        """Take in trials that have not begun."""
+
+    def leave(self, trials: Sequence[int]) -> None:
+        """Let living or finished trials go."""
 
     def save(self, folder: Path) -> None:
         """Write everything that is needed to go on."""
 
     def load(self, folder: Path) -> None:
-        """Go on from what was saved."""
+        """Go on from what was saved, with the trials that were in it."""
 
 
-class TrialTrainable(tune.Trainable, ABC):
-    """A trial in Ray's hands: abstract in what it trains, final in how.
+class _Progress(BaseModel):
+    """What a worker knows of its cohort beyond the training itself, kept beside its checkpoint."""
 
-    An epoch is reported and saved before the next step begins, and the measuring is a step of its
-    own, so that no failure costs more than the step it happens in. A worker is used for one trial
+    clock: int = 0
+    """Epochs since the cohort began: where in the order of patches a joining trial begins."""
+    followed: int = 0
+    """Orders followed."""
+    trials: dict[int, TrialConfig] = {}
+    """Every trial that was ever in it."""
+    elapsed_s: dict[int, float] = {}
+    """Seconds of the steps that each took part in."""
+    pace: Pace = Pace()
+
+
+class CohortTrainable(tune.Trainable, ABC):
+    """A cohort in Ray's hands: abstract in what it trains, final in how.
+
+    An epoch is reported and saved before the next step begins, and each measuring is a step of its
+    own, so that no failure costs more than the step it happens in. A worker is used for one cohort
     after the other.
     """
 
     @abstractmethod
-    def open_work(self, trial: TrialConfig) -> Work:
-        """Return the trial's work, before its first epoch."""
+    def open_work(self, cohort: CohortConfig) -> Work:
+        """Return the cohort's work, before its first epoch."""
+
+    @staticmethod
+    @abstractmethod
+    def stopwatch(trial: TrialConfig) -> Callable[[int], float | None]:
+        """Return what measures the seconds of a step of so many trials like this one.
+
+        It is called in a process that has a cohort's resources, and tells None where memory ends.
+        """
 
     def setup(self, config: Mapping[str, Any]) -> None:
-        """Begin a trial in a new worker."""
-        self._trial = TrialConfig.model_validate_json(json.dumps(config))
-        self._work = self.open_work(self._trial)
+        """Begin a cohort in a new worker."""
+        self._cohort = CohortConfig.model_validate_json(config[COHORT_CONFIG])
+        self._orders = OrderReader(self._cohort.orders, self._cohort.cohort)
+        self._work = self.open_work(self._cohort)
+        self._progress = _Progress(trials={trial.trial: trial for trial in self._cohort.trials})
 
     def reset_config(self, new_config: Mapping[str, Any]) -> bool:
-        """Begin another trial in the same worker."""
+        """Begin another cohort in the same worker."""
         self.setup(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train an epoch; after the last one, measure."""
-        if self._work.epoch >= self._trial.training.epochs:
-            measured = self._work.measure(0)
-            if measured.diverged is not None:
-                return {DIVERGED: measured.diverged, "done": True}
-            return {FINAL: dict(measured.metrics), "done": True}
-        (result,) = self._work.run_epoch()
-        report: dict[str, Any] = {EPOCH: self._work.epoch, METRICS: dict(result.metrics)}
-        if self._work.epoch == 1:
-            report[CONFIG] = self._trial.model_dump_json()
+        """Follow the orders; then measure a trial that waits for it, or train an epoch of all."""
+        self._follow_orders()
+        reports = []
+        if self._work.finished:
+            reports = [self._measure(self._work.finished[0])]
+        elif self._work.living:
+            reports = self._train()
+        return {
+            REPORTS: json.dumps(reports),
+            ROOM: self._room(),
+            "done": not (self._work.living or self._work.finished),
+        }
+
+    def _follow_orders(self) -> None:
+        progress = self._progress
+        for order in self._orders.after(progress.followed):
+            self._work.leave([trial for trial in order.leave if self._is_in(trial)])
+            came = [trial.model_copy(update={"order_from": progress.clock}) for trial in order.join]
+            progress.trials |= {trial.trial: trial for trial in came}
+            if came:
+                self._work.join([member_of(trial) for trial in came])
+            progress.followed += 1
+
+    def _is_in(self, trial: int) -> bool:
+        return trial in self._work.living or trial in self._work.finished
+
+    def _train(self) -> list[dict[str, Any]]:
+        trained = tuple(self._work.living)
+        started = time.perf_counter()
+        results = self._work.run_epoch()
+        seconds = time.perf_counter() - started
+        self._progress.pace.note(len(trained), seconds)
+        self._progress.clock += 1
+        return [self._epoch_report(trial, results[trial], seconds) for trial in trained]
+
+    def _epoch_report(self, trial: int, result: EpochResult, seconds: float) -> dict[str, Any]:
+        own = self._progress.trials[trial]
+        elapsed_s = self._add_time(trial, seconds)
+        report: dict[str, Any] = {TRIAL: trial, ELAPSED_S: elapsed_s}
+        if self._progress.clock == own.order_from + 1:
+            report[CONFIG] = own.model_dump(mode="json")
         if result.diverged is not None:
-            report |= {DIVERGED: result.diverged, "done": True}
-        return report
+            return {**report, DIVERGED: result.diverged}
+        return {**report, EPOCH: self._work.epochs_done(trial), METRICS: dict(result.metrics)}
+
+    def _measure(self, trial: int) -> dict[str, Any]:
+        started = time.perf_counter()
+        measured = self._work.measure(trial)
+        elapsed_s = self._add_time(trial, time.perf_counter() - started)
+        report: dict[str, Any] = {TRIAL: trial, ELAPSED_S: elapsed_s}
+        if measured.diverged is not None:
+            return {**report, DIVERGED: measured.diverged}
+        return {**report, FINAL: dict(measured.metrics)}
+
+    def _add_time(self, trial: int, seconds: float) -> float:
+        elapsed = self._progress.elapsed_s
+        elapsed[trial] = elapsed.get(trial, 0.0) + seconds
+        return elapsed[trial]
+
+    def _room(self) -> int:
+        """For how many more trials there is room that is worth filling."""
+        living, size = len(self._work.living), self._cohort.size
+        return size - living if self._progress.pace.worth_refilling(living, size) else 0
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Save the trial as it stands."""
-        self._work.save(Path(checkpoint_dir))
+        """Save the cohort as it stands."""
+        folder = Path(checkpoint_dir)
+        self._work.save(folder)
+        text = self._progress.model_dump_json()
+        (folder / PROGRESS_FILE).write_text(text, encoding="utf-8")
 
     def load_checkpoint(self, checkpoint: str) -> None:  # type: ignore[override] # Ray's is wrong
         """Go on from a checkpoint."""
-        self._work.load(Path(checkpoint))
+        folder = Path(checkpoint)
+        self._work.load(folder)
+        text = (folder / PROGRESS_FILE).read_text(encoding="utf-8")
+        self._progress = _Progress.model_validate_json(text)
 
 
-class CodecTrainable(TrialTrainable):
-    """A trial that trains a point cloud codec, on the GPU if it was given a share of one."""
+class CodecTrainable(CohortTrainable):
+    """A cohort that trains point cloud codecs, on the GPU if it was given one or a share of one."""
 
-    def open_work(self, trial: TrialConfig) -> Work:
-        """Return the training of a population of one."""
+    def open_work(self, cohort: CohortConfig) -> Work:
+        """Return the training of the cohort's trials."""
         # Workers alone pay for torch: the driver imports this module too.
         import torch
 
         from study.data import open_data_set
-        from study.training import Member, Training
+        from study.training import Training
 
-        torch.set_num_threads(trial.threads)
-        has_gpu = bool(ray.get_runtime_context().get_accelerator_ids().get("GPU"))
-        work: Work = Training(
-            model=trial.model.build(),
-            training=trial.training,
-            members=[Member(seed=trial.seed, loss=trial.loss)],
-            data=open_data_set(Path(trial.data_folder)),
-            order_seed=trial.seed,
-            device="cuda" if has_gpu else "cpu",
+        first = cohort.trials[0]
+        torch.set_num_threads(first.threads)
+        return Training(
+            model=first.model.build(),
+            members=[member_of(trial) for trial in cohort.trials],
+            data=open_data_set(Path(first.data_folder)),
+            order_seed=first.seed,
+            device=_device(),
         )
-        return work
+
+    @staticmethod
+    def stopwatch(trial: TrialConfig) -> Callable[[int], float | None]:
+        """Return what measures training steps on the trial's own data."""
+        from study.stopwatch import stopwatch
+
+        return stopwatch(trial, member_of(trial), _device())
+
+
+def member_of(trial: TrialConfig) -> Member:
+    """Return what training needs to know of one trial."""
+    return Member(
+        trial=trial.trial,
+        seed=trial.seed,
+        loss=trial.loss,
+        training=trial.training,
+        order_from=trial.order_from,
+    )
+
+
+def _device() -> str:
+    has_gpu = bool(ray.get_runtime_context().get_accelerator_ids().get("GPU"))
+    return "cuda" if has_gpu else "cpu"

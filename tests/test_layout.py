@@ -29,7 +29,14 @@ MAY_IMPORT = {
 # The platform's libraries, and the only files that may import them: whoever replaces one, or meets
 # a new release of it, has these files to read and no other.
 CONFINED = {
-    "ray": {"study/cluster.py", "study/search.py", "study/trainable.py", "study/tuning.py"},
+    "ray": {
+        "study/cluster.py",
+        "study/orders.py",
+        "study/search.py",
+        "study/sizing.py",
+        "study/trainable.py",
+        "study/tuning.py",
+    },
     "optuna": {"study/storage.py"},
     "mlflow": {"study/ledger.py"},
     "pyarrow": {"study/data/store.py", "study/report/tables.py"},

@@ -19,10 +19,10 @@ from study.folder import all_studies, next_free_name
 from study.front import front
 from study.records import TrialState
 from study.runner import Ended, masked, objectives_of, run_study
-from study.search import AskTellSearcher, _failure_sentence
+from study.search import CohortSearcher, _failure_sentence
 from study.status import read_records
 from study.study_file import parse_study
-from study.tuning import check_fit, resources_per_trial, slots, slots_when_joined
+from study.tuning import check_fit, resources_per_cohort, slots
 from tests.study import toy
 
 if TYPE_CHECKING:
@@ -76,8 +76,8 @@ def test_a_study_runs_from_the_published_setting_to_its_report(tmp_path: Path) -
 
 def test_each_way_a_trial_can_end_is_told_and_stops_no_other(tmp_path: Path) -> None:
     ways = [toy.FINE, toy.DIVERGES, toy.RAISES, toy.DIES_ONCE, toy.UNMEASURABLE]
-    first = ", ".join(f"{{training.patches_per_step: {way}}}" for way in ways[1:])
-    search = f"{{trials: 5, first: [{first}], space: {{training.patches_per_step: "
+    first = ", ".join(f"{{training.decay_every: {way}}}" for way in ways[1:])
+    search = f"{{trials: 5, first: [{first}], space: {{training.decay_every: "
     search += f"{{choices: {ways}}}}}}}"
     ended, shown = run(study(tmp_path, search))
 
@@ -140,7 +140,7 @@ def test_a_failure_without_a_readable_log_is_told_all_the_same(log: str | None) 
 
 
 def test_tune_may_not_be_told_of_one_metric(tmp_path: Path) -> None:
-    searcher = AskTellSearcher(None, None, ())  # type: ignore[arg-type] # neither is reached
+    searcher = CohortSearcher(None, None)  # type: ignore[arg-type] # neither is reached
     with pytest.raises(StudyError, match="several objectives"):
         searcher.set_search_properties("bpp", "min", {})
     with pytest.raises(StudyError, match="own database"):
@@ -148,40 +148,41 @@ def test_tune_may_not_be_told_of_one_metric(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "cluster", "trials_at_once"),
+    ("wanted", "cluster", "cohorts_at_once"),
     [
         ("{}", {"CPU": 2.0}, 2),
-        ("{cpus_per_trial: 2}", {"CPU": 7.0}, 3),
-        ("{concurrent_trials: 2}", {"CPU": 8.0}, 2),
-        ("{}", {"CPU": 16.0, "GPU": 1.0}, 4),
-        ("{gpus_per_trial: 0.5}", {"CPU": 16.0, "GPU": 3.0}, 6),
-        ("{gpus_per_trial: 0}", {"CPU": 16.0, "GPU": 1.0}, 16),
+        ("{cpus_per_cohort: 2}", {"CPU": 7.0}, 3),
+        ("{concurrent_cohorts: 2}", {"CPU": 8.0}, 2),
+        ("{}", {"CPU": 16.0, "GPU": 2.0}, 2),
+        ("{cohort: 1}", {"CPU": 16.0, "GPU": 1.0}, 4),
+        ("{gpus_per_cohort: 0.5}", {"CPU": 16.0, "GPU": 3.0}, 6),
+        ("{gpus_per_cohort: 0}", {"CPU": 16.0, "GPU": 1.0}, 16),
     ],
 )
-def test_as_many_trials_run_at_once_as_there_is_room_for(
-    wanted: str, cluster: dict[str, float], trials_at_once: int
+def test_as_many_cohorts_run_at_once_as_there_is_room_for(
+    wanted: str, cluster: dict[str, float], cohorts_at_once: int
 ) -> None:
     resources = parse_study(toy.STUDY + f"resources: {wanted}", origin="x").resources
-    per_trial = resources_per_trial(resources, cluster)
-    check_fit(per_trial, cluster)
-    assert slots(resources, per_trial, cluster) == trials_at_once
+    per_cohort = resources_per_cohort(resources, cluster)
+    check_fit(per_cohort, cluster)
+    assert slots(resources, per_cohort, cluster, joined=False) == cohorts_at_once
 
 
 @pytest.mark.parametrize(
-    ("wanted", "trials_at_once"),
-    [("{}", 1), ("{gpus_per_trial: 0.25}", 1), ("{concurrent_trials: 16}", 16)],
+    ("wanted", "cohorts_at_once"),
+    [("{}", 1), ("{gpus_per_cohort: 0.25}", 1), ("{concurrent_cohorts: 16}", 16)],
 )
-def test_trials_wait_for_a_joined_cluster_to_grow(wanted: str, trials_at_once: int) -> None:
+def test_cohorts_wait_for_a_joined_cluster_to_grow(wanted: str, cohorts_at_once: int) -> None:
     resources = parse_study(toy.STUDY + f"resources: {wanted}", origin="x").resources
     only_a_head = {"memory": 1e9}
-    per_trial = resources_per_trial(resources, only_a_head)
-    assert slots_when_joined(resources, per_trial, only_a_head) == trials_at_once
+    per_cohort = resources_per_cohort(resources, only_a_head)
+    assert slots(resources, per_cohort, only_a_head, joined=True) == cohorts_at_once
 
 
-def test_a_trial_that_no_machine_can_hold_is_refused() -> None:
-    resources = parse_study(toy.STUDY + "resources: {cpus_per_trial: 9}", origin="x").resources
+def test_a_cohort_that_no_machine_can_hold_is_refused() -> None:
+    resources = parse_study(toy.STUDY + "resources: {cpus_per_cohort: 9}", origin="x").resources
     with pytest.raises(StudyError, match="asks for 9 and there are 2"):
-        check_fit(resources_per_trial(resources, {"CPU": 2.0}), {"CPU": 2.0})
+        check_fit(resources_per_cohort(resources, {"CPU": 2.0}), {"CPU": 2.0})
 
 
 def test_ray_is_left_running_for_whoever_started_it() -> None:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from study.errors import StudyError
 from study.records import EpochRecord, TrialState
-from study.search import AskTellSearcher
-from study.space import trial_config
 from study.storage import TrialStore
 from study.study_file import parse_study
-from study.trainable import CONFIG, DIVERGED, EPOCH
 from tests.study.toy import STUDY
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from study.config import StudyConfig
 
 PUBLISHED = {
@@ -89,7 +85,8 @@ def test_everything_told_is_read_back_by_another_process(
     store.record_config(number, {"training": {"epochs": 7}})
     store.record_epoch(number, 1, {"loss": 3.0}, elapsed_s=1.5)
     store.record_epoch(number, 2, {"loss": 2.0}, elapsed_s=2.5)
-    store.record_checkpoint(number, "/somewhere")
+    store.record_cohort(number, 5)
+    store.record_checkpoint(5, "/somewhere")
     final = {"bpp": 0.5, "d1_psnr_db": 34.0, "encode_s": 0.1}
     store.complete(number, final, elapsed_s=3.0)
 
@@ -100,7 +97,7 @@ def test_everything_told_is_read_back_by_another_process(
     assert record.total_epochs == 7
     assert record.final == final
     assert record.elapsed_s == 3.0
-    assert record.checkpoint == "/somewhere"
+    assert (record.cohort, record.checkpoint) == (5, "/somewhere")
 
 
 def test_an_epoch_that_is_trained_again_replaces_the_first_attempt(store: TrialStore) -> None:
@@ -126,20 +123,6 @@ def test_a_codec_that_could_not_be_measured_is_never_complete(
     record = store.record(number)
     assert record.state is TrialState.FAILED
     assert "could not be measured: bpp = 0.5, d1_psnr_db =" in record.outcome
-
-
-def test_a_trial_that_ends_in_its_first_epoch_keeps_its_configuration(
-    config: StudyConfig, store: TrialStore
-) -> None:
-    searcher = AskTellSearcher(
-        store, partial(trial_config, config, data_folders={config.model.geometry: Path("x")}), ()
-    )
-    searcher.suggest("a")
-    told = json.dumps({"training": {"epochs": 7}})
-    last = {CONFIG: told, EPOCH: 1, DIVERGED: "diverged: NaN", "time_total_s": 1.0}
-    searcher.on_trial_complete("a", last)
-    record = store.record(0)
-    assert (record.state, record.total_epochs) == (TrialState.FAILED, 7)
 
 
 def test_a_failed_trial_keeps_its_sentence(store: TrialStore) -> None:

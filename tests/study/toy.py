@@ -1,4 +1,4 @@
-"""A trial that needs no codec: a closed-form rate-distortion curve, approached epoch by epoch.
+"""Trials that need no codec: closed-form rate-distortion curves, approached epoch by epoch.
 
 Run as a script it is the command line with these trials:
 
@@ -17,24 +17,44 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study.trainable import TrialTrainable
+from study.members import Member
+from study.trainable import CohortTrainable, member_of
 
 if TYPE_CHECKING:
-    from study.config import TrialConfig
+    from collections.abc import Callable, Sequence
+
+    from study.config import CohortConfig, TrialConfig
 
 FINE, DIVERGES, RAISES, DIES_ONCE, UNMEASURABLE = 1, 2, 3, 4, 5
 """What becomes of a trial in its second epoch, or when it is measured: told by its
-`training.patches_per_step`."""
+`training.decay_every`. Who raises or dies takes the worker along, and the whole cohort."""
 
 STUDY = """
 name: toy
 data: {max_objects: 6, points_per_object: 512, cube_size: 100.0}
-training: {epochs: 3}
+training: {epochs: 3, decay_every: 1}
 search: {trials: 3, startup_trials: 2}
 objectives:
   - {metric: bpp, direction: minimize, reference: 3.0}
   - {metric: d1_psnr_db, direction: maximize, reference: 25.0}
 """
+
+PACE_FILE = "pace.json"
+
+
+def set_pace(data_root: Path, *coefficients: float) -> None:
+    """Let an epoch of n trials last c0 + c1 n + c2 n² seconds, in studies of this data root."""
+    data_root.mkdir(parents=True, exist_ok=True)
+    (data_root / PACE_FILE).write_text(json.dumps(coefficients))
+
+
+def epoch_s(trial: TrialConfig, size: int) -> float:
+    file = Path(trial.data_folder).parent / PACE_FILE
+    coefficients: list[float] = json.loads(file.read_text()) if file.exists() else []
+    seconds = float(os.environ.get("TOY_EPOCH_S", "0"))
+    for power, coefficient in enumerate(coefficients):
+        seconds += coefficient * size**power
+    return seconds
 
 
 @dataclass(frozen=True)
@@ -46,56 +66,103 @@ class ToyResult:
 class ToyWork:
     """Rate falls and distortion rises with bpp_lambda; both settle over the epochs."""
 
-    def __init__(self, trial: TrialConfig) -> None:
-        self.epoch = 0
-        self._trial = trial
+    def __init__(self, cohort: CohortConfig) -> None:
+        self._of_all = cohort.trials[0]
+        self._members: dict[int, Member] = {}
+        self._epochs: dict[int, int] = {}
+        self.finished: tuple[int, ...] = ()
+        self.join([member_of(trial) for trial in cohort.trials])
 
-    def run_epoch(self) -> list[ToyResult]:
-        time.sleep(float(os.environ.get("TOY_EPOCH_S", "0")))
-        self.epoch += 1
-        fate = self._trial.training.patches_per_step if self.epoch == 2 else FINE
+    @property
+    def living(self) -> tuple[int, ...]:
+        return tuple(number for number in self._members if number not in self.finished)
+
+    def epochs_done(self, trial: int) -> int:
+        return self._epochs[trial]
+
+    def join(self, members: Sequence[Member]) -> None:
+        for member in members:
+            assert member.trial not in self._epochs, f"{member.trial} was here before"
+            self._members[member.trial] = member
+            self._epochs[member.trial] = 0
+
+    def leave(self, trials: Sequence[int]) -> None:
+        self.finished = tuple(number for number in self.finished if number not in trials)
+        for number in trials:
+            del self._members[number]
+
+    def run_epoch(self) -> dict[int, ToyResult]:
+        trained = self.living
+        time.sleep(epoch_s(self._of_all, len(trained)))
+        results = {number: self._epoch(self._members[number], len(trained)) for number in trained}
+        self.leave([number for number, result in results.items() if result.diverged])
+        self.finished += tuple(
+            number
+            for number in self.living
+            if self._epochs[number] == self._members[number].training.epochs
+        )
+        return results
+
+    def measure(self, trial: int) -> ToyResult:
+        member = self._members[trial]
+        self.leave([trial])
+        if member.training.decay_every == UNMEASURABLE:
+            return ToyResult({}, "diverged: it cannot code")
+        now = self._metrics(member)
+        return ToyResult({**now, "bpp": now["bpp_estimated"] * 1.01})
+
+    def save(self, folder: Path) -> None:
+        state = {
+            "members": [member.to_plain() for member in self._members.values()],
+            "epochs": self._epochs,
+            "finished": self.finished,
+        }
+        (folder / "toy.json").write_text(json.dumps(state))
+
+    def load(self, folder: Path) -> None:
+        state = json.loads((folder / "toy.json").read_text())
+        members = [Member.from_plain(plain) for plain in state["members"]]
+        self._members = {member.trial: member for member in members}
+        self._epochs = {int(number): epochs for number, epochs in state["epochs"].items()}
+        self.finished = tuple(state["finished"])
+
+    def _epoch(self, member: Member, population: int) -> ToyResult:
+        self._epochs[member.trial] += 1
+        fate = member.training.decay_every if self._epochs[member.trial] == 2 else FINE
         if fate == DIVERGES:
-            return [ToyResult({}, "diverged: the loss was no longer a finite number")]
+            return ToyResult({}, "diverged: the loss was no longer a finite number")
         if fate == RAISES:
             message = "no luck today"
             raise RuntimeError(message)
         if fate == DIES_ONCE and not self._died_before():
             os.kill(os.getpid(), signal.SIGKILL)
-        return [ToyResult(self._metrics())]
+        return ToyResult({**self._metrics(member), "population": population})
 
-    def measure(self, member: int) -> ToyResult:
-        assert member == 0
-        if self._trial.training.patches_per_step == UNMEASURABLE:
-            return ToyResult({}, "diverged: it cannot code")
-        now = self._metrics()
-        return ToyResult({**now, "bpp": now["bpp_estimated"] * 1.01})
-
-    def save(self, folder: Path) -> None:
-        (folder / "epoch.json").write_text(json.dumps(self.epoch))
-
-    def load(self, folder: Path) -> None:
-        self.epoch = json.loads((folder / "epoch.json").read_text())
-
-    def _metrics(self) -> dict[str, float]:
-        strength = -math.log10(self._trial.loss.bpp_lambda)  # 4 is the published one, 0.5 strong
-        settled = 1 - 0.5**self.epoch
+    def _metrics(self, member: Member) -> dict[str, float]:
+        strength = -math.log10(member.loss.bpp_lambda)  # 4 is the published one, 0.5 strong
+        epochs = self._epochs[member.trial]
+        settled = 1 - 0.5**epochs
         return {
-            "loss": 1 / self.epoch,
+            "loss": 1 / epochs,
             "bpp_estimated": 0.3 + 0.0625 * strength**2 * settled,
             "d1_psnr_db": 30 + 2 * strength * settled,
         }
 
     def _died_before(self) -> bool:
-        mark = Path(self._trial.data_folder).parent / "died"
+        mark = Path(self._of_all.data_folder).parent / "died"
         if mark.exists():
             return True
         mark.touch()
         return False
 
 
-class ToyTrainable(TrialTrainable):
-    def open_work(self, trial: TrialConfig) -> ToyWork:
-        return ToyWork(trial)
+class ToyTrainable(CohortTrainable):
+    def open_work(self, cohort: CohortConfig) -> ToyWork:
+        return ToyWork(cohort)
+
+    @staticmethod
+    def stopwatch(trial: TrialConfig) -> Callable[[int], float | None]:
+        return lambda size: epoch_s(trial, size) or 1e-3 * size
 
 
 if __name__ == "__main__":

@@ -1,0 +1,87 @@
+"""How fast populations of different sizes train, and which size is worth having."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LEAST_GAIN = 1.1
+"""A population twice as large is worth it where it trains at least so much faster per trial. Below
+that it gains little, and costs memory and rounds that the sampler learns in."""
+
+_REFILL_GAIN = 1.05
+"""Epochs of one and the same population vary by a few per cent."""
+
+
+@dataclass
+class Pace:
+    """Seconds that an epoch took, by the number of trials that trained in it.
+
+    The least are kept: the first epoch of a process also waits for pages, caches and compilers.
+    """
+
+    seconds: dict[int, float] = field(default_factory=dict)
+
+    def note(self, population: int, seconds: float) -> None:
+        """Take note of an epoch."""
+        self.seconds[population] = min(seconds, self.seconds.get(population, math.inf))
+
+    def worth_refilling(self, living: int, size: int) -> bool:
+        """Tell whether a full population is known to train more trials a second than the living.
+
+        Both must have been measured. Nobody is worth refilling with where the machine is busy with
+        fewer: those who are left then train the faster.
+        """
+        if not 0 < living < size or not {living, size} <= self.seconds.keys():
+            return False
+        return size / self.seconds[size] > _REFILL_GAIN * living / self.seconds[living]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What trying larger and larger populations showed.
+
+    Attributes:
+        seconds: of a training step, by the number of trials in the population.
+        best: the size beyond which a trial trains hardly any faster.
+        ended: whether a larger one was tried in vain; otherwise none larger was asked for.
+    """
+
+    seconds: dict[int, float]
+    best: int
+    ended: bool
+
+    def says(self, most: int) -> bool:
+        """Tell whether it answers for populations of up to so many trials."""
+        return self.ended or most <= max(self.seconds)
+
+
+def try_sizes(step_s: Callable[[int], float | None], most: int, budget_s: float) -> Tried:
+    """Double a population while that is worth it.
+
+    Args:
+        step_s: the seconds of a training step of so many trials; None where memory runs out.
+        most: trials in the largest population that is of use.
+        budget_s: seconds after which no larger one is begun.
+    """
+    started = time.monotonic()
+    seconds: dict[int, float] = {}
+    best, size = 1, 1
+    while True:
+        taken = step_s(size)
+        if taken is None:
+            return Tried(seconds, best, ended=True)
+        seconds[size] = taken
+        if size > 1 and size / taken < LEAST_GAIN * best / seconds[best]:
+            return Tried(seconds, best, ended=True)
+        best = size
+        if size >= most:
+            return Tried(seconds, best, ended=False)
+        if time.monotonic() - started > budget_s:
+            return Tried(seconds, best, ended=True)
+        size = min(2 * size, most)
