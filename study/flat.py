@@ -121,25 +121,19 @@ class FlatAdam:
         device = parameters.device
         self._layout = layout
         self.parameters, self.mean, self.square = parameters, mean, square
-        self._steps = torch.tensor(steps, dtype=torch.float64, device=device)
+        self.steps = list(steps)
+        self.rates = [(0.0, 0.0)] * layout.trials
         self._group = layout.groups(device)
-        self._rates = torch.zeros((layout.trials, 2), dtype=torch.float64, device=device)
+        self._rate = torch.zeros_like(parameters)
+        # Kept from step to step: touching fresh memory took ten times as long as the arithmetic.
+        self._gradient, self._denominator = torch.empty((2, parameters.numel()), device=device)
         limits = [torch.inf if limit is None else limit for limit in longest_gradients]
         self._limits = torch.tensor(limits, device=device) if min(limits) < torch.inf else None
 
-    @property
-    def steps(self) -> list[int]:
-        """That each trial has taken."""
-        return [int(steps) for steps in self._steps.tolist()]
-
-    @property
-    def rates(self) -> list[tuple[float, float]]:
-        """Each trial's learning rates, of the network and of the quantiles."""
-        return [(network, quantiles) for network, quantiles in self._rates.tolist()]
-
     def set_rates(self, rates: Sequence[tuple[float, float]]) -> None:
-        """Set :attr:`rates`."""
-        self._rates.copy_(torch.tensor(rates, dtype=torch.float64))
+        """Set each trial's learning rates, of the network and of the quantiles."""
+        self.rates = list(rates)
+        self._rate = self._spread(torch.tensor(rates).flatten())
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:
@@ -147,25 +141,36 @@ class FlatAdam:
 
         What can run out of memory comes first: a step is taken whole or not at all.
         """
-        gradient = torch.cat([part.reshape(-1) for part in gradients])
+        gradient, denominator = self._gradient, self._denominator
+        torch.cat([part.reshape(-1) for part in gradients], out=gradient)
         if self._limits is not None:
-            gradient *= self._shortening(gradients, self._limits).index_select(0, self._group)
-        denominator = torch.empty_like(gradient)
-        steps = self._steps + 1
-        rate = (self._rates / (1 - BETA1**steps)[:, None]).flatten().float()
-        root = (1 - BETA2**steps).sqrt().repeat_interleave(2).float()
-        rate, root = (each.index_select(0, self._group) for each in (rate, root))
+            factors = self._shortening(gradients, self._limits)
+            gradient *= torch.index_select(factors, 0, self._group, out=denominator)
+        steps = [steps + 1 for steps in self.steps]
+        of_mean = self._per_trial([1 - BETA1**step for step in steps])
+        of_square = self._per_trial([math.sqrt(1 - BETA2**step) for step in steps])
         # Nothing is allocated from here on.
-        self._steps.copy_(steps)
+        self.steps = steps
         self.mean.lerp_(gradient, 1 - BETA1)
         self.square.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
-        torch.sqrt(self.square, out=denominator).div_(root).add_(EPSILON)
-        torch.mul(self.mean, rate, out=gradient)
+        torch.sqrt(self.square, out=denominator).div_(of_square).add_(EPSILON).mul_(of_mean)
+        torch.mul(self.mean, self._rate, out=gradient)
         self.parameters.addcdiv_(gradient, denominator, value=-1.0)
+
+    def _per_trial(self, values: Sequence[float]) -> Tensor | float:
+        """One number where all trials are of one age, as they mostly are, else (T * P,)."""
+        if len(set(values)) == 1:
+            return values[0]
+        return self._spread(torch.tensor(values).repeat_interleave(2))
+
+    def _spread(self, of_groups: Tensor) -> Tensor:
+        """(T * P,) from one number for each trial's network and quantiles, (2T,)."""
+        return of_groups.to(self._group.device, non_blocking=True).index_select(0, self._group)
 
     def _shortening(self, gradients: Sequence[Tensor], limits: Tensor) -> Tensor:
         """(2T,) factors by group: the network's, and 1 for the quantiles, which are not clipped."""
-        rows = torch.cat([part.view(self._layout.trials, -1) for part in gradients], dim=1)
-        norm = rows[:, : self._layout.network_columns].square_().sum(dim=1).sqrt_()
+        rows = self._denominator.view(self._layout.trials, -1)
+        torch.cat([part.view(self._layout.trials, -1) for part in gradients], dim=1, out=rows)
+        norm = torch.linalg.vector_norm(rows[:, : self._layout.network_columns], dim=1)
         factor = torch.where(limits.isinf(), 1.0, (limits / norm).clamp(max=1.0))
         return torch.stack([factor, torch.ones_like(factor)], dim=1).flatten()
