@@ -87,7 +87,10 @@ def test_the_kernel_finds_what_brute_force_finds(
 @pytest.mark.parametrize("k", [1, 16])
 def test_the_faster_search_is_taken(k: int) -> None:
     choice = choose(torch.device("cuda", 0), Size(16, 1024, 1024, k))
-    assert re.fullmatch(r"Triton \S+ ms, all distances \S+ ms", choice.reason)
+    measured = re.fullmatch(r"Triton (\S+) ms, all distances (\S+) ms", choice.reason)
+    assert measured is not None, choice.reason
+    kernel_ms, brute_ms = map(float, measured.groups())
+    assert (choice.search is nearest_by_brute_force) is (brute_ms <= kernel_ms)
 
 
 def test_without_a_c_compiler_all_distances_are_taken(tmp_path: Path) -> None:
