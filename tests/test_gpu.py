@@ -90,7 +90,8 @@ def test_the_faster_search_is_taken(k: int) -> None:
     measured = re.fullmatch(r"Triton (\S+) ms, all distances (\S+) ms", choice.reason)
     assert measured is not None, choice.reason
     kernel_ms, brute_ms = map(float, measured.groups())
-    assert (choice.search is nearest_by_brute_force) is (brute_ms <= kernel_ms)
+    if kernel_ms != brute_ms:  # as they are printed
+        assert (choice.search is nearest_by_brute_force) is (brute_ms < kernel_ms)
 
 
 def test_without_a_c_compiler_all_distances_are_taken(tmp_path: Path) -> None:
