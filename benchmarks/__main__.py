@@ -7,16 +7,21 @@ import warnings
 from importlib import import_module
 
 BENCHMARKS = {
-    "step": "a training step on one patch of 1,024 points, against the plain twin (has a bar)",
+    "step": "a training step of one trial on 1,024 points, against both plain twins (has bars)",
+    "cohorts": "the same in cohorts of several sizes, per trial, with memory and padding",
+    "arithmetic": "matrix products of a step, against what the machine reaches",
+    "packing": "processes side by side against cohorts (has a bar)",
+    "epochs": "training epochs per hour of the quick start",
     "search": "the neighbour searches of one step: k-d trees against all distances",
     "hierarchy": "the hierarchy of one patch, against the plain twin's geometry",
     "codec": "whole clouds to files and back, against Draco",
 }
-"""Name to what is measured; each is a module with `run(pairs)`, which says whether its bar held."""
+"""Name to what is measured; each is a module with `run(pairs)`, which says whether its bars held.
+"""
 
 
 def main() -> None:
-    """Run what the command line names. A missed bar is told and is no failure.
+    """Run what the command line names. A missed bar is told, and is no failure.
 
     How fast a machine is, and how busy, decides over no pass or fail.
     """
@@ -42,13 +47,16 @@ def command_line() -> argparse.ArgumentParser:
     listed = "\n".join(f"  {name:10} {what}" for name, what in BENCHMARKS.items())
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description=f"Ratios of ours to a plain way, in turns, with one thread.\n\n{listed}",
+        description=f"Ratios, measured in turns, with one thread.\n\n{listed}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     # `choices` would refuse the empty list that stands for all of them.
     parser.add_argument("names", nargs="*", type=_name, metavar="NAME", help="default: all")
     parser.add_argument(
-        "--pairs", type=_at_least_two, default=30, help="runs of each way (default: 30)"
+        "--pairs",
+        type=_at_least_two,
+        default=30,
+        help="runs of each way; long ones take fewer (default: 30)",
     )
     return parser
 

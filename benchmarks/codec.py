@@ -30,7 +30,7 @@ from model.structure import write_leaves
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from benchmarks.measuring import Comparison, Lap
+    from benchmarks.measuring import Lap, Turns
 
 SIZES = (8_192, 100_000, 1_000_000)
 POINTS_PER_WAY = 400_000
@@ -51,9 +51,9 @@ def run(pairs: int) -> bool:
         turns = max(2, min(pairs, POINTS_PER_WAY // size))
         warm_up = 3 if size * 3 <= POINTS_PER_WAY else 0
         for what, (draco, ours) in ways(codec, points).items():
-            comparison = compare(draco, ours, turns, warm_up)
-            print("\n".join(comparison.lines()))
-            print(f"  {what}: {_per_second(comparison, size)}")
+            measured = compare(draco, ours, turns, warm_up)
+            print("\n".join(measured.lines()))
+            print(f"  {what}: {_per_second(measured, size)}")
     return True
 
 
@@ -128,10 +128,8 @@ def sheet(count: int) -> NDArray[np.float64]:
     return np.stack([u, v, 0.5 * np.sin(3 * u) * v], axis=1)
 
 
-def _per_second(comparison: Comparison, size: int) -> str:
-    named = zip(
-        (comparison.ours, comparison.other), zip(*comparison.pairs, strict=True), strict=True
-    )
+def _per_second(turns: Turns, size: int) -> str:
+    named = zip(turns.ways, zip(*turns.rounds, strict=True), strict=True)
     return (
         ", ".join(
             f"{way.name} {1e3 * size / statistics.median(sample.cpu_ms for sample in samples):,.0f}"

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from model.config import ModelConfig
 from model.partition import partition
-from model.placement import place
-from study.data.recipe import DataRecipe
+from model.placement import LONGEST_SIDE, place
+from study.data import DataRecipe, DataSet, open_data_set, prepare
 from study.data.sources import open_source
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+POINTS = 1024
+"""Of a patch that a training step is measured on."""
+OBJECTS = 12
+"""That such patches are made of; some are held out."""
 
 
 def patch_of_an_object(count: int) -> NDArray[np.float32]:
@@ -30,3 +39,30 @@ def patch_of_an_object(count: int) -> NDArray[np.float32]:
                 keep = np.random.default_rng(0).permutation(len(cube.points))[:count]
                 return cube.points[np.sort(keep)]
     raise ValueError(f"no embedded object has a cube of {count:,} points; ask for fewer")
+
+
+@cache
+def whole_objects() -> DataSet:
+    """Prepared as for a study: each patch is an embedded object, thinned to `POINTS` points."""
+    return prepared(
+        DataRecipe(max_objects=OBJECTS, points_per_object=POINTS, cube_size=LONGEST_SIDE)
+    )
+
+
+def prepared(recipe: DataRecipe) -> DataSet:
+    """The data set of a recipe, for the default model, until this process ends."""
+    model = ModelConfig()
+    folder = prepare(
+        recipe, downsample_rate=model.downsample_rate, k=model.k, root=scratch() / "data"
+    )
+    return open_data_set(folder)
+
+
+def scratch() -> Path:
+    """A folder that goes when this process ends."""
+    return Path(_scratch().name)
+
+
+@cache
+def _scratch() -> TemporaryDirectory[str]:
+    return TemporaryDirectory(prefix="dpcc-benchmarks-")

@@ -10,50 +10,102 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import codec, hierarchy, training_steps
+from benchmarks import codec, cohorts, epochs, hierarchy, members, packing, patches
 from benchmarks.__main__ import BENCHMARKS, command_line, main
-from benchmarks.measuring import Comparison, Lap, Sample, Way, compare
+from benchmarks.measuring import Lap, Sample, Turns, Way, compare, take_turns
+from benchmarks.packing import Packing
+from benchmarks.training_steps import OurStep
+from model.config import ModelConfig
+from study.data import DataRecipe
 
 ROOT = Path(__file__).parent.parent.parent
 
 
-def test_two_ways_take_turns() -> None:
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The least that each benchmark can measure."""
+    monkeypatch.setattr(members, "STEPS_BEFORE", 1)
+    monkeypatch.setattr(patches, "OBJECTS", 3)
+    monkeypatch.setattr(codec, "SIZES", (2_000,))
+    monkeypatch.setattr(cohorts, "SIZES_ON_CPU", (1, 2))
+    monkeypatch.setattr(epochs, "COHORTS", (1, 2))
+    recipe = DataRecipe(max_objects=3, points_per_object=512, cube_size=100.0)
+    monkeypatch.setattr(epochs, "recipe", lambda: recipe)
+    ways = [Packing("alone", 1, 1, 1), Packing("together", 1, 2, 1)]
+    monkeypatch.setattr(packing, "packings", lambda: (ways, 2))
+
+
+def test_ways_take_turns() -> None:
     order: list[str] = []
 
     def noting(name: str) -> Way:
         return Way(name, lambda _: order.append(name))
 
-    comparison = compare(noting("A"), noting("B"), pairs=3, warm_up=1)
-    assert order == ["A", "B"] * 4
-    assert len(comparison.pairs) == 3
+    turns = take_turns([noting("A"), noting("B"), noting("C")], rounds=3, warm_up=1)
+    assert order == ["A", "B", "C"] * 4
+    assert len(turns.rounds) == 3
 
 
-def test_the_ratio_is_the_median_of_the_pairs() -> None:
+def test_the_ratio_is_the_median_of_the_rounds() -> None:
     way = Way("same", lambda _: None)
     times = [(1.0, 2.0), (3.0, 30.0), (8.0, 10.0)]
-    pairs = [(Sample(a, 2 * a, {}), Sample(b, b, {})) for a, b in times]
-    comparison = Comparison(way, way, pairs)
-    assert comparison.ratio == 0.5
-    assert comparison.wall_ratio == 1.0
+    rounds = [(Sample(a, 2 * a, {}), Sample(b, b, {})) for a, b in times]
+    turns = Turns((way, way), rounds)
+    assert turns.ratio(0, 1).median == 0.5
+    assert turns.ratio(1, 0).median == 2.0
+    assert turns.ratio(0, 1).wall == 1.0
+
+
+def test_times_are_of_a_share_of_the_work() -> None:
+    whole, quarter = (Way("same", busy, share) for share in (1, 4))
+    ratio = compare(quarter, whole, pairs=5).ratio(0, 1)
+    assert 0.15 < ratio.median < 0.4
 
 
 def test_a_lap_books_time_on_phases() -> None:
     lap = Lap()
     lap("first")
-    sum(range(100_000))
+    busy(lap)
+    booked = lap.phases_ms()
+    assert list(booked) == ["first", "second"]
+    assert booked["second"] > booked["first"]
+
+
+def busy(lap: Lap) -> None:
+    sum(range(1_000_000))
     lap("second")
-    assert list(lap.phases_ms) == ["first", "second"]
-    assert lap.phases_ms["second"] > lap.phases_ms["first"]
+
+
+def test_a_production_step_is_booked_phase_by_phase() -> None:
+    config = ModelConfig()
+    step = OurStep(config, members.trained_states(config, 2), patches.whole_objects())
+    lap = Lap()
+    step(lap)
+    step(lap)
+    assert list(lap.phases_ms()) == ["data", "forward", "loss", "backward", "optimisers"]
+    assert step.decoded.shape == (2, 1)
+    assert step.rows >= int(step.decoded.max())
+
+
+def test_members_keep_their_weights_while_they_are_measured() -> None:
+    config = ModelConfig()
+    step = OurStep(config, members.trained_states(config, 1), patches.whole_objects())
+    (before,) = step.population.states()
+    step(Lap())
+    (after,) = step.population.states()
+    assert after.steps == before.steps + 1
+    assert (after.parameters - before.parameters).abs().max() < 1e-6
+
+
+def test_patches_have_as_many_points_as_promised() -> None:
+    stored = patches.whole_objects().split("train")
+    assert {len(patch.hierarchy.points) for patch in stored} == {patches.POINTS}
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_benchmark_prints_a_ratio(
-    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(training_steps, "STEPS_BEFORE", 1)
-    monkeypatch.setattr(codec, "SIZES", (2_000,))
+def test_benchmark_prints_a_ratio(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     import_module(f"benchmarks.{name}").run(pairs=2)
-    assert re.search(r"ratio \d+\.\d+ of the CPU time", capsys.readouterr().out)
+    assert re.search(r"ratio \d+\.\d+ ", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(("held", "told"), [(True, False), (False, True)])
@@ -73,8 +125,8 @@ def test_no_name_means_all() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["--help"], 0, "a training step on one patch"),
-        (["nonsense"], 2, "choose from step, search, hierarchy, codec"),
+        (["--help"], 0, "a training step of one trial"),
+        (["nonsense"], 2, "choose from step, cohorts, arithmetic, packing, epochs, search"),
         (["--pairs", "1"], 2, "a spread needs at least 2 pairs, not 1"),
     ],
 )

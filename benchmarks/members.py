@@ -1,0 +1,104 @@
+"""Trials to measure: those of the quick start, some steps into their training.
+
+A fresh decoder makes three times too many points, and nearly all of a training is not like that.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import study
+from benchmarks.measuring import device
+from benchmarks.patches import whole_objects
+from study.config import TrainingConfig
+from study.feeding import Feed
+from study.members import Member
+from study.population import Population, fresh_states
+from study.space import apply
+from study.study_file import load_study
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from model.config import ModelConfig
+    from model.patches import PatchBatch
+    from study.config import LossWeights, StudyConfig
+    from study.data import DataSet
+    from study.members import MemberState
+
+STEPS_BEFORE = 100
+"""Steps before anything is measured."""
+HELD = 1e-12
+"""A learning rate to measure at: the optimisers work as ever, and all ways, whose noise differs,
+go on decoding the same number of points."""
+PATCHES_PER_STEP = 1
+"""As published."""
+
+
+def quick_start() -> StudyConfig:
+    """The study file that comes with the package."""
+    assert study.__file__ is not None
+    return load_study(Path(study.__file__).parent / "quickstart.yaml")
+
+
+@cache
+def trained_states(config: ModelConfig, trials: int) -> list[MemberState]:
+    """Members some steps into their training, whose weights are held from there."""
+    population = Population(config, fresh_states(config, members(trials), device()), device())
+    steps = batches(whole_objects())
+    population.begin_epoch(0)
+    for _ in range(STEPS_BEFORE):
+        latents, batch = next(steps)
+        population.draw_noise([latents])
+        population.step(batch)
+    training = TrainingConfig(learning_rate=HELD, bottleneck_learning_rate=HELD)
+    return [
+        replace(state, member=replace(state.member, training=training))
+        for state in population.states()
+    ]
+
+
+def members(trials: int) -> list[Member]:
+    """The published coefficients, then a seeded draw from the quick start's space."""
+    return [
+        Member(trial=trial, seed=trial, loss=weights, training=TrainingConfig())
+        for trial, weights in zip(range(trials), _coefficients(), strict=False)
+    ]
+
+
+def numbers_of_steps(data: DataSet) -> Iterator[list[int]]:
+    """The patches of every step, epoch after epoch, as a cohort sees them."""
+    feed = _feed(data)
+    for clock in count():
+        yield from feed.plan(clock)
+
+
+def batches(data: DataSet) -> Iterator[tuple[tuple[int, int], PatchBatch]]:
+    """The same as batches, and how many patches and latent points each has."""
+    feed = _feed(data)
+    for clock in count():
+        plan = feed.plan(clock)
+        for numbers, batch in zip(plan, feed.batches(plan), strict=True):
+            yield feed.latents(numbers), batch
+
+
+def _feed(data: DataSet) -> Feed:
+    return Feed(data, PATCHES_PER_STEP, 0, device())
+
+
+def _coefficients() -> Iterator[LossWeights]:
+    config, random = quick_start(), np.random.default_rng(0)
+    yield config.loss
+    while True:
+        drawn = {}
+        for name, searched in config.search.space.items():
+            low, high = searched.ends
+            drawn[name] = math.exp(random.uniform(math.log(low), math.log(high)))
+        yield apply(config, drawn).loss
