@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from model.kernels import attend
 from model.layers import Linear, NormalisedLinear, Perceptron, affine, linear_moments
+from model.native import functions as native
+from model.native.library import usable
 from model.points import gather
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ def attend_owned(logits: Tensor, values: Tensor, level: LevelBatch) -> Tensor:
         (T, B, M, C). A sample that owns none of its neighbours (possible with duplicate points)
         gets zeros.
     """
+    if usable(logits, values):
+        return native.attend(logits, values, level.first_of_samples)
     samples = level.samples.shape[2]
     attended = attend(logits, values, level.slot(logits.shape[0]), level.slots)
     return attended if level.slots == samples else attended[:, :, :samples]

@@ -14,6 +14,8 @@ import torch.nn.functional as F  # noqa: N812  the name everyone knows
 from torch import Tensor, nn
 
 from model.kernels import hidden_moments, row_shares
+from model.native.functions import perceptron
+from model.native.library import usable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +69,8 @@ class Folded(NamedTuple):
 
     def __call__(self, x: Tensor) -> Tensor:
         """Apply to (T or 1, B, R, a) rows, and the ReLU; (T, B, R, b)."""
+        if usable(x):
+            return perceptron(x, self, None, None, None)
         trials, patches, inputs, outputs = self.weight.shape
         rows = x if x.shape[0] == trials else x.expand(trials, -1, -1, -1)
         y = torch.baddbmm(
@@ -109,6 +113,8 @@ class NormalisedLinear(nn.Module):
 
     def through(self, weight: Tensor, bias: Tensor, x: Tensor, valid: Tensor | None) -> Tensor:
         """The same with another linear map into this layer's outputs, (T, a, b) and (T, 1, b)."""
+        if usable(x):
+            return perceptron(x, (weight, bias), (self.scale, self.shift), None, valid)
         if valid is not None:
             return self.fold(weight, bias, moments(x, valid))(x)
         y = affine(x, weight, bias)
@@ -148,7 +154,11 @@ class Perceptron(nn.Module):
 
     def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
         """Map (T or 1, B, R, a) to (T, B, R, b); see :class:`NormalisedLinear`."""
-        y: Tensor = self.output(self.hidden(x, valid))
+        hidden, output = self.hidden, self.output
+        if usable(x):
+            first, norm = (hidden.linear.weight, hidden.linear.bias), (hidden.scale, hidden.shift)
+            return perceptron(x, first, norm, (output.weight, output.bias), valid)
+        y: Tensor = output(hidden(x, valid))
         return y
 
 
@@ -162,7 +172,11 @@ class PlainPerceptron(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (T, B, R, a) to (T, B, R, b)."""
-        y: Tensor = self.output(affine(x, self.hidden.weight, self.hidden.bias, relu=True))
+        hidden, output = self.hidden, self.output
+        if usable(x):
+            first, second = (hidden.weight, hidden.bias), (output.weight, output.bias)
+            return perceptron(x, first, None, second, None)
+        y: Tensor = output(affine(x, hidden.weight, hidden.bias, relu=True))
         return y
 
 

@@ -37,6 +37,7 @@ class LevelBatch:
         neighbours: (1, B, M, K) int64, indices into the entering points.
         owned_pairs: (1, B, E) int64, indices into the M * K pairs, in order; 0 in padding.
         owner: (1, B, E) int64, the sample of each owned pair; M in padding.
+        first_of_samples: (B, M + 1) int64, each sample's first owned pair, and where they end.
         slots: M, or M + 1 where there are padded pairs, which need a place to go.
         child_count: (1, B, M), points owned.
         mean_distance: (1, B, M), to the owned neighbours.
@@ -50,6 +51,7 @@ class LevelBatch:
     neighbours: Tensor
     owned_pairs: Tensor
     owner: Tensor
+    first_of_samples: Tensor
     slots: int
     child_count: Tensor
     mean_distance: Tensor
@@ -163,6 +165,9 @@ def _collate_level(levels: Sequence[Level], entering: Points) -> LevelBatch:
         neighbours=neighbours,
         owned_pairs=pad([sample * neighbour_count + column for sample, column in pairs]),
         owner=owner,
+        first_of_samples=torch.searchsorted(
+            owner[0], torch.arange(sample_count + 1, device=device).repeat(len(levels), 1)
+        ),
         slots=sample_count + (len({len(sample) for sample, _ in pairs}) > 1),
         child_count=pad([level.child_count for level in levels]),
         mean_distance=pad([level.mean_distance for level in levels]),

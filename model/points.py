@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
+from pykdtree.kdtree import KDTree
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ class Points:
         return torch.arange(self.xyz.shape[2], device=self.sizes.device) < self.sizes[..., None]
 
     @cached_property
-    def arrays(self) -> list[list[NDArray[np.float64]]]:
+    def arrays(self) -> list[list[NDArray[np.float32]]]:
         """The valid points as NumPy arrays, per trial and patch.
 
         A diverged trial's NaN become zeros: a tree refuses them, and the loss, which keeps them,
         is what ends that trial.
         """
-        xyz = torch.nan_to_num(self.xyz.detach(), posinf=0.0, neginf=0.0).double().numpy()
+        xyz = torch.nan_to_num(self.xyz.detach(), posinf=0.0, neginf=0.0).contiguous().numpy()
         sizes = self.sizes.tolist()
         return [
             [xyz[row, patch, :size] for patch, size in enumerate(sizes[row])]
@@ -59,9 +59,9 @@ class Points:
         ]
 
     @cached_property
-    def trees(self) -> list[list[cKDTree]]:
+    def trees(self) -> list[list[KDTree]]:
         """One k-d tree per trial and patch."""
-        return [[cKDTree(points, balanced_tree=False) for points in row] for row in self.arrays]
+        return [[KDTree(points) for points in row] for row in self.arrays]
 
 
 def nearest(query: Points, reference: Points, k: int = 1) -> Tensor:
@@ -85,7 +85,10 @@ def nearest(query: Points, reference: Points, k: int = 1) -> Tensor:
 
 
 def nearest_by_tree(query: Points, reference: Points, k: int = 1) -> Tensor:
-    """:func:`nearest` by SciPy's k-d trees, one per trial and patch; for the CPU."""
+    """:func:`nearest` by k-d trees, one per trial and patch; for the CPU.
+
+    A search uses as many threads as ``OMP_NUM_THREADS`` allows.
+    """
     trials = max(query.xyz.shape[0], reference.xyz.shape[0])
     patches, queries = query.xyz.shape[1:3]
     index = np.zeros((trials, patches, queries, k), dtype=np.int64)
@@ -95,8 +98,8 @@ def nearest_by_tree(query: Points, reference: Points, k: int = 1) -> Tensor:
             points = query.arrays[0 if shared_query else trial][patch]
             tree = reference.trees[0 if shared_reference else trial][patch]
             columns = min(k, tree.n)
-            found = tree.query(points, k=np.arange(1, columns + 1))[1]
-            index[trial, patch, : len(points), :columns] = found
+            found = tree.query(points, k=columns)[1]
+            index[trial, patch, : len(points), :columns] = found.reshape(-1, columns)
     return torch.from_numpy(index)
 
 

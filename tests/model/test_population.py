@@ -46,10 +46,11 @@ def population_noise(config: ModelConfig) -> Tensor:
 
 
 def tolerance(config: ModelConfig) -> float:
-    """Rounding, which a short direction that is normalised to length 1 makes larger; the other
+    """Rounding, which a short direction that is normalised to length 1 makes larger, and the maximum
+    of an edge convolution, which it may give to another neighbour; the other
     architectures have more of those.
     """
-    return 1e-5 if config == SMALL else 5e-5
+    return 1e-5 if config == SMALL else 2e-4
 
 
 def assert_same(ours: Tensor, theirs: Tensor, what: str, within: float = 1e-5) -> None:

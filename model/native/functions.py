@@ -1,0 +1,176 @@
+"""The kernels as functions that PyTorch can differentiate.
+
+Legend: T trials, B patches, R rows, E owned pairs, M slots, C channels, a inputs, h hidden
+channels, o outputs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from model.native.library import library
+
+Context = Any
+"""What autograd hands to ``forward`` and ``backward``; its own type knows no attributes."""
+
+_SIZES = ("trials", "patches", "rows", "inputs", "hidden", "outputs", "x_per_trial", "w1_per_patch")
+_TENSORS = ("x", "w1", "b1", "scale", "shift", "w2", "b2")
+
+
+class _Perceptron(ctypes.Structure):
+    """`Perceptron` of rows.cpp."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in _SIZES),
+        *((name, ctypes.c_void_p) for name in ("counts", *_TENSORS)),
+    )
+
+
+class _Gradients(ctypes.Structure):
+    """`Gradients` of rows.cpp."""
+
+    _fields_ = tuple((name, ctypes.c_void_p) for name in ("y", *_TENSORS))
+
+
+class _Attention(ctypes.Structure):
+    """`Attention` of attend.cpp."""
+
+    _fields_ = (
+        *((n, ctypes.c_int64) for n in ("trials", "patches", "rows", "slots", "channels")),
+        ("first", ctypes.c_void_p),
+    )
+
+
+def perceptron(
+    x: Tensor,
+    first: tuple[Tensor, Tensor],
+    norm: tuple[Tensor, Tensor] | None,
+    second: tuple[Tensor, Tensor] | None,
+    valid: Tensor | None,
+) -> Tensor:
+    """``relu(norm(x @ w1 + b1)) @ w2 + b2`` over rows.
+
+    Args:
+        x: (T or 1, B, R, a); no gradient reaches rows that trials share.
+        first: weight and bias, (T, a, h) and (T, 1, h), or per patch (T, B, a, h) and (T, B, h).
+        norm: scale and shift of the GroupNorm with one group over all valid rows and channels,
+            (T, 1, h) each; None leaves it out.
+        second: weight and bias, (T, h, o) and (T, 1, o); None leaves that layer out.
+        valid: (B, R) of 0 and 1, ones first; None where every row is valid.
+
+    Returns:
+        (T, B, R, o), or (T, B, R, h) without a second layer; zero in rows that are not valid.
+    """
+    counts = None if valid is None else valid.sum(dim=1, dtype=torch.int64)
+    scale, shift = norm or (None, None)
+    w2, b2 = second or (None, None)
+    made: Tensor = _PerceptronFunction.apply(x, *first, scale, shift, w2, b2, counts)
+    return made
+
+
+def attend(logits: Tensor, values: Tensor, first: Tensor) -> Tensor:
+    """Softmax over the rows of each slot, per channel, and the sum of weighted values.
+
+    Args:
+        logits: (T, B, E, C).
+        values: (T, B, E, C).
+        first: (B, M + 1) int64, the first row of each slot, and where the last one ends.
+
+    Returns:
+        (T, B, M, C); a slot without rows gets zeros.
+    """
+    attended: Tensor = _AttendFunction.apply(logits, values, first)
+    return attended
+
+
+class _PerceptronFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Context, x: Tensor, *rest: Tensor | None) -> Tensor:
+        *weights, counts = rest
+        tensors = [tensor if tensor is None else tensor.contiguous() for tensor in (x, *weights)]
+        w1, w2 = tensors[1], tensors[5]
+        assert w1 is not None, "a perceptron has a first layer"
+        trials, patches = w1.shape[0], x.shape[1]
+        rows, inputs, hidden = x.shape[2], *w1.shape[-2:]
+        outputs = hidden if w2 is None else w2.shape[-1]
+        sizes = (
+            *(trials, patches, rows, inputs, hidden, outputs),
+            *(int(x.shape[0] == trials), int(w1.dim() == 4)),
+        )
+        z = x.new_empty((trials, patches, rows, hidden))
+        statistics = x.new_empty((trials, patches, 2))
+        y = x.new_empty((trials, patches, rows, outputs))
+        given = _Perceptron(*sizes, _pointer(counts), *map(_pointer, tensors))
+        _call("perceptron_forward", ctypes.byref(given), *map(_pointer, (z, statistics, y)))
+        context.save_for_backward(z, statistics, counts, *tensors)
+        context.sizes = sizes
+        return y
+
+    @staticmethod
+    def backward(context: Context, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        z, statistics, counts, *tensors = context.saved_tensors
+        gradient = gradient.contiguous()
+        x = tensors[0]
+        assert len(x) == len(z) or not context.needs_input_grad[0], "shared rows have no gradient"
+        # Sums over rows are added to; everything else is written whole.
+        of = [
+            tensor if tensor is None else torch.zeros_like(tensor)
+            for tensor in (x if context.needs_input_grad[0] else None, *tensors[1:])
+        ]
+        given = _Perceptron(*context.sizes, _pointer(counts), *map(_pointer, tensors))
+        into = _Gradients(gradient.data_ptr(), *map(_pointer, of))
+        _call(
+            "perceptron_backward",
+            ctypes.byref(given),
+            *map(_pointer, (z, statistics)),
+            ctypes.byref(into),
+        )
+        return (*of, None)
+
+
+class _AttendFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Context, logits: Tensor, values: Tensor, first: Tensor) -> Tensor:
+        logits, values = logits.contiguous(), values.contiguous()
+        trials, patches, rows, channels = logits.shape
+        slots = first.shape[1] - 1
+        weights = torch.empty_like(logits)
+        attended = logits.new_empty((trials, patches, slots, channels))
+        sizes = (trials, patches, rows, slots, channels)
+        given = _Attention(*sizes, first.data_ptr())
+        _call(
+            "attend_forward",
+            ctypes.byref(given),
+            *map(_pointer, (logits, values, weights, attended)),
+        )
+        context.save_for_backward(values, weights, attended, first)
+        context.sizes = sizes
+        return attended
+
+    @staticmethod
+    def backward(context: Context, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        values, weights, attended, first = context.saved_tensors
+        gradient = gradient.contiguous()
+        of_logits, of_values = torch.empty_like(values), torch.empty_like(values)
+        given = _Attention(*context.sizes, first.data_ptr())
+        _call(
+            "attend_backward",
+            ctypes.byref(given),
+            *map(_pointer, (values, weights, attended, gradient, of_logits, of_values)),
+        )
+        return of_logits, of_values, None
+
+
+def _pointer(tensor: Tensor | None) -> ctypes.c_void_p | None:
+    return None if tensor is None else ctypes.c_void_p(tensor.data_ptr())
+
+
+def _call(name: str, *arguments: object) -> None:
+    """Run a kernel with as many threads as PyTorch uses."""
+    found = library()
+    assert found is not None, "callers ask `usable` first"
+    getattr(found, name)(*arguments, torch.get_num_threads())

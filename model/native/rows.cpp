@@ -1,0 +1,274 @@
+// The small networks over many rows that fill a training step on a CPU, forward and backward.
+//
+// A small network over rows costs a handful of passes over wide tensors when it is put together
+// from a library's operations, and the libraries' matrix products are slow where a side is narrow
+// (8 columns, 1, 43). Here a block of rows goes through all layers while it is in the cache.
+// `model/kernels.py` says what is computed, and computes it without this file where there is no
+// compiler; tests hold the two against each other.
+//
+// Legend: t trials, b patches, r rows, a inputs, h hidden channels, o outputs. Tensors are float32
+// and contiguous, in the order of their indices.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+typedef int64_t Size;
+typedef float Vector __attribute__((vector_size(32), aligned(4), may_alias));
+
+static const Size LANES = 8;
+static const Size BLOCK = 64;  // rows at a time: their hidden channels stay in the first cache
+static const Size STRIP = 4;   // rows of a product that share each load of the right side
+static const float EPSILON = 1e-5f;
+
+// A number that is none stays none: whoever looks at the loss must see it.
+static inline float rectified(float z) { return z < 0.0f ? 0.0f : z; }
+
+static Size padded(Size n, Size to) { return (n + to - 1) / to * to; }
+
+// A strip of c += a b: STRIP rows, WIDTH vectors of columns. a(i, p) lies at a[i * ai + p * ap].
+template <int WIDTH>
+static inline void strip(Size k, const float* a, Size ai, Size ap, const float* b, Size ldb,
+                         float* c, Size ldc) {
+  Vector sum[STRIP][WIDTH];
+  for (int i = 0; i < STRIP; ++i)
+    for (int j = 0; j < WIDTH; ++j) sum[i][j] = *(const Vector*)(c + i * ldc + LANES * j);
+  for (Size p = 0; p < k; ++p) {
+    Vector right[WIDTH];
+    for (int j = 0; j < WIDTH; ++j) right[j] = *(const Vector*)(b + p * ldb + LANES * j);
+    for (int i = 0; i < STRIP; ++i) {
+      const float left = a[i * ai + p * ap];
+      for (int j = 0; j < WIDTH; ++j) sum[i][j] += left * right[j];
+    }
+  }
+  for (int i = 0; i < STRIP; ++i)
+    for (int j = 0; j < WIDTH; ++j) *(Vector*)(c + i * ldc + LANES * j) = sum[i][j];
+}
+
+// c += a b, with m a multiple of STRIP and n of LANES.
+static void product(Size m, Size n, Size k, const float* a, Size ai, Size ap, const float* b,
+                    Size ldb, float* c, Size ldc) {
+  for (Size j = 0; j < n; j += 2 * LANES)
+    for (Size i = 0; i < m; i += STRIP)
+      if (j + 2 * LANES <= n)
+        strip<2>(k, a + i * ai, ai, ap, b + j, ldb, c + i * ldc + j, ldc);
+      else
+        strip<1>(k, a + i * ai, ai, ap, b + j, ldb, c + i * ldc + j, ldc);
+}
+
+// A matrix with room for whole strips and vectors, zero where it has no entries.
+struct Padded {
+  Size width;
+  std::vector<float> data;
+  Padded(Size rows, Size columns)
+      : width(padded(columns, LANES)), data(padded(rows, STRIP) * padded(columns, LANES)) {}
+  float* row(Size i) { return data.data() + i * width; }
+  void clear() { std::fill(data.begin(), data.end(), 0.0f); }
+  void read(const float* from, Size rows, Size columns) {
+    for (Size i = 0; i < rows; ++i) std::memcpy(row(i), from + i * columns, columns * sizeof(float));
+  }
+  void read_transposed(const float* from, Size rows, Size columns) {
+    for (Size i = 0; i < rows; ++i)
+      for (Size j = 0; j < columns; ++j) row(j)[i] = from[i * columns + j];
+  }
+  // A block of rows; those beyond the last become zero.
+  void read_block(const float* from, Size rows, Size columns) {
+    read(from, rows, columns);
+    std::fill(row(rows), row(0) + data.size(), 0.0f);
+  }
+  void write(float* to, Size rows, Size columns) {
+    for (Size i = 0; i < rows; ++i) std::memcpy(to + i * columns, row(i), columns * sizeof(float));
+  }
+  void add_columns(float* to, Size rows, Size columns) {
+    for (Size i = 0; i < rows; ++i)
+      for (Size j = 0; j < columns; ++j) to[j] += row(i)[j];
+  }
+  void fill_rows(const float* with, Size columns) {
+    for (Size i = 0; i < BLOCK; ++i) std::memcpy(row(i), with, columns * sizeof(float));
+  }
+};
+
+// What a perceptron is made of. Null pointers: no normalisation (scale, shift), no output layer
+// (w2, b2), all rows valid (counts).
+struct Perceptron {
+  Size trials, patches, rows, inputs, hidden, outputs;
+  Size x_per_trial;    // 0: all trials have the same x
+  Size w1_per_patch;   // 1: w1 is (t, b, a, h) and b1 (t, b, h); 0: (t, a, h) and (t, h)
+  const int64_t* counts;  // (b), leading rows that are valid
+  const float *x, *w1, *b1, *scale, *shift, *w2, *b2;
+};
+
+static const float* x_of(const Perceptron& p, Size t, Size b) {
+  return p.x + ((p.x_per_trial ? t * p.patches : 0) + b) * p.rows * p.inputs;
+}
+static Size first_layer(const Perceptron& p, Size t, Size b) {
+  return p.w1_per_patch ? t * p.patches + b : t;
+}
+static Size valid_rows(const Perceptron& p, Size b) { return p.counts ? p.counts[b] : p.rows; }
+
+// Hidden channels of a block from z = x w1 + b1, and, if asked for, the normalised z.
+static void activate(const Perceptron& p, Size t, const float* z, Size rows, const float* statistics,
+                     Padded& hidden, Padded* normalised) {
+  const Size h = p.hidden;
+  for (Size i = 0; i < rows; ++i) {
+    float* to = hidden.row(i);
+    const float* from = z + i * h;
+    if (p.scale) {
+      const float mean = statistics[0], root = statistics[1];
+      const float *scale = p.scale + t * h, *shift = p.shift + t * h;
+      float* keep = normalised ? normalised->row(i) : to;
+      for (Size j = 0; j < h; ++j) keep[j] = (from[j] - mean) * root;
+      for (Size j = 0; j < h; ++j) to[j] = rectified(keep[j] * scale[j] + shift[j]);
+    } else {
+      for (Size j = 0; j < h; ++j) to[j] = rectified(from[j]);
+    }
+  }
+  std::fill(hidden.row(rows), hidden.row(0) + hidden.data.size(), 0.0f);
+}
+
+static void statistics_of(const float* z, Size count, float* statistics) {
+  double sum = 0.0, squares = 0.0;
+  for (Size i = 0; i < count; i += BLOCK * LANES) {
+    const Size end = std::min(count, i + BLOCK * LANES);
+    float part = 0.0f;
+    for (Size j = i; j < end; ++j) part += z[j];
+    sum += part;
+  }
+  const float mean = (float)(sum / count);
+  for (Size i = 0; i < count; i += BLOCK * LANES) {
+    const Size end = std::min(count, i + BLOCK * LANES);
+    float part = 0.0f;
+    for (Size j = i; j < end; ++j) part += (z[j] - mean) * (z[j] - mean);
+    squares += part;
+  }
+  statistics[0] = mean;
+  statistics[1] = 1.0f / std::sqrt((float)(squares / count) + EPSILON);
+}
+
+static void forward_of(const Perceptron& p, Size t, float* z, float* statistics, float* y) {
+  const Size h = p.hidden, width = p.w2 ? p.outputs : h;
+  Padded x(BLOCK, p.inputs), w1(p.inputs, h), w2(h, p.w2 ? p.outputs : 1), hidden(BLOCK, h);
+  Padded out(BLOCK, width);
+  if (p.w2) w2.read(p.w2 + t * h * p.outputs, h, p.outputs);
+  for (Size b = 0; b < p.patches; ++b) {
+    const Size group = t * p.patches + b, layer = first_layer(p, t, b), count = valid_rows(p, b);
+    float *z_of = z + group * p.rows * h, *y_of = y + group * p.rows * width;
+    if (b == 0 || p.w1_per_patch) w1.read(p.w1 + layer * p.inputs * h, p.inputs, h);
+    for (Size r = 0; r < count; r += BLOCK) {
+      const Size rows = std::min(BLOCK, count - r);
+      x.read_block(x_of(p, t, b) + r * p.inputs, rows, p.inputs);
+      hidden.fill_rows(p.b1 + layer * h, h);
+      product(padded(rows, STRIP), hidden.width, p.inputs, x.row(0), x.width, 1, w1.row(0), w1.width,
+              hidden.row(0), hidden.width);
+      hidden.write(z_of + r * h, rows, h);
+    }
+    if (p.scale) statistics_of(z_of, count * h, statistics + 2 * group);
+    for (Size r = 0; r < count; r += BLOCK) {
+      const Size rows = std::min(BLOCK, count - r);
+      activate(p, t, z_of + r * h, rows, statistics + 2 * group, hidden, nullptr);
+      if (p.w2) {
+        out.fill_rows(p.b2 + t * p.outputs, p.outputs);
+        product(padded(rows, STRIP), out.width, h, hidden.row(0), hidden.width, 1, w2.row(0),
+                w2.width, out.row(0), out.width);
+      }
+      (p.w2 ? out : hidden).write(y_of + r * width, rows, width);
+    }
+    std::fill(y_of + count * width, y_of + p.rows * width, 0.0f);
+  }
+}
+
+// Where the gradients go; x may be null. Each is laid out as what it belongs to.
+struct Gradients {
+  const float* y;
+  float *x, *w1, *b1, *scale, *shift, *w2, *b2;
+};
+
+static void backward_of(const Perceptron& p, Size t, const float* z, const float* statistics,
+                        const Gradients& g) {
+  const Size h = p.hidden, width = p.w2 ? p.outputs : h;
+  Padded x(BLOCK, padded(p.inputs, STRIP)), w1t(h, p.inputs), w2t(width, h), gw2(h, width);
+  Padded hidden(BLOCK, h), normalised(BLOCK, h), gy(BLOCK, width), gh(BLOCK, h), gx(BLOCK, p.inputs);
+  Padded gw1(p.inputs, h);
+  std::vector<float> gz(p.rows * h);
+  if (p.w2) w2t.read_transposed(p.w2 + t * h * width, h, width);
+  for (Size b = 0; b < p.patches; ++b) {
+    const Size group = t * p.patches + b, layer = first_layer(p, t, b), count = valid_rows(p, b);
+    const float *z_of = z + group * p.rows * h, *state = statistics + 2 * group;
+    double sum = 0.0, sum_with_z = 0.0;
+    for (Size r = 0; r < count; r += BLOCK) {
+      const Size rows = std::min(BLOCK, count - r);
+      activate(p, t, z_of + r * h, rows, state, hidden, p.scale ? &normalised : nullptr);
+      gy.read_block(g.y + (group * p.rows + r) * width, rows, width);
+      if (p.w2) {
+        product(padded(h, STRIP), gw2.width, rows, hidden.row(0), 1, hidden.width, gy.row(0),
+                gy.width, gw2.row(0), gw2.width);
+        gy.add_columns(g.b2 + t * width, rows, width);
+        gh.clear();
+        product(padded(rows, STRIP), gh.width, width, gy.row(0), gy.width, 1, w2t.row(0), w2t.width,
+                gh.row(0), gh.width);
+      }
+      Padded& incoming = p.w2 ? gh : gy;
+      float part = 0.0f, part_with_z = 0.0f;
+      for (Size i = 0; i < rows; ++i) {
+        const float *in = incoming.row(i), *active = hidden.row(i), *n = normalised.row(i);
+        float* to = gz.data() + (r + i) * h;
+        for (Size j = 0; j < h; ++j) to[j] = active[j] <= 0.0f ? 0.0f : in[j];
+        if (!p.scale) continue;
+        const float* scale = p.scale + t * h;
+        float *of_scale = g.scale + t * h, *of_shift = g.shift + t * h;
+        for (Size j = 0; j < h; ++j) of_scale[j] += to[j] * n[j];
+        for (Size j = 0; j < h; ++j) of_shift[j] += to[j];
+        for (Size j = 0; j < h; ++j) to[j] *= scale[j];
+        for (Size j = 0; j < h; ++j) part += to[j];
+        for (Size j = 0; j < h; ++j) part_with_z += to[j] * n[j];
+      }
+      sum += part;
+      sum_with_z += part_with_z;
+    }
+    const float mean = (float)(sum / (count * h)), mean_with_z = (float)(sum_with_z / (count * h));
+    if (b == 0 || p.w1_per_patch) {
+      w1t.clear();
+      w1t.read_transposed(p.w1 + layer * p.inputs * h, p.inputs, h);
+      gw1.clear();
+    }
+    for (Size r = 0; r < count; r += BLOCK) {
+      const Size rows = std::min(BLOCK, count - r);
+      gh.read_block(gz.data() + r * h, rows, h);
+      if (p.scale)
+        for (Size i = 0; i < rows; ++i) {
+          const float* from = z_of + (r + i) * h;
+          float* to = gh.row(i);
+          for (Size j = 0; j < h; ++j)
+            to[j] = state[1] * (to[j] - mean - (from[j] - state[0]) * state[1] * mean_with_z);
+        }
+      x.read_block(x_of(p, t, b) + r * p.inputs, rows, p.inputs);
+      product(padded(p.inputs, STRIP), gw1.width, rows, x.row(0), 1, x.width, gh.row(0), gh.width,
+              gw1.row(0), gw1.width);
+      gh.add_columns(g.b1 + layer * h, rows, h);
+      if (!g.x) continue;
+      gx.clear();
+      product(padded(rows, STRIP), gx.width, h, gh.row(0), gh.width, 1, w1t.row(0), w1t.width,
+              gx.row(0), gx.width);
+      gx.write(g.x + (group * p.rows + r) * p.inputs, rows, p.inputs);
+    }
+    if (g.x)
+      std::fill(g.x + (group * p.rows + count) * p.inputs, g.x + (group + 1) * p.rows * p.inputs,
+                0.0f);
+    if (b + 1 == p.patches || p.w1_per_patch) gw1.write(g.w1 + layer * p.inputs * h, p.inputs, h);
+  }
+  if (p.w2) gw2.write(g.w2 + t * h * width, h, width);
+}
+
+extern "C" void perceptron_forward(const Perceptron* p, float* z, float* statistics, float* y,
+                                   int threads) {
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+  for (Size t = 0; t < p->trials; ++t) forward_of(*p, t, z, statistics, y);
+}
+
+extern "C" void perceptron_backward(const Perceptron* p, const float* z, const float* statistics,
+                                    const Gradients* g, int threads) {
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+  for (Size t = 0; t < p->trials; ++t) backward_of(*p, t, z, statistics, *g);
+}
