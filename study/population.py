@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+import study.exact  # noqa: F401  it has to come before the first product of matrices
 from losses import weighted_sum
 from model.codec import Codec
 from study.flat import FlatAdam, Layout

@@ -142,7 +142,11 @@ class Training:
         found = {trial: EpochResult({}, out_of_memory(self._device)) for trial in too_large}
         for population in self._cohort.populations:
             found |= self._results(population)
-        shared = {"train_s": trained - started, "validate_s": time.perf_counter() - trained}
+        shared = {
+            "padding_share": self._feed.padding_share(plan),
+            "train_s": trained - started,
+            "validate_s": time.perf_counter() - trained,
+        }
         self.clock += 1
         for trial in trials:
             self._epochs[trial] += 1

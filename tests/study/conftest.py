@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+import study.exact  # noqa: F401  before a test multiplies matrices
+
 ROOT = str(Path(__file__).parents[2])
 
 sys.path.insert(0, ROOT)
