@@ -65,6 +65,7 @@ class Cohorts:
         self._orders = orders
         self._waiting: _Asked | None = None
         self._first: list[_Asked] = []
+        self._members: list[list[int]] = []
         self._unfinished: list[set[int]] = []
 
     def form(self) -> CohortConfig | None:
@@ -74,6 +75,7 @@ class Cohorts:
             return None
         number = len(self._first)
         self._first.append(first)
+        self._members.append([])
         self._unfinished.append(set())
         trials = (first.config, *self._others(number, self._size - 1))
         self._admit(number, trials)
@@ -111,7 +113,11 @@ class Cohorts:
         for number in lost:
             self._store.fail(number, why)
         self._unfinished[cohort].clear()
-        self._show(lost)
+        self.end(cohort)
+
+    def end(self, cohort: int) -> None:
+        """Show all trials of a cohort once more: until now its checkpoint moved on."""
+        self._show(self._members[cohort])
 
     def _others(self, cohort: int, most: int) -> Iterable[TrialConfig]:
         """Take up to so many trials of a cohort's shape."""
@@ -144,6 +150,7 @@ class Cohorts:
         numbers = [trial.trial for trial in trials]
         for number in numbers:
             self._store.record_cohort(number, cohort)
+        self._members[cohort].extend(numbers)
         self._unfinished[cohort].update(numbers)
         self._show(numbers)
 

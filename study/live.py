@@ -157,7 +157,8 @@ class LiveTable:
         return (
             f"{finished} of {self._trials} trials finished · {len(self._front)} on the front "
             f"({_ON_FRONT}) · hypervolume {self._volume:.3f}"
-            + (f" · {hidden} finished trials not shown" if hidden else "")
+            + (f" · {together}" if (together := in_cohorts(self._records.values())) else "")
+            + (f" · {hidden} trials not shown" if hidden else "")
         )
 
     def _with_time(self, record: TrialRecord) -> tuple[TrialRecord, float]:
@@ -167,29 +168,36 @@ class LiveTable:
 
 
 class PlainLines:
-    """One line when a trial starts and ends, and now and then one for an epoch."""
+    """One line when a trial starts and ends, and now and then one for an epoch of a cohort."""
 
     def __init__(self, console: Console, trials: int) -> None:
         self._console = console
         self._trials = trials
-        self._line_at: dict[int, float] = {}
-        self._finished = 0
+        self._started: set[int] = set()
+        self._ended: set[int] = set()
+        self._line_at: dict[int | None, float] = {}
 
     def on_trial(self, record: TrialRecord) -> None:
-        """Print a line, unless the trial's last one was a moment ago and this is just an epoch."""
+        """Print a line, but of epochs only one now and then for all that train together."""
         now = time.monotonic()
-        last = self._line_at.get(record.number)
-        if last is not None and not record.state.is_final and now - last < _LINE_EVERY_S:
+        if record.number in self._ended:
             return
-        self._line_at[record.number] = now
+        if record.number in self._started and not record.state.is_final:
+            last = self._line_at.get(record.cohort, -_LINE_EVERY_S)
+            if now - last < _LINE_EVERY_S:
+                return
+        self._started.add(record.number)
+        self._line_at[record.cohort] = now
         text = f"trial {record.number}: {progress(record)}"
         if numbers := _numbers(record):
             text += f", {numbers}"
         if record.state is TrialState.FAILED:
             text += f", {record.outcome}"
         if record.state.is_final:
-            self._finished += 1
-            text += f" ({self._finished} of {self._trials} finished)"
+            self._ended.add(record.number)
+            text += f" ({len(self._ended)} of {self._trials} finished)"
+        elif (together := record.latest.get("population", 1)) > 1:
+            text += f" ({together:.0f} train together)"
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -210,6 +218,19 @@ def trial_table(records: Sequence[tuple[TrialRecord, float]], on_front: frozense
             duration_text(elapsed_s),
         )
     return table
+
+
+def in_cohorts(records: Iterable[TrialRecord]) -> str:
+    """Say in how many cohorts the unfinished trials train; nothing where each is by itself."""
+    running = [
+        record.cohort
+        for record in records
+        if record.state is TrialState.RUNNING and record.cohort is not None
+    ]
+    cohorts = set(running)
+    if len(cohorts) == len(running):
+        return ""
+    return f"{len(running)} train in {len(cohorts)} cohort{'s' if len(cohorts) > 1 else ''}"
 
 
 def progress(record: TrialRecord) -> str:

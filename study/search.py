@@ -87,7 +87,9 @@ class CohortSearcher(Searcher):
         the reason.
         """
         if not error and result is not None:
-            self._cohorts.take(self._numbers[trial_id], json.loads(result[REPORTS]))
+            cohort = self._numbers[trial_id]
+            self._cohorts.take(cohort, json.loads(result[REPORTS]))
+            self._cohorts.end(cohort)
 
     def save(self, checkpoint_path: str) -> None:
         """Leave a note for Ray, which asks for a file: the searcher has no state of its own."""

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from study.errors import StudyError
 from study.front import front
-from study.live import trial_table
+from study.live import in_cohorts, trial_table
 from study.records import TrialState
 from study.runner import objectives_of
 
@@ -45,6 +45,8 @@ def summary(config: StudyConfig, records: Sequence[TrialRecord], *, driver_alive
     else:
         word = "interrupted"
     parts = [f"{counts[state]} {state}" for state in TrialState if counts[state]]
+    if together := in_cohorts(records):
+        parts.append(together)
     return f"{word}, {finished} of {config.search.trials} trials finished ({', '.join(parts)})"
 
 

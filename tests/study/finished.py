@@ -44,6 +44,7 @@ def finished_study(root: Path) -> StudyFolder:
         store.enqueue_first("v1.2-3-gabc")
         for _ in range(2):
             number, settings = store.ask()
+            store.record_cohort(number, number)
             trial = trial_config(config, number, settings, {geometry: data})
             training = Training(
                 model=trial.model.build(),

@@ -88,7 +88,7 @@ class TestStudyOfTheCodec:
             assert worker.trial == record.number
             assert worker.seed == config.seed
             assert worker.loss == config.loss.model_copy(update=asked)
-            assert worker.threads == config.resources.cpus_per_trial
+            assert worker.threads == config.resources.cpus_per_cohort
             assert (worker.model, worker.training) == (config.model, config.training)
         assert ended.records[0].params["loss.bpp_lambda"] == config.loss.bpp_lambda
         assert ended.records[1].params["loss.bpp_lambda"] == 0.2

@@ -23,9 +23,9 @@ COMMAND = [sys.executable, toy.__file__, "run", "toy.yaml"]
 
 
 @contextmanager
-def driver(folder: Path) -> Iterator[subprocess.Popen[str]]:
+def driver(folder: Path, resources: str = "{}") -> Iterator[subprocess.Popen[str]]:
     """A `study run` in a process group of its own, as a shell would start it."""
-    (folder / "toy.yaml").write_text(toy.STUDY)
+    (folder / "toy.yaml").write_text(f"{toy.STUDY}resources: {resources}\n")
     with subprocess.Popen(
         COMMAND,
         cwd=folder,
@@ -72,6 +72,19 @@ def test_a_stopped_study_keeps_its_epochs_and_tells_the_truth(
         assert errors == ""
     assert "toy interrupted, 0 of 3 trials finished" in status("toy")
     assert "1/3" in status("toy")
+
+
+def test_every_trial_of_a_stopped_cohort_keeps_its_epochs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with driver(tmp_path, "{cohort: 3, concurrent_cohorts: 1}") as process:
+        wait_for("epoch 1/3", process)
+        os.killpg(process.pid, signal.SIGINT)
+        shown, errors = process.communicate()
+    assert (process.returncode, errors) == (130, "")
+    assert "with the 3 finished epochs of 3 unfinished trials" in shown
+    assert main(["status", "toy", "--root", f"{tmp_path}/studies"]) == 0
+    assert capsys.readouterr().out.count("1/3") == 3
 
 
 def test_ctrl_c_before_the_first_trial_leaves_nothing(tmp_path: Path) -> None:

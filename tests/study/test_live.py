@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -82,7 +83,65 @@ def test_a_long_study_fits_the_screen_and_hides_no_running_trial() -> None:
     shown = screen(table, height=20)
     assert len(shown.splitlines()) <= 20
     assert line_of("★ 0", shown)[1] == "running"
-    assert "48 finished trials not shown" in " ".join(shown.split())
+    assert "48 trials not shown" in " ".join(shown.split())
+
+
+def together(cohort: int, *records: TrialRecord) -> list[TrialRecord]:
+    metrics = {"population": float(len(records))}
+    return [
+        replace(
+            record,
+            cohort=cohort,
+            epochs=tuple(
+                EpochRecord(each.epoch, {**each.metrics, **metrics}) for each in record.epochs
+            ),
+        )
+        for record in records
+    ]
+
+
+def test_the_table_says_how_many_train_together() -> None:
+    table = LiveTable("mine", 8, OBJECTIVES)
+    for record in together(0, running(0), running(1)):
+        table.on_trial(record)
+    assert "2 train in 1 cohort" in " ".join(screen(table).split())
+    for record in together(1, running(2), running(3, epochs=1)):
+        table.on_trial(record)
+    assert "4 train in 2 cohorts" in " ".join(screen(table).split())
+
+
+def test_the_table_does_not_speak_of_cohorts_of_one() -> None:
+    table = LiveTable("mine", 8, OBJECTIVES)
+    for number in range(3):
+        table.on_trial(replace(running(number), cohort=number))
+    assert "cohort" not in screen(table)
+
+
+def test_of_trials_that_train_together_one_line_tells_an_epoch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("study.live.time.monotonic", lambda: now)
+    console = Console(file=io.StringIO(), width=120)
+    config = parse_study(STUDY.replace("trials: 3", "trials: 2"), origin="toy")
+    with live_view(console, config, OBJECTIVES) as view:
+        for epochs in range(3):
+            for record in together(0, running(0, epochs), running(1, epochs)):
+                view.on_trial(record)
+            now += 10.0
+        ended = together(0, complete(0, bpp=0.5, psnr_db=35.0), complete(1, 1.0, 36.0))
+        for record in [*ended, *ended]:  # shown once more when the cohort ends
+            view.on_trial(record)
+    assert isinstance(console.file, io.StringIO)
+    numbers = "bpp ~1.500, D1 PSNR 31.25"
+    assert console.file.getvalue().splitlines() == [
+        "trial 0: started",
+        "trial 1: started",
+        f"trial 0: epoch 1/6, {numbers} (2 train together)",
+        f"trial 0: epoch 2/6, {numbers} (2 train together)",
+        "trial 0: complete, bpp 0.500, D1 PSNR 35.00 (1 of 2 finished)",
+        "trial 1: complete, bpp 1.000, D1 PSNR 36.00 (2 of 2 finished)",
+    ]
 
 
 def test_without_a_terminal_a_trial_is_a_line_when_it_starts_and_when_it_ends() -> None:

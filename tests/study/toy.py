@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
     from study.config import CohortConfig, TrialConfig
 
-FINE, DIVERGES, RAISES, DIES_ONCE, UNMEASURABLE = 1, 2, 3, 4, 5
-"""What becomes of a trial in its second epoch, or when it is measured: told by its
-`training.decay_every`. Who raises or dies takes the worker along, and the whole cohort."""
+FINE, DIVERGES, RAISES, DIES_ONCE, UNMEASURABLE, DIES_AT_BIRTH = 15, 2, 3, 4, 5, 6
+"""What becomes of a trial in its second epoch, when it is measured or, once, in its first epoch:
+told by its `training.decay_every`, by default 15. Who raises or dies takes the worker along."""
 
 STUDY = """
 name: toy
 data: {max_objects: 6, points_per_object: 512, cube_size: 100.0}
-training: {epochs: 3, decay_every: 1}
+training: {epochs: 3}
 search: {trials: 3, startup_trials: 2}
 objectives:
   - {metric: bpp, direction: minimize, reference: 3.0}
@@ -128,13 +128,14 @@ class ToyWork:
 
     def _epoch(self, member: Member, population: int) -> ToyResult:
         self._epochs[member.trial] += 1
-        fate = member.training.decay_every if self._epochs[member.trial] == 2 else FINE
+        told, epoch = member.training.decay_every, self._epochs[member.trial]
+        fate = told if epoch == (1 if told == DIES_AT_BIRTH else 2) else FINE
         if fate == DIVERGES:
             return ToyResult({}, "diverged: the loss was no longer a finite number")
         if fate == RAISES:
             message = "no luck today"
             raise RuntimeError(message)
-        if fate == DIES_ONCE and not self._died_before():
+        if fate in {DIES_ONCE, DIES_AT_BIRTH} and not self._died_before():
             os.kill(os.getpid(), signal.SIGKILL)
         return ToyResult({**self._metrics(member), "population": population})
 
