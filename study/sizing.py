@@ -34,6 +34,9 @@ _BUDGET_S = 5.0
 """No larger population is tried after so many seconds; a step of D-PCC's takes a tenth of one on a
 processor core, and milliseconds on a GPU."""
 
+UNKNOWN_GPU = "GPU"
+"""One that is not there yet, or has no name for Ray: what it showed says nothing of the next."""
+
 _LOOK_EVERY_S = 0.2
 _GPU_PREFIX = "accelerator_type:"
 
@@ -91,7 +94,7 @@ def cohort_size(
     device = device_name(ray.cluster_resources(), gpu=resources["gpu"] > 0)
     situation = Situation(device, trial.threads, trial)
     file = Path(config.root).resolve() / FILE_NAME
-    tried = read_sizes(file).get(situation.key)
+    tried = None if device == UNKNOWN_GPU else read_sizes(file).get(situation.key)
     if tried is None or not tried.says(most):
         try:
             tried = _measure(trial, trainable, most, resources, look)
@@ -99,7 +102,8 @@ def cohort_size(
             why = (str(error).strip().splitlines() or ["no reason given"])[-1]
             tell(f"trials train one by one, for no cohort could be measured: {why}")
             return 1
-        write_size(file, situation.key, tried)
+        if device != UNKNOWN_GPU:
+            write_size(file, situation.key, tried)
         tell(told(situation.device, tried))
     return even_size(trials, min(tried.best, most), at_once)
 
@@ -122,7 +126,7 @@ def device_name(cluster: Mapping[str, float], *, gpu: bool) -> str:
         kinds = sorted(
             name.removeprefix(_GPU_PREFIX) for name in cluster if name.startswith(_GPU_PREFIX)
         )
-        return " and ".join(kinds) or "GPU"
+        return " and ".join(kinds) or UNKNOWN_GPU
     cores = f"{os.cpu_count()} cores"
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
