@@ -16,12 +16,13 @@ typedef int64_t Size;
 
 struct Attention {
   Size trials, patches, rows, slots, channels;
-  const int64_t* first;  // (b, m + 1), the first row of each slot, and the number of valid rows
+  const int64_t* first;  // (b, m + 1), the first row of each slot, from 0; where the last one ends
 };
 
-// e^x for x <= 0, to about one unit in the last place (Cephes); what is no number stays none.
+// e^x for x <= 0, to about one unit in the last place (Cephes); what is no number stays none, and
+// minus infinity becomes none: only a network that diverged makes it. Neither may reach the cast.
 static inline float exponential(float x) {
-  const float bounded = x < -87.0f ? -87.0f : x;
+  const float bounded = x > -87.0f ? x : -87.0f;
   const float n = std::floor(bounded * 1.44269504f + 0.5f);
   const float r = bounded - n * 0.693359375f + n * 2.12194440e-4f;
   float y = 1.9875691500e-4f;
@@ -50,7 +51,7 @@ static void forward_of(const Attention& a, Size group, const float* logits, cons
     std::memcpy(peak.data(), logits + (group * a.rows + first[m]) * c, c * sizeof(float));
     for (Size e = first[m] + 1; e < first[m + 1]; ++e) {
       const float* row = logits + (group * a.rows + e) * c;
-      for (Size j = 0; j < c; ++j) peak[j] = row[j] < peak[j] ? peak[j] : row[j];
+      for (Size j = 0; j < c; ++j) peak[j] = row[j] > peak[j] ? row[j] : peak[j];
     }
     for (Size e = first[m]; e < first[m + 1]; ++e) {
       const float *row = logits + (group * a.rows + e) * c, *value = values + (group * a.rows + e) * c;

@@ -7,12 +7,16 @@ channels, o outputs.
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from model.native.library import library
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Context = Any
 """What autograd hands to ``forward`` and ``backward``; its own type knows no attributes."""
@@ -78,7 +82,7 @@ def attend(logits: Tensor, values: Tensor, first: Tensor) -> Tensor:
     Args:
         logits: (T, B, E, C).
         values: (T, B, E, C).
-        first: (B, M + 1) int64, the first row of each slot, and where the last one ends.
+        first: (B, M + 1) int64, the first row of each slot, from 0, and where the last one ends.
 
     Returns:
         (T, B, M, C); a slot without rows gets zeros.
@@ -92,15 +96,8 @@ class _PerceptronFunction(torch.autograd.Function):
     def forward(context: Context, x: Tensor, *rest: Tensor | None) -> Tensor:
         *weights, counts = rest
         tensors = [tensor if tensor is None else tensor.contiguous() for tensor in (x, *weights)]
-        w1, w2 = tensors[1], tensors[5]
-        assert w1 is not None, "a perceptron has a first layer"
-        trials, patches = w1.shape[0], x.shape[1]
-        rows, inputs, hidden = x.shape[2], *w1.shape[-2:]
-        outputs = hidden if w2 is None else w2.shape[-1]
-        sizes = (
-            *(trials, patches, rows, inputs, hidden, outputs),
-            *(int(x.shape[0] == trials), int(w1.dim() == 4)),
-        )
+        sizes = _sizes_of(tensors, counts)
+        trials, patches, rows, _, hidden, outputs, *_ = sizes
         z = x.new_empty((trials, patches, rows, hidden))
         statistics = x.new_empty((trials, patches, 2))
         y = x.new_empty((trials, patches, rows, outputs))
@@ -111,6 +108,7 @@ class _PerceptronFunction(torch.autograd.Function):
         return y
 
     @staticmethod
+    @once_differentiable
     def backward(context: Context, gradient: Tensor) -> tuple[Tensor | None, ...]:
         z, statistics, counts, *tensors = context.saved_tensors
         gradient = gradient.contiguous()
@@ -138,9 +136,12 @@ class _AttendFunction(torch.autograd.Function):
         logits, values = logits.contiguous(), values.contiguous()
         trials, patches, rows, channels = logits.shape
         slots = first.shape[1] - 1
+        _expect((logits, values), (trials * patches * rows * channels,) * 2)
+        _expect((first,), (patches * (slots + 1),), torch.int64)
         weights = torch.empty_like(logits)
         attended = logits.new_empty((trials, patches, slots, channels))
         sizes = (trials, patches, rows, slots, channels)
+        first = first.contiguous()
         given = _Attention(*sizes, first.data_ptr())
         _call(
             "attend_forward",
@@ -152,6 +153,7 @@ class _AttendFunction(torch.autograd.Function):
         return attended
 
     @staticmethod
+    @once_differentiable
     def backward(context: Context, gradient: Tensor) -> tuple[Tensor | None, ...]:
         values, weights, attended, first = context.saved_tensors
         gradient = gradient.contiguous()
@@ -163,6 +165,37 @@ class _AttendFunction(torch.autograd.Function):
             *map(_pointer, (values, weights, attended, gradient, of_logits, of_values)),
         )
         return of_logits, of_values, None
+
+
+def _sizes_of(tensors: Sequence[Tensor | None], counts: Tensor | None) -> tuple[int, ...]:
+    """The sizes of a perceptron, `_SIZES`; all tensors agree with them."""
+    x, w1, w2 = tensors[0], tensors[1], tensors[5]
+    assert x is not None, "a perceptron has rows"
+    assert w1 is not None, "a perceptron has a first layer"
+    rows_of, patches, rows, inputs = x.shape
+    trials, hidden = w1.shape[0], w1.shape[-1]
+    outputs = hidden if w2 is None else w2.shape[-1]
+    layers = trials * patches if w1.dim() == 4 else trials
+    in_layers = layers * hidden
+    of_trials = trials * hidden
+    wanted = (in_layers * inputs, in_layers, of_trials, of_trials, of_trials * outputs)
+    _expect(tensors, (x.numel(), *wanted, trials * outputs))
+    _expect((counts,), (patches,), torch.int64)
+    assert rows_of in {1, trials}, f"rows of 1 or {trials} trials, not {rows_of}"
+    return (
+        *(trials, patches, rows, inputs, hidden, outputs),
+        *(int(rows_of == trials), int(w1.dim() == 4)),
+    )
+
+
+def _expect(
+    tensors: Sequence[Tensor | None], numbers: Sequence[int], dtype: torch.dtype = torch.float32
+) -> None:
+    """Hold tensors against what a kernel will read: it cannot ask how long they are."""
+    for tensor, number in zip(tensors, numbers, strict=True):
+        assert tensor is None or (
+            tensor.numel() == number and tensor.dtype == dtype and tensor.is_cpu
+        ), f"{number} of {dtype} on the CPU, not {tuple(tensor.shape)} of {tensor.dtype}"
 
 
 def _pointer(tensor: Tensor | None) -> ctypes.c_void_p | None:

@@ -1,0 +1,187 @@
+"""The kernels for the CPU against their plain form in double precision, and what they must not do.
+
+Legend: T trials, B patches, R rows, M slots, C channels, a inputs, h hidden channels, o outputs.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+
+from model.encoder import Encoder
+from model.native import functions as native
+from model.native.library import library, usable
+from model.patches import collate
+from tests.model.support import SMALL, naming, patch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+pytestmark = pytest.mark.skipif(library() is None, reason="there is no C++ compiler here")
+
+EPSILON = 1e-5
+SWITCH = (False, True)
+# Whole blocks of 64 rows and strips of 4, and what is left over beside them.
+ROWS = (1, 3, 8, 63, 64, 65, 130, 200)
+# Narrow, wide, whole vectors of 8, and what is left over: a, h, o.
+WIDTHS = (
+    *((1, 1, 1), (3, 8, 1), (8, 64, 43), (13, 3, 8), (43, 13, 3)),
+    *((64, 80, 64), (80, 43, 13), (1, 64, 80)),
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call of `perceptron`; which of its parts there are, and their sizes."""
+
+    norm: bool
+    second: bool
+    padded: bool
+    per_patch: bool
+    shared: bool
+    trials: int = 2
+    patches: int = 3
+    rows: int = 65
+    widths: tuple[int, int, int] = (8, 13, 3)
+    seed: int = 0
+
+    def tensors(self) -> dict[str, Tensor | None]:
+        """x, w1, b1, scale, shift, w2, b2, valid; float32."""
+        generator = torch.Generator().manual_seed(self.seed)
+
+        def draw(*shape: int) -> Tensor:
+            return torch.randn(shape, generator=generator)
+
+        (a, h, o), lead = self.widths, (self.trials, self.patches)[: 1 + self.per_patch]
+        made: dict[str, Tensor | None] = dict.fromkeys(("scale", "shift", "w2", "b2", "valid"))
+        made["x"] = draw(1 if self.shared else self.trials, self.patches, self.rows, a)
+        made["w1"] = draw(*lead, a, h) * a**-0.5
+        made["b1"] = draw(*lead, h) if self.per_patch else draw(*lead, 1, h)
+        if self.norm:
+            made["scale"], made["shift"] = draw(self.trials, 1, h), draw(self.trials, 1, h)
+        if self.second:
+            made["w2"], made["b2"] = draw(self.trials, h, o) * h**-0.5, draw(self.trials, 1, o)
+        if self.padded:
+            made["valid"] = (torch.arange(self.rows) < self.counts()[:, None]).float()
+        return made
+
+    def counts(self) -> Tensor:
+        """(B,), valid rows: all, none, and in between."""
+        few = torch.tensor([self.rows, 0, self.rows // 2, 1])[: self.patches]
+        return few if self.padded else torch.full((self.patches,), self.rows)
+
+    def gradient_reaches(self) -> list[str]:
+        given = [name for name, tensor in self.tensors().items() if tensor is not None]
+        return [name for name in given if name != "valid" and not (name == "x" and self.shared)]
+
+
+def perceptron(given: dict[str, Tensor | None]) -> Tensor:
+    x, w1, b1 = (given[name] for name in ("x", "w1", "b1"))
+    assert x is not None
+    assert w1 is not None
+    assert b1 is not None
+    norm, second = pair(given, "scale", "shift"), pair(given, "w2", "b2")
+    return native.perceptron(x, (w1, b1), norm, second, given["valid"])
+
+
+def pair(given: dict[str, Tensor | None], one: str, two: str) -> tuple[Tensor, Tensor] | None:
+    first, second = given[one], given[two]
+    return None if first is None or second is None else (first, second)
+
+
+def plain(given: dict[str, Tensor | None], counts: Tensor) -> tuple[Tensor, Tensor]:
+    """The same patch by patch: the result, and how near each row comes to the bend of the ReLU."""
+    x, w1, b1 = given["x"], given["w1"], given["b1"]
+    assert x is not None
+    assert w1 is not None
+    assert b1 is not None
+    trials, second = w1.shape[0], pair(given, "w2", "b2")
+    norm = pair(given, "scale", "shift")
+    made, near = [], []
+    for t, b in itertools.product(range(trials), range(x.shape[1])):
+        rows = x[t % len(x), b, : int(counts[b])]
+        layer = (t, b) if w1.dim() == 4 else (t,)
+        y = rows @ w1[layer] + b1[layer]
+        if norm is not None and len(rows) > 0:
+            root = (y.var(unbiased=False) + EPSILON).rsqrt()
+            y = (y - y.mean()) * root * norm[0][t] + norm[1][t]
+        padding = x.shape[2] - len(rows)
+        bend = y.detach().abs().amin(dim=1) if len(rows) else y.new_zeros(0)
+        near.append(torch.nn.functional.pad(bend, (0, padding)))
+        y = y.relu()
+        if second is not None:
+            y = y @ second[0][t] + second[1][t]
+        made.append(torch.nn.functional.pad(y, (0, 0, 0, padding)))
+    shape = (trials, x.shape[1], x.shape[2])
+    return torch.stack(made).view(*shape, -1), torch.stack(near).view(*shape, 1)
+
+
+def leaves(
+    given: dict[str, Tensor | None], names: list[str], dtype: torch.dtype
+) -> dict[str, Tensor | None]:
+    return {
+        name: tensor if tensor is None else tensor.to(dtype).clone().requires_grad_(name in names)
+        for name, tensor in given.items()
+    }
+
+
+def gradients(
+    y: Tensor, given: dict[str, Tensor | None], names: list[str], of_y: Tensor
+) -> list[Tensor]:
+    wanted = [tensor for name in names if (tensor := given[name]) is not None]
+    return list(torch.autograd.grad(y, wanted, of_y.to(y.dtype)))
+
+
+def assert_close(ours: Tensor, truth: Tensor, what: str) -> None:
+    """Within the rounding of sums over what is as large as the largest of the tensor."""
+    largest = max(1.0, float(truth.detach().abs().max())) if truth.numel() else 1.0
+    torch.testing.assert_close(
+        ours.double(), truth, rtol=1e-4, atol=1e-4 * largest, msg=naming(what)
+    )
+
+
+def assert_is_plain(case: Case) -> None:
+    drawn, names = case.tensors(), case.gradient_reaches()
+    ours, theirs = leaves(drawn, names, torch.float32), leaves(drawn, names, torch.float64)
+    y = perceptron(ours)
+    truth, near = plain(theirs, case.counts())
+    assert_close(y, truth, f"{case}: y")
+    assert not y[padding_of(case)].any()
+    # Where rounding decides on which side of the bend an entry lies, there is nothing to compare.
+    of_y = torch.randn(y.shape, generator=torch.Generator().manual_seed(99)) * (near > 1e-4)
+    found, true = gradients(y, ours, names, of_y), gradients(truth, theirs, names, of_y)
+    for name, mine, yours in zip(names, found, true, strict=True):
+        assert_close(mine, yours, f"{case}: {name}")
+
+
+def padding_of(case: Case) -> Tensor:
+    return (torch.arange(case.rows) >= case.counts()[:, None]).expand(case.trials, -1, -1)
+
+
+def cases(**sizes: int | tuple[int, int, int]) -> Iterator[Case]:
+    for flags in itertools.product(SWITCH, repeat=5):
+        yield replace(Case(*flags), **sizes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("widths", WIDTHS, ids=str)
+def test_perceptrons_of_any_width(widths: tuple[int, int, int]) -> None:
+    for case in cases(widths=widths):
+        assert_is_plain(case)
+
+
+@pytest.mark.parametrize("rows", ROWS)
+def test_perceptrons_of_any_number_of_rows(rows: int) -> None:
+    for case in cases(rows=rows):
+        assert_is_plain(case)
+
+
+@pytest.mark.parametrize(("trials", "patches"), [(1, 1), (1, 4), (3, 1), (3, 4)])
+def test_perceptrons_of_any_population_and_batch(trials: int, patches: int) -> None:
+    for case in cases(trials=trials, patches=patches):
+        assert_is_plain(case)
