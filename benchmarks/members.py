@@ -18,7 +18,7 @@ import study
 from benchmarks.measuring import device
 from benchmarks.patches import whole_objects
 from study.config import TrainingConfig
-from study.feeding import Feed
+from study.feeding import CACHE_BYTES, Feed
 from study.members import Member
 from study.population import Population, fresh_states
 from study.space import apply
@@ -80,17 +80,24 @@ def numbers_of_steps(data: DataSet) -> Iterator[list[int]]:
         yield from feed.plan(clock)
 
 
-def batches(data: DataSet) -> Iterator[tuple[tuple[int, int], PatchBatch]]:
-    """The same as batches, and how many patches and latent points each has."""
-    feed = _feed(data)
+def batches(
+    data: DataSet, cache_bytes: int = CACHE_BYTES
+) -> Iterator[tuple[tuple[int, int], PatchBatch]]:
+    """The same as batches, and how many patches and latent points each has.
+
+    Args:
+        data: whose training patches.
+        cache_bytes: of batches that are kept for the next epoch.
+    """
+    feed = _feed(data, cache_bytes)
     for clock in count():
         plan = feed.plan(clock)
         for numbers, batch in zip(plan, feed.batches(plan), strict=True):
             yield feed.latents(numbers), batch
 
 
-def _feed(data: DataSet) -> Feed:
-    return Feed(data, PATCHES_PER_STEP, 0, device())
+def _feed(data: DataSet, cache_bytes: int = CACHE_BYTES) -> Feed:
+    return Feed(data, PATCHES_PER_STEP, 0, device(), cache_bytes)
 
 
 def _coefficients() -> Iterator[LossWeights]:

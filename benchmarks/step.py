@@ -13,6 +13,7 @@ from benchmarks.training_steps import OurStep, PlainStep
 from model.codec import Codec
 from model.config import ModelConfig
 from model.published import to_published
+from study.feeding import CACHE_BYTES
 from study.flat import Layout, by_name
 
 if TYPE_CHECKING:
@@ -27,29 +28,30 @@ BARS = {("published", 0): 5.0, ("published", 1): 2.0, ("masked", 0): 8.0, ("mask
 
 def run(pairs: int) -> bool:
     """Measure and print; whether all bars are held."""
-    ours, twins = our_steps(), plain_steps()
-    turns = take_turns(
-        [
-            *(Way(f"one trial, {norm}", step) for norm, step in ours.items()),
-            *(Way(f"plain twin, {step.tools.name}", step) for step in twins),
-        ],
-        pairs,
-    )
+    ours, anew, twins = our_steps(), our_steps(cache_bytes=0), plain_steps()
+    ways = [
+        *(Way(f"one trial, {norm}", step) for norm, step in ours.items()),
+        *(Way(f"one trial, {norm}, batch made anew", step) for norm, step in anew.items()),
+        *(Way(f"plain twin, {step.tools.name}", step) for step in twins),
+    ]
+    # Production keeps batches from the first epoch on, as far as there is room.
+    turns = take_turns(ways, pairs, warm_up=len(whole_objects().split("train")))
     print("\n".join(turns.table()))
     counts = [*(int(step.decoded.sum()) for step in ours.values()), *(t.decoded for t in twins)]
     print(f"  points decoded in the last step: {', '.join(f'{count:,}' for count in counts)}")
+    first_twin = len(ways) - len(twins)
     held = [
-        _told(turns, this, len(ours) + twin, f"{norm} against {step.tools.name}", BARS[norm, twin])
+        _told(turns, this, first_twin + twin, f"{norm} against {step.tools.name}", BARS[norm, twin])
         for this, norm in enumerate(ours)
         for twin, step in enumerate(twins)
     ]
     return all(held)
 
 
-def our_steps() -> dict[str, OurStep]:
+def our_steps(cache_bytes: int = CACHE_BYTES) -> dict[str, OurStep]:
     """The production step in both norm modes."""
     return {
-        norm: OurStep(config, trained_states(config, 1), whole_objects())
+        norm: OurStep(config, trained_states(config, 1), whole_objects(), cache_bytes)
         for norm, config in norms().items()
     }
 

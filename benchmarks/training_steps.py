@@ -11,6 +11,7 @@ from benchmarks.measuring import device
 from benchmarks.members import HELD, batches, numbers_of_steps
 from benchmarks.plain_loss import plain_loss
 from study.config import LossWeights
+from study.feeding import CACHE_BYTES
 from study.population import Population
 
 if TYPE_CHECKING:
@@ -35,13 +36,19 @@ class OurStep:
         rows: how many each was computed with, padding included.
     """
 
-    def __init__(self, config: ModelConfig, states: Sequence[MemberState], data: DataSet) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        states: Sequence[MemberState],
+        data: DataSet,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
         self.population = Population(config, states, device())
         self.population.begin_epoch(0)
         self.population.codec.register_forward_hook(self._after_forward)
         self.decoded = torch.zeros(0)
         self.rows = 0
-        self._batches = batches(data)
+        self._batches = batches(data, cache_bytes)
         self._lap: Callable[[str], None] = _nobody
 
     def __call__(self, lap: Lap) -> None:
