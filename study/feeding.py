@@ -6,13 +6,12 @@ Legend: B patches, M latent points.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from scipy.spatial import cKDTree
 
 from model.patches import collate
+from study.keeping import CACHE_BYTES, Kept
 from study.seeds import Purpose, derived_seed
 
 if TYPE_CHECKING:
@@ -24,16 +23,9 @@ if TYPE_CHECKING:
 Plan = list[list[int]]
 """An epoch's batches of patch numbers."""
 
-CACHE_BYTES = 256 << 20
-"""Batches that are kept for the next epoch. One of a patch of 1,024 points takes 0.42 MB, and up to
-10 ms to make."""
-
 BATCHES_PER_WINDOW = 16
 """Patches of similar size are looked for among so many batches. Of 2,000 patches with sizes spread
 from 64 to 1,024 points, 8 a step, 16 batches leave 4.5 % of padding, 4 leave 15 %, one 40 %."""
-
-TREE_BYTES_PER_POINT = 48
-"""Of a k-d tree: its points in double precision, their order, and its nodes."""
 
 
 class Feed:
@@ -44,21 +36,13 @@ class Feed:
     the CPU that would take the cores that train.
     """
 
-    def __init__(
-        self,
-        data: DataSet,
-        patches_per_step: int,
-        order_seed: int,
-        device: str,
-        cache_bytes: int = CACHE_BYTES,
-    ) -> None:
+    def __init__(self, data: DataSet, patches_per_step: int, order_seed: int, device: str) -> None:
         """Note what is fed; nothing is read yet."""
         self._patches = data.split("train")
         self._size = patches_per_step
         self._order_seed = order_seed
         self._device = device
-        self._kept: dict[int, PatchBatch] = {}
-        self._free_bytes = cache_bytes if patches_per_step == 1 else 0
+        self._kept: Kept[PatchBatch] = Kept(CACHE_BYTES if patches_per_step == 1 else 0)
 
     def plan(self, clock: int) -> Plan:
         """An epoch's batches; the same for all members of a cohort, and after a resume.
@@ -97,7 +81,7 @@ class Feed:
         ready = self._made(plan) if self._device == "cpu" else self._made_ahead(plan)
         for numbers, batch in zip(plan, ready, strict=True):
             yield batch
-            self._keep(numbers, batch)
+            self._kept.keep(numbers[0], batch)
 
     def _made(self, plan: Plan) -> Iterator[PatchBatch]:
         return (self._batch(numbers) for numbers in plan)
@@ -112,37 +96,6 @@ class Feed:
                 yield batch
 
     def _batch(self, numbers: Sequence[int]) -> PatchBatch:
-        kept = self._kept.get(numbers[0]) if len(numbers) == 1 else None
-        if kept is not None:
-            return kept
-        return collate([self._patches[number].hierarchy for number in numbers], self._device)
-
-    def _keep(self, numbers: Sequence[int], batch: PatchBatch) -> None:
-        """Keep a batch that was used (only then all of it is there) while there is room.
-
-        Nothing is ever put out again: in a random order any choice is as good.
-        """
-        if self._free_bytes <= 0 or numbers[0] in self._kept:
-            return
-        self._free_bytes -= held_bytes(batch)
-        if self._free_bytes > 0:
-            self._kept[numbers[0]] = batch
-
-
-def held_bytes(thing: Any) -> int:  # noqa: ANN401  whatever a batch is made of
-    """Bytes of the tensors, arrays and trees that an object holds, each seen once."""
-    seen: dict[int, int] = {}
-    waiting = [thing]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, torch.Tensor):
-            seen[one.untyped_storage().data_ptr()] = one.untyped_storage().nbytes()
-        elif isinstance(one, np.ndarray):
-            seen[one.ctypes.data] = one.nbytes
-        elif isinstance(one, cKDTree):
-            seen[id(one)] = TREE_BYTES_PER_POINT * one.n
-        elif isinstance(one, (list, tuple)):
-            waiting += one
-        elif hasattr(one, "__dict__"):
-            waiting += vars(one).values()
-    return sum(seen.values())
+        return self._kept.get(numbers[0]) or collate(
+            [self._patches[number].hierarchy for number in numbers], self._device
+        )

@@ -13,7 +13,7 @@ from model.codec import Codec
 from model.patch_coder import PatchCoder
 from study.checkpoint import read_checkpoint, write_checkpoint
 from study.errors import StudyError
-from study.evaluation import measure, validate
+from study.evaluation import Validation, measure
 from study.feeding import Feed
 from study.flat import Layout, by_name
 from study.members import EpochResult, Measured, Member, MemberState, Trained
@@ -73,6 +73,7 @@ class Training:
         self._order_seed = order_seed
         self._patches_per_step = members[0].training.patches_per_step
         self._feed = Feed(data, self._patches_per_step, order_seed, device)
+        self._validation = Validation(data, "validation", device)
         self._shapes = Layout(Codec(model)).shapes
         self.clock = members[0].order_from
         self._cohort = Populations(model, device)
@@ -162,7 +163,7 @@ class Training:
         codec.restore(by_name(self._finished[trial].parameters, self._shapes))
         coder = PatchCoder.freeze(codec.to(self._device))
         self._retired[trial] = self._finished.pop(trial)
-        (estimated,) = validate(coder.codec, self._data, "validation", self._device)
+        (estimated,) = self._validation.of(coder.codec)
         files = CloudCodec(coder, self._data.manifest.recipe.partition())
         try:
             return Measured({**estimated, **measure(files, self._data, "validation")})
@@ -246,7 +247,7 @@ class Training:
         def evaluate(some: list[int]) -> list[dict[str, float]]:
             codec = population.codec.select(some)
             codec.freeze()
-            return validate(codec, self._data, "validation", self._device)
+            return self._validation.of(codec)
 
         found: dict[int, dict[str, float] | None] = dict.fromkeys(chosen)
         for some, metrics in in_parts(chosen, evaluate, _halves):

@@ -17,7 +17,7 @@ from model.patches import collate
 from model.points import nearest_by_brute_force
 from study import evaluation
 from study.data import DataRecipe, open_data_set, prepare
-from study.evaluation import measure, placed, validate
+from study.evaluation import Validation, measure, placed, validate
 from tests.model.support import ARCHITECTURES, fresh_codec, points, valid_points
 from tests.study.tiny import MODEL, RECIPE, tiny_data_set
 
@@ -45,7 +45,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
     clouds = data.clouds("validation")
     assert len(clouds) == 3
     assert any(len(cloud.voxels) for cloud in clouds)
-    assert len(data.split("validation")) > evaluation.EVALUATION_BATCH
+    assert len(data.split("validation")) > 8
     return data
 
 
@@ -91,9 +91,20 @@ def naive_metrics(codec: Codec, data: DataSet, trial: int) -> dict[str, float]:
     }
 
 
-def test_metrics_are_sums_over_patches_and_means_over_clouds(codec: Codec, data: DataSet) -> None:
+@pytest.mark.parametrize("at_once", [1, 8])
+def test_metrics_are_sums_over_patches_and_means_over_clouds(
+    codec: Codec, data: DataSet, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setitem(evaluation.PATCHES_AT_ONCE, "cpu", at_once)
     for trial, metrics in enumerate(validate(codec, data, "validation", "cpu")):
         assert metrics == pytest.approx(naive_metrics(codec, data, trial), rel=1e-4)
+
+
+def test_evaluating_again_gives_the_same_of_other_codecs_too(codec: Codec, data: DataSet) -> None:
+    validation = Validation(data, "validation", "cpu")
+    first = validation.of(codec)
+    assert validation.of(codec.select([1])) == [pytest.approx(first[1], rel=1e-5)]
+    assert validation.of(codec) == first
 
 
 def test_files_are_counted_whole_and_agree_with_the_estimate(codec: Codec, data: DataSet) -> None:
@@ -158,6 +169,6 @@ def test_patches_are_put_back_where_they_were_cut() -> None:
     corner = np.array([[1.0, 1.5, -1.0]], dtype=np.float32)
     two = np.array([[0.0, 0.0, 0.0], [-1.0, 0.0, 0.5]], dtype=np.float32)
     stored = [Place(np.array([25.0, 75.0, 25.0]), 25.0), Place(np.array([50.0, 50.0, 50.0]), 50.0)]
-    first, second = placed(points(corner, two, padding=9.0), stored, 0)  # type: ignore[arg-type]
-    assert first.tolist() == [[50.0, 100.0, 0.0]]
-    assert second.tolist() == [[50.0, 50.0, 50.0], [0.0, 50.0, 75.0]]
+    first, second = placed(points(corner, two, padding=9.0), stored)  # type: ignore[arg-type]
+    assert [trial.tolist() for trial in first] == [[[50.0, 100.0, 0.0]]]
+    assert [trial.tolist() for trial in second] == [[[50.0, 50.0, 50.0], [0.0, 50.0, 75.0]]]

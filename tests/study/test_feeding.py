@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from study.feeding import Feed, held_bytes
+from study import feeding
+from study.feeding import Feed
+from study.keeping import held_bytes
 from study.seeds import Purpose, derived_seed
 from tests.study.tiny import member, tiny_data_set, training_of
 
@@ -78,19 +80,25 @@ def test_the_share_of_padding_is_counted() -> None:
     assert feed_of(np.array([10, 20, 5, 5]), 2).padding_share([[0, 1], [2, 3]]) == 1 - 40 / 50
 
 
-def test_a_batch_of_one_patch_is_kept_while_there_is_room(data: DataSet) -> None:
-    once = Feed(data, 1, 0, "cpu")
-    plan = once.plan(0)
-    first = list(once.batches(plan))
-    assert all(a is b for a, b in zip(first, once.batches(plan), strict=True))
-    room = held_bytes(first[0]) * 5 // 2
-    little = Feed(data, 1, 0, "cpu", cache_bytes=room)
-    first = list(little.batches(plan))
-    again = list(little.batches(plan))
-    assert sum(a is b for a, b in zip(first, again, strict=True)) == 2
-    none = Feed(data, 1, 0, "cpu", cache_bytes=0)
-    first = list(none.batches(plan))
-    assert not any(a is b for a, b in zip(first, none.batches(plan), strict=True))
+@pytest.mark.parametrize(("room", "kept"), [(1e9, 6), (2.5, 2), (0.0, 0)])
+def test_a_batch_of_one_patch_is_kept_while_there_is_room(
+    data: DataSet, monkeypatch: pytest.MonkeyPatch, room: float, kept: int
+) -> None:
+    """Room for so many batches."""
+    (any_batch, *_) = Feed(data, 1, 0, "cpu").batches([[0]])
+    monkeypatch.setattr(feeding, "CACHE_BYTES", int(room * held_bytes(any_batch)))
+    feed = Feed(data, 1, 0, "cpu")
+    plan = feed.plan(0)
+    first, again = list(feed.batches(plan)), list(feed.batches(plan))
+    assert sum(a is b for a, b in zip(first, again, strict=True)) == kept
+
+
+def test_batches_of_several_patches_are_made_anew(data: DataSet) -> None:
+    """Their first patch does not tell what else is in them."""
+    feed = Feed(data, 2, 0, "cpu")
+    plan = feed.plan(0)
+    first, again = list(feed.batches(plan)), list(feed.batches(plan))
+    assert not any(a is b for a, b in zip(first, again, strict=True))
 
 
 def test_what_a_batch_holds_is_counted() -> None:
