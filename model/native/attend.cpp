@@ -7,6 +7,7 @@
 // the order of their indices. The rows of a slot follow each other.
 
 #include <algorithm>
+#include <cfloat>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -19,8 +20,9 @@ struct Attention {
   const int64_t* first;  // (b, m + 1), the first row of each slot, from 0; where the last one ends
 };
 
-// e^x for x <= 0, to about one unit in the last place (Cephes); what is no number stays none, and
-// minus infinity becomes none: only a network that diverged makes it. Neither may reach the cast.
+// e^x for x <= 0, to about one unit in the last place (Cephes). What is no number stays none, and
+// minus infinity becomes none: only a network that diverged makes it. Neither may reach the cast,
+// which would be undefined; and `x - x`, which would carry them along, is 0 to the compiler.
 static inline float exponential(float x) {
   const float bounded = x > -87.0f ? x : -87.0f;
   const float n = std::floor(bounded * 1.44269504f + 0.5f);
@@ -35,7 +37,7 @@ static inline float exponential(float x) {
   const int32_t bits = ((int32_t)n + 127) << 23;
   float power;
   std::memcpy(&power, &bits, sizeof power);
-  return y * power + (x - x);
+  return x >= -FLT_MAX ? y * power : NAN;
 }
 
 static void forward_of(const Attention& a, Size group, const float* logits, const float* values,
