@@ -141,6 +141,7 @@ class CohortTrainable(tune.Trainable, ABC):
 
     def reset_config(self, new_config: Mapping[str, Any]) -> bool:
         """Begin another cohort in the same worker."""
+        del self._work  # Or the memory of two would be taken.
         self.setup(new_config)
         return True
 
