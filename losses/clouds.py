@@ -38,7 +38,9 @@ def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
 
     Invalid entries may hold anything finite, and get no gradient.
     """
-    return masked_sum(values, valid) / valid.sum(dim=-1)
+    # Counted in the values' own type: dividing by whole numbers would convert them, and once more for
+    # the gradient.
+    return masked_sum(values, valid) / valid.sum(dim=-1, dtype=values.dtype)
 
 
 def masked_sum(values: Tensor, valid: Tensor) -> Tensor:

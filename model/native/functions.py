@@ -114,11 +114,7 @@ class _PerceptronFunction(torch.autograd.Function):
         gradient = gradient.contiguous()
         x = tensors[0]
         assert len(x) == len(z) or not context.needs_input_grad[0], "shared rows have no gradient"
-        # Sums over rows are added to; everything else is written whole.
-        of = [
-            tensor if tensor is None else torch.zeros_like(tensor)
-            for tensor in (x if context.needs_input_grad[0] else None, *tensors[1:])
-        ]
+        of = _zeros_like(x if context.needs_input_grad[0] else None, *tensors[1:])
         given = _Perceptron(*context.sizes, _pointer(counts), *map(_pointer, tensors))
         into = _Gradients(gradient.data_ptr(), *map(_pointer, of))
         _call(
@@ -196,6 +192,16 @@ def _expect(
         assert tensor is None or (
             tensor.numel() == number and tensor.dtype == dtype and tensor.is_cpu
         ), f"{number} of {dtype} on the CPU, not {tuple(tensor.shape)} of {tensor.dtype}"
+
+
+def _zeros_like(*tensors: Tensor | None) -> list[Tensor | None]:
+    """Zeros of several shapes, cleared in one stroke: sums over rows are added to them."""
+    given = [tensor for tensor in tensors if tensor is not None]
+    parts = given[0].new_zeros(sum(tensor.numel() for tensor in given)).split(
+        [tensor.numel() for tensor in given]
+    )
+    views = iter([part.view(tensor.shape) for part, tensor in zip(parts, given, strict=True)])
+    return [None if tensor is None else next(views) for tensor in tensors]
 
 
 def _pointer(tensor: Tensor | None) -> ctypes.c_void_p | None:
