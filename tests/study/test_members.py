@@ -80,6 +80,11 @@ def largest_difference(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor])
     return largest
 
 
+def standing(training: Training) -> list[tuple[int, ...]]:
+    """Who is living, finished and retired."""
+    return [training.living, training.finished, training.retired]
+
+
 def alone(data: DataSet, one: Member, epochs: int = EPOCHS) -> Training:
     training = training_of(data, one)
     train(training, epochs=epochs)
@@ -110,10 +115,10 @@ def test_members_of_their_own_epochs_finish_one_after_the_other(data: DataSet) -
     ]
     training = training_of(data, *members)
     assert training.run_epoch().keys() == {0, 1, 2}
-    assert (training.living, training.finished) == ((0, 2), (1,))
+    assert standing(training) == [(0, 2), (1,), ()]
     assert training.run_epoch().keys() == {0, 2}
     assert training.run_epoch().keys() == {2}
-    assert (training.living, training.finished) == ((), (1, 0, 2))
+    assert standing(training) == [(), (1, 0, 2), ()]
     assert [training.epochs_done(trial) for trial in range(3)] == [2, 1, 3]
     for one in members:
         parameters = alone(data, one, one.training.epochs).parameters(one.trial)
@@ -129,7 +134,7 @@ def test_one_that_joins_late_trains_as_it_would_alone_from_there(data: DataSet) 
     training.join([late])
     assert training.living == (0, 1)
     train(training, epochs=2)
-    assert (training.living, training.finished) == ((1,), (0,))
+    assert standing(training) == [(1,), (0,), ()]
     train(training)
     by_itself = alone(data, late)
     assert training.clock == by_itself.clock == 6
@@ -153,10 +158,10 @@ def test_one_that_leaves_or_diverges_changes_nothing_for_the_rest(data: DataSet)
     training = training_of(data, broken, staying, leaving)
     results = training.run_epoch()
     assert results[broken.trial].diverged is not None
-    assert training.living == (staying.trial, leaving.trial)
+    assert standing(training)[0] == (staying.trial, leaving.trial)
     train(training, epochs=1)
     training.leave([leaving.trial, broken.trial])
-    assert training.living == (staying.trial,)
+    assert standing(training)[0] == (staying.trial,)
     train(training)
     ours = training.parameters(staying.trial)
     assert largest_difference(ours, alone(data, staying).parameters(staying.trial)) < 1e-5
@@ -182,7 +187,8 @@ def test_a_cohort_goes_on_from_its_checkpoint_with_whoever_was_in_it(
     resumed = training_of(data, first)
     resumed.load(tmp_path)
     for each in (training, resumed):
-        assert (each.living, each.finished, each.retired, each.clock) == ((1,), (), (0,), 2)
+        assert standing(each) == [(1,), (), (0,)]
+        assert each.clock == 2
         assert set(each.known) == {0, 1, 2}
         train(each)
     for trial in (0, 1):
@@ -203,7 +209,7 @@ def test_each_codec_is_read_out_of_the_checkpoint_by_its_number(
     training.measure(0)
     training.run_epoch()
     training.save(tmp_path)
-    assert (training.living, training.finished, training.retired) == ((2,), (1,), (0,))
+    assert standing(training) == [(2,), (1,), (0,)]
     for trial, epochs in enumerate((1, 2, 2)):
         saved = read_member(tmp_path, trial)
         assert saved.epochs == epochs

@@ -12,6 +12,7 @@ import torch
 from model.config import ModelConfig
 from study.checkpoint import read_member
 from study.evaluation import Validation
+from study.flat import FlatAdam
 from study.memory import in_parts, is_out_of_memory
 from study.population import Population
 from tests.study.test_members import largest_difference, some_members
@@ -37,7 +38,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
 class Scarce:
     """Lets so few members step at once, once so many steps were taken.
 
-    What is refused fails where a step really may: after the forward pass, or in the optimiser.
+    What is refused fails where a step really may: at once, or with all gradients at hand.
     """
 
     def __init__(
@@ -53,14 +54,13 @@ class Scarce:
 
             monkeypatch.setattr(Population, "step", step)
         else:
-            real_grad = torch.autograd.grad
+            real_adam = FlatAdam.step
 
-            def grad(loss: Tensor, parameters: Sequence[Tensor], **how: bool) -> tuple[Tensor, ...]:
-                found = real_grad(loss, parameters, **how)
-                self._check(len(parameters[0]))
-                return found
+            def adam(optimiser: FlatAdam, gradients: Sequence[Tensor]) -> None:
+                self._check(len(optimiser.steps))
+                real_adam(optimiser, gradients)
 
-            monkeypatch.setattr(torch.autograd, "grad", grad)
+            monkeypatch.setattr(FlatAdam, "step", adam)
 
     def _check(self, members: int) -> None:
         self.left -= 1
@@ -69,7 +69,7 @@ class Scarce:
         self.sizes.append(members)
 
 
-@pytest.mark.parametrize("where", ["step", "autograd"])
+@pytest.mark.parametrize("where", ["step", "optimiser"])
 def test_halves_go_on_from_the_very_step(
     data: DataSet, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
