@@ -18,7 +18,7 @@ import study
 from benchmarks.measuring import device
 from benchmarks.patches import whole_objects
 from study.config import TrainingConfig
-from study.feeding import CACHE_BYTES, Feed
+from study.feeding import Feed
 from study.members import Member
 from study.population import Population, fresh_states
 from study.space import apply
@@ -80,24 +80,23 @@ def numbers_of_steps(data: DataSet) -> Iterator[list[int]]:
         yield from feed.plan(clock)
 
 
-def batches(
-    data: DataSet, cache_bytes: int = CACHE_BYTES
-) -> Iterator[tuple[tuple[int, int], PatchBatch]]:
+def batches(data: DataSet, *, keep: bool = True) -> Iterator[tuple[tuple[int, int], PatchBatch]]:
     """The same as batches, and how many patches and latent points each has.
 
     Args:
         data: whose training patches.
-        cache_bytes: of batches that are kept for the next epoch.
+        keep: batches for the next epoch, as production does as far as there is room.
     """
-    feed = _feed(data, cache_bytes)
+    feed = _feed(data)
     for clock in count():
+        feed = feed if keep else _feed(data)
         plan = feed.plan(clock)
         for numbers, batch in zip(plan, feed.batches(plan), strict=True):
             yield feed.latents(numbers), batch
 
 
-def _feed(data: DataSet, cache_bytes: int = CACHE_BYTES) -> Feed:
-    return Feed(data, PATCHES_PER_STEP, 0, device(), cache_bytes)
+def _feed(data: DataSet) -> Feed:
+    return Feed(data, PATCHES_PER_STEP, 0, device())
 
 
 def _coefficients() -> Iterator[LossWeights]:

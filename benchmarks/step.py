@@ -13,7 +13,6 @@ from benchmarks.training_steps import OurStep, PlainStep
 from model.codec import Codec
 from model.config import ModelConfig
 from model.published import to_published
-from study.feeding import CACHE_BYTES
 from study.flat import Layout, by_name
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ BARS = {("published", 0): 5.0, ("published", 1): 2.0, ("masked", 0): 8.0, ("mask
 
 def run(pairs: int) -> bool:
     """Measure and print; whether all bars are held."""
-    ours, anew, twins = our_steps(), our_steps(cache_bytes=0), plain_steps()
+    ours, anew, twins = our_steps(), our_steps(keep=False), plain_steps()
     ways = [
         *(Way(f"one trial, {norm}", step) for norm, step in ours.items()),
         *(Way(f"one trial, {norm}, batch made anew", step) for norm, step in anew.items()),
@@ -48,10 +47,10 @@ def run(pairs: int) -> bool:
     return all(held)
 
 
-def our_steps(cache_bytes: int = CACHE_BYTES) -> dict[str, OurStep]:
+def our_steps(*, keep: bool = True) -> dict[str, OurStep]:
     """The production step in both norm modes."""
     return {
-        norm: OurStep(config, trained_states(config, 1), whole_objects(), cache_bytes)
+        norm: OurStep(config, trained_states(config, 1), whole_objects(), keep=keep)
         for norm, config in norms().items()
     }
 

@@ -11,7 +11,6 @@ from benchmarks.measuring import device
 from benchmarks.members import HELD, batches, numbers_of_steps
 from benchmarks.plain_loss import plain_loss
 from study.config import LossWeights
-from study.feeding import CACHE_BYTES
 from study.population import Population
 
 if TYPE_CHECKING:
@@ -41,14 +40,15 @@ class OurStep:
         config: ModelConfig,
         states: Sequence[MemberState],
         data: DataSet,
-        cache_bytes: int = CACHE_BYTES,
+        *,
+        keep: bool = True,
     ) -> None:
         self.population = Population(config, states, device())
         self.population.begin_epoch(0)
         self.population.codec.register_forward_hook(self._after_forward)
         self.decoded = torch.zeros(0)
         self.rows = 0
-        self._batches = batches(data, cache_bytes)
+        self._batches = batches(data, keep=keep)
         self._lap: Callable[[str], None] = _nobody
 
     def __call__(self, lap: Lap) -> None:
