@@ -1,6 +1,6 @@
-"""The kernels for the CPU against their plain form in double precision, and what they must not do.
+"""The kernel of small networks against its plain form in double precision, values and gradients.
 
-Legend: T trials, B patches, R rows, M slots, C channels, a inputs, h hidden channels, o outputs.
+Legend: T trials, B patches, R rows, a inputs, h hidden channels, o outputs.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from model.encoder import Encoder
 from model.native import functions as native
-from model.native.library import library, usable
-from model.patches import collate
-from tests.model.support import SMALL, naming, patch
+from model.native.library import library
+from tests.model.support import naming
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +25,7 @@ pytestmark = pytest.mark.skipif(library() is None, reason="there is no C++ compi
 
 EPSILON = 1e-5
 SWITCH = (False, True)
+NAMES = ("x", "w1", "b1", "scale", "shift", "w2", "b2", "valid")
 # Whole blocks of 64 rows and strips of 4, and what is left over beside them.
 ROWS = (1, 3, 8, 63, 64, 65, 130, 200)
 # Narrow, wide, whole vectors of 8, and what is left over: a, h, o.
@@ -59,7 +58,7 @@ class Case:
             return torch.randn(shape, generator=generator)
 
         (a, h, o), lead = self.widths, (self.trials, self.patches)[: 1 + self.per_patch]
-        made: dict[str, Tensor | None] = dict.fromkeys(("scale", "shift", "w2", "b2", "valid"))
+        made: dict[str, Tensor | None] = dict.fromkeys(NAMES)
         made["x"] = draw(1 if self.shared else self.trials, self.patches, self.rows, a)
         made["w1"] = draw(*lead, a, h) * a**-0.5
         made["b1"] = draw(*lead, h) if self.per_patch else draw(*lead, 1, h)
@@ -185,3 +184,94 @@ def test_perceptrons_of_any_number_of_rows(rows: int) -> None:
 def test_perceptrons_of_any_population_and_batch(trials: int, patches: int) -> None:
     for case in cases(trials=trials, patches=patches):
         assert_is_plain(case)
+
+
+def test_a_number_of_threads_changes_no_bit() -> None:
+    case = Case(norm=True, second=True, padded=True, per_patch=False, shared=False, trials=3)
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            found.append(everything(case.tensors()))
+    finally:
+        torch.set_num_threads(before)
+    for others in found[1:]:
+        assert all(map(torch.equal, found[0], others))
+
+
+@pytest.mark.parametrize("norm", SWITCH)
+def test_a_trial_does_not_depend_on_those_beside_it(*, norm: bool) -> None:
+    """To the last bit, wherever in memory its rows lie: 13 channels fill no vector."""
+    case = Case(*(norm, True, True, True, False), trials=3, rows=67, patches=4, widths=(3, 13, 5))
+    together = everything(case.tensors())
+    for trial in range(3):
+        alone = everything(members(case.tensors(), [trial]))
+        backwards = everything(members(case.tensors(), [trial, 0, 1]))
+        for population, one, first in zip(together, alone, backwards, strict=True):
+            assert torch.equal(population[trial], one[0])
+            assert torch.equal(population[trial], first[0])
+
+
+def members(given: dict[str, Tensor | None], trials: list[int]) -> dict[str, Tensor | None]:
+    """Some of a population's trials."""
+    return {
+        name: tensor if tensor is None or name == "valid" else tensor[trials]
+        for name, tensor in given.items()
+    }
+
+
+def everything(given: dict[str, Tensor | None]) -> list[Tensor]:
+    """The output of rows that no trials share, and the gradients of its sum's square."""
+    names = [name for name, tensor in given.items() if tensor is not None and name != "valid"]
+    given = leaves(given, names, torch.float32)
+    y = perceptron(given)
+    return [y.detach(), *gradients(y, given, names, 2 * y.detach())]
+
+
+@pytest.mark.parametrize("norm", SWITCH)
+def test_tensors_may_lie_in_any_order(*, norm: bool) -> None:
+    case = Case(*(norm, True, True, False, False), trials=3, rows=20)
+    strided = {
+        name: tensor if tensor is None else tensor.mT.contiguous().mT
+        for name, tensor in case.tensors().items()
+    }
+    assert strided["x"] is not None
+    assert not strided["x"].is_contiguous()
+    assert all(map(torch.equal, everything(strided), everything(case.tensors())))
+
+
+BAD = pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+
+
+@BAD
+@pytest.mark.parametrize("norm", SWITCH)
+@pytest.mark.parametrize("name", ["x", "w1", "b1", "scale", "shift", "w2", "b2"])
+def test_what_is_not_finite_shows_and_stays_in_its_trial(
+    name: str, bad: float, *, norm: bool
+) -> None:
+    case = Case(*(norm, True, True, False, False), trials=3)
+    clean, broken = case.tensors(), case.tensors()
+    target = broken[name]
+    if target is None:
+        pytest.skip("there is no normalisation in this one")
+    target[(1, 2, 0) if name == "x" else (1, 0)][0] = bad
+    outputs = [everything(tensors) for tensors in (clean, broken)]
+    y, of_broken = outputs[1][0], outputs[1]
+    patches = [2] if name == "x" else [0, 2]
+    assert all(not y[1, number].isfinite().all() for number in patches)
+    assert not torch.stack([one[1].sum() for one in of_broken]).isfinite().any()
+    for before, after in zip(*outputs, strict=True):
+        assert torch.equal(before[[0, 2]], after[[0, 2]])
+    if name == "x":
+        for before, after in zip(*(made[:2] for made in outputs), strict=True):
+            assert torch.equal(before[1, :2], after[1, :2])
+
+
+@BAD
+def test_padding_is_not_read(bad: float) -> None:
+    case = Case(*(True, True, True, True, False), rows=70)
+    clean, broken = case.tensors(), case.tensors()
+    assert broken["x"] is not None
+    broken["x"][padding_of(case)] = bad
+    assert all(map(torch.equal, everything(clean), everything(broken)))
