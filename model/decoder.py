@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from model.directions import candidate_directions
 from model.edges import EdgeConvolution, feature_neighbours
 from model.layers import PlainPerceptron
+from model.native.library import usable
+from model.native.placement import place
 from model.points import Points, gather, nearest
 
 if TYPE_CHECKING:
@@ -152,9 +154,19 @@ class Placement(nn.Module):
         """
         rows = None if chosen is None else chosen.dealt_row
         dealing = Dealing(features, parents.sizes, self.most, rows)
-        xyz = parents.xyz
+        xyz = parents.xyz.expand(len(features), -1, -1, -1)
         if chosen is not None:
             xyz, features = gather(xyz, chosen.parent), gather(features, chosen.parent)
+        networks = [
+            network.perceptron.layers
+            for network in (self.direction, self.length, self.features)
+            if isinstance(network, SubPointPerceptron)
+        ]
+        if networks and usable(xyz, dealing.dealt):
+            direction, length, made_by = networks
+            residual = None if self.to_normals else features
+            what_for = (made_by, residual) if with_features else (None, None)
+            return place(dealing.dealt, xyz, self.candidates, direction, length, *what_for)
         blended = self.direction(dealing).softmax(dim=-1) @ self.candidates
         # The length may be negative.
         placed = xyz + F.normalize(blended, dim=-1) * self.length(dealing)

@@ -170,6 +170,11 @@ class PlainPerceptron(nn.Module):
         self.hidden = Linear(trials, inputs, hidden)
         self.output = Linear(trials, hidden, outputs)
 
+    @property
+    def layers(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Weight and bias of the first layer, and of the second."""
+        return self.hidden.weight, self.hidden.bias, self.output.weight, self.output.bias
+
     def forward(self, x: Tensor) -> Tensor:
         """Map (T, B, R, a) to (T, B, R, b)."""
         hidden, output = self.hidden, self.output

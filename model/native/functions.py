@@ -13,40 +13,20 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from model.native.library import library
+from model.native.border import (
+    AttentionArguments,
+    GradientArguments,
+    PerceptronArguments,
+    call,
+    pointer,
+    zeros_like_all,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Context = Any
 """What autograd hands to ``forward`` and ``backward``; its own type knows no attributes."""
-
-_SIZES = ("trials", "patches", "rows", "inputs", "hidden", "outputs", "x_per_trial", "w1_per_patch")
-_TENSORS = ("x", "w1", "b1", "scale", "shift", "w2", "b2")
-
-
-class _Perceptron(ctypes.Structure):
-    """`Perceptron` of rows.cpp."""
-
-    _fields_ = (
-        *((name, ctypes.c_int64) for name in _SIZES),
-        *((name, ctypes.c_void_p) for name in ("counts", *_TENSORS)),
-    )
-
-
-class _Gradients(ctypes.Structure):
-    """`Gradients` of rows.cpp."""
-
-    _fields_ = tuple((name, ctypes.c_void_p) for name in ("y", *_TENSORS))
-
-
-class _Attention(ctypes.Structure):
-    """`Attention` of attend.cpp."""
-
-    _fields_ = (
-        *((n, ctypes.c_int64) for n in ("trials", "patches", "rows", "slots", "channels")),
-        ("first", ctypes.c_void_p),
-    )
 
 
 def perceptron(
@@ -101,8 +81,8 @@ class _PerceptronFunction(torch.autograd.Function):
         z = x.new_empty((trials, patches, rows, hidden))
         statistics = x.new_empty((trials, patches, 2))
         y = x.new_empty((trials, patches, rows, outputs))
-        given = _Perceptron(*sizes, _pointer(counts), *map(_pointer, tensors))
-        _call("perceptron_forward", ctypes.byref(given), *map(_pointer, (z, statistics, y)))
+        given = PerceptronArguments(*sizes, pointer(counts), *map(pointer, tensors))
+        call("perceptron_forward", ctypes.byref(given), *map(pointer, (z, statistics, y)))
         context.save_for_backward(z, statistics, counts, *tensors)
         context.sizes = sizes
         return y
@@ -114,13 +94,13 @@ class _PerceptronFunction(torch.autograd.Function):
         gradient = gradient.contiguous()
         x = tensors[0]
         assert len(x) == len(z) or not context.needs_input_grad[0], "shared rows have no gradient"
-        of = _zeros_like(x if context.needs_input_grad[0] else None, *tensors[1:])
-        given = _Perceptron(*context.sizes, _pointer(counts), *map(_pointer, tensors))
-        into = _Gradients(gradient.data_ptr(), *map(_pointer, of))
-        _call(
+        of = zeros_like_all(x if context.needs_input_grad[0] else None, *tensors[1:])
+        given = PerceptronArguments(*context.sizes, pointer(counts), *map(pointer, tensors))
+        into = GradientArguments(gradient.data_ptr(), *map(pointer, of))
+        call(
             "perceptron_backward",
             ctypes.byref(given),
-            *map(_pointer, (z, statistics)),
+            *map(pointer, (z, statistics)),
             ctypes.byref(into),
         )
         return (*of, None)
@@ -138,11 +118,11 @@ class _AttendFunction(torch.autograd.Function):
         attended = logits.new_empty((trials, patches, slots, channels))
         sizes = (trials, patches, rows, slots, channels)
         first = first.contiguous()
-        given = _Attention(*sizes, first.data_ptr())
-        _call(
+        given = AttentionArguments(*sizes, first.data_ptr())
+        call(
             "attend_forward",
             ctypes.byref(given),
-            *map(_pointer, (logits, values, weights, attended)),
+            *map(pointer, (logits, values, weights, attended)),
         )
         context.save_for_backward(values, weights, attended, first)
         context.sizes = sizes
@@ -154,11 +134,11 @@ class _AttendFunction(torch.autograd.Function):
         values, weights, attended, first = context.saved_tensors
         gradient = gradient.contiguous()
         of_logits, of_values = torch.empty_like(values), torch.empty_like(values)
-        given = _Attention(*context.sizes, first.data_ptr())
-        _call(
+        given = AttentionArguments(*context.sizes, first.data_ptr())
+        call(
             "attend_backward",
             ctypes.byref(given),
-            *map(_pointer, (values, weights, attended, gradient, of_logits, of_values)),
+            *map(pointer, (values, weights, attended, gradient, of_logits, of_values)),
         )
         return of_logits, of_values, None
 
@@ -192,24 +172,3 @@ def _expect(
         assert tensor is None or (
             tensor.numel() == number and tensor.dtype == dtype and tensor.is_cpu
         ), f"{number} of {dtype} on the CPU, not {tuple(tensor.shape)} of {tensor.dtype}"
-
-
-def _zeros_like(*tensors: Tensor | None) -> list[Tensor | None]:
-    """Zeros of several shapes, cleared in one stroke: sums over rows are added to them."""
-    given = [tensor for tensor in tensors if tensor is not None]
-    parts = given[0].new_zeros(sum(tensor.numel() for tensor in given)).split(
-        [tensor.numel() for tensor in given]
-    )
-    views = iter([part.view(tensor.shape) for part, tensor in zip(parts, given, strict=True)])
-    return [None if tensor is None else next(views) for tensor in tensors]
-
-
-def _pointer(tensor: Tensor | None) -> ctypes.c_void_p | None:
-    return None if tensor is None else ctypes.c_void_p(tensor.data_ptr())
-
-
-def _call(name: str, *arguments: object) -> None:
-    """Run a kernel with as many threads as PyTorch uses."""
-    found = library()
-    assert found is not None, "callers ask `usable` first"
-    getattr(found, name)(*arguments, torch.get_num_threads())

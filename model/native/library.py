@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SWITCH = "DPCC_NATIVE"
 """Environment variable; "0" does without the kernels."""
 
-SOURCES = ("rows.cpp", "attend.cpp")
+SOURCES = ("rows.cpp", "attend.cpp", "exponential.hpp")
 # Reordering sums lets the compiler use vectors; numbers that are not finite must stay so, and
 # `-ffast-math` itself would change the rounding mode of the whole process.
 FLAGS = (
@@ -154,7 +154,8 @@ def _compiled(compiler: Sequence[str], sources: dict[str, str], folder: Path) ->
     """Compile with threads where the compiler knows how, else without."""
     for name, source in sources.items():
         (folder / name).write_text(source, encoding="utf-8")
-    command = [*compiler, *FLAGS, *sources, "-o", "kernels.so"]
+    units = [name for name in sources if name.endswith(".cpp")]
+    command = [*compiler, *FLAGS, *units, "-o", "kernels.so"]
     try:
         _run([*command, "-fopenmp"], folder)
     except subprocess.CalledProcessError:

@@ -15,6 +15,8 @@
 #include <cstring>
 #include <vector>
 
+#include "exponential.hpp"
+
 typedef int64_t Size;
 typedef float Vector __attribute__((vector_size(32), aligned(4), may_alias));
 
@@ -271,4 +273,102 @@ extern "C" void perceptron_backward(const Perceptron* p, const float* z, const f
                                     const Gradients* g, int threads) {
 #pragma omp parallel for num_threads(threads) if (threads > 1)
   for (Size t = 0; t < p->trials; ++t) backward_of(*p, t, z, statistics, *g);
+}
+
+// A placement: three perceptrons over the same rows say in which direction, how far from its start
+// and with which features a point lies.
+struct Placement {
+  Perceptron direction, length, features;  // the last without pointers where nobody reads features
+  const float* candidates;  // (outputs of direction, 3)
+  const float* xyz;         // (t, b, r, 3), the starts
+  const float* residual;    // (t, b, r, c), added to the features, or null
+};
+
+// What a placement's backward needs of its forward.
+struct PlacementState {
+  float *z_direction, *z_length, *z_features;
+  float *shares;  // softmax over the candidates
+  float *length, *unit, *norm;
+};
+
+static const float LEAST_NORM = 1e-12f;
+
+static void place(const Placement& p, Size t, const PlacementState& s, float* placed, float* made) {
+  const Size rows = p.direction.patches * p.direction.rows, count = p.direction.outputs;
+  forward_of(p.direction, t, s.z_direction, nullptr, s.shares);
+  forward_of(p.length, t, s.z_length, nullptr, s.length);
+  for (Size r = t * rows; r < (t + 1) * rows; ++r) {
+    float* share = s.shares + r * count;
+    float peak = share[0], sum = 0.0f, blended[3] = {0.0f, 0.0f, 0.0f};
+    for (Size j = 1; j < count; ++j) peak = share[j] < peak ? peak : share[j];
+    for (Size j = 0; j < count; ++j) share[j] = exponential(share[j] - peak);
+    for (Size j = 0; j < count; ++j) sum += share[j];
+    for (Size j = 0; j < count; ++j) share[j] *= 1.0f / sum;
+    for (Size j = 0; j < count; ++j)
+      for (Size k = 0; k < 3; ++k) blended[k] += share[j] * p.candidates[3 * j + k];
+    const float norm = std::sqrt(blended[0] * blended[0] + blended[1] * blended[1] +
+                                 blended[2] * blended[2]);
+    s.norm[r] = norm < LEAST_NORM ? LEAST_NORM : norm;
+    for (Size k = 0; k < 3; ++k) {
+      s.unit[3 * r + k] = blended[k] / s.norm[r];
+      placed[3 * r + k] = p.xyz[3 * r + k] + s.unit[3 * r + k] * s.length[r];
+    }
+  }
+  if (!made) return;
+  forward_of(p.features, t, s.z_features, nullptr, made);
+  const Size width = p.features.outputs;
+  if (p.residual)
+    for (Size i = t * rows * width; i < (t + 1) * rows * width; ++i) made[i] += p.residual[i];
+}
+
+struct PlacementGradients {
+  Gradients direction, length, features;  // their y: room for the first two, given for the last
+  const float* placed;
+  float *x, *shares, *of_length;
+};
+
+static void place_backward(const Placement& p, Size t, const PlacementState& s,
+                           const PlacementGradients& g) {
+  const Size rows = p.direction.patches * p.direction.rows, count = p.direction.outputs;
+  const Size inputs = p.direction.inputs;
+  for (Size r = t * rows; r < (t + 1) * rows; ++r) {
+    const float *in = g.placed + 3 * r, *unit = s.unit + 3 * r;
+    const float along = in[0] * unit[0] + in[1] * unit[1] + in[2] * unit[2];
+    g.of_length[r] = along;
+    float of_blended[3];
+    // Below the least norm the division is by a constant: the direction is not normalised there.
+    const float inside = s.norm[r] > LEAST_NORM ? along : 0.0f;
+    for (Size k = 0; k < 3; ++k)
+      of_blended[k] = s.length[r] * (in[k] - unit[k] * inside) / s.norm[r];
+    const float* share = s.shares + r * count;
+    float *to = g.shares + r * count, mean = 0.0f;
+    for (Size j = 0; j < count; ++j) {
+      const float* way = p.candidates + 3 * j;
+      to[j] = of_blended[0] * way[0] + of_blended[1] * way[1] + of_blended[2] * way[2];
+    }
+    for (Size j = 0; j < count; ++j) mean += share[j] * to[j];
+    for (Size j = 0; j < count; ++j) to[j] = share[j] * (to[j] - mean);
+  }
+  const Perceptron* networks[] = {&p.direction, &p.length, &p.features};
+  const Gradients* gradients[] = {&g.direction, &g.length, &g.features};
+  const float* kept[] = {s.z_direction, s.z_length, s.z_features};
+  float* total = g.x + t * rows * inputs;
+  for (int n = 0; n < 3; ++n) {
+    if (!networks[n]->w1 || !gradients[n]->y) continue;
+    backward_of(*networks[n], t, kept[n], nullptr, *gradients[n]);
+    const float* part = gradients[n]->x + t * rows * inputs;
+    for (Size i = 0; i < rows * inputs; ++i) total[i] += part[i];
+  }
+}
+
+extern "C" void placement_forward(const Placement* p, const PlacementState* s, float* placed,
+                                  float* made, int threads) {
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+  for (Size t = 0; t < p->direction.trials; ++t) place(*p, t, *s, placed, made);
+}
+
+extern "C" void placement_backward(const Placement* p, const PlacementState* s,
+                                   const PlacementGradients* g, int threads) {
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+  for (Size t = 0; t < p->direction.trials; ++t) place_backward(*p, t, *s, *g);
 }

@@ -1,0 +1,88 @@
+"""What crosses the border to the C++ kernels: their structures, and pointers to tensors."""
+
+from __future__ import annotations
+
+import ctypes
+
+import torch
+from torch import Tensor
+
+from model.native.library import library
+
+_SIZES = ("trials", "patches", "rows", "inputs", "hidden", "outputs", "x_per_trial", "w1_per_patch")
+_TENSORS = ("x", "w1", "b1", "scale", "shift", "w2", "b2")
+
+
+class PerceptronArguments(ctypes.Structure):
+    """`Perceptron` of rows.cpp."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in _SIZES),
+        *((name, ctypes.c_void_p) for name in ("counts", *_TENSORS)),
+    )
+
+
+class GradientArguments(ctypes.Structure):
+    """`Gradients` of rows.cpp."""
+
+    _fields_ = tuple((name, ctypes.c_void_p) for name in ("y", *_TENSORS))
+
+
+class AttentionArguments(ctypes.Structure):
+    """`Attention` of attend.cpp."""
+
+    _fields_ = (
+        *((n, ctypes.c_int64) for n in ("trials", "patches", "rows", "slots", "channels")),
+        ("first", ctypes.c_void_p),
+    )
+
+
+class PlacementArguments(ctypes.Structure):
+    """`Placement` of rows.cpp."""
+
+    _fields_ = (
+        *((name, PerceptronArguments) for name in ("direction", "length", "features")),
+        *((name, ctypes.c_void_p) for name in ("candidates", "xyz", "residual")),
+    )
+
+
+class PlacementState(ctypes.Structure):
+    """`PlacementState` of rows.cpp."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_void_p)
+        for name in ("z_direction", "z_length", "z_features", "shares", "length", "unit", "norm")
+    )
+
+
+class PlacementGradients(ctypes.Structure):
+    """`PlacementGradients` of rows.cpp."""
+
+    _fields_ = (
+        *((name, GradientArguments) for name in ("direction", "length", "features")),
+        *((name, ctypes.c_void_p) for name in ("placed", "x", "shares", "of_length")),
+    )
+
+
+def zeros_like_all(*tensors: Tensor | None) -> list[Tensor | None]:
+    """Zeros of several shapes, cleared in one stroke: sums over rows are added to them."""
+    given = [tensor for tensor in tensors if tensor is not None]
+    parts = (
+        given[0]
+        .new_zeros(sum(tensor.numel() for tensor in given))
+        .split([tensor.numel() for tensor in given])
+    )
+    views = iter([part.view(tensor.shape) for part, tensor in zip(parts, given, strict=True)])
+    return [None if tensor is None else next(views) for tensor in tensors]
+
+
+def pointer(tensor: Tensor | None) -> ctypes.c_void_p | None:
+    """Where a contiguous tensor's numbers begin; null for None."""
+    return None if tensor is None else ctypes.c_void_p(tensor.data_ptr())
+
+
+def call(name: str, *arguments: object) -> None:
+    """Run a kernel with as many threads as PyTorch uses."""
+    found = library()
+    assert found is not None, "callers ask `usable` first"
+    getattr(found, name)(*arguments, torch.get_num_threads())

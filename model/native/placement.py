@@ -1,0 +1,129 @@
+"""The placement of points as one function that PyTorch can differentiate.
+
+Legend: T trials, B patches, R points, a inputs, D candidate directions, C channels.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from model.native.border import (
+    GradientArguments,
+    PerceptronArguments,
+    PlacementArguments,
+    PlacementGradients,
+    PlacementState,
+    call,
+    pointer,
+    zeros_like_all,
+)
+
+if TYPE_CHECKING:
+    from model.native.functions import Context
+
+Layers = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Weight and bias of both layers of a perceptron, (T, a, h), (T, 1, h), (T, h, o) and (T, 1, o)."""
+
+
+def place(
+    x: Tensor,
+    xyz: Tensor,
+    candidates: Tensor,
+    direction: Layers,
+    length: Layers,
+    features: Layers | None,
+    residual: Tensor | None,
+) -> tuple[Tensor, Tensor | None]:
+    """``xyz + normalise(softmax(direction(x)) @ candidates) * length(x)``, and ``features(x)``.
+
+    Args:
+        x: (T, B, R, a), what the three perceptrons see of every point.
+        xyz: (T, B, R, 3), where each point starts.
+        candidates: (D, 3).
+        direction: to D shares.
+        length: to one number.
+        features: to C channels; None where nobody reads them.
+        residual: (T, B, R, C), added to the features, or None.
+
+    Returns:
+        (T, B, R, 3) and (T, B, R, C), or None without features.
+    """
+    nothing = (None,) * 4
+    placed, made = _PlaceFunction.apply(
+        x, xyz, candidates, residual, *direction, *length, *(features or nothing)
+    )
+    return placed, made if features is not None else None
+
+
+class _PlaceFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Context, *given: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        tensors = [None if tensor is None else tensor.contiguous() for tensor in given]
+        x, _, _, _, *layers = tensors
+        assert x is not None, "points are placed by what is seen of them"
+        leading = x.shape[:3]
+        z = [None if w1 is None else x.new_empty((*leading, w1.shape[-1])) for w1 in layers[::4]]
+        outputs = [0 if w2 is None else w2.shape[-1] for w2 in layers[2::4]]
+        shares, distance = (x.new_empty((*leading, width)) for width in outputs[:2])
+        unit, norm, placed = (x.new_empty((*leading, width)) for width in (3, 1, 3))
+        made = x.new_empty((*leading, outputs[2])) if outputs[2] else None
+        kept = (*z, shares, distance, unit, norm)
+        call(
+            "placement_forward",
+            ctypes.byref(_placement(tensors)),
+            ctypes.byref(PlacementState(*map(pointer, kept))),
+            *map(pointer, (placed, made)),
+        )
+        context.save_for_backward(*tensors, *kept)
+        return placed, made
+
+    @staticmethod
+    def backward(
+        context: Context, of_placed: Tensor, of_made: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
+        saved = context.saved_tensors
+        tensors, kept = saved[:16], saved[16:]
+        x, shares, distance = tensors[0], kept[3], kept[4]
+        of_placed = of_placed.contiguous()
+        of_made = None if of_made is None else of_made.contiguous()
+        of_x, *of_layers = zeros_like_all(x, *tensors[4:])
+        of_shares, of_distance, part = map(torch.empty_like, (shares, distance, x))
+        into = [
+            GradientArguments(pointer(y), pointer(part), *map(pointer, (*layer[:2], None, None)),
+                       *map(pointer, layer[2:]))
+            for y, layer in zip(
+                (of_shares, of_distance, of_made),
+                (of_layers[:4], of_layers[4:8], of_layers[8:]),
+                strict=True,
+            )
+        ]  # fmt: skip
+        call(
+            "placement_backward",
+            ctypes.byref(_placement(tensors)),
+            ctypes.byref(PlacementState(*map(pointer, kept))),
+            ctypes.byref(
+                PlacementGradients(*into, *map(pointer, (of_placed, of_x, of_shares, of_distance)))
+            ),
+        )
+        of_residual = of_made if tensors[3] is not None else None
+        return (of_x, of_placed, None, of_residual, *of_layers)
+
+
+def _placement(tensors: tuple[Tensor | None, ...] | list[Tensor | None]) -> PlacementArguments:
+    x, xyz, candidates, residual, *layers = tensors
+    assert x is not None, "points are placed by what is seen of them"
+    networks = [_network(x, *layers[first : first + 4]) for first in (0, 4, 8)]
+    return PlacementArguments(*networks, *map(pointer, (candidates, xyz, residual)))
+
+
+def _network(
+    x: Tensor, w1: Tensor | None, b1: Tensor | None, w2: Tensor | None, b2: Tensor | None
+) -> PerceptronArguments:
+    if w1 is None or w2 is None:
+        return PerceptronArguments()
+    sizes = (*x.shape, w1.shape[-1], w2.shape[-1], 1, 0)
+    return PerceptronArguments(*sizes, None, *map(pointer, (x, w1, b1, None, None, w2, b2)))
