@@ -18,6 +18,7 @@ from model.patches import collate
 from model.points import nearest
 from study.keeping import Kept
 from study.metrics import d1_psnr_db
+from study.metrics.distances import Searchable, as_points
 from study.objective import bits_per_point
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from model.codec import Codec
     from model.patches import PatchBatch
     from model.points import Points
-    from study.data import DataSet, SplitName, StoredPatch
+    from study.data import DataSet, SplitName, StoredCloud, StoredPatch
 
 PATCHES_AT_ONCE = {"cpu": 1, "cuda": 8}
 """Per forward pass; results do not depend on it. On the CPU 8 took 1.7 times as long as one by one,
@@ -51,8 +52,8 @@ class Validation:
         self._patches, self._clouds = data.split(split), data.clouds(split)
         self._peak, self._device = data.manifest.peak, device
         self._batches: Kept[PatchBatch] = Kept()
-        self._originals = [cloud.placement.to_scaled(cloud.points) for cloud in self._clouds]
-        self._input_points = sum(map(len, self._originals))
+        self._originals = [_searchable(cloud) for cloud in self._clouds]
+        self._input_points = sum(len(each.points) for each in self._originals)
 
     @torch.no_grad()
     def of(self, codec: Codec) -> list[dict[str, float]]:
@@ -142,7 +143,7 @@ def measure(codec: CloudCodec, data: DataSet, split: SplitName) -> dict[str, flo
         "bpp": 8 * written_bytes / sum(len(cloud.points) for cloud in clouds),
         **_quality(
             decoded,
-            [cloud.placement.to_scaled(cloud.points) for cloud in clouds],
+            [_searchable(cloud) for cloud in clouds],
             data.manifest.peak,
         ),
         "encode_s": encode_s / len(clouds),
@@ -164,9 +165,14 @@ def placed(points: Points, stored: Sequence[StoredPatch]) -> list[list[NDArray[n
     ]
 
 
+def _searchable(cloud: StoredCloud) -> Searchable:
+    """The original in the scaled frame."""
+    return Searchable(as_points(cloud.placement.to_scaled(cloud.points), "original"))
+
+
 def _quality(
     decoded: Sequence[NDArray[np.float64]],
-    originals: Sequence[NDArray[np.float64]],
+    originals: Sequence[Searchable],
     peak: float,
 ) -> dict[str, float]:
     """Of decoded clouds in the scaled frame, in the order of the originals."""
@@ -174,5 +180,5 @@ def _quality(
         d1_psnr_db(original, points, peak)
         for original, points in zip(originals, decoded, strict=True)
     ]
-    ratio = sum(map(len, decoded)) / sum(map(len, originals))
+    ratio = sum(map(len, decoded)) / sum(len(each.points) for each in originals)
     return {"d1_psnr_db": float(np.mean(decibels)), "points_ratio": ratio}

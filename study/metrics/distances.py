@@ -74,13 +74,32 @@ def distinct(points: NDArray[np.float64]) -> Distinct:
     return Distinct(points[first], first, place, np.bincount(place))
 
 
+class Searchable:
+    """A cloud to look for nearest points in, time and again.
+
+    Attributes:
+        points: (n, 3).
+    """
+
+    def __init__(self, points: NDArray[np.float64]) -> None:
+        """Build the tree: O(n log n)."""
+        self.points = points
+        # A tree of many equal points is searched in quadratic time.
+        places = distinct(points)
+        self._first, self._tree = places.first, cKDTree(places.points)
+
+    def nearest(self, queries: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        """Return each query's Euclidean distance to its nearest point, (n,), and whose it is."""
+        distance, index = self._tree.query(queries)
+        return distance, self._first[index]
+
+
 def nearest(
-    queries: NDArray[np.float64], references: NDArray[np.float64]
+    queries: NDArray[np.float64], references: NDArray[np.float64] | Searchable
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Return each query's Euclidean distance to its nearest reference, (n,), and whose it is."""
-    places = distinct(references)
-    distance, index = cKDTree(places.points).query(queries)
-    return distance, places.first[index]
+    cloud = references if isinstance(references, Searchable) else Searchable(references)
+    return cloud.nearest(queries)
 
 
 def chamfer(original: ArrayLike, decoded: ArrayLike) -> float:
@@ -113,7 +132,7 @@ def hausdorff(original: ArrayLike, decoded: ArrayLike) -> float:
     return float(max(nearest(o, d)[0].max(), nearest(d, o)[0].max()))
 
 
-def mean_dist2(queries: NDArray[np.float64], references: NDArray[np.float64]) -> float:
+def mean_dist2(queries: NDArray[np.float64], references: NDArray[np.float64] | Searchable) -> float:
     """Return the mean squared distance of the queries to their nearest references."""
     return float(np.mean(np.square(nearest(queries, references)[0])))
 

@@ -15,7 +15,14 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from study.errors import StudyError
-from study.metrics.distances import as_points, distinct, longest_side, mean_dist2, nearest
+from study.metrics.distances import (
+    Searchable,
+    as_points,
+    distinct,
+    longest_side,
+    mean_dist2,
+    nearest,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -79,7 +86,7 @@ class PsnrConvention:
 
 
 def d1_psnr_db(
-    original: ArrayLike, decoded: ArrayLike, peak: float, factor: float = MPEG_FACTOR
+    original: ArrayLike | Searchable, decoded: ArrayLike, peak: float, factor: float = MPEG_FACTOR
 ) -> float:
     """Point-to-point PSNR: ``10 log10(factor peak^2 / max(mse_od, mse_do))``.
 
@@ -89,7 +96,7 @@ def d1_psnr_db(
     first; here every point counts, as in D-PCC.
 
     Args:
-        original: (n, 3).
+        original: (n, 3), or made searchable once for many decoded ones.
         decoded: (m, 3), in the same frame.
         peak: in units of the points, see `PsnrConvention`.
         factor: of the energy.
@@ -100,8 +107,11 @@ def d1_psnr_db(
     Raises:
         StudyError: a cloud is empty, of another shape or not finite, or the peak is not above 0.
     """
-    o, d = as_points(original, "original"), as_points(decoded, "decoded cloud")
-    return _decibels(max(mean_dist2(o, d), mean_dist2(d, o)), peak, factor)
+    d = as_points(decoded, "decoded cloud")
+    o = original
+    if not isinstance(o, Searchable):
+        o = Searchable(as_points(o, "original"))
+    return _decibels(max(mean_dist2(o.points, d), mean_dist2(d, o)), peak, factor)
 
 
 def d2_psnr_db(
