@@ -7,6 +7,7 @@ written down trial by trial.
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -38,6 +39,11 @@ class _Asked(NamedTuple):
 class Cohorts:
     """The cohorts of one run of a study.
 
+    No worker begins its next step before Ray has given its report here, and the database takes ten
+    milliseconds and more for each trial. So epochs are written by a thread while the worker trains
+    on. What must see them written waits for that; `note_checkpoint`, which would keep the worker
+    waiting, does not. Observers are called from either thread, never from both at once.
+
     Args:
         store: the study's trials.
         make_config: what a trial's worker needs to know, from its number and settings.
@@ -67,9 +73,12 @@ class Cohorts:
         self._first: list[_Asked] = []
         self._members: list[list[int]] = []
         self._unfinished: list[set[int]] = []
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="epochs")
+        self._writing: Future[None] | None = None
 
     def form(self) -> CohortConfig | None:
         """Begin the next cohort; None where all trials were given out."""
+        self.settle()
         first = self._next(None)
         if first is None:
             return None
@@ -83,12 +92,29 @@ class Cohorts:
 
     def refill(self, cohort: int, room: int) -> tuple[TrialConfig, ...]:
         """Return trials that join a cohort: as many as there are, of its shape, and find room."""
+        self.settle()
         trials = tuple(self._others(cohort, room))
         self._admit(cohort, trials)
         return trials
 
     def take(self, cohort: int, reports: Sequence[Mapping[str, Any]]) -> None:
         """Write down what a cohort's worker reports of its trials."""
+        self.settle()
+        self._writing = self._writer.submit(self._write, cohort, reports)
+        if not all(EPOCH in report for report in reports):
+            self.settle()  # A trial has ended: whoever asks next shall learn from it.
+
+    def settle(self) -> None:
+        """Wait until all that was taken is written.
+
+        Raises:
+            Exception: it could not be.
+        """
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()
+
+    def _write(self, cohort: int, reports: Sequence[Mapping[str, Any]]) -> None:
         for report in reports:
             number = report[TRIAL]
             if CONFIG in report:
@@ -109,6 +135,7 @@ class Cohorts:
 
     def lose(self, cohort: int, why: str) -> None:
         """End all unfinished trials of a cohort whose worker failed for good."""
+        self.settle()
         lost = sorted(self._unfinished[cohort])
         for number in lost:
             self._store.fail(number, why)
@@ -117,6 +144,7 @@ class Cohorts:
 
     def end(self, cohort: int) -> None:
         """Show all trials of a cohort once more: until now its checkpoint moved on."""
+        self.settle()
         self._show(self._members[cohort])
 
     def _others(self, cohort: int, most: int) -> Iterable[TrialConfig]:

@@ -78,6 +78,7 @@ class TrialStore:
             for name, searched in config.search.space.items()
         }
         self._running: dict[int, optuna.Trial] = {}
+        self._wishes = True
         self._study = _study(config, database)
 
     @property
@@ -114,8 +115,10 @@ class TrialStore:
 
     def has_wishes(self) -> bool:
         """Tell whether settings that the study file names still wait to be asked for."""
-        waiting = (optuna.trial.TrialState.WAITING,)
-        return bool(self._study.get_trials(deepcopy=False, states=waiting))
+        if self._wishes:  # Each look reads every running trial anew.
+            waiting = (optuna.trial.TrialState.WAITING,)
+            self._wishes = bool(self._study.get_trials(deepcopy=False, states=waiting))
+        return self._wishes
 
     def ask(self, like: Mapping[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
         """Start a trial: its number, and its settings by dotted name.

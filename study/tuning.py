@@ -125,7 +125,7 @@ def run_trials(
             size=plan.size,
             orders=desk.name,
         )
-        tune.Tuner(
+        tuner = tune.Tuner(
             tune.with_resources(does, dict(plan.resources)),
             tune_config=tune.TuneConfig(
                 search_alg=CohortSearcher(cohorts, desk),
@@ -143,7 +143,11 @@ def run_trials(
                 checkpoint_config=tune.CheckpointConfig(num_to_keep=1, checkpoint_frequency=1),
                 callbacks=[CohortNotes(cohorts), StopBetweenSteps(interrupted)],
             ),
-        ).fit()
+        )
+        try:
+            tuner.fit()
+        finally:
+            cohorts.settle()
 
 
 def _plan(

@@ -129,6 +129,25 @@ def test_what_a_restarted_worker_repeats_changes_no_end(make: Make) -> None:
     assert [each.metrics["loss"] for each in running.epochs] == [0.5]
 
 
+def test_what_was_taken_is_written_when_it_is_settled(make: Make) -> None:
+    cohorts, store, seen = make(trials=2, size=2)
+    cohorts.form()
+    for number in range(1, 4):
+        cohorts.take(0, [epoch(0, number), epoch(1, number)])
+    cohorts.settle()
+    cohorts.settle()
+    assert [len(store.record(trial).epochs) for trial in range(2)] == [3, 3]
+    assert seen.numbers == [0, 1] * 4
+
+
+def test_what_cannot_be_written_is_not_lost_on_the_way(make: Make) -> None:
+    cohorts, _, _ = make(trials=2, size=2)
+    cohorts.form()
+    cohorts.take(0, [{**epoch(0), METRICS: {"loss": object()}}])
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        cohorts.settle()
+
+
 def test_a_lost_cohort_fails_whoever_was_not_finished(make: Make) -> None:
     cohorts, store, seen = make(trials=3, size=2)
     formed(cohorts)
