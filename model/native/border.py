@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from model.native.library import library
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _SIZES = ("trials", "patches", "rows", "inputs", "hidden", "outputs", "x_per_trial", "w1_per_patch")
 _TENSORS = ("x", "w1", "b1", "scale", "shift", "w2", "b2")
@@ -62,6 +66,16 @@ class PlacementGradients(ctypes.Structure):
         *((name, GradientArguments) for name in ("direction", "length", "features")),
         *((name, ctypes.c_void_p) for name in ("placed", "x", "shares", "of_length")),
     )
+
+
+def expect(
+    tensors: Sequence[Tensor | None], numbers: Sequence[int], dtype: torch.dtype = torch.float32
+) -> None:
+    """Hold tensors against what a kernel will read: it cannot ask how long they are."""
+    for tensor, number in zip(tensors, numbers, strict=True):
+        assert tensor is None or (
+            tensor.numel() == number and tensor.dtype == dtype and tensor.is_cpu
+        ), f"{number} of {dtype} on the CPU, not {tuple(tensor.shape)} of {tensor.dtype}"
 
 
 def zeros_like_all(*tensors: Tensor | None) -> list[Tensor | None]:

@@ -18,6 +18,7 @@ from model.native.border import (
     GradientArguments,
     PerceptronArguments,
     call,
+    expect,
     pointer,
     zeros_like_all,
 )
@@ -112,8 +113,8 @@ class _AttendFunction(torch.autograd.Function):
         logits, values = logits.contiguous(), values.contiguous()
         trials, patches, rows, channels = logits.shape
         slots = first.shape[1] - 1
-        _expect((logits, values), (trials * patches * rows * channels,) * 2)
-        _expect((first,), (patches * (slots + 1),), torch.int64)
+        expect((logits, values), (trials * patches * rows * channels,) * 2)
+        expect((first,), (patches * (slots + 1),), torch.int64)
         weights = torch.empty_like(logits)
         attended = logits.new_empty((trials, patches, slots, channels))
         sizes = (trials, patches, rows, slots, channels)
@@ -155,20 +156,10 @@ def _sizes_of(tensors: Sequence[Tensor | None], counts: Tensor | None) -> tuple[
     in_layers = layers * hidden
     of_trials = trials * hidden
     wanted = (in_layers * inputs, in_layers, of_trials, of_trials, of_trials * outputs)
-    _expect(tensors, (x.numel(), *wanted, trials * outputs))
-    _expect((counts,), (patches,), torch.int64)
+    expect(tensors, (x.numel(), *wanted, trials * outputs))
+    expect((counts,), (patches,), torch.int64)
     assert rows_of in {1, trials}, f"rows of 1 or {trials} trials, not {rows_of}"
     return (
         *(trials, patches, rows, inputs, hidden, outputs),
         *(int(rows_of == trials), int(w1.dim() == 4)),
     )
-
-
-def _expect(
-    tensors: Sequence[Tensor | None], numbers: Sequence[int], dtype: torch.dtype = torch.float32
-) -> None:
-    """Hold tensors against what a kernel will read: it cannot ask how long they are."""
-    for tensor, number in zip(tensors, numbers, strict=True):
-        assert tensor is None or (
-            tensor.numel() == number and tensor.dtype == dtype and tensor.is_cpu
-        ), f"{number} of {dtype} on the CPU, not {tuple(tensor.shape)} of {tensor.dtype}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from model.native.border import (
     GradientArguments,
@@ -18,6 +19,7 @@ from model.native.border import (
     PlacementGradients,
     PlacementState,
     call,
+    expect,
     pointer,
     zeros_like_all,
 )
@@ -82,6 +84,7 @@ class _PlaceFunction(torch.autograd.Function):
         return placed, made
 
     @staticmethod
+    @once_differentiable
     def backward(
         context: Context, of_placed: Tensor, of_made: Tensor | None
     ) -> tuple[Tensor | None, ...]:
@@ -116,6 +119,10 @@ class _PlaceFunction(torch.autograd.Function):
 def _placement(tensors: tuple[Tensor | None, ...] | list[Tensor | None]) -> PlacementArguments:
     x, xyz, candidates, residual, *layers = tensors
     assert x is not None, "points are placed by what is seen of them"
+    points, features = x.shape[:3].numel(), layers[-1]
+    channels = 0 if features is None else features.shape[-1]
+    directions = 0 if layers[3] is None else layers[3].shape[-1]
+    expect((xyz, candidates, residual), (3 * points, 3 * directions, channels * points))
     networks = [_network(x, *layers[first : first + 4]) for first in (0, 4, 8)]
     return PlacementArguments(*networks, *map(pointer, (candidates, xyz, residual)))
 
@@ -125,5 +132,8 @@ def _network(
 ) -> PerceptronArguments:
     if w1 is None or w2 is None:
         return PerceptronArguments()
-    sizes = (*x.shape, w1.shape[-1], w2.shape[-1], 1, 0)
+    (trials, inputs), hidden, outputs = (len(x), x.shape[-1]), w1.shape[-1], w2.shape[-1]
+    numbers = (inputs * hidden, hidden, hidden * outputs, outputs)
+    expect((x, w1, b1, w2, b2), (x.numel(), *(trials * number for number in numbers)))
+    sizes = (*x.shape, hidden, outputs, 1, 0)
     return PerceptronArguments(*sizes, None, *map(pointer, (x, w1, b1, None, None, w2, b2)))

@@ -166,10 +166,11 @@ static void forward_of(const Perceptron& p, Size t, float* z, float* statistics,
               hidden.row(0), hidden.width);
       hidden.write(z_of + r * h, rows, h);
     }
-    if (p.scale) statistics_of(z_of, count * h, statistics + 2 * group);
+    float* state = p.scale ? statistics + 2 * group : nullptr;
+    if (p.scale) statistics_of(z_of, count * h, state);
     for (Size r = 0; r < count; r += BLOCK) {
       const Size rows = std::min(BLOCK, count - r);
-      activate(p, t, z_of + r * h, rows, statistics + 2 * group, hidden, nullptr);
+      activate(p, t, z_of + r * h, rows, state, hidden, nullptr);
       if (p.w2) {
         out.fill_rows(p.b2 + t * p.outputs, p.outputs);
         product(padded(rows, STRIP), out.width, h, hidden.row(0), hidden.width, 1, w2.row(0),
@@ -197,7 +198,7 @@ static void backward_of(const Perceptron& p, Size t, const float* z, const float
   if (p.w2) w2t.read_transposed(p.w2 + t * h * width, h, width);
   for (Size b = 0; b < p.patches; ++b) {
     const Size group = t * p.patches + b, layer = first_layer(p, t, b), count = valid_rows(p, b);
-    const float *z_of = z + group * p.rows * h, *state = statistics + 2 * group;
+    const float *z_of = z + group * p.rows * h, *state = p.scale ? statistics + 2 * group : nullptr;
     double sum = 0.0, sum_with_z = 0.0;
     for (Size r = 0; r < count; r += BLOCK) {
       const Size rows = std::min(BLOCK, count - r);
@@ -300,7 +301,7 @@ static void place(const Placement& p, Size t, const PlacementState& s, float* pl
   for (Size r = t * rows; r < (t + 1) * rows; ++r) {
     float* share = s.shares + r * count;
     float peak = share[0], sum = 0.0f, blended[3] = {0.0f, 0.0f, 0.0f};
-    for (Size j = 1; j < count; ++j) peak = share[j] < peak ? peak : share[j];
+    for (Size j = 1; j < count; ++j) peak = share[j] > peak ? share[j] : peak;
     for (Size j = 0; j < count; ++j) share[j] = exponential(share[j] - peak);
     for (Size j = 0; j < count; ++j) sum += share[j];
     for (Size j = 0; j < count; ++j) share[j] *= 1.0f / sum;
