@@ -8,7 +8,6 @@ patches; an epoch of theirs is extrapolated from those, without any validation.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from benchmarks.measuring import Way, device, measure, on_gpu, take_turns
@@ -65,7 +64,7 @@ def epochs_of(data: DataSet, size: int) -> tuple[Sample, Sample]:
     config = quick_start()
     training = Training(
         model=config.model.build(),
-        members=[replace(member, training=config.training) for member in members(size)],
+        members=members(size),
         data=data,
         order_seed=config.seed,
         device=device(),

@@ -66,9 +66,10 @@ def trained_states(config: ModelConfig, trials: int) -> list[MemberState]:
 
 
 def members(trials: int) -> list[Member]:
-    """The published coefficients, then a seeded draw from the quick start's space."""
+    """The quick start's: the published coefficients, then a seeded draw from its space."""
+    training = quick_start().training
     return [
-        Member(trial=trial, seed=trial, loss=weights, training=TrainingConfig())
+        Member(trial=trial, seed=trial, loss=weights, training=training)
         for trial, weights in zip(range(trials), _coefficients(), strict=False)
     ]
 

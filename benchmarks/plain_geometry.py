@@ -102,7 +102,8 @@ def nearest_of_all(query: Tensor, reference: Tensor, k: int) -> Tensor:
 
 def bucket_points(points: Tensor, count: int) -> Tensor:
     """Farthest points by fpsample's buckets of a k-d line, the fastest of its methods here."""
-    chosen = fpsample.bucket_fps_kdline_sampling(points.numpy(), count, h=BUCKETS, start_idx=0)
+    height = min(BUCKETS, len(points).bit_length() - 1)
+    chosen = fpsample.bucket_fps_kdline_sampling(points.numpy(), count, h=height, start_idx=0)
     return torch.from_numpy(chosen.astype(np.int64))
 
 
@@ -116,7 +117,7 @@ def nearest_by_tree(query: Tensor, reference: Tensor, k: int) -> Tensor:
 
 
 BUCKETS = 5
-"""What fpsample recommends for workloads of this size: 2 to this power points in a bucket."""
+"""What fpsample recommends for workloads of this size: the height of its tree."""
 
 ALL_DISTANCES = PlainTools("all distances", farthest_points, nearest_of_all)
 TREES = PlainTools("trees and buckets", bucket_points, nearest_by_tree)

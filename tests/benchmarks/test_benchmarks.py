@@ -7,10 +7,11 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks import codec, cohorts, epochs, hierarchy, members, packing, patches
+from benchmarks import arithmetic, codec, cohorts, epochs, hierarchy, members, packing, patches
 from benchmarks.__main__ import BENCHMARKS, command_line, main
 from benchmarks.measuring import Lap, Sample, Turns, Way, compare, take_turns
 from benchmarks.packing import Packing
@@ -18,21 +19,37 @@ from benchmarks.training_steps import OurStep
 from model.config import ModelConfig
 from study.data import DataRecipe
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
 ROOT = Path(__file__).parent.parent.parent
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def small() -> Iterator[None]:
     """The least that each benchmark can measure."""
-    monkeypatch.setattr(members, "STEPS_BEFORE", 1)
-    monkeypatch.setattr(patches, "OBJECTS", 3)
-    monkeypatch.setattr(codec, "SIZES", (2_000,))
-    monkeypatch.setattr(cohorts, "SIZES_ON_CPU", (1, 2))
-    monkeypatch.setattr(epochs, "COHORTS", (1, 2))
-    recipe = DataRecipe(max_objects=3, points_per_object=512, cube_size=100.0)
-    monkeypatch.setattr(epochs, "recipe", lambda: recipe)
+    recipe = DataRecipe(max_objects=3, points_per_object=256, cube_size=100.0)
     ways = [Packing("alone", 1, 1, 1), Packing("together", 1, 2, 1)]
-    monkeypatch.setattr(packing, "packings", lambda: (ways, 2))
+    least: list[tuple[ModuleType, str, object]] = [
+        (members, "STEPS_BEFORE", 1),
+        (patches, "OBJECTS", 3),
+        (patches, "POINTS", 256),
+        (codec, "SIZES", (2_000,)),
+        (arithmetic, "PRODUCTS", 1),
+        (cohorts, "SIZES_ON_CPU", (1, 2)),
+        (cohorts, "SIZES_ON_GPU", (1, 2)),
+        (cohorts, "GPU_COHORT", 2),
+        (epochs, "COHORTS", (1, 2)),
+        (epochs, "recipe", lambda: recipe),
+        (packing, "packings", lambda: (ways, 2)),
+    ]
+    with pytest.MonkeyPatch.context() as patched:
+        for module, name, value in least:
+            patched.setattr(module, name, value)
+        yield
+    patches.whole_objects.cache_clear()
+    members.trained_states.cache_clear()
 
 
 def test_ways_take_turns() -> None:
