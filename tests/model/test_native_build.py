@@ -56,7 +56,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A library that two other processes made at once, each in its first call."""
     cache = tmp_path_factory.mktemp("made")
-    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    chosen = {"CXX", native.SWITCH}
+    environment = {name: value for name, value in os.environ.items() if name not in chosen}
+    environment["XDG_CACHE_HOME"] = str(cache)
     command = [sys.executable, "-W", "error::RuntimeWarning", "-c", ALONE]
     both = [subprocess.Popen(command, env=environment, cwd=ROOT) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]
