@@ -13,11 +13,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from study.cli import main
+from study.storage import TrialStore
+from study.study_file import parse_study
 from tests.study import toy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def databases_are_quickly_read(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The first one that a process reads takes seconds, and no epoch of the driver's waits."""
+    database = tmp_path_factory.mktemp("first") / "optuna.db"
+    store = TrialStore(parse_study(toy.STUDY, origin="toy"), database)
+    assert store.records(driver_alive=False) == []
+
 
 COMMAND = [sys.executable, toy.__file__, "run", "toy.yaml"]
 
