@@ -17,8 +17,10 @@ import numpy as np
 import study
 from benchmarks.measuring import device
 from benchmarks.patches import whole_objects
+from model.codec import Codec
 from study.config import TrainingConfig
 from study.feeding import Feed
+from study.flat import Layout, by_name
 from study.members import Member
 from study.population import Population, fresh_states
 from study.space import apply
@@ -65,6 +67,22 @@ def trained_states(config: ModelConfig, trials: int) -> list[MemberState]:
     ]
 
 
+@cache
+def settled_state(config: ModelConfig) -> MemberState:
+    """One of them whose points keep 3 children each, as those of trained codecs do on average.
+
+    Architectures that learn at different speed then decode the same number of points.
+    """
+    (state,) = trained_states(config, 1)
+    settled = replace(state, parameters=state.parameters.clone())
+    for name, values in by_name(settled.parameters, Layout(Codec(config)).shapes).items():
+        if name.endswith("count.output.weight"):
+            values.zero_()
+        elif name.endswith("count.output.bias"):
+            values.fill_(math.log(2 / 5))  # sigmoid: 2/7, of 7 more children than one
+    return settled
+
+
 def members(trials: int) -> list[Member]:
     """The quick start's: the published coefficients, then a seeded draw from its space."""
     training = quick_start().training
@@ -88,15 +106,20 @@ def batches(data: DataSet, *, keep: bool = True) -> Iterator[tuple[tuple[int, in
         data: whose training patches.
         keep: batches for the next epoch, as production does as far as there is room.
     """
-    feed = _feed(data)
     for clock in count():
-        feed = feed if keep else _feed(data)
+        feed = _feed(data) if keep else _new_feed(data)
         plan = feed.plan(clock)
         for numbers, batch in zip(plan, feed.batches(plan), strict=True):
             yield feed.latents(numbers), batch
 
 
+@cache
 def _feed(data: DataSet) -> Feed:
+    """One for all who keep batches: so those that are measured find all of them kept."""
+    return _new_feed(data)
+
+
+def _new_feed(data: DataSet) -> Feed:
     return Feed(data, PATCHES_PER_STEP, 0, device())
 
 

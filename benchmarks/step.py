@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks.measuring import Way, on_gpu, take_turns
-from benchmarks.members import trained_states
+from benchmarks.members import settled_state
 from benchmarks.patches import whole_objects
 from benchmarks.plain_geometry import ALL_DISTANCES, TREES
 from benchmarks.plain_twin import PlainTwin
@@ -33,8 +33,7 @@ def run(pairs: int) -> bool:
         *(Way(f"one trial, {norm}, batch made anew", step) for norm, step in anew.items()),
         *(Way(f"plain twin, {step.tools.name}", step) for step in twins),
     ]
-    # Production keeps batches from the first epoch on, as far as there is room.
-    turns = take_turns(ways, pairs, warm_up=len(whole_objects().split("train")))
+    turns = take_turns(ways, pairs)
     print("\n".join(turns.table()))
     counts = [*(int(step.decoded.sum()) for step in ours.values()), *(t.decoded for t in twins)]
     print(f"  points decoded in the last step: {', '.join(f'{count:,}' for count in counts)}")
@@ -50,7 +49,7 @@ def run(pairs: int) -> bool:
 def our_steps(*, keep: bool = True) -> dict[str, OurStep]:
     """The production step in both norm modes."""
     return {
-        norm: OurStep(config, trained_states(config, 1), whole_objects(), keep=keep)
+        norm: OurStep(config, [settled_state(config)], whole_objects(), keep=keep)
         for norm, config in norms().items()
     }
 
@@ -63,9 +62,8 @@ def norms() -> dict[str, ModelConfig]:
 def plain_steps(data: DataSet | None = None) -> list[PlainStep]:
     """Both twins on some data, whole objects by default; trees are for a CPU."""
     config = norms()["published"]
-    (state,) = trained_states(config, 1)
     return [
-        PlainStep(twin_of(state, config, tools), data or whole_objects())
+        PlainStep(twin_of(settled_state(config), config, tools), data or whole_objects())
         for tools in ((ALL_DISTANCES,) if on_gpu() else (ALL_DISTANCES, TREES))
     ]
 
