@@ -18,7 +18,7 @@ WIDEST = 1 << 16
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The architecture; the defaults are the published ones (D-PCC, CVPR 2022).
+    """The architecture; the defaults are the published ones (D-PCC, CVPR 2022), but for `norm`.
 
     Trials of equal configuration have parameters of equal shapes and can train as one population.
 
@@ -46,7 +46,7 @@ class ModelConfig:
     latent_xyzs_conv_mode: ConvolutionMode = "mlp"
     sub_point_conv_mode: ConvolutionMode = "mlp"
     compress_normal: bool = False
-    norm: NormMode = "published"
+    norm: NormMode = "masked"
 
     def __post_init__(self) -> None:
         # A whole number must not make another codec of the same architecture.

@@ -229,7 +229,11 @@ class DecoderStage(nn.Module):
 
     def forward(self, parents: Points, features: Tensor, *, with_features: bool) -> DecodedStage:
         """Expand (T, B, N) points with (T, B, N, C) features."""
-        child_count = self.count(features).squeeze(-1).sigmoid() * (self.most - 1) + 1
+        logits = self.count(features).squeeze(-1)
+        # PyTorch computes the last few numbers of a tensor otherwise than the rest, by one unit in
+        # the last place: padded, a trial's do not depend on how many trials there are.
+        share = F.pad(logits, (0, -logits.shape[-1] % 32)).sigmoid()[..., : logits.shape[-1]]
+        child_count = share * (self.most - 1) + 1
         chosen = choose(child_count, self.most, parents.valid)
         xyz, of_children = self.place(parents, features, chosen, with_features=True)
         placed = Points(xyz, chosen.sizes)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     Search = Callable[["Points", "Points", int], Tensor]
     """What :func:`nearest` is."""
 
+FARTHEST = 1e15
+"""Beyond any codec that has not diverged; squared distances of such points are float32 numbers."""
 DISTANCES_PER_BLOCK = 1 << 25
 """Entries of one distance matrix on a GPU: 128 MiB of float32. Two are held at a time."""
 
@@ -49,9 +51,10 @@ class Points:
         """The valid points as NumPy arrays, per trial and patch.
 
         A diverged trial's NaN become zeros: a tree refuses them, and the loss, which keeps them,
-        is what ends that trial.
+        is what ends that trial. Its huge numbers are bounded: their squares would overflow.
         """
-        xyz = torch.nan_to_num(self.xyz.detach(), posinf=0.0, neginf=0.0).contiguous().numpy()
+        xyz = torch.nan_to_num(self.xyz.detach(), posinf=0.0, neginf=0.0)
+        xyz = xyz.clamp(-FARTHEST, FARTHEST).contiguous().numpy()
         sizes = self.sizes.tolist()
         return [
             [xyz[row, patch, :size] for patch, size in enumerate(sizes[row])]

@@ -45,7 +45,7 @@ class Geometry(NamedTuple):
 
 
 class ModelSection(Section):
-    """What the codec looks like. The defaults are D-PCC's, as published."""
+    """What the codec looks like. The defaults are D-PCC's, as published, but for `norm`."""
 
     k: Count = Field(16, description="neighbours per point in the encoder's graph")
     downsample_rate: tuple[Ratio, ...] = Field(
@@ -74,7 +74,7 @@ class ModelSection(Section):
         description="code the points' normals too; the data need them (data.normals: true)",
     )
     norm: NormMode = Field(
-        "published",
+        "masked",
         description="pairs of points that the encoder's normalisations look at: masked (those that "
         "its attention uses; faster) or published (all)",
     )

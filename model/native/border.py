@@ -53,10 +53,7 @@ class PlacementArguments(ctypes.Structure):
 class PlacementState(ctypes.Structure):
     """`PlacementState` of rows.cpp."""
 
-    _fields_ = tuple(
-        (name, ctypes.c_void_p)
-        for name in ("z_direction", "z_length", "z_features", "shares", "length", "unit", "norm")
-    )
+    _fields_ = tuple((name, ctypes.c_void_p) for name in ("shares", "length", "unit", "norm"))
 
 
 class PlacementGradients(ctypes.Structure):

@@ -50,6 +50,7 @@ def perceptron(
     Returns:
         (T, B, R, o), or (T, B, R, h) without a second layer; zero in rows that are not valid.
     """
+    assert valid is None or valid.shape == x.shape[1:3], f"{valid.shape} is not of {x.shape}"
     counts = None if valid is None else valid.sum(dim=1, dtype=torch.int64)
     scale, shift = norm or (None, None)
     w2, b2 = second or (None, None)
@@ -79,7 +80,8 @@ class _PerceptronFunction(torch.autograd.Function):
         tensors = [tensor if tensor is None else tensor.contiguous() for tensor in (x, *weights)]
         sizes = _sizes_of(tensors, counts)
         trials, patches, rows, _, hidden, outputs, *_ = sizes
-        z = x.new_empty((trials, patches, rows, hidden))
+        # Kept for the gradient where the normalisation needs all rows at once.
+        z = x.new_empty((trials, patches, rows, hidden) if tensors[3] is not None else (0,))
         statistics = x.new_empty((trials, patches, 2))
         y = x.new_empty((trials, patches, rows, outputs))
         given = PerceptronArguments(*sizes, pointer(counts), *map(pointer, tensors))
@@ -94,7 +96,9 @@ class _PerceptronFunction(torch.autograd.Function):
         z, statistics, counts, *tensors = context.saved_tensors
         gradient = gradient.contiguous()
         x = tensors[0]
-        assert len(x) == len(z) or not context.needs_input_grad[0], "shared rows have no gradient"
+        assert len(x) == context.sizes[0] or not context.needs_input_grad[0], (
+            "shared rows have no gradient"
+        )
         of = zeros_like_all(x if context.needs_input_grad[0] else None, *tensors[1:])
         given = PerceptronArguments(*context.sizes, pointer(counts), *map(pointer, tensors))
         into = GradientArguments(gradient.data_ptr(), *map(pointer, of))

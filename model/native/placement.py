@@ -68,12 +68,11 @@ class _PlaceFunction(torch.autograd.Function):
         x, _, _, _, *layers = tensors
         assert x is not None, "points are placed by what is seen of them"
         leading = x.shape[:3]
-        z = [None if w1 is None else x.new_empty((*leading, w1.shape[-1])) for w1 in layers[::4]]
         outputs = [0 if w2 is None else w2.shape[-1] for w2 in layers[2::4]]
         shares, distance = (x.new_empty((*leading, width)) for width in outputs[:2])
         unit, norm, placed = (x.new_empty((*leading, width)) for width in (3, 1, 3))
         made = x.new_empty((*leading, outputs[2])) if outputs[2] else None
-        kept = (*z, shares, distance, unit, norm)
+        kept = (shares, distance, unit, norm)
         call(
             "placement_forward",
             ctypes.byref(_placement(tensors)),
@@ -90,7 +89,7 @@ class _PlaceFunction(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         saved = context.saved_tensors
         tensors, kept = saved[:16], saved[16:]
-        x, shares, distance = tensors[0], kept[3], kept[4]
+        x, shares, distance = tensors[0], *kept[:2]
         of_placed = of_placed.contiguous()
         of_made = None if of_made is None else of_made.contiguous()
         of_x, *of_layers = zeros_like_all(x, *tensors[4:])

@@ -149,28 +149,37 @@ static void statistics_of(const float* z, Size count, float* statistics) {
   statistics[1] = 1.0f / std::sqrt((float)(squares / count) + EPSILON);
 }
 
+// x w1 + b1 of a block of rows, (rows, h), by way of two blocks to work in.
+static void first_layer_of(const Perceptron& p, Size t, Size b, Size r, Size rows, Padded& x,
+                           Padded& w1, Padded& work, float* z) {
+  x.read_block(x_of(p, t, b) + r * p.inputs, rows, p.inputs);
+  work.fill_rows(p.b1 + first_layer(p, t, b) * p.hidden, p.hidden);
+  product(padded(rows, STRIP), work.width, p.inputs, x.row(0), x.width, 1, w1.row(0), w1.width,
+          work.row(0), work.width);
+  work.write(z, rows, p.hidden);
+}
+
+// z, of all rows, is kept where there is a normalisation: it needs them all, and so does its
+// gradient. Otherwise z stays in the cache, and is computed again for the gradient: cheaper than
+// memory that has to be fetched.
 static void forward_of(const Perceptron& p, Size t, float* z, float* statistics, float* y) {
   const Size h = p.hidden, width = p.w2 ? p.outputs : h;
   Padded x(BLOCK, p.inputs), w1(p.inputs, h), w2(h, p.w2 ? p.outputs : 1), hidden(BLOCK, h);
   Padded out(BLOCK, width);
+  std::vector<float> own(BLOCK * h);
   if (p.w2) w2.read(p.w2 + t * h * p.outputs, h, p.outputs);
   for (Size b = 0; b < p.patches; ++b) {
     const Size group = t * p.patches + b, layer = first_layer(p, t, b), count = valid_rows(p, b);
-    float *z_of = z + group * p.rows * h, *y_of = y + group * p.rows * width;
-    if (b == 0 || p.w1_per_patch) w1.read(p.w1 + layer * p.inputs * h, p.inputs, h);
-    for (Size r = 0; r < count; r += BLOCK) {
-      const Size rows = std::min(BLOCK, count - r);
-      x.read_block(x_of(p, t, b) + r * p.inputs, rows, p.inputs);
-      hidden.fill_rows(p.b1 + layer * h, h);
-      product(padded(rows, STRIP), hidden.width, p.inputs, x.row(0), x.width, 1, w1.row(0), w1.width,
-              hidden.row(0), hidden.width);
-      hidden.write(z_of + r * h, rows, h);
-    }
+    float *z_of = p.scale ? z + group * p.rows * h : own.data(), *y_of = y + group * p.rows * width;
     float* state = p.scale ? statistics + 2 * group : nullptr;
+    if (b == 0 || p.w1_per_patch) w1.read(p.w1 + layer * p.inputs * h, p.inputs, h);
+    for (Size r = 0; p.scale && r < count; r += BLOCK)
+      first_layer_of(p, t, b, r, std::min(BLOCK, count - r), x, w1, hidden, z_of + r * h);
     if (p.scale) statistics_of(z_of, count * h, state);
     for (Size r = 0; r < count; r += BLOCK) {
       const Size rows = std::min(BLOCK, count - r);
-      activate(p, t, z_of + r * h, rows, state, hidden, nullptr);
+      if (!p.scale) first_layer_of(p, t, b, r, rows, x, w1, hidden, z_of);
+      activate(p, t, p.scale ? z_of + r * h : z_of, rows, state, hidden, nullptr);
       if (p.w2) {
         out.fill_rows(p.b2 + t * p.outputs, p.outputs);
         product(padded(rows, STRIP), out.width, h, hidden.row(0), hidden.width, 1, w2.row(0),
@@ -188,80 +197,110 @@ struct Gradients {
   float *x, *w1, *b1, *scale, *shift, *w2, *b2;
 };
 
+// One trial's way back, and the blocks that it works in.
+struct Backward {
+  const Perceptron& p;
+  const Gradients& g;
+  const Size t, h, width;
+  Padded x, w1, w1t, w2t, gw1, gw2, hidden, normalised, gy, gh, gx;
+  double sum, sum_with_z;
+
+  Backward(const Perceptron& p, const Gradients& g, Size t)
+      : p(p), g(g), t(t), h(p.hidden), width(p.w2 ? p.outputs : p.hidden),
+        x(BLOCK, padded(p.inputs, STRIP)), w1(p.inputs, h), w1t(h, p.inputs), w2t(width, h),
+        gw1(p.inputs, h), gw2(h, width), hidden(BLOCK, h), normalised(BLOCK, h), gy(BLOCK, width),
+        gh(BLOCK, h), gx(BLOCK, p.inputs), sum(0.0), sum_with_z(0.0) {}
+
+  // Through the second layer and the ReLU, to the normalised rows where there are any.
+  void upper(Size group, Size r, Size rows, const float* z, const float* state, float* gz) {
+    activate(p, t, z, rows, state, hidden, p.scale ? &normalised : nullptr);
+    gy.read_block(g.y + (group * p.rows + r) * width, rows, width);
+    if (p.w2) {
+      product(padded(h, STRIP), gw2.width, rows, hidden.row(0), 1, hidden.width, gy.row(0), gy.width,
+              gw2.row(0), gw2.width);
+      gy.add_columns(g.b2 + t * width, rows, width);
+      gh.clear();
+      product(padded(rows, STRIP), gh.width, width, gy.row(0), gy.width, 1, w2t.row(0), w2t.width,
+              gh.row(0), gh.width);
+    }
+    Padded& incoming = p.w2 ? gh : gy;
+    float part = 0.0f, part_with_z = 0.0f;
+    for (Size i = 0; i < rows; ++i) {
+      const float *in = incoming.row(i), *active = hidden.row(i), *n = normalised.row(i);
+      float* to = gz + i * h;
+      for (Size j = 0; j < h; ++j) to[j] = active[j] <= 0.0f ? 0.0f : in[j];
+      if (!p.scale) continue;
+      const float* scale = p.scale + t * h;
+      float *of_scale = g.scale + t * h, *of_shift = g.shift + t * h;
+      for (Size j = 0; j < h; ++j) of_scale[j] += to[j] * n[j];
+      for (Size j = 0; j < h; ++j) of_shift[j] += to[j];
+      for (Size j = 0; j < h; ++j) to[j] *= scale[j];
+      for (Size j = 0; j < h; ++j) part += to[j];
+      for (Size j = 0; j < h; ++j) part_with_z += to[j] * n[j];
+    }
+    sum += part;
+    sum_with_z += part_with_z;
+  }
+
+  // Through the normalisation and the first layer.
+  void lower(Size b, Size group, Size r, Size rows, Size count, const float* z, const float* state,
+             const float* gz) {
+    gh.read_block(gz, rows, h);
+    if (p.scale) {
+      const float mean = (float)(sum / (count * h)), with_z = (float)(sum_with_z / (count * h));
+      for (Size i = 0; i < rows; ++i)
+        for (Size j = 0; j < h; ++j)
+          gh.row(i)[j] = state[1] * (gz[i * h + j] - mean -
+                                     (z[i * h + j] - state[0]) * state[1] * with_z);
+    }
+    x.read_block(x_of(p, t, b) + r * p.inputs, rows, p.inputs);
+    product(padded(p.inputs, STRIP), gw1.width, rows, x.row(0), 1, x.width, gh.row(0), gh.width,
+            gw1.row(0), gw1.width);
+    gh.add_columns(g.b1 + first_layer(p, t, b) * h, rows, h);
+    if (!g.x) return;
+    gx.clear();
+    product(padded(rows, STRIP), gx.width, h, gh.row(0), gh.width, 1, w1t.row(0), w1t.width,
+            gx.row(0), gx.width);
+    gx.write(g.x + (group * p.rows + r) * p.inputs, rows, p.inputs);
+  }
+};
+
 static void backward_of(const Perceptron& p, Size t, const float* z, const float* statistics,
                         const Gradients& g) {
-  const Size h = p.hidden, width = p.w2 ? p.outputs : h;
-  Padded x(BLOCK, padded(p.inputs, STRIP)), w1t(h, p.inputs), w2t(width, h), gw2(h, width);
-  Padded hidden(BLOCK, h), normalised(BLOCK, h), gy(BLOCK, width), gh(BLOCK, h), gx(BLOCK, p.inputs);
-  Padded gw1(p.inputs, h);
-  std::vector<float> gz(p.rows * h);
-  if (p.w2) w2t.read_transposed(p.w2 + t * h * width, h, width);
+  const Size h = p.hidden;
+  Backward way(p, g, t);
+  std::vector<float> own(BLOCK * h), gz((p.scale ? p.rows : BLOCK) * h);
+  if (p.w2) way.w2t.read_transposed(p.w2 + t * h * way.width, h, way.width);
   for (Size b = 0; b < p.patches; ++b) {
     const Size group = t * p.patches + b, layer = first_layer(p, t, b), count = valid_rows(p, b);
-    const float *z_of = z + group * p.rows * h, *state = p.scale ? statistics + 2 * group : nullptr;
-    double sum = 0.0, sum_with_z = 0.0;
-    for (Size r = 0; r < count; r += BLOCK) {
-      const Size rows = std::min(BLOCK, count - r);
-      activate(p, t, z_of + r * h, rows, state, hidden, p.scale ? &normalised : nullptr);
-      gy.read_block(g.y + (group * p.rows + r) * width, rows, width);
-      if (p.w2) {
-        product(padded(h, STRIP), gw2.width, rows, hidden.row(0), 1, hidden.width, gy.row(0),
-                gy.width, gw2.row(0), gw2.width);
-        gy.add_columns(g.b2 + t * width, rows, width);
-        gh.clear();
-        product(padded(rows, STRIP), gh.width, width, gy.row(0), gy.width, 1, w2t.row(0), w2t.width,
-                gh.row(0), gh.width);
-      }
-      Padded& incoming = p.w2 ? gh : gy;
-      float part = 0.0f, part_with_z = 0.0f;
-      for (Size i = 0; i < rows; ++i) {
-        const float *in = incoming.row(i), *active = hidden.row(i), *n = normalised.row(i);
-        float* to = gz.data() + (r + i) * h;
-        for (Size j = 0; j < h; ++j) to[j] = active[j] <= 0.0f ? 0.0f : in[j];
-        if (!p.scale) continue;
-        const float* scale = p.scale + t * h;
-        float *of_scale = g.scale + t * h, *of_shift = g.shift + t * h;
-        for (Size j = 0; j < h; ++j) of_scale[j] += to[j] * n[j];
-        for (Size j = 0; j < h; ++j) of_shift[j] += to[j];
-        for (Size j = 0; j < h; ++j) to[j] *= scale[j];
-        for (Size j = 0; j < h; ++j) part += to[j];
-        for (Size j = 0; j < h; ++j) part_with_z += to[j] * n[j];
-      }
-      sum += part;
-      sum_with_z += part_with_z;
-    }
-    const float mean = (float)(sum / (count * h)), mean_with_z = (float)(sum_with_z / (count * h));
+    const float* state = p.scale ? statistics + 2 * group : nullptr;
     if (b == 0 || p.w1_per_patch) {
-      w1t.clear();
-      w1t.read_transposed(p.w1 + layer * p.inputs * h, p.inputs, h);
-      gw1.clear();
+      way.w1.read(p.w1 + layer * p.inputs * h, p.inputs, h);
+      way.w1t.clear();
+      way.w1t.read_transposed(p.w1 + layer * p.inputs * h, p.inputs, h);
+      way.gw1.clear();
     }
+    way.sum = way.sum_with_z = 0.0;
     for (Size r = 0; r < count; r += BLOCK) {
       const Size rows = std::min(BLOCK, count - r);
-      gh.read_block(gz.data() + r * h, rows, h);
-      if (p.scale)
-        for (Size i = 0; i < rows; ++i) {
-          const float* from = z_of + (r + i) * h;
-          float* to = gh.row(i);
-          for (Size j = 0; j < h; ++j)
-            to[j] = state[1] * (to[j] - mean - (from[j] - state[0]) * state[1] * mean_with_z);
-        }
-      x.read_block(x_of(p, t, b) + r * p.inputs, rows, p.inputs);
-      product(padded(p.inputs, STRIP), gw1.width, rows, x.row(0), 1, x.width, gh.row(0), gh.width,
-              gw1.row(0), gw1.width);
-      gh.add_columns(g.b1 + layer * h, rows, h);
-      if (!g.x) continue;
-      gx.clear();
-      product(padded(rows, STRIP), gx.width, h, gh.row(0), gh.width, 1, w1t.row(0), w1t.width,
-              gx.row(0), gx.width);
-      gx.write(g.x + (group * p.rows + r) * p.inputs, rows, p.inputs);
+      if (p.scale) {
+        way.upper(group, r, rows, z + (group * p.rows + r) * h, state, gz.data() + r * h);
+      } else {
+        first_layer_of(p, t, b, r, rows, way.x, way.w1, way.hidden, own.data());
+        way.upper(group, r, rows, own.data(), state, gz.data());
+        way.lower(b, group, r, rows, count, own.data(), state, gz.data());
+      }
     }
+    for (Size r = 0; p.scale && r < count; r += BLOCK)
+      way.lower(b, group, r, std::min(BLOCK, count - r), count, z + (group * p.rows + r) * h, state,
+                gz.data() + r * h);
     if (g.x)
       std::fill(g.x + (group * p.rows + count) * p.inputs, g.x + (group + 1) * p.rows * p.inputs,
                 0.0f);
-    if (b + 1 == p.patches || p.w1_per_patch) gw1.write(g.w1 + layer * p.inputs * h, p.inputs, h);
+    if (b + 1 == p.patches || p.w1_per_patch)
+      way.gw1.write(g.w1 + layer * p.inputs * h, p.inputs, h);
   }
-  if (p.w2) gw2.write(g.w2 + t * h * width, h, width);
+  if (p.w2) way.gw2.write(g.w2 + t * h * way.width, h, way.width);
 }
 
 extern "C" void perceptron_forward(const Perceptron* p, float* z, float* statistics, float* y,
@@ -287,7 +326,6 @@ struct Placement {
 
 // What a placement's backward needs of its forward.
 struct PlacementState {
-  float *z_direction, *z_length, *z_features;
   float *shares;  // softmax over the candidates
   float *length, *unit, *norm;
 };
@@ -296,8 +334,8 @@ static const float LEAST_NORM = 1e-12f;
 
 static void place(const Placement& p, Size t, const PlacementState& s, float* placed, float* made) {
   const Size rows = p.direction.patches * p.direction.rows, count = p.direction.outputs;
-  forward_of(p.direction, t, s.z_direction, nullptr, s.shares);
-  forward_of(p.length, t, s.z_length, nullptr, s.length);
+  forward_of(p.direction, t, nullptr, nullptr, s.shares);
+  forward_of(p.length, t, nullptr, nullptr, s.length);
   for (Size r = t * rows; r < (t + 1) * rows; ++r) {
     float* share = s.shares + r * count;
     float peak = share[0], sum = 0.0f, blended[3] = {0.0f, 0.0f, 0.0f};
@@ -316,7 +354,7 @@ static void place(const Placement& p, Size t, const PlacementState& s, float* pl
     }
   }
   if (!made) return;
-  forward_of(p.features, t, s.z_features, nullptr, made);
+  forward_of(p.features, t, nullptr, nullptr, made);
   const Size width = p.features.outputs;
   if (p.residual)
     for (Size i = t * rows * width; i < (t + 1) * rows * width; ++i) made[i] += p.residual[i];
@@ -352,11 +390,10 @@ static void place_backward(const Placement& p, Size t, const PlacementState& s,
   }
   const Perceptron* networks[] = {&p.direction, &p.length, &p.features};
   const Gradients* gradients[] = {&g.direction, &g.length, &g.features};
-  const float* kept[] = {s.z_direction, s.z_length, s.z_features};
   float* total = g.x + t * rows * inputs;
   for (int n = 0; n < 3; ++n) {
     if (!networks[n]->w1 || !gradients[n]->y) continue;
-    backward_of(*networks[n], t, kept[n], nullptr, *gradients[n]);
+    backward_of(*networks[n], t, nullptr, nullptr, *gradients[n]);
     const float* part = gradients[n]->x + t * rows * inputs;
     for (Size i = 0; i < rows * inputs; ++i) total[i] += part[i];
   }

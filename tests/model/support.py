@@ -37,7 +37,7 @@ ARCHITECTURES = {
         SMALL, latent_xyzs_conv_mode="edge_conv", sub_point_conv_mode="edge_conv", k=6
     ),
     "normals": replace(SMALL, compress_normal=True),
-    "masked": replace(SMALL, norm="masked"),
+    "published normalisation": replace(SMALL, norm="published"),
     "two stages": replace(SMALL, downsample_rate=(0.5, 0.2), max_upsample_num=(8, 2), dim=16, k=5),
 }
 """Every mode of the published network, our own normalisation, and another shape."""

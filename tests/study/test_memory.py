@@ -15,7 +15,7 @@ from study.evaluation import Validation
 from study.flat import FlatAdam
 from study.memory import in_parts, is_out_of_memory
 from study.population import Population
-from tests.study.test_members import TO_THE_LAST_BIT, largest_difference, some_members
+from tests.study.test_members import largest_difference, some_members
 from tests.study.tiny import member, tiny_data_set, train, training_of
 
 if TYPE_CHECKING:
@@ -69,7 +69,6 @@ class Scarce:
         self.sizes.append(members)
 
 
-@TO_THE_LAST_BIT
 @pytest.mark.parametrize("where", ["step", "optimiser"])
 def test_halves_go_on_from_the_very_step(
     data: DataSet, monkeypatch: pytest.MonkeyPatch, where: str
@@ -197,7 +196,6 @@ def one(trial: int) -> Member:
     return member(trial, seed=trial, training=settings)
 
 
-@TO_THE_LAST_BIT
 def test_memory_that_really_runs_out_divides_a_cohort(data: DataSet, tmp_path: Path) -> None:
     """A process that may take three quarters of what four members take at once."""
 

@@ -50,7 +50,7 @@ MODEL_CHANGES = {
     "latent_xyzs_conv_mode": replace(MODEL, latent_xyzs_conv_mode="edge_conv"),
     "sub_point_conv_mode": replace(MODEL, sub_point_conv_mode="edge_conv"),
     "compress_normal": replace(MODEL, compress_normal=True),
-    "norm": replace(MODEL, norm="masked"),
+    "norm": replace(MODEL, norm="published"),
 }
 
 
