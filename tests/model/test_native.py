@@ -275,3 +275,24 @@ def test_padding_is_not_read(bad: float) -> None:
     assert broken["x"] is not None
     broken["x"][padding_of(case)] = bad
     assert all(map(torch.equal, everything(clean), everything(broken)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tensors_that_do_not_fit_are_refused_before_they_are_read(name: str) -> None:
+    given = Case(*(True, True, True, False, False), trials=3).tensors()
+    whole = given[name]
+    assert whole is not None
+    wrong = [whole[:2], whole[..., :-1]] + ([whole.double()] if name != "valid" else [])
+    for tensor in wrong:
+        with pytest.raises(AssertionError, match="not"):
+            perceptron({**given, name: tensor})
+
+
+def test_there_is_no_second_derivative_rather_than_a_wrong_one() -> None:
+    case = Case(*(False, True, False, True, False))
+    given = leaves(case.tensors(), ["w1"], torch.float32)
+    assert given["w1"] is not None
+    y = perceptron(given).square().sum()
+    (of_w1,) = torch.autograd.grad(y, given["w1"], create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        of_w1.sum().backward()
