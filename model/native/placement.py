@@ -89,7 +89,7 @@ class _PlaceFunction(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         saved = context.saved_tensors
         tensors, kept = saved[:16], saved[16:]
-        x, shares, distance = tensors[0], *kept[:2]
+        x, shares, distance = tensors[0], kept[0], kept[1]
         of_placed = of_placed.contiguous()
         of_made = None if of_made is None else of_made.contiguous()
         of_x, *of_layers = zeros_like_all(x, *tensors[4:])
