@@ -53,12 +53,11 @@ class Points:
         A diverged trial's NaN become zeros: a tree refuses them, and the loss, which keeps them,
         is what ends that trial. Its huge numbers are bounded: their squares would overflow.
         """
-        xyz = torch.nan_to_num(self.xyz.detach(), posinf=0.0, neginf=0.0)
-        xyz = xyz.clamp(-FARTHEST, FARTHEST).contiguous().numpy()
-        sizes = self.sizes.tolist()
+        finite = torch.nan_to_num(self.xyz.detach(), posinf=0.0, neginf=0.0)
+        xyz = finite.clamp(-FARTHEST, FARTHEST).contiguous().numpy()
         return [
-            [xyz[row, patch, :size] for patch, size in enumerate(sizes[row])]
-            for row in range(xyz.shape[0])
+            [xyz[row, patch, :size] for patch, size in enumerate(sizes)]
+            for row, sizes in enumerate(self.sizes.tolist())
         ]
 
     @cached_property

@@ -102,8 +102,14 @@ def load_published(state: Mapping[str, Tensor], config: ModelConfig) -> Codec:
         config: the architecture that it was trained with.
 
     Raises:
-        ValueError: a parameter is missing or has another shape.
+        ValueError: a parameter is missing or has another shape, or the architecture normalises
+            otherwise than the published network.
     """
+    if config.norm != "published":
+        raise ValueError(
+            f"the published network has norm 'published', not {config.norm!r}: its weights would "
+            "make another codec; load them with that"
+        )
     # Shapes are compared before any memory is taken: a width may be any number.
     with torch.device("meta"):
         expected = to_published(dict(Codec(config).named_parameters()), config)

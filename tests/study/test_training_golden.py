@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ import pytest
 
 from study.config import LossWeights, TrainingConfig
 from study.training import Member
-from tests.study.tiny import tiny_data_set, training_of
+from tests.study.tiny import MODEL, tiny_data_set, training_of
 
 if TYPE_CHECKING:
     from study.data import DataSet
@@ -33,7 +34,7 @@ MEMBERS = (
 
 def ten_losses(data: DataSet) -> list[list[float]]:
     """Of each member, step by step."""
-    training = training_of(data, *MEMBERS)
+    training = training_of(data, *MEMBERS, model=replace(MODEL, norm="published"))
     steps = [training.run_epoch() for _ in range(10)]
     return [[step[member].metrics["loss"] for step in steps] for member in range(len(MEMBERS))]
 
