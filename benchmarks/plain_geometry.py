@@ -91,7 +91,7 @@ def nearest_of_all(query: Tensor, reference: Tensor, k: int) -> Tensor:
 
     Of the plain ways that are exact the fastest here (`cdist` by differences and one broadcast
     difference are slower). `cdist` by products takes a third of the time for one neighbour and is
-    not exact: with it the twin misses the recorded losses.
+    not exact: with it the twin misses the recorded gradients.
     """
     dist2 = (query[:, None, 0] - reference[:, 0]).square_()
     for axis in (1, 2):
