@@ -14,6 +14,9 @@ import torch
 from pykdtree.kdtree import KDTree
 from torch import Tensor
 
+from model.native.library import usable
+from model.native.search import nearest as all_distances
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 FARTHEST = 1e15
 """Beyond any codec that has not diverged; squared distances of such points are float32 numbers."""
+MOST_PAIRS = 1 << 25
+"""Of points, in one patch, up to which a CPU is faster with all distances than with a tree."""
 DISTANCES_PER_BLOCK = 1 << 25
 """Entries of one distance matrix on a GPU: 128 MiB of float32. Two are held at a time."""
 
@@ -78,12 +83,20 @@ def nearest(query: Points, reference: Points, k: int = 1) -> Tensor:
     """
     device = query.xyz.device
     if device.type == "cpu":
-        return nearest_by_tree(query, reference, k)
+        return nearest_on_cpu(query, reference, k)
     if device.type != "cuda" or query.xyz.dtype != torch.float32:
         return nearest_by_brute_force(query, reference, k)
     from model.nearest_choice import choose, size_of  # noqa: PLC0415  it imports this file
 
     return choose(device, size_of(query, reference, k)).search(query, reference, k)
+
+
+def nearest_on_cpu(query: Points, reference: Points, k: int = 1) -> Tensor:
+    """:func:`nearest` by all distances in a kernel, and by k-d trees for large patches."""
+    pairs = query.xyz.shape[2] * reference.xyz.shape[2]
+    if pairs > MOST_PAIRS or not usable(query.xyz, reference.xyz):
+        return nearest_by_tree(query, reference, k)
+    return all_distances(query.xyz, query.sizes, reference.xyz, reference.sizes, k)
 
 
 def nearest_by_tree(query: Points, reference: Points, k: int = 1) -> Tensor:

@@ -41,6 +41,22 @@ class AttentionArguments(ctypes.Structure):
     )
 
 
+class SearchArguments(ctypes.Structure):
+    """`Nearest` of nearest.cpp."""
+
+    _fields_ = (
+        *(
+            (name, ctypes.c_int64)
+            for name in ("trials", "patches", "queries", "references", "neighbours")
+        ),
+        *((name, ctypes.c_int64) for name in ("query_per_trial", "reference_per_trial")),
+        *(
+            (name, ctypes.c_void_p)
+            for name in ("query", "reference", "query_sizes", "reference_sizes")
+        ),
+    )
+
+
 class PlacementArguments(ctypes.Structure):
     """`Placement` of rows.cpp."""
 

@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from model.points import Points, gather, nearest, nearest_by_brute_force, nearest_by_tree
+from model.points import (
+    Points,
+    gather,
+    nearest,
+    nearest_by_brute_force,
+    nearest_by_tree,
+    nearest_on_cpu,
+)
 from tests.model.searches import INTERPRETED, by_triton, on_gpu
 from tests.model.support import points
 
@@ -20,7 +27,12 @@ if TYPE_CHECKING:
 
     from model.points import Search
 
-HERE = [nearest, nearest_by_tree, nearest_by_brute_force, *([by_triton] if INTERPRETED else [])]
+HERE = [
+    nearest_on_cpu,
+    nearest_by_tree,
+    nearest_by_brute_force,
+    *([by_triton] if INTERPRETED else []),
+]
 THERE = [on_gpu(search) for search in (nearest, nearest_by_brute_force, by_triton)]
 SEARCHES = pytest.mark.parametrize(
     "search",
@@ -80,7 +92,7 @@ def test_equal_points_are_equally_near(search: Search, k: int, seed: int) -> Non
     dist2 = np.square(query[:, None] - lattice).sum(axis=-1)
     nearest_k = np.sort(dist2, axis=1)[:, :k]
     np.testing.assert_array_equal(np.take_along_axis(dist2, found, axis=1), nearest_k)
-    if search not in {nearest, nearest_by_tree} and k == 1:
+    if search is not nearest_by_tree and k == 1:
         np.testing.assert_array_equal(found[:, 0], dist2.argmin(axis=1))
 
 
