@@ -17,7 +17,6 @@ from model.decoder import DecodedStage, Decoder
 from model.edges import EdgeConvolution, feature_neighbours
 from model.encoder import Encoder
 from model.layers import Linear, Perceptron
-from model.patches import none_if_full
 from model.points import Points
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ class CoordinatePerceptron(Perceptron):
 
     def forward(self, points: Points) -> Tensor:  # type: ignore[override] # it reads the sizes too
         """Map (L, B, M) values of width a to (T, B, M, b)."""
-        return super().forward(points.xyz, none_if_full(points.valid[0]))
+        return super().forward(points.xyz, points.valid_rows)
 
 
 class CoordinateEdges(EdgeConvolution):
@@ -196,5 +195,5 @@ class Codec(nn.Module):
         sizes = true.sizes.expand(self.trials, -1)
         if not self.config.quantize_latent_xyzs:
             return Points(true.xyz.half().float().expand(self.trials, -1, -1, -1), sizes)
-        coordinates = Points(quantised[..., self.config.dim :], sizes)
+        coordinates = Points(quantised[..., self.config.dim :], sizes, full=true.full)
         return Points(self.coordinate_synthesis(coordinates), sizes)

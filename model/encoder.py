@@ -188,7 +188,7 @@ class Encoder(nn.Module):
         if self.codes_normals:
             assert patches.normals is not None, "a codec of normals needs patches with normals"
             inputs = torch.cat([inputs, patches.normals], dim=-1)
-        features: Tensor = self.embed(inputs, patches.valid_rows(0))
+        features: Tensor = self.embed(inputs, patches.stages[0].valid_rows)
         for stage, level in zip(self.stages, patches.levels, strict=True):
             features = stage(features, level)
         return features

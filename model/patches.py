@@ -126,10 +126,6 @@ class PatchBatch:
         """(B,) int64, input points per patch."""
         return self.stages[0].sizes[0]
 
-    def valid_rows(self, stage: int) -> Tensor | None:
-        """(B, N) of 0 and 1 over a stage's points, None where none is padding."""
-        return none_if_full(self.stages[stage].valid[0])
-
 
 def collate(hierarchies: Sequence[Hierarchy], device: str | torch.device = "cpu") -> PatchBatch:
     """Pad hierarchies of equal depth to the largest and put them on a device."""
@@ -137,8 +133,9 @@ def collate(hierarchies: Sequence[Hierarchy], device: str | torch.device = "cpu"
     stages = []
     for stage in range(depth + 1):
         clouds = [hierarchy.stage_points(stage) for hierarchy in hierarchies]
-        sizes = torch.tensor([[len(cloud) for cloud in clouds]], device=device)
-        stages.append(Points(_padded(clouds, device), sizes))
+        counts = [len(cloud) for cloud in clouds]
+        sizes = torch.tensor([counts], device=device)
+        stages.append(Points(_padded(clouds, device), sizes, full=len(set(counts)) == 1))
     levels = [
         _collate_level([hierarchy.levels[stage] for hierarchy in hierarchies], stages[stage])
         for stage in range(depth)
@@ -172,11 +169,11 @@ def _collate_level(levels: Sequence[Level], entering: Points) -> LevelBatch:
         child_count=pad([level.child_count for level in levels]),
         mean_distance=pad([level.mean_distance for level in levels]),
         offsets=(at_samples - gather(entering.xyz, neighbours)).flatten(2, 3),
-        sample_valid=none_if_full(pad([np.ones(len(level.samples)) for level in levels])[0]),
-        pair_valid=none_if_full(
+        sample_valid=_none_if_full(pad([np.ones(len(level.samples)) for level in levels])[0]),
+        pair_valid=_none_if_full(
             pad([np.ones(level.owned.shape) for level in levels])[0].flatten(1)
         ),
-        owned_valid=none_if_full((owner < sample_count)[0]),
+        owned_valid=_none_if_full((owner < sample_count)[0]),
     )
 
 
@@ -191,6 +188,6 @@ def _padded(
     return torch.from_numpy(stacked).to(device)
 
 
-def none_if_full(valid: Tensor) -> Tensor | None:
+def _none_if_full(valid: Tensor) -> Tensor | None:
     """(B, R) as float 0 and 1, or None where all rows are valid and no weighting is needed."""
     return None if bool(valid.all()) else valid.float()

@@ -41,15 +41,33 @@ class Points:
         sizes: (L, B) int64, how many leading points are valid.
     """
 
-    def __init__(self, xyz: Tensor, sizes: Tensor) -> None:
+    def __init__(self, xyz: Tensor, sizes: Tensor, *, full: bool | None = None) -> None:
+        """Note them.
+
+        Args:
+            xyz: coordinates.
+            sizes: how many are valid.
+            full: whether all are, where that is known: a GPU that is asked makes the caller wait.
+        """
         assert xyz.shape[:2] == sizes.shape, f"{xyz.shape} does not go with {sizes.shape}"
         self.xyz = xyz
         self.sizes = sizes
+        self._full = full
 
     @cached_property
     def valid(self) -> Tensor:
         """(L, B, N) bool."""
         return torch.arange(self.xyz.shape[2], device=self.sizes.device) < self.sizes[..., None]
+
+    @cached_property
+    def full(self) -> bool:
+        """Whether no point is padding."""
+        return bool(self.valid.all()) if self._full is None else self._full
+
+    @cached_property
+    def valid_rows(self) -> Tensor | None:
+        """(B, N) of 0 and 1, for points of which all trials have equally many; None where full."""
+        return None if self.full else self.valid[0].float()
 
     @cached_property
     def arrays(self) -> list[list[NDArray[np.float32]]]:
