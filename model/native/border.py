@@ -91,25 +91,21 @@ def expect(
         ), f"{number} of {dtype} on the CPU, not {tuple(tensor.shape)} of {tensor.dtype}"
 
 
-def zeros_like_all(*tensors: Tensor | None) -> list[Tensor | None]:
-    """Zeros of several shapes, cleared in one stroke: sums over rows are added to them."""
-    given = [tensor for tensor in tensors if tensor is not None]
-    parts = (
-        given[0]
-        .new_zeros(sum(tensor.numel() for tensor in given))
-        .split([tensor.numel() for tensor in given])
-    )
-    views = iter([part.view(tensor.shape) for part, tensor in zip(parts, given, strict=True)])
-    return [None if tensor is None else next(views) for tensor in tensors]
+def empty_like_all(*tensors: Tensor | None) -> list[Tensor | None]:
+    """Room for the gradient of each tensor."""
+    return [None if tensor is None else torch.empty_like(tensor) for tensor in tensors]
 
 
-def pointer(tensor: Tensor | None) -> ctypes.c_void_p | None:
+def pointer(tensor: Tensor | None) -> int | None:
     """Where a contiguous tensor's numbers begin; null for None."""
-    return None if tensor is None else ctypes.c_void_p(tensor.data_ptr())
+    return None if tensor is None else tensor.data_ptr()
 
 
 def call(name: str, *arguments: object) -> None:
     """Run a kernel with as many threads as PyTorch uses."""
     found = library()
     assert found is not None, "callers ask `usable` first"
-    getattr(found, name)(*arguments, torch.get_num_threads())
+    kernel = getattr(found, name)
+    if kernel.argtypes is None:
+        kernel.argtypes = [ctypes.c_void_p] * len(arguments) + [ctypes.c_int]
+    kernel(*arguments, torch.get_num_threads())

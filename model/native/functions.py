@@ -18,9 +18,9 @@ from model.native.border import (
     GradientArguments,
     PerceptronArguments,
     call,
+    empty_like_all,
     expect,
     pointer,
-    zeros_like_all,
 )
 
 if TYPE_CHECKING:
@@ -99,9 +99,7 @@ class _PerceptronFunction(torch.autograd.Function):
         assert len(x) == context.sizes[0] or not context.needs_input_grad[0], (
             "shared rows have no gradient"
         )
-        # Apart from those of the weights, which are kept until the step: rows are let go before.
-        of_x = torch.empty_like(x) if context.needs_input_grad[0] else None
-        of = [of_x, *zeros_like_all(*tensors[1:])]
+        of = empty_like_all(x if context.needs_input_grad[0] else None, *tensors[1:])
         given = PerceptronArguments(*context.sizes, pointer(counts), *map(pointer, tensors))
         into = GradientArguments(gradient.data_ptr(), *map(pointer, of))
         call(

@@ -19,9 +19,9 @@ from model.native.border import (
     PlacementGradients,
     PlacementState,
     call,
+    empty_like_all,
     expect,
     pointer,
-    zeros_like_all,
 )
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class _PlaceFunction(torch.autograd.Function):
         x, shares, distance = tensors[0], kept[0], kept[1]
         of_placed = of_placed.contiguous()
         of_made = None if of_made is None else of_made.contiguous()
-        of_x, of_layers = torch.zeros_like(x), zeros_like_all(*tensors[4:])
+        of_x, of_layers = torch.zeros_like(x), empty_like_all(*tensors[4:])
         of_shares, of_distance, part = map(torch.empty_like, (shares, distance, x))
         into = [
             GradientArguments(pointer(y), pointer(part), *map(pointer, (*layer[:2], None, None)),

@@ -267,8 +267,13 @@ struct Backward {
 
 static void backward_of(const Perceptron& p, Size t, const float* z, const float* statistics,
                         const Gradients& g) {
-  const Size h = p.hidden;
+  const Size h = p.hidden, layers = p.w1_per_patch ? p.patches : 1;
   Backward way(p, g, t);
+  // What is summed up over rows begins at zero; everything else is written whole.
+  std::fill_n(g.b1 + first_layer(p, t, 0) * h, layers * h, 0.0f);
+  if (p.scale) std::fill_n(g.scale + t * h, h, 0.0f);
+  if (p.scale) std::fill_n(g.shift + t * h, h, 0.0f);
+  if (p.w2) std::fill_n(g.b2 + t * way.width, way.width, 0.0f);
   std::vector<float> own(BLOCK * h), gz((p.scale ? p.rows : BLOCK) * h);
   if (p.w2) way.w2t.read_transposed(p.w2 + t * h * way.width, h, way.width);
   for (Size b = 0; b < p.patches; ++b) {
@@ -300,6 +305,7 @@ static void backward_of(const Perceptron& p, Size t, const float* z, const float
     if (b + 1 == p.patches || p.w1_per_patch)
       way.gw1.write(g.w1 + layer * p.inputs * h, p.inputs, h);
   }
+  if (!p.patches && !p.w1_per_patch) way.gw1.write(g.w1 + t * p.inputs * h, p.inputs, h);
   if (p.w2) way.gw2.write(g.w2 + t * h * way.width, h, way.width);
 }
 

@@ -51,7 +51,7 @@ def tolerance(config: ModelConfig) -> float:
     to another neighbour.
     """
     if config.sub_point_conv_mode == "edge_conv":
-        return 1e-3
+        return 5e-3
     return 1e-5 if config == SMALL else 2e-4
 
 
