@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from study.storage import TrialStore
 
 
+_UNTOLD = (
+    "its cohort ended and its worker told nothing of it; the workers' logs are in the study's "
+    "folder, below ray/"
+)
+
+
 class Observer(Protocol):
     """Someone who is shown every change of a trial. It must neither raise nor wait."""
 
@@ -140,12 +146,12 @@ class Cohorts:
         for number in lost:
             self._store.fail(number, why)
         self._unfinished[cohort].clear()
-        self.end(cohort)
+        # Once more: until now the cohort's checkpoint moved on.
+        self._show(self._members[cohort])
 
     def end(self, cohort: int) -> None:
-        """Show all trials of a cohort once more: until now its checkpoint moved on."""
-        self.settle()
-        self._show(self._members[cohort])
+        """Close the book of a cohort that is done; a trial without an end would be missed."""
+        self.lose(cohort, _UNTOLD)
 
     def _others(self, cohort: int, most: int) -> Iterable[TrialConfig]:
         """Take up to so many trials of a cohort's shape."""

@@ -41,7 +41,7 @@ _WIDTH = 78
 """Least width of the table: its caption fits in one line."""
 
 _LINE_EVERY_S = 5.0
-"""Two lines about one trial's epochs are at least this far apart in a log."""
+"""Two lines about the epochs of one cohort are at least this far apart in a log."""
 
 
 @contextmanager

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 Work = TypeVar("Work")
 Result = TypeVar("Result")
 
-_SIGNS = ("DefaultCPUAllocator", "bad_alloc", "ALLOC_FAILED")
-"""What PyTorch's other errors say when memory runs out: of the CPU, of C++, of CUDA's libraries."""
+_SIGNS = ("DefaultCPUAllocator", "bad_alloc", "ALLOC_FAILED", "out of memory")
+"""What other errors say when memory runs out: of the CPU, of C++, of CUDA's libraries, and of CUDA
+itself where PyTorch's allocator or Triton did not expect it."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -49,7 +48,7 @@ class Tried:
     Attributes:
         seconds: of a training step, by the number of trials in the population.
         best: the size beyond which a trial trains hardly any faster.
-        ended: whether a larger one was tried in vain; otherwise none larger was asked for.
+        ended: whether that holds for all larger ones; otherwise it does up to the largest tried.
     """
 
     seconds: dict[int, float]
@@ -61,15 +60,15 @@ class Tried:
         return self.ended or most <= max(self.seconds)
 
 
-def try_sizes(step_s: Callable[[int], float | None], most: int, budget_s: float) -> Tried:
+def try_sizes(step_s: Callable[[int], float | None], most: int, longest_s: float) -> Tried:
     """Double a population while that is worth it.
 
     Args:
         step_s: the seconds of a training step of so many trials; None where memory runs out.
         most: trials in the largest population that is of use.
-        budget_s: seconds after which no larger one is begun.
+        longest_s: no population is tried that is larger than one whose step takes longer. Steps
+            are counted, and not the time that passes: compilers and a GPU's start are paid once.
     """
-    started = time.monotonic()
     seconds: dict[int, float] = {}
     best, size = 1, 1
     while True:
@@ -77,11 +76,13 @@ def try_sizes(step_s: Callable[[int], float | None], most: int, budget_s: float)
         if taken is None:
             return Tried(seconds, best, ended=True)
         seconds[size] = taken
-        if size > 1 and size / taken < LEAST_GAIN * best / seconds[best]:
-            return Tried(seconds, best, ended=True)
+        gain = (size / taken) / (best / seconds[best])
+        if gain < LEAST_GAIN ** math.log2(size / best):
+            # The last of all may be less than twice as large, and then says nothing of that.
+            return Tried(seconds, best, ended=size == 2 * best)
         best = size
         if size >= most:
             return Tried(seconds, best, ended=False)
-        if time.monotonic() - started > budget_s:
+        if taken > longest_s:
             return Tried(seconds, best, ended=True)
         size = min(2 * size, most)

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 FILE_NAME = "cohort-sizes.json"
 """In the root of all studies."""
 
-_BUDGET_S = 5.0
-"""No larger population is tried after so many seconds; a step of D-PCC's takes a tenth of one on a
-processor core, and milliseconds on a GPU."""
+_LONGEST_STEP_S = 0.5
+"""No population is tried that is larger than one whose step takes longer: ten steps are timed of
+each. A step of one trial takes a fifth of it on a processor core, and milliseconds on a GPU."""
 
 UNKNOWN_GPU = "GPU"
 """One that is not there yet, or has no name for Ray: what it showed says nothing of the next."""
@@ -110,10 +110,14 @@ def cohort_size(
 
 def told(device: str, tried: Tried) -> str:
     """Say in one line what was measured."""
-    alone = tried.seconds.get(1)
-    if alone is None or tried.best == 1:
+    if len(tried.seconds) < 2:
+        return (
+            f"trials train one by one on {device}: two at once do not fit into its memory, or "
+            "their steps would take too long to be tried"
+        )
+    if tried.best == 1:
         return f"trials train one by one on {device}, which is measured to be as fast as together"
-    gain = tried.best * alone / tried.seconds[tried.best]
+    gain = tried.best * tried.seconds[1] / tried.seconds[tried.best]
     return (
         f"{tried.best} trials train together on {device}, which is measured to be {gain:.1f} times "
         "as fast as one by one"
@@ -187,4 +191,4 @@ def _try_in_worker(trainable: type[CohortTrainable], trial: str, most: int) -> T
     from study.config import TrialConfig
 
     step_s = trainable.stopwatch(TrialConfig.model_validate_json(trial))
-    return try_sizes(step_s, most, _BUDGET_S)
+    return try_sizes(step_s, most, _LONGEST_STEP_S)

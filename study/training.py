@@ -159,10 +159,14 @@ class Training:
 
     def measure(self, trial: int) -> Measured:
         """Weigh a finished member's codec in bytes on the validation clouds; it then retires."""
-        codec = Codec(self._model)
-        codec.restore(by_name(self._finished[trial].parameters, self._shapes))
-        coder = PatchCoder.freeze(codec.to(self._device))
+        ((_, measured),) = in_parts(self._finished[trial], self._measured, lambda _: [])
         self._retired[trial] = self._finished.pop(trial)
+        return measured or Measured({}, out_of_memory(self._device))
+
+    def _measured(self, trained: Trained) -> Measured:
+        codec = Codec(self._model)
+        codec.restore(by_name(trained.parameters, self._shapes))
+        coder = PatchCoder.freeze(codec.to(self._device))
         (estimated,) = self._validation.of(coder.codec)
         files = CloudCodec(coder, self._data.manifest.recipe.partition())
         try:

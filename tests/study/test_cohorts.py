@@ -160,6 +160,18 @@ def test_a_lost_cohort_fails_whoever_was_not_finished(make: Make) -> None:
     assert seen.numbers[-1] == 1
 
 
+def test_no_trial_of_a_cohort_that_is_done_is_waited_for(make: Make) -> None:
+    cohorts, store, seen = make(trials=2, size=2)
+    formed(cohorts)
+    cohorts.take(0, [{TRIAL: 0, FINAL: FINAL_METRICS, ELAPSED_S: 2.0}])
+    cohorts.end(0)
+    done, untold = store.record(0), store.record(1)
+    assert (done.state, done.outcome) == (TrialState.COMPLETE, "trained to the end and measured")
+    assert untold.state is TrialState.FAILED
+    assert untold.outcome.startswith("its cohort ended and its worker told nothing of it")
+    assert seen.numbers[-2:] == [0, 1]
+
+
 def test_every_trial_lies_in_its_cohorts_newest_checkpoint(make: Make) -> None:
     cohorts, store, _ = make(trials=3, size=2)
     formed(cohorts)

@@ -139,6 +139,25 @@ def test_validation_that_does_not_fit_is_divided_too(
             assert ours[name] == pytest.approx(theirs[name], rel=1e-4), name
 
 
+def test_a_codec_that_does_not_fit_when_it_is_measured_ends_alone(
+    data: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def starved(*_: object) -> None:
+        raise MemoryError
+
+    first, second = some_members(2, seed=12, epochs=1)
+    training = training_of(data, first, second)
+    training.run_epoch()
+    with monkeypatch.context() as patched:
+        patched.setattr("study.training.measure", starved)
+        measured = training.measure(first.trial)
+    assert measured.metrics == {}
+    assert measured.diverged is not None
+    assert measured.diverged.startswith("out of memory: ")
+    assert training.finished == (second.trial,)
+    assert training.measure(second.trial).diverged is None
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
@@ -147,6 +166,8 @@ def test_validation_that_does_not_fit_is_divided_too(
         (RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't"), True),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), True),
         (RuntimeError("std::bad_alloc"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("Triton Error [CUDA]: out of memory"), True),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
         (ValueError("DefaultCPUAllocator"), False),
     ],

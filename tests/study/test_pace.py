@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def test_a_population_grows_while_that_is_worth_it(
     step_s: Callable[[int], float | None], best: int
 ) -> None:
-    found = try_sizes(step_s, most=64, budget_s=60.0)
+    found = try_sizes(step_s, most=64, longest_s=1e3)
     assert found.best == best
 
 
@@ -38,16 +38,26 @@ def test_no_population_is_tried_that_is_of_no_use() -> None:
         tried.append(size)
         return 1.0
 
-    found = try_sizes(step_s, most=6, budget_s=60.0)
+    found = try_sizes(step_s, most=6, longest_s=60.0)
     assert tried == [1, 2, 4, 6]
     assert (found.best, found.ended) == (6, False)
     assert found.says(5)
     assert not found.says(7), "larger ones were never tried"
 
 
-def test_trying_ends_when_its_time_does() -> None:
-    found = try_sizes(lambda _: 1.0, most=64, budget_s=0.0)
-    assert found == Tried({1: 1.0}, best=1, ended=True)
+def test_a_step_that_takes_long_is_the_last_that_is_tried() -> None:
+    found = try_sizes(lambda size: 1 + size / 8, most=64, longest_s=1.4)
+    assert found == Tried({1: 1.125, 2: 1.25, 4: 1.5}, best=4, ended=True)
+
+
+def test_what_is_less_than_twice_as_large_says_nothing_of_twice() -> None:
+    """6 / 12 trials a second are too little more than 4 / 8.2; 8 might be free."""
+    found = try_sizes({1: 8.0, 2: 8.1, 4: 8.2, 6: 12.0}.__getitem__, most=6, longest_s=60.0)
+    assert (found.best, found.ended) == (4, False)
+    assert found.says(6)
+    assert not found.says(8)
+    # Half as much more is to gain half as much: 5 / 2.67 trials a second are 1.09 times 4 / 2.33.
+    assert try_sizes(lambda size: 1 + size / 3, most=5, longest_s=60.0).best == 5
 
 
 def test_room_is_worth_filling_where_more_trials_a_second_are_trained() -> None:

@@ -84,14 +84,14 @@ def test_too_few_trials_for_two_rounds_are_not_worth_measuring(tmp_path: Path) -
 
 def test_what_was_measured_once_is_told_and_kept(tmp_path: Path) -> None:
     data = tmp_path / "data" / "set"
-    toy.set_pace(data.parent, 1.0)  # an epoch takes a second, however many train
+    toy.set_pace(data.parent, 0.25)  # a step takes as long, however many train
     lines: list[str] = []
     assert size_of(study(tmp_path, 16), lines, data) == 8
     (line,) = lines
     assert line.startswith("8 trials train together on ")
     assert line.endswith("measured to be 8.0 times as fast as one by one")
 
-    toy.set_pace(data.parent, 0.0, 1.0)  # nobody asks again, whatever would be measured now
+    toy.set_pace(data.parent, 0.0, 0.2)  # nobody asks again, whatever would be measured now
     assert size_of(study(tmp_path, 16), lines, data) == 8
     assert size_of(study(tmp_path, 10), lines, data) == 5
     assert lines == [line]
@@ -105,7 +105,7 @@ def test_what_was_measured_once_is_told_and_kept(tmp_path: Path) -> None:
 def test_a_damaged_file_of_sizes_is_written_anew(held: str, tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text(held)
     data = tmp_path / "data" / "set"
-    toy.set_pace(data.parent, 1.0)
+    toy.set_pace(data.parent, 0.25)
     assert size_of(study(tmp_path, 4), [], data) == 2
     assert [tried.best for tried in read_sizes(tmp_path / FILE_NAME).values()] == [2]
 
@@ -182,5 +182,14 @@ def test_devices_have_names_that_people_know() -> None:
     assert device_name({"CPU": 4.0}, gpu=False).endswith(" cores")
 
 
-def test_a_first_step_that_does_not_fit_is_no_reason_to_stop() -> None:
-    assert told("chip", Tried({}, 1, ended=True)).startswith("trials train one by one")
+@pytest.mark.parametrize(
+    ("seconds", "why"),
+    [
+        ({}, ": two at once do not fit into its memory, or their steps would take too long to be "),
+        ({1: 1.0}, ": two at once do not fit into its memory, or their steps would take too long "),
+        ({1: 1.0, 2: 2.0}, ", which is measured to be as fast as together"),
+    ],
+)
+def test_why_trials_train_one_by_one_is_told(seconds: dict[int, float], why: str) -> None:
+    line = told("chip", Tried(seconds, 1, ended=True))
+    assert line.startswith(f"trials train one by one on chip{why}")
