@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from model.points import Points
 from study import feeding
 from study.feeding import Feed
-from study.keeping import held_bytes
+from study.keeping import TREE_BYTES_PER_POINT, held_bytes
 from study.seeds import Purpose, derived_seed
 from tests.study.tiny import member, tiny_data_set, training_of
 
@@ -105,6 +106,11 @@ def test_what_a_batch_holds_is_counted() -> None:
     """A view holds what it is a view of."""
     whole = torch.zeros(100)
     assert held_bytes([whole, (whole[:10], np.zeros(3))]) == 400 + 24
+    cloud = Points(torch.rand(1, 1, 50, 3), torch.tensor([[50]]))
+    without = held_bytes(cloud)
+    assert len(cloud.trees[0]) == 1
+    copied = 50 * 3 * 4
+    assert held_bytes(cloud) == without + copied + 50 * TREE_BYTES_PER_POINT
 
 
 def test_the_next_batch_is_made_in_a_thread_for_a_gpu(
