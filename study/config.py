@@ -173,9 +173,9 @@ class ResourcesSection(Section):
 
     cohort: Literal["auto"] | Count = Field(
         "auto",
-        description="trials of equal shape that train together in one process, as one model; auto: "
-        "as many as are measured to be worth it here, in at least two rounds of cohorts; 1: each "
-        "trial by itself",
+        description="most trials of equal shape that train together in one process, as one model; "
+        "auto: as many as are measured to be worth it here, in at least two rounds of cohorts; 1: "
+        "each trial by itself",
     )
     cpus_per_cohort: Count = Field(1, description="processor cores, and threads, of one cohort")
     gpus_per_cohort: Literal["auto"] | Annotated[float, Field(ge=0.0)] = Field(
