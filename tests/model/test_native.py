@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from model.native import functions as native
-from model.native.library import library
+from model.native.library import library, usable
 from tests.model.support import naming
 
 if TYPE_CHECKING:
@@ -296,3 +296,13 @@ def test_there_is_no_second_derivative_rather_than_a_wrong_one() -> None:
     (of_w1,) = torch.autograd.grad(y, given["w1"], create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         of_w1.sum().backward()
+
+
+def test_only_float32_on_the_cpu_goes_to_the_kernels() -> None:
+    """A tensor without memory stands for one on a GPU."""
+    x = torch.zeros(2)
+    assert usable(x, x)
+    assert not usable(x, x.double())
+    assert not usable(x, x.to("meta"))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert not usable(x)
