@@ -98,6 +98,8 @@ class Cohorts:
 
     def refill(self, cohort: int, room: int) -> tuple[TrialConfig, ...]:
         """Return trials that join a cohort: as many as there are, of its shape, and find room."""
+        if self._budget == 0 and self._waiting is None:
+            return ()  # And the worker, which asks after each epoch, waits for no writing.
         self.settle()
         trials = tuple(self._others(cohort, room))
         self._admit(cohort, trials)

@@ -20,6 +20,8 @@ from study.pace import Pace
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from study.members import EpochResult, Measured
+
 REPORTS = "reports"
 ROOM = "room"
 """Keys of a step's result: what it says of each trial, and for how many more the cohort asks."""
@@ -39,30 +41,6 @@ COHORT_CONFIG = "cohort_config"
 (Ray takes apart what it can look into, and names things after it)."""
 
 PROGRESS_FILE = "cohort.json"
-
-
-class EpochResult(Protocol):
-    """What one epoch says of a trial: see `study.training.EpochResult`."""
-
-    @property
-    def metrics(self) -> Mapping[str, float]:
-        """Validation metrics."""
-
-    @property
-    def diverged(self) -> str | None:
-        """Why the trial cannot go on, or None."""
-
-
-class Measured(Protocol):
-    """What measuring says: see `study.training.Measured`."""
-
-    @property
-    def metrics(self) -> Mapping[str, float]:
-        """Metrics of the finished codec."""
-
-    @property
-    def diverged(self) -> str | None:
-        """Why it cannot be measured, or None."""
 
 
 class Work(Protocol):

@@ -13,11 +13,10 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study.members import Member
+from study.members import EpochResult, Measured, Member
 from study.trainable import CohortTrainable, member_of
 
 if TYPE_CHECKING:
@@ -57,12 +56,6 @@ def epoch_s(trial: TrialConfig, size: int) -> float:
     return seconds
 
 
-@dataclass(frozen=True)
-class ToyResult:
-    metrics: dict[str, float]
-    diverged: str | None = None
-
-
 class ToyWork:
     """Rate falls and distortion rises with bpp_lambda; both settle over the epochs."""
 
@@ -91,7 +84,7 @@ class ToyWork:
         for number in trials:
             del self._members[number]
 
-    def run_epoch(self) -> dict[int, ToyResult]:
+    def run_epoch(self) -> dict[int, EpochResult]:
         trained = self.living
         time.sleep(epoch_s(self._of_all, len(trained)))
         results = {number: self._epoch(self._members[number], len(trained)) for number in trained}
@@ -103,13 +96,13 @@ class ToyWork:
         )
         return results
 
-    def measure(self, trial: int) -> ToyResult:
+    def measure(self, trial: int) -> Measured:
         member = self._members[trial]
         self.leave([trial])
         if member.training.decay_every == UNMEASURABLE:
-            return ToyResult({}, "diverged: it cannot code")
+            return Measured({}, "diverged: it cannot code")
         now = self._metrics(member)
-        return ToyResult({**now, "bpp": now["bpp_estimated"] * 1.01})
+        return Measured({**now, "bpp": now["bpp_estimated"] * 1.01})
 
     def save(self, folder: Path) -> None:
         state = {
@@ -126,18 +119,18 @@ class ToyWork:
         self._epochs = {int(number): epochs for number, epochs in state["epochs"].items()}
         self.finished = tuple(state["finished"])
 
-    def _epoch(self, member: Member, population: int) -> ToyResult:
+    def _epoch(self, member: Member, population: int) -> EpochResult:
         self._epochs[member.trial] += 1
         told, epoch = member.training.decay_every, self._epochs[member.trial]
         fate = told if epoch == (1 if told == DIES_AT_BIRTH else 2) else FINE
         if fate == DIVERGES:
-            return ToyResult({}, "diverged: the loss was no longer a finite number")
+            return EpochResult({}, "diverged: the loss was no longer a finite number")
         if fate == RAISES:
             message = "no luck today"
             raise RuntimeError(message)
         if fate in {DIES_ONCE, DIES_AT_BIRTH} and not self._died_before():
             os.kill(os.getpid(), signal.SIGKILL)
-        return ToyResult({**self._metrics(member), "population": population})
+        return EpochResult({**self._metrics(member), "population": population})
 
     def _metrics(self, member: Member) -> dict[str, float]:
         strength = -math.log10(member.loss.bpp_lambda)  # 4 is the published one, 0.5 strong
