@@ -36,7 +36,8 @@ GPU_MIB_PER_PROCESS = 1536
 """Of a process that trains one trial: the context of CUDA, its libraries and PyTorch's caches."""
 STEPS = 4
 """Of every trial in a round."""
-ROUNDS_PER_RUN = 5
+RUNS_PER_ROUND = 5
+"""A round trains every trial in every way, so there are fewer of them than asked for."""
 LOSS_ALLOWED = 0.10
 """Of throughput, that cohorts may lose to single trials in as many processes as cores."""
 GPU_BAR = 3.0
@@ -68,7 +69,7 @@ def run(pairs: int) -> bool:
     try:
         for crew in crews:
             crew.wait()
-        seconds = [[crew.round_s() for crew in crews] for _ in range(2 + pairs // ROUNDS_PER_RUN)]
+        seconds = [[crew.round_s() for crew in crews] for _ in range(2 + pairs // RUNS_PER_ROUND)]
     finally:
         for crew in crews:
             crew.dismiss()

@@ -44,12 +44,18 @@ def small() -> Iterator[None]:
         (epochs, "recipe", lambda: recipe),
         (packing, "packings", lambda: (ways, 2)),
     ]
+    forget()
     with pytest.MonkeyPatch.context() as patched:
         for module, name, value in least:
             patched.setattr(module, name, value)
         yield
-    patches.whole_objects.cache_clear()
-    members.trained_states.cache_clear()
+    forget()
+
+
+def forget() -> None:
+    """What was made for other sizes."""
+    for made in (patches.whole_objects, members.trained_states, members.settled_state):
+        made.cache_clear()
 
 
 def test_ways_take_turns() -> None:

@@ -225,8 +225,8 @@ def test_gradients_of_all_parameters(case: Case) -> None:
         torch.testing.assert_close(gradient, expected.detach(), rtol=0, atol=atol, msg=naming(name))
 
 
-def test_k_d_trees_change_nothing_but_what_ties_decide(case: Case) -> None:
-    """With the search that training uses, every term but the mean distance is as recorded."""
+def test_the_search_of_training_changes_nothing_but_what_ties_decide(case: Case) -> None:
+    """Every term but the mean distance is as recorded."""
     ours = loss_of(case, nearest).weighted
     recorded = loss_of(case, search_in(case.recorded)).weighted
     for name in set(ours) - {"mean_distance"}:

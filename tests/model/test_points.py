@@ -66,6 +66,25 @@ def test_neighbours_equal_a_naive_twin(search: Search, k: int, padding: float, s
         assert (found[0, number, len(query) :] == 0).all()
 
 
+@pytest.mark.parametrize("most_pairs", [0, 1 << 25], ids=["trees", "kernel"])
+@pytest.mark.parametrize("k", [2, 16, 17, 64, 65, 150])
+def test_any_number_of_neighbours_by_any_threads(
+    k: int, most_pairs: int, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel for a CPU has a way of its own for up to 16 neighbours, up to 64, and more."""
+    monkeypatch.setattr("model.points.MOST_PAIRS", most_pairs)
+    generator = np.random.default_rng(seed)
+    before = torch.get_num_threads()
+    try:
+        for references, threads in ((150, 1), (203, 2), (1000, 5)):
+            query, reference = cube(generator, 21), cube(generator, references)
+            torch.set_num_threads(threads)
+            found = nearest_on_cpu(points(query), points(reference), k)
+            assert found[0, 0].tolist() == naive(query, reference, k)
+    finally:
+        torch.set_num_threads(before)
+
+
 @SEARCHES
 @pytest.mark.parametrize("count", [1, 31, 33, 64, 65, 200])
 def test_neighbours_do_not_depend_on_how_points_fill_blocks(
