@@ -12,7 +12,7 @@ BENCHMARKS = {
     "arithmetic": "matrix products of a step, against what the machine reaches",
     "packing": "processes side by side against cohorts (has a bar)",
     "epochs": "training epochs per hour of the quick start",
-    "search": "the neighbour searches of one step: k-d trees against all distances",
+    "search": "the neighbour searches of one step, against k-d trees and PyTorch",
     "hierarchy": "the hierarchy of one patch, against the plain twin's geometry",
     "codec": "whole clouds to files and back, against Draco",
 }

@@ -1,7 +1,7 @@
-"""The neighbour searches of one training step: k-d trees against all distances; on a GPU, Triton.
+"""The neighbour searches of one training step, as trained with and in two other ways.
 
-`python -m benchmarks search`. With a CUDA device it goes on with the kernel against all distances,
-for several trials at once, and tells which of them `nearest` takes.
+`python -m benchmarks search`. With a CUDA device it goes on with the Triton kernel against all
+distances, for several trials at once, and tells which of them `nearest` takes.
 """
 
 from __future__ import annotations
@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from benchmarks.measuring import Way, compare, device, on_gpu
+from benchmarks.measuring import Way, compare, device, on_gpu, take_turns
 from benchmarks.members import batches, trained_states
 from benchmarks.patches import whole_objects
 from model.config import ModelConfig
 from model.nearest_choice import choose, size_of, why_no_triton
-from model.points import Points, nearest, nearest_by_brute_force, nearest_by_tree
+from model.points import (
+    Points,
+    nearest,
+    nearest_by_brute_force,
+    nearest_by_tree,
+    nearest_on_cpu,
+)
 from study.objective import loss_terms
 from study.population import Population
 
@@ -36,10 +42,11 @@ COHORTS = (1, 8, 64)
 def run(pairs: int) -> bool:
     """Measure and print; there is no bar."""
     searches = anew(searches_of_a_step(1), "cpu")
+    trained = Way("as trained with", lambda _: replay(searches, nearest_on_cpu))
     trees = Way("k-d trees", lambda _: replay(searches, nearest_by_tree))
-    brute = Way("all distances", lambda _: replay(searches, nearest_by_brute_force))
+    brute = Way("all distances in PyTorch", lambda _: replay(searches, nearest_by_brute_force))
     print(f"  {told(searches)}")
-    print("\n".join(compare(trees, brute, pairs).lines()))
+    print("\n".join(take_turns((trained, trees, brute), pairs).lines()))
     if not on_gpu():
         print("  no CUDA device: the Triton kernel was not measured")
         return True
