@@ -77,7 +77,8 @@ def choose(device: torch.device, size: Size) -> Choice:
         for search in (nearest_by_triton, nearest_by_brute_force)
     )
     reason = f"Triton {kernel_ms:.3g} ms, all distances {brute_ms:.3g} ms"
-    faster: Search = nearest_by_triton if kernel_ms < brute_ms else nearest_by_brute_force
+    # Where memory sufficed for neither, the kernel, which takes the least of it.
+    faster: Search = nearest_by_brute_force if brute_ms < kernel_ms else nearest_by_triton
     return Choice(faster, reason)
 
 
@@ -89,6 +90,8 @@ def why_no_triton(device: torch.device) -> str | None:
         from model.nearest_triton import nearest_by_triton  # noqa: PLC0415  not everywhere
 
         nearest_by_triton(point, point)
+    except torch.OutOfMemoryError:
+        raise  # which says nothing of Triton, and is not to be remembered
     # No Triton, no C compiler, no headers of Python, too old a GPU: each has an error of its own
     # kind, and all of them mean that the other search is used.
     except Exception as error:  # noqa: BLE001
