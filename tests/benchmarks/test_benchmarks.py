@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks import arithmetic, codec, cohorts, epochs, hierarchy, members, packing, patches
+from benchmarks import (
+    arithmetic,
+    codec,
+    cohorts,
+    epochs,
+    hierarchy,
+    members,
+    norms,
+    packing,
+    patches,
+)
 from benchmarks.__main__ import BENCHMARKS, command_line, main
 from benchmarks.measuring import Lap, Sample, Turns, Way, compare, take_turns
 from benchmarks.packing import Packing
@@ -139,6 +149,20 @@ def test_a_missed_bar_is_told_and_no_failure(
     monkeypatch.setattr(sys, "argv", ["benchmarks", "hierarchy"])
     main()
     assert ("bar missed: hierarchy" in capsys.readouterr().out) is told
+
+
+def test_norms_are_compared_pair_by_pair() -> None:
+    """As if masked cost 0.5 bpp and gained 2 dB at the same seed and rate, whatever those are."""
+    published = {
+        (seed, rate): (1.0 + place + seed / 10, 30.0 + seed)
+        for place, rate in enumerate(norms.RATES)
+        for seed in norms.SEEDS
+    }
+    masked = {key: (bpp + 0.5, db + 2.0) for key, (bpp, db) in published.items()}
+    told = "\n".join(norms.lines(published, masked))
+    assert "masked - published: +0.500 ± 0.000 bpp" in told
+    assert "masked - published: +2.000 ± 0.000 dB" in told
+    assert told.count("hypervolume") == len(norms.SEEDS)
 
 
 def test_no_name_means_all() -> None:
