@@ -166,7 +166,8 @@ class Placement(nn.Module):
             direction, length, made_by = networks
             residual = None if self.to_normals else features
             what_for = (made_by, residual) if with_features else (None, None)
-            return place(dealing.dealt, xyz, self.candidates, direction, length, *what_for)
+            sizes = (parents if chosen is None else chosen).sizes.expand(xyz.shape[:2])
+            return place(dealing.dealt, xyz, sizes, self.candidates, direction, length, *what_for)
         blended = self.direction(dealing).softmax(dim=-1) @ self.candidates
         # The length may be negative.
         placed = xyz + F.normalize(blended, dim=-1) * self.length(dealing)

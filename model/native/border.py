@@ -13,7 +13,8 @@ from model.native.library import library
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SIZES = ("trials", "patches", "rows", "inputs", "hidden", "outputs", "x_per_trial", "w1_per_patch")
+_SIZES = ("trials", "patches", "rows", "inputs", "hidden", "outputs")
+_SWITCHES = ("x_per_trial", "counts_per_trial", "w1_per_patch")
 _TENSORS = ("x", "w1", "b1", "scale", "shift", "w2", "b2")
 
 
@@ -21,7 +22,7 @@ class PerceptronArguments(ctypes.Structure):
     """`Perceptron` of rows.cpp."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in _SIZES),
+        *((name, ctypes.c_int64) for name in (*_SIZES, *_SWITCHES)),
         *((name, ctypes.c_void_p) for name in ("counts", *_TENSORS)),
     )
 

@@ -149,7 +149,7 @@ class _AttendFunction(torch.autograd.Function):
 
 
 def _sizes_of(tensors: Sequence[Tensor | None], counts: Tensor | None) -> tuple[int, ...]:
-    """The sizes of a perceptron, `_SIZES`; all tensors agree with them."""
+    """The sizes and switches of a perceptron; all tensors agree with them."""
     x, w1, w2 = tensors[0], tensors[1], tensors[5]
     assert x is not None, "a perceptron has rows"
     assert w1 is not None, "a perceptron has a first layer"
@@ -165,5 +165,5 @@ def _sizes_of(tensors: Sequence[Tensor | None], counts: Tensor | None) -> tuple[
     assert rows_of in {1, trials}, f"rows of 1 or {trials} trials, not {rows_of}"
     return (
         *(trials, patches, rows, inputs, hidden, outputs),
-        *(int(rows_of == trials), int(w1.dim() == 4)),
+        *(int(rows_of == trials), 0, int(w1.dim() == 4)),
     )

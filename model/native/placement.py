@@ -34,6 +34,7 @@ Layers = tuple[Tensor, Tensor, Tensor, Tensor]
 def place(
     x: Tensor,
     xyz: Tensor,
+    sizes: Tensor,
     candidates: Tensor,
     direction: Layers,
     length: Layers,
@@ -45,6 +46,7 @@ def place(
     Args:
         x: (T, B, R, a), what the three perceptrons see of every point.
         xyz: (T, B, R, 3), where each point starts.
+        sizes: (T, B) int64, how many leading points are valid; the others stay where they are.
         candidates: (D, 3).
         direction: to D shares.
         length: to one number.
@@ -56,7 +58,7 @@ def place(
     """
     nothing = (None,) * 4
     placed, made = _PlaceFunction.apply(
-        x, xyz, candidates, residual, *direction, *length, *(features or nothing)
+        x, xyz, candidates, residual, *direction, *length, *(features or nothing), sizes
     )
     return placed, made if features is not None else None
 
@@ -65,7 +67,7 @@ class _PlaceFunction(torch.autograd.Function):
     @staticmethod
     def forward(context: Context, *given: Tensor | None) -> tuple[Tensor, Tensor | None]:
         tensors = [None if tensor is None else tensor.contiguous() for tensor in given]
-        x, _, _, _, *layers = tensors
+        x, _, _, _, *layers, _ = tensors
         assert x is not None, "points are placed by what is seen of them"
         leading = x.shape[:3]
         outputs = [0 if w2 is None else w2.shape[-1] for w2 in layers[2::4]]
@@ -88,11 +90,11 @@ class _PlaceFunction(torch.autograd.Function):
         context: Context, of_placed: Tensor, of_made: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         saved = context.saved_tensors
-        tensors, kept = saved[:16], saved[16:]
+        tensors, kept = saved[:17], saved[17:]
         x, shares, distance = tensors[0], kept[0], kept[1]
         of_placed = of_placed.contiguous()
         of_made = None if of_made is None else of_made.contiguous()
-        of_x, of_layers = torch.zeros_like(x), empty_like_all(*tensors[4:])
+        of_x, of_layers = torch.zeros_like(x), empty_like_all(*tensors[4:16])
         of_shares, of_distance, part = map(torch.empty_like, (shares, distance, x))
         into = [
             GradientArguments(pointer(y), pointer(part), *map(pointer, (*layer[:2], None, None)),
@@ -112,27 +114,33 @@ class _PlaceFunction(torch.autograd.Function):
             ),
         )
         of_residual = of_made if tensors[3] is not None else None
-        return (of_x, of_placed, None, of_residual, *of_layers)
+        return (of_x, of_placed, None, of_residual, *of_layers, None)
 
 
 def _placement(tensors: tuple[Tensor | None, ...] | list[Tensor | None]) -> PlacementArguments:
-    x, xyz, candidates, residual, *layers = tensors
+    x, xyz, candidates, residual, *layers, sizes = tensors
     assert x is not None, "points are placed by what is seen of them"
     points, features = x.shape[:3].numel(), layers[-1]
     channels = 0 if features is None else features.shape[-1]
     directions = 0 if layers[3] is None else layers[3].shape[-1]
     expect((xyz, candidates, residual), (3 * points, 3 * directions, channels * points))
-    networks = [_network(x, *layers[first : first + 4]) for first in (0, 4, 8)]
+    expect((sizes,), (x.shape[:2].numel(),), torch.int64)
+    networks = [_network(x, sizes, *layers[first : first + 4]) for first in (0, 4, 8)]
     return PlacementArguments(*networks, *map(pointer, (candidates, xyz, residual)))
 
 
 def _network(
-    x: Tensor, w1: Tensor | None, b1: Tensor | None, w2: Tensor | None, b2: Tensor | None
+    x: Tensor,
+    sizes: Tensor | None,
+    w1: Tensor | None,
+    b1: Tensor | None,
+    w2: Tensor | None,
+    b2: Tensor | None,
 ) -> PerceptronArguments:
     if w1 is None or w2 is None:
         return PerceptronArguments()
     (trials, inputs), hidden, outputs = (len(x), x.shape[-1]), w1.shape[-1], w2.shape[-1]
     numbers = (inputs * hidden, hidden, hidden * outputs, outputs)
     expect((x, w1, b1, w2, b2), (x.numel(), *(trials * number for number in numbers)))
-    sizes = (*x.shape, hidden, outputs, 1, 0)
-    return PerceptronArguments(*sizes, None, *map(pointer, (x, w1, b1, None, None, w2, b2)))
+    numbers = (*x.shape, hidden, outputs, 1, 1, 0)
+    return PerceptronArguments(*numbers, *map(pointer, (sizes, x, w1, b1, None, None, w2, b2)))

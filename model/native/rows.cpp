@@ -97,8 +97,9 @@ struct Padded {
 struct Perceptron {
   Size trials, patches, rows, inputs, hidden, outputs;
   Size x_per_trial;    // 0: all trials have the same x
+  Size counts_per_trial;  // 1: counts is (t, b)
   Size w1_per_patch;   // 1: w1 is (t, b, a, h) and b1 (t, b, h); 0: (t, a, h) and (t, h)
-  const int64_t* counts;  // (b), leading rows that are valid
+  const int64_t* counts;  // (b) or (t, b), leading rows that are valid
   const float *x, *w1, *b1, *scale, *shift, *w2, *b2;
 };
 
@@ -108,7 +109,9 @@ static const float* x_of(const Perceptron& p, Size t, Size b) {
 static Size first_layer(const Perceptron& p, Size t, Size b) {
   return p.w1_per_patch ? t * p.patches + b : t;
 }
-static Size valid_rows(const Perceptron& p, Size b) { return p.counts ? p.counts[b] : p.rows; }
+static Size valid_rows(const Perceptron& p, Size t, Size b) {
+  return p.counts ? p.counts[(p.counts_per_trial ? t * p.patches : 0) + b] : p.rows;
+}
 
 // Hidden channels of a block from z = x w1 + b1, and, if asked for, the normalised z.
 static void activate(const Perceptron& p, Size t, const float* z, Size rows, const float* statistics,
@@ -169,7 +172,7 @@ static void forward_of(const Perceptron& p, Size t, float* z, float* statistics,
   std::vector<float> own(BLOCK * h);
   if (p.w2) w2.read(p.w2 + t * h * p.outputs, h, p.outputs);
   for (Size b = 0; b < p.patches; ++b) {
-    const Size group = t * p.patches + b, layer = first_layer(p, t, b), count = valid_rows(p, b);
+    const Size group = t * p.patches + b, layer = first_layer(p, t, b), count = valid_rows(p, t, b);
     float *z_of = p.scale ? z + group * p.rows * h : own.data(), *y_of = y + group * p.rows * width;
     float* state = p.scale ? statistics + 2 * group : nullptr;
     if (b == 0 || p.w1_per_patch) w1.read(p.w1 + layer * p.inputs * h, p.inputs, h);
@@ -277,7 +280,7 @@ static void backward_of(const Perceptron& p, Size t, const float* z, const float
   std::vector<float> own(BLOCK * h), gz((p.scale ? p.rows : BLOCK) * h);
   if (p.w2) way.w2t.read_transposed(p.w2 + t * h * way.width, h, way.width);
   for (Size b = 0; b < p.patches; ++b) {
-    const Size group = t * p.patches + b, layer = first_layer(p, t, b), count = valid_rows(p, b);
+    const Size group = t * p.patches + b, layer = first_layer(p, t, b), count = valid_rows(p, t, b);
     const float* state = p.scale ? statistics + 2 * group : nullptr;
     if (b == 0 || p.w1_per_patch) {
       way.w1.read(p.w1 + layer * p.inputs * h, p.inputs, h);
@@ -338,11 +341,20 @@ struct PlacementState {
 
 static const float LEAST_NORM = 1e-12f;
 
+// Whether a row, counted over a trial's patches, is one of a point.
+static bool is_valid(const Perceptron& p, Size t, Size row) {
+  return row % p.rows < valid_rows(p, t, row / p.rows);
+}
+
 static void place(const Placement& p, Size t, const PlacementState& s, float* placed, float* made) {
   const Size rows = p.direction.patches * p.direction.rows, count = p.direction.outputs;
   forward_of(p.direction, t, nullptr, nullptr, s.shares);
   forward_of(p.length, t, nullptr, nullptr, s.length);
   for (Size r = t * rows; r < (t + 1) * rows; ++r) {
+    if (!is_valid(p.direction, t, r - t * rows)) {
+      std::copy_n(p.xyz + 3 * r, 3, placed + 3 * r);
+      continue;
+    }
     float* share = s.shares + r * count;
     float peak = share[0], sum = 0.0f, blended[3] = {0.0f, 0.0f, 0.0f};
     for (Size j = 1; j < count; ++j) peak = share[j] > peak ? share[j] : peak;
@@ -377,6 +389,7 @@ static void place_backward(const Placement& p, Size t, const PlacementState& s,
   const Size rows = p.direction.patches * p.direction.rows, count = p.direction.outputs;
   const Size inputs = p.direction.inputs;
   for (Size r = t * rows; r < (t + 1) * rows; ++r) {
+    if (!is_valid(p.direction, t, r - t * rows)) continue;
     const float *in = g.placed + 3 * r, *unit = s.unit + 3 * r;
     const float along = in[0] * unit[0] + in[1] * unit[1] + in[2] * unit[2];
     g.of_length[r] = along;

@@ -55,9 +55,13 @@ def network(given: dict[str, Tensor], which: str) -> tuple[Tensor, Tensor, Tenso
     return w1, b1, w2, b2
 
 
-def placed(given: dict[str, Tensor], *, made: bool, residual: bool) -> tuple[Tensor, Tensor | None]:
+def placed(
+    given: dict[str, Tensor], *, made: bool, residual: bool, sizes: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
+    if sizes is None:
+        sizes = torch.full(given["x"].shape[:2], given["x"].shape[2])
     return place(
-        *(given["x"], given["xyz"], CANDIDATES, network(given, "d"), network(given, "l")),
+        *(given["x"], given["xyz"], sizes, CANDIDATES, network(given, "d"), network(given, "l")),
         *(network(given, "f") if made else None, given["residual"] if residual and made else None),
     )
 
@@ -161,3 +165,33 @@ def test_what_is_not_finite_shows_and_stays_in_its_trial(name: str, bad: float) 
         assert old is not None
         assert new is not None
         assert torch.equal(old[[0, 2]], new[[0, 2]])
+
+
+def test_padding_stays_where_it_is_and_is_not_read() -> None:
+    """Each trial and patch has its own number of points; 0 is one of them."""
+    given = drawn(3, 2, 70, (8, 16, 8))
+    sizes = torch.tensor([[70, 3], [0, 64], [65, 1]])
+    padding = torch.arange(70) >= sizes[..., None]
+    for name in ("x", "residual"):
+        given[name][padding] = torch.nan
+    leaves = {name: tensor.clone().requires_grad_() for name, tensor in given.items()}
+    xyz, made = placed(leaves, made=True, residual=False, sizes=sizes)
+    assert made is not None
+    assert torch.equal(xyz[padding], given["xyz"][padding])
+    assert (made[padding] == 0).all()
+    (xyz[~padding].square().sum() + made[~padding].square().sum()).backward()
+    for trial, patch in itertools.product(range(3), range(2)):
+        count = int(sizes[trial, patch])
+        alone = {
+            name: tensor[[trial]][:, [patch], :count] if name in {"x", "xyz", "residual"} else
+            tensor[[trial]] for name, tensor in given.items()
+        }  # fmt: skip
+        mine = placed(alone, made=True, residual=False)
+        assert mine[1] is not None
+        torch.testing.assert_close(xyz[trial, patch, :count], mine[0][0, 0])
+        torch.testing.assert_close(made[trial, patch, :count], mine[1][0, 0])
+    for name, leaf in leaves.items():
+        assert leaf.grad is None or leaf.grad.isfinite().all(), name
+    of_x = leaves["x"].grad
+    assert of_x is not None
+    assert (of_x[padding] == 0).all()
