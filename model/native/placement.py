@@ -94,6 +94,7 @@ class _PlaceFunction(torch.autograd.Function):
         x, shares, distance = tensors[0], kept[0], kept[1]
         of_placed = of_placed.contiguous()
         of_made = None if of_made is None else of_made.contiguous()
+        assert (of_made is None) == (tensors[12] is None), "features that are made have a gradient"
         of_x, of_layers = torch.zeros_like(x), empty_like_all(*tensors[4:16])
         of_shares, of_distance, part = map(torch.empty_like, (shares, distance, x))
         into = [

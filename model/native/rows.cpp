@@ -411,7 +411,7 @@ static void place_backward(const Placement& p, Size t, const PlacementState& s,
   const Gradients* gradients[] = {&g.direction, &g.length, &g.features};
   float* total = g.x + t * rows * inputs;
   for (int n = 0; n < 3; ++n) {
-    if (!networks[n]->w1 || !gradients[n]->y) continue;
+    if (!networks[n]->w1) continue;
     backward_of(*networks[n], t, nullptr, nullptr, *gradients[n]);
     const float* part = gradients[n]->x + t * rows * inputs;
     for (Size i = 0; i < rows * inputs; ++i) total[i] += part[i];

@@ -42,6 +42,7 @@ def nearest(
         assert points.shape[1] == patches, f"{points.shape[1]} patches, not {patches}"
         assert points.shape[3] == 3, f"points have 3 coordinates, not {points.shape[3]}"
         assert counts.dtype == torch.int64, f"sizes are int64, not {counts.dtype}"
+        assert not counts.numel() or int(counts.max()) <= points.shape[2], f"{counts} points"
     given = SearchArguments(
         *(trials, patches, query.shape[2], reference.shape[2], k),
         *(int(len(points) == trials) for points in held),
