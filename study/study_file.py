@@ -154,13 +154,16 @@ def _validate(document: dict[str, Any], origin: str) -> StudyConfig:
 
 def describe(error: ValidationError, origin: str) -> str:
     """Turn pydantic's list of faults into sentences, one line each."""
-    faults = [_sentence(fault) for fault in error.errors(include_url=False)]
     # A union reports one fault for each of its members; one sentence for a place is enough.
-    unique = list(dict.fromkeys(faults))
-    return "\n".join(f"{origin}: {fault}" for fault in unique)
+    places: dict[tuple[str, ...], list[ErrorDetails]] = {}
+    for fault in error.errors(include_url=False):
+        places.setdefault(tuple(_readable(fault["loc"])), []).append(fault)
+    return "\n".join(f"{origin}: {_sentence(faults)}" for faults in places.values())
 
 
-def _sentence(fault: ErrorDetails) -> str:
+def _sentence(faults: Sequence[ErrorDetails]) -> str:
+    """Say what is wrong at one place, where any of several things might have stood."""
+    fault = faults[0]
     location = fault["loc"]
     path = ".".join(_readable(location))
     if fault["type"] == "extra_forbidden":
@@ -169,7 +172,7 @@ def _sentence(fault: ErrorDetails) -> str:
         return f"unknown key '{path}'; {did_you_mean(str(name), siblings)}"
     if fault["type"] == "missing":
         return f"'{path}' is missing; `study explain` says what it means"
-    reason = reason_of(fault)
+    reason = ", or ".join(dict.fromkeys(map(reason_of, faults)))
     if not path:
         return reason
     given = fault["input"]

@@ -81,7 +81,10 @@ def test_fractions_are_rates() -> None:
         (STUDY + "resources: {gpus_per_trial: 1}", "did you mean 'gpus_per_cohort'?"),
         (STUDY + "resources: {concurrent_trials: 1}", "did you mean 'concurrent_cohorts'?"),
         (STUDY + "resources: {cohorts: 8}", "did you mean 'cohort'?"),
-        (STUDY + "resources: {cohort: 0}", "'resources.cohort': input should be greater than or"),
+        (
+            STUDY + "resources: {cohort: 0}",
+            "'resources.cohort': input should be 'auto', or input should be greater than or",
+        ),
         (STUDY + "resources: {cohort: many}", "'resources.cohort': input should be 'auto'"),
         (changed("reference: 3.0", "referense: 3.0"), "did you mean 'reference'?"),
         (changed(", reference: 3.0", ""), "'objectives.0.reference' is missing"),
