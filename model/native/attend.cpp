@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "exponential.hpp"
+#include "tasks.hpp"
 
 typedef int64_t Size;
 
@@ -72,17 +73,17 @@ static void backward_of(const Attention& a, Size group, const float* values, con
   std::fill(of_logits + end, of_logits + last, 0.0f);
 }
 
-extern "C" void attend_forward(const Attention* a, const float* logits, const float* values,
-                               float* weights, float* out, int threads) {
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-  for (Size group = 0; group < a->trials * a->patches; ++group)
+extern "C" int attend_forward(const Attention* a, const float* logits, const float* values,
+                              float* weights, float* out, int threads) {
+  return in_tasks(a->trials * a->patches, threads, [&](Size group) {
     forward_of(*a, group, logits, values, weights, out);
+  });
 }
 
-extern "C" void attend_backward(const Attention* a, const float* values, const float* weights,
-                                const float* out, const float* of_out, float* of_logits,
-                                float* of_values, int threads) {
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-  for (Size group = 0; group < a->trials * a->patches; ++group)
+extern "C" int attend_backward(const Attention* a, const float* values, const float* weights,
+                               const float* out, const float* of_out, float* of_logits,
+                               float* of_values, int threads) {
+  return in_tasks(a->trials * a->patches, threads, [&](Size group) {
     backward_of(*a, group, values, weights, out, of_out, of_logits, of_values);
+  });
 }

@@ -103,10 +103,15 @@ def pointer(tensor: Tensor | None) -> int | None:
 
 
 def call(name: str, *arguments: object) -> None:
-    """Run a kernel with as many threads as PyTorch uses."""
+    """Run a kernel with as many threads as PyTorch uses.
+
+    Raises:
+        MemoryError: there was not enough for what it works in.
+    """
     found = library()
     assert found is not None, "callers ask `usable` first"
     kernel = getattr(found, name)
     if kernel.argtypes is None:
         kernel.argtypes = [ctypes.c_void_p] * len(arguments) + [ctypes.c_int]
-    kernel(*arguments, torch.get_num_threads())
+    if kernel(*arguments, torch.get_num_threads()):
+        raise MemoryError(f"{name} ran out of memory")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SWITCH = "DPCC_NATIVE"
 """Environment variable; "0" does without the kernels."""
 
-SOURCES = ("rows.cpp", "attend.cpp", "nearest.cpp", "exponential.hpp")
+SOURCES = ("rows.cpp", "attend.cpp", "nearest.cpp", "exponential.hpp", "tasks.hpp")
 # Reordering sums lets the compiler use vectors; numbers that are not finite must stay so, and
 # `-ffast-math` itself would change the rounding mode of the whole process.
 FLAGS = (

@@ -12,6 +12,9 @@
 #include <cstdint>
 #include <limits>
 #include <vector>
+
+#include "tasks.hpp"
+
 #ifdef __AVX__
 #include <immintrin.h>
 #endif
@@ -184,13 +187,12 @@ static void of_group(const Nearest& p, Size t, Size b, Size first, Size last, in
 }
 
 // Writes (t, b, q, k) indices; what is not written (padding) must be zero before.
-extern "C" void nearest_forward(const Nearest* p, int64_t* out, int threads) {
+extern "C" int nearest_forward(const Nearest* p, int64_t* out, int threads) {
   const Size groups = p->trials * p->patches;
   const Size block = threads > 1 && groups < 4 * threads ? (p->queries + 4 * threads - 1) / (4 * threads) : p->queries;
   const Size blocks = block ? (p->queries + block - 1) / block : 0;
-#pragma omp parallel for schedule(dynamic) num_threads(threads) if (threads > 1)
-  for (Size task = 0; task < groups * blocks; ++task) {
+  return in_tasks(groups * blocks, threads, [&](Size task) {
     const Size group = task / blocks, first = task % blocks * block;
     of_group(*p, group / p->patches, group % p->patches, first, first + block, out);
-  }
+  });
 }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "exponential.hpp"
+#include "tasks.hpp"
 
 typedef int64_t Size;
 typedef float Vector __attribute__((vector_size(32), aligned(4), may_alias));
@@ -312,16 +313,14 @@ static void backward_of(const Perceptron& p, Size t, const float* z, const float
   if (p.w2) way.gw2.write(g.w2 + t * h * way.width, h, way.width);
 }
 
-extern "C" void perceptron_forward(const Perceptron* p, float* z, float* statistics, float* y,
-                                   int threads) {
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-  for (Size t = 0; t < p->trials; ++t) forward_of(*p, t, z, statistics, y);
+extern "C" int perceptron_forward(const Perceptron* p, float* z, float* statistics, float* y,
+                                  int threads) {
+  return in_tasks(p->trials, threads, [&](Size t) { forward_of(*p, t, z, statistics, y); });
 }
 
-extern "C" void perceptron_backward(const Perceptron* p, const float* z, const float* statistics,
-                                    const Gradients* g, int threads) {
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-  for (Size t = 0; t < p->trials; ++t) backward_of(*p, t, z, statistics, *g);
+extern "C" int perceptron_backward(const Perceptron* p, const float* z, const float* statistics,
+                                   const Gradients* g, int threads) {
+  return in_tasks(p->trials, threads, [&](Size t) { backward_of(*p, t, z, statistics, *g); });
 }
 
 // A placement: three perceptrons over the same rows say in which direction, how far from its start
@@ -418,14 +417,12 @@ static void place_backward(const Placement& p, Size t, const PlacementState& s,
   }
 }
 
-extern "C" void placement_forward(const Placement* p, const PlacementState* s, float* placed,
-                                  float* made, int threads) {
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-  for (Size t = 0; t < p->direction.trials; ++t) place(*p, t, *s, placed, made);
+extern "C" int placement_forward(const Placement* p, const PlacementState* s, float* placed,
+                                 float* made, int threads) {
+  return in_tasks(p->direction.trials, threads, [&](Size t) { place(*p, t, *s, placed, made); });
 }
 
-extern "C" void placement_backward(const Placement* p, const PlacementState* s,
-                                   const PlacementGradients* g, int threads) {
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-  for (Size t = 0; t < p->direction.trials; ++t) place_backward(*p, t, *s, *g);
+extern "C" int placement_backward(const Placement* p, const PlacementState* s,
+                                  const PlacementGradients* g, int threads) {
+  return in_tasks(p->direction.trials, threads, [&](Size t) { place_backward(*p, t, *s, *g); });
 }

@@ -27,6 +27,9 @@ assert compressai.models.CompressionModel
 """
 
 
-@pytest.mark.parametrize("code", [ALONE, ALONE + FULL + SAME, FULL + SAME])
+@pytest.mark.parametrize(
+    "code",
+    [ALONE, ALONE + FULL + SAME, pytest.param(FULL + SAME, marks=pytest.mark.slow)],
+)
 def test_the_bottleneck_alone_before_and_after_the_whole_package(code: str) -> None:
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
