@@ -177,11 +177,10 @@ class PlainPerceptron(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (T, B, R, a) to (T, B, R, b)."""
-        hidden, output = self.hidden, self.output
+        w1, b1, w2, b2 = self.layers
         if usable(x):
-            first, second = (hidden.weight, hidden.bias), (output.weight, output.bias)
-            return perceptron(x, first, None, second, None)
-        y: Tensor = output(affine(x, hidden.weight, hidden.bias, relu=True))
+            return perceptron(x, (w1, b1), None, (w2, b2), None)
+        y: Tensor = self.output(affine(x, w1, b1, relu=True))
         return y
 
 
