@@ -1,0 +1,35 @@
+"""The study file as typed, frozen models: one section, one class, checked at birth.
+
+Every field's description is the documentation: ``study explain`` prints it. Values are checked
+strictly (no text is taken for a number, no ``true`` for 1); `study.study_file` reads the YAML and
+turns what these models refuse into sentences.
+"""
+
+from __future__ import annotations
+
+from study.config.codec import Geometry, LossWeights, ModelSection, TrainingConfig
+from study.config.objectives import ObjectiveSection
+from study.config.resources import ResourcesSection, StorageSection, TrackingSection
+from study.config.search import BudgetSection, GainSection, HaltingSection, SearchSection
+from study.config.study import NAME_PATTERN, StudyConfig
+from study.config.trial import CohortConfig, Shape, TrialConfig
+
+__all__ = [
+    "NAME_PATTERN",
+    "BudgetSection",
+    "CohortConfig",
+    "GainSection",
+    "Geometry",
+    "HaltingSection",
+    "LossWeights",
+    "ModelSection",
+    "ObjectiveSection",
+    "ResourcesSection",
+    "SearchSection",
+    "Shape",
+    "StorageSection",
+    "StudyConfig",
+    "TrackingSection",
+    "TrainingConfig",
+    "TrialConfig",
+]

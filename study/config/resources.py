@@ -1,0 +1,55 @@
+"""Where a study runs, and where its records are."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from study.config.numbers import Count
+from study.section import Section
+
+
+class ResourcesSection(Section):
+    """How many trials train together as a cohort, what one takes, and how many run at once."""
+
+    cohort: Literal["auto"] | Count = Field(
+        "auto",
+        description="most trials of equal shape that train together in one process, as one model; "
+        "auto: as many as are measured to be worth it here, in at least two rounds of cohorts; 1: "
+        "each trial by itself",
+    )
+    cpus_per_cohort: Count = Field(1, description="processor cores, and threads, of one cohort")
+    gpus_per_cohort: Literal["auto"] | Annotated[float, Field(ge=0.0)] = Field(
+        "auto",
+        description="GPUs, or the share of one, for a cohort; auto: 1 if there are any, but 0.25 "
+        "where a cohort is a single trial",
+    )
+    concurrent_cohorts: Literal["auto"] | Count = Field(
+        "auto",
+        description="cohorts that run at once; auto: as many as there is room for at the start, on "
+        "a joined cluster at least one; a number may exceed its room, the rest wait for machines",
+    )
+
+
+class TrackingSection(Section):
+    """Where MLflow records what it is shown."""
+
+    uri: str | None = Field(
+        None, description="MLflow tracking address; null: mlflow.db in the studies' root"
+    )
+
+
+class StorageSection(Section):
+    """Where the truth about trials is kept, and how much of what they learned."""
+
+    uri: str | None = Field(
+        None,
+        description="Optuna's storage, such as postgresql://host/name; null: optuna.db in the "
+        "study's folder",
+    )
+    codec_bytes: Count = Field(
+        2**30,
+        description="most bytes of codecs kept, those of the front; beyond it the front's least "
+        "useful ones are deleted, and that is told",
+    )

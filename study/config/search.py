@@ -1,0 +1,98 @@
+"""What a study searches for, how, and for how long."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from study.config.numbers import Count, Positive
+from study.ranges import Range, SearchedChoice, default_space
+from study.section import Section
+
+
+class SearchSection(Section):
+    """Which settings are tried. The published coefficients are always the first trial."""
+
+    trials: Count = Field(description="settings to train, the published one included")
+    sampler: str = Field(
+        "tpe",
+        min_length=1,
+        description="who proposes settings: tpe, gp, nsga2, nsga3, cmaes, qmc, random or grid, or "
+        "another sampler of Optuna's kind as module:Class",
+    )
+    sampler_options: dict[str, Any] = Field(
+        default_factory=dict, description="keyword arguments of the sampler, such as {gamma: ...}"
+    )
+    startup_trials: Count = Field(
+        10, description="trials drawn at random before a sampler that learns begins to"
+    )
+    stratify: dict[str, Annotated[int, Field(ge=2)]] = Field(
+        default_factory=dict,
+        description="searched range -> number of slices, such as {loss.bpp_lambda: 8}: trials take "
+        "the slices in turn, so that all of the range is covered; the sampler proposes the rest",
+    )
+    first: tuple[dict[str, SearchedChoice], ...] = Field(
+        (),
+        description="settings to try right after the published one, such as "
+        "[{loss.bpp_lambda: 0.05}]; searched settings that are not named are drawn",
+    )
+    warm_start: tuple[str, ...] = Field(
+        (),
+        description="what the sampler learns from before its first trial: folders of finished "
+        "studies, or CSV or Parquet files with a column for each searched setting and objective",
+    )
+    space: dict[str, Range] = Field(
+        default_factory=default_space,
+        min_length=1,
+        description="dotted name of a setting -> {low, high, log} or {choices}; under the name "
+        "`model`, choices that are tables of settings which change together",
+    )
+
+
+class HaltingSection(Section):
+    """Which trials are stopped before their last epoch."""
+
+    rule: Literal["none", "pareto", "single"] = Field(
+        "none",
+        description="none: every trial trains to its end; pareto: at a rung those are stopped that "
+        "the whole front ranks low; single: those that one objective ranks low",
+    )
+    grace: Count = Field(1, description="epochs that every trial trains: the first rung")
+    reduction: Annotated[float, Field(gt=1.0)] = Field(
+        3.0, description="one in so many goes on at a rung; each rung is as many times further on"
+    )
+    coverage: Literal["epsilon_net", "hypervolume"] = Field(
+        "epsilon_net",
+        description="what ranks trials that do not dominate each other: how evenly they cover the "
+        "front, or how much volume each adds",
+    )
+    metric: str | None = Field(None, description="of the rule `single`: the objective it ranks by")
+
+
+class GainSection(Section):
+    """When a study has stopped gaining."""
+
+    hypervolume: Positive = Field(
+        description="the study ends when the front's hypervolume has gained less than this"
+    )
+    trials: Count = Field(description="over so many ended trials")
+
+
+class BudgetSection(Section):
+    """When a study ends, if not after `search.trials`. Only this and they may change later."""
+
+    epochs: Count | None = Field(
+        None,
+        description="epochs of all trials together; when they are spent no further trial begins",
+    )
+    hours: Positive | None = Field(
+        None,
+        description="hours that drivers may work on the study, all together; then it stops as if "
+        "interrupted, and with more hours `study resume` goes on",
+    )
+    gain: GainSection | None = Field(
+        None,
+        description="{hypervolume: 0.01, trials: 20}: no further trial begins when the last "
+        "20 that ended have added less than 0.01",
+    )

@@ -1,0 +1,67 @@
+"""One study, all of its sections together."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from study.config.codec import LossWeights, ModelSection, TrainingConfig
+from study.config.objectives import ObjectiveSection
+from study.config.resources import ResourcesSection, StorageSection, TrackingSection
+from study.config.search import BudgetSection, HaltingSection, SearchSection
+from study.data import DataRecipe
+from study.section import Section
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+"""What a study may be called: safe as a folder's name on every file system, and in a URL."""
+
+_OBJECTIVES = (("bpp", "minimize"), ("d1_psnr_db", "maximize"))
+
+
+class StudyConfig(Section):
+    """One study: a search over the weights of the codec's loss."""
+
+    name: Annotated[str, Field(pattern=NAME_PATTERN)] = Field(
+        description="the study's name, and its folder's under root"
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
+        0, description="one seed for everything: the search, the weights, the order of patches"
+    )
+    root: str = Field("studies", min_length=1, description="folder that holds all studies")
+    data_root: str = Field("data", min_length=1, description="folder that holds prepared data")
+    data: DataRecipe = Field(default_factory=DataRecipe, description=DataRecipe.__doc__)
+    model: ModelSection = Field(default_factory=ModelSection, description=ModelSection.__doc__)
+    loss: LossWeights = Field(default_factory=LossWeights, description=LossWeights.__doc__)
+    training: TrainingConfig = Field(
+        default_factory=TrainingConfig, description=TrainingConfig.__doc__
+    )
+    search: SearchSection = Field(description=SearchSection.__doc__)
+    objectives: tuple[ObjectiveSection, ...] = Field(description=ObjectiveSection.__doc__)
+    constraints: tuple[str, ...] = Field(
+        (), description="what a codec must keep to, such as ['bpp <= 2', 'decode_s <= 0.05']"
+    )
+    halting: HaltingSection = Field(
+        default_factory=HaltingSection, description=HaltingSection.__doc__
+    )
+    budget: BudgetSection = Field(default_factory=BudgetSection, description=BudgetSection.__doc__)
+    resources: ResourcesSection = Field(
+        default_factory=ResourcesSection, description=ResourcesSection.__doc__
+    )
+    storage: StorageSection = Field(
+        default_factory=StorageSection, description=StorageSection.__doc__
+    )
+    tracking: TrackingSection = Field(
+        default_factory=TrackingSection, description=TrackingSection.__doc__
+    )
+
+    @model_validator(mode="after")
+    def _check_objectives(self) -> Self:
+        given = tuple((objective.metric, objective.direction) for objective in self.objectives)
+        if given != _OBJECTIVES:
+            message = (
+                "objectives must be bpp (minimize) and then d1_psnr_db (maximize), but are "
+                f"{', '.join(f'{metric} ({direction})' for metric, direction in given) or 'none'}"
+            )
+            raise ValueError(message)
+        return self

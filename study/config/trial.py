@@ -1,0 +1,64 @@
+"""What workers get: trials and cohorts in which everything is said."""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple, Self
+
+from pydantic import Field, model_validator
+
+from study.config.codec import LossWeights, ModelSection, TrainingConfig
+from study.config.numbers import Count
+from study.section import Section
+
+
+class TrialConfig(Section):
+    """One trial as its worker gets it: everything is said here, nothing is looked up elsewhere."""
+
+    trial: Annotated[int, Field(ge=0)] = Field(description="the trial's number")
+    seed: int = Field(description="seed of its weights and of its order of patches")
+    threads: Count = Field(description="processor threads")
+    data_folder: str = Field(description="the prepared data set")
+    order_from: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="epoch of the order of patches that its first epoch follows; above 0 where it "
+        "joined a cohort that had already trained",
+    )
+    model: ModelSection
+    loss: LossWeights
+    training: TrainingConfig
+
+    @property
+    def shape(self) -> Shape:
+        """What trials must have in common to train together."""
+        steps = self.training.patches_per_step
+        return Shape(self.model, self.data_folder, self.threads, steps, self.seed)
+
+
+class Shape(NamedTuple):
+    """What the trials of a cohort have in common; all else is each one's own."""
+
+    model: ModelSection
+    data_folder: str
+    threads: int
+    patches_per_step: int
+    seed: int
+
+
+class CohortConfig(Section):
+    """A cohort as its worker gets it: trials of one shape, which train as one population."""
+
+    cohort: Annotated[int, Field(ge=0)] = Field(description="the cohort's number")
+    trials: tuple[TrialConfig, ...] = Field(min_length=1, description="those that begin it")
+    size: Count = Field(description="trials there is room for; others may join as some leave")
+    orders: str = Field(description="name under which Ray knows the study's orders to workers")
+
+    @model_validator(mode="after")
+    def _check_one_shape(self) -> Self:
+        shapes = dict.fromkeys(trial.shape for trial in self.trials)
+        if len(shapes) > 1:
+            message = f"the trials of a cohort must be of one shape, but are of {len(shapes)}"
+            raise ValueError(message)
+        if self.size < len(self.trials):
+            message = f"a cohort of {len(self.trials)} trials has no room in size {self.size}"
+            raise ValueError(message)
+        return self
