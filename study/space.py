@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from study.choices import meaning_of
 from study.config import LossWeights, ModelSection, StudyConfig, TrialConfig
 from study.errors import StudyError
+from study.measures import extra_metrics
 from study.nearest import did_you_mean
 from study.section import Section
 
@@ -169,6 +170,7 @@ def trial_config(
         seed=config.seed,
         threads=config.resources.cpus_per_cohort,
         data_folder=str(data_folders[applied.model.geometry]),
+        extra_metrics=extra_metrics(config),
         model=applied.model,
         loss=applied.loss,
         training=applied.training,

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from study.config.codec import LossWeights, ModelSection, TrainingConfig
-from study.config.objectives import ObjectiveSection
+from study.config.objectives import ObjectiveSection, check_constraints, check_objectives
 from study.config.resources import ResourcesSection, StorageSection, TrackingSection
 from study.config.search import BudgetSection, HaltingSection, SearchSection
 from study.data import DataRecipe
@@ -15,8 +15,6 @@ from study.section import Section
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 """What a study may be called: safe as a folder's name on every file system, and in a URL."""
-
-_OBJECTIVES = (("bpp", "minimize"), ("d1_psnr_db", "maximize"))
 
 
 class StudyConfig(Section):
@@ -57,11 +55,6 @@ class StudyConfig(Section):
 
     @model_validator(mode="after")
     def _check_objectives(self) -> Self:
-        given = tuple((objective.metric, objective.direction) for objective in self.objectives)
-        if given != _OBJECTIVES:
-            message = (
-                "objectives must be bpp (minimize) and then d1_psnr_db (maximize), but are "
-                f"{', '.join(f'{metric} ({direction})' for metric, direction in given) or 'none'}"
-            )
-            raise ValueError(message)
+        check_objectives(self.objectives)
+        check_constraints(self.constraints)
         return self

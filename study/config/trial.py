@@ -23,6 +23,9 @@ class TrialConfig(Section):
         description="epoch of the order of patches that its first epoch follows; above 0 where it "
         "joined a cohort that had already trained",
     )
+    extra_metrics: tuple[str, ...] = Field(
+        (), description="what epochs measure besides, because the study asks for it"
+    )
     model: ModelSection
     loss: LossWeights
     training: TrainingConfig
