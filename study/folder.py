@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _CONFIG = "study.yaml"
 _LOCK = "driver.lock"
+_LOCK_PATIENCE_S = 1.0
+"""How long a lock is tried for: `study status` holds it for a moment to look whether it is free."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class StudyFolder:
     def ray(self) -> Path:
         """Where Ray Tune keeps the trials' checkpoints and logs."""
         return self.path / "ray"
+
+    @property
+    def codecs(self) -> Path:
+        """Where the codecs that are kept lie, by trial and epoch (`study.kept_codecs`)."""
+        return self.path / "codecs"
 
     def config(self) -> StudyConfig:
         """Return the study as it was started.
@@ -84,13 +92,26 @@ def create_study_folder(config: StudyConfig) -> Iterator[StudyFolder]:
         message = f"the study's folder {folder.path} cannot be made: {error}"
         raise StudyError(message) from error
     try:
-        with _locked(folder.path / _LOCK):
+        with _locked(folder):
             write_study(config, folder.path / _CONFIG)
             yield folder
     except BaseException:
         if not folder.ray.exists():
             rmtree(folder.path, ignore_errors=True)
         raise
+
+
+@contextmanager
+def open_study_folder(folder: StudyFolder) -> Iterator[StudyFolder]:
+    """Go on in a folder that exists, for this process alone, and hold its lock.
+
+    Nothing is ever removed from it here, however the block ends.
+
+    Raises:
+        StudyError: another process on this machine works on the study.
+    """
+    with _locked(folder):
+        yield folder
 
 
 def check_name_is_free(folder: StudyFolder) -> None:
@@ -137,10 +158,33 @@ def find_study(root: Path, name: str) -> StudyFolder:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+def _locked(folder: StudyFolder) -> Iterator[None]:
+    """Hold the lock of a study's folder, in which stands whose it is."""
+    descriptor = os.open(folder.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not _lock(descriptor):
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            message = (
+                f"a study has one driver at a time, and '{folder.path.name}' is driven by "
+                f"{f'process {holder}' if holder else 'another process'} on this machine; wait for "
+                f"it, or stop it{f' with `kill {holder}`' if holder else ''}"
+            )
+            raise StudyError(message)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    latest_s = time.monotonic() + _LOCK_PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > latest_s:
+                return False
+            time.sleep(0.05)
+        else:
+            return True

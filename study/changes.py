@@ -1,0 +1,67 @@
+"""What a study file says now that it did not say when its study began."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from study.errors import StudyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from study.config import StudyConfig
+
+FREE = (
+    "search.trials",
+    "budget",
+    "storage.codec_bytes",
+    "resources",
+    "root",
+    "data_root",
+    "tracking",
+)
+"""What may change while a study goes on: how much is done, and where, but not what."""
+
+_NOTHING = object()
+
+
+def changes(began: StudyConfig, now: StudyConfig) -> list[str]:
+    """Return what differs and may not, as ``loss.bpp_lambda was 0.0001 and is 0.001``."""
+    before, after = began.model_dump(mode="json"), now.model_dump(mode="json")
+    return [
+        f"{name} was {_shown(old)} and is {_shown(new)}"
+        for name, old, new in _differences("", before, after)
+        if not any(name == free or name.startswith(f"{free}.") for free in FREE)
+    ]
+
+
+def check_changes(began: StudyConfig, now: StudyConfig) -> None:
+    """Refuse to go on with a study that would become another.
+
+    Raises:
+        StudyError: it lists each difference.
+    """
+    if found := changes(began, now):
+        raise StudyError(
+            f"a study goes on as it began, but of '{began.name}' {', '.join(found)}; only "
+            f"{', '.join(FREE[:-1])} and {FREE[-1]} may change: undo the rest, or begin a study "
+            "under another name"
+        )
+
+
+def _differences(name: str, before: object, after: object) -> Iterator[tuple[str, object, object]]:
+    """Go down to the smallest things that differ, by their dotted names."""
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        before = {str(index): one for index, one in enumerate(before)}
+        after = {str(index): one for index, one in enumerate(after)}
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in dict.fromkeys([*before, *after]):
+            path = f"{name}.{key}" if name else str(key)
+            yield from _differences(path, before.get(key, _NOTHING), after.get(key, _NOTHING))
+    elif before != after:
+        yield name, before, after
+
+
+def _shown(value: object) -> str:
+    return "not given" if value is _NOTHING or value is None else json.dumps(value)
