@@ -7,6 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from study.errors import StudyError
+from study.measures import asked_metrics
 from study.space import apply
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ def check_architectures(config: StudyConfig) -> None:
     """Hold what the study says about its architectures against each other and the rest.
 
     Raises:
-        StudyError: choices cannot be together, normals are coded that the data do not hold, or a
-            setting would reach nothing.
+        StudyError: choices cannot be together, normals are coded or measured with that the data do
+            not hold, or a setting would reach nothing.
     """
     reached = architectures(config)
     if any(model.compress_normal for model in reached) and not config.data.normals:
@@ -58,10 +59,17 @@ def check_architectures(config: StudyConfig) -> None:
             "model.compress_normal needs the points' normals, and data.normals is false; set "
             "data.normals: true"
         )
-    if config.data.normals and not any(model.compress_normal for model in reached):
+    asked = "d2_psnr_db" in asked_metrics(config)
+    if asked and not config.data.normals:
         raise StudyError(
-            "data.normals: true would go unread, for model.compress_normal is false; set "
-            "model.compress_normal: true, or remove data.normals"
+            "d2_psnr_db needs the points' normals, and data.normals is false; set data.normals: "
+            "true, or ask for d1_psnr_db"
+        )
+    if config.data.normals and not (asked or any(model.compress_normal for model in reached)):
+        raise StudyError(
+            "data.normals: true would go unread, for model.compress_normal is false and neither an "
+            "objective nor a constraint is on d2_psnr_db; change one of them, or remove "
+            "data.normals"
         )
     for name, needed, value in _DEPENDENT:
         if any(getattr(model, needed) is value for model in reached):

@@ -7,22 +7,24 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from losses import chamfer
+from losses import chamfer as patch_chamfer
 from model.overhead import NORMAL_BITS
 from model.patches import collate
 from model.points import nearest
+from study.errors import StudyError
 from study.keeping import Kept
-from study.metrics import d1_psnr_db
-from study.metrics.distances import Searchable, as_points
+from study.metrics import chamfer, d1_psnr_db, d2_psnr_db, density_metric, to_unit_frame
+from study.metrics.distances import Searchable, as_points, longest_side
 from study.objective import bits_per_point
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -52,18 +54,22 @@ class Validation:
         self._patches, self._clouds = data.split(split), data.clouds(split)
         self._peak, self._device = data.manifest.peak, device
         self._batches: Kept[PatchBatch] = Kept()
-        self._originals = [_searchable(cloud) for cloud in self._clouds]
+        self._originals = [_original(cloud) for cloud in self._clouds]
         self._input_points = sum(len(each.points) for each in self._originals)
 
     @torch.no_grad()
-    def of(self, codec: Codec) -> list[dict[str, float]]:
+    def of(self, codec: Codec, extra: Sequence[str] = ()) -> list[dict[str, float]]:
         """Evaluate every trial with hard rounding, as the files would be written.
+
+        Args:
+            codec: of any number of trials.
+            extra: what to measure besides, at a cost in time: names of `EXTRA`.
 
         Returns:
             Per trial: ``bpp_estimated`` (bits of all clouds over their points: those of the
-            likelihoods and those that a file has besides), ``chamfer`` (mean over patches, squared
-            patch units), ``d1_psnr_db`` (mean over clouds, each put together from its patches and
-            voxels) and ``points_ratio`` (decoded over input points).
+            likelihoods and those that a file has besides), ``patch_chamfer`` (mean over patches,
+            squared patch units), ``d1_psnr_db`` (mean over clouds, each put together from its
+            patches and voxels), ``points_ratio`` (decoded over input points) and what is extra.
         """
         bits: Tensor | float = self._overhead_bits(codec)
         distance: Tensor | float = 0.0
@@ -75,7 +81,7 @@ class Validation:
             )
             output = codec(batch)
             bits = bits + (bits_per_point(output, batch) * batch.point_counts).double().sum(dim=1)
-            found, _ = chamfer(output.decoded, batch.stages[0], nearest)
+            found, _ = patch_chamfer(output.decoded, batch.stages[0], nearest)
             distance = distance + found.double().sum(dim=1)
             for number, points in zip(numbers, placed(output.decoded, stored), strict=True):
                 decoded[int(self._patches.cloud_of[number])].append(points)
@@ -86,8 +92,8 @@ class Validation:
         return [
             {
                 "bpp_estimated": of_bits / self._input_points,
-                "chamfer": of_distance / max(len(self._patches), 1),
-                **_quality(self._put_together(decoded, trial), self._originals, self._peak),
+                "patch_chamfer": of_distance / max(len(self._patches), 1),
+                **_quality(self._put_together(decoded, trial), self._originals, self._peak, extra),
             }
             for trial, (of_bits, of_distance) in enumerate(totals.T.tolist())
         ]
@@ -123,8 +129,10 @@ def measure(codec: CloudCodec, data: DataSet, split: SplitName) -> dict[str, flo
     """Write the clouds of a split as files, read them back, and count.
 
     Returns:
-        ``bpp`` (the length of all files in bits over all input points), ``d1_psnr_db`` of what was
-        read back, ``points_ratio``, and the mean seconds per cloud, ``encode_s`` and ``decode_s``.
+        All of `study.measures.MEASURES`: ``bpp`` (the length of all files in bits over all input
+        points), the quality of what was read back, and the mean seconds per cloud, ``encode_s``
+        and ``decode_s``. Where the data have no normals there is no ``d2_psnr_db``, where a cloud
+        has no extent neither ``chamfer`` nor ``density``.
     """
     written_bytes, encode_s, decode_s = 0, 0.0, 0.0
     clouds, decoded = data.clouds(split), []
@@ -139,13 +147,10 @@ def measure(codec: CloudCodec, data: DataSet, split: SplitName) -> dict[str, flo
         encode_s += between - started
         written_bytes += len(file)
         decoded.append(cloud.placement.to_scaled(points))
+    originals = [_original(cloud) for cloud in clouds]
     return {
         "bpp": 8 * written_bytes / sum(len(cloud.points) for cloud in clouds),
-        **_quality(
-            decoded,
-            [_searchable(cloud) for cloud in clouds],
-            data.manifest.peak,
-        ),
+        **_quality(decoded, originals, data.manifest.peak, _possible(originals)),
         "encode_s": encode_s / len(clouds),
         "decode_s": decode_s / len(clouds),
     }
@@ -165,20 +170,82 @@ def placed(points: Points, stored: Sequence[StoredPatch]) -> list[list[NDArray[n
     ]
 
 
-def _searchable(cloud: StoredCloud) -> Searchable:
-    """The original in the scaled frame."""
-    return Searchable(as_points(cloud.placement.to_scaled(cloud.points), "original"))
+@dataclass(frozen=True)
+class _Original:
+    """A cloud to compare with, in the scaled frame.
+
+    Attributes:
+        searchable: its points, made ready once.
+        normals: (n, 3), or None where the data have none.
+    """
+
+    searchable: Searchable
+    normals: NDArray[np.float32] | None
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """(n, 3)."""
+        return self.searchable.points
+
+
+def _original(cloud: StoredCloud) -> _Original:
+    points = as_points(cloud.placement.to_scaled(cloud.points), "original")
+    return _Original(Searchable(points), cloud.normals)
 
 
 def _quality(
     decoded: Sequence[NDArray[np.float64]],
-    originals: Sequence[Searchable],
+    originals: Sequence[_Original],
     peak: float,
+    extra: Sequence[str],
 ) -> dict[str, float]:
-    """Of decoded clouds in the scaled frame, in the order of the originals."""
-    decibels = [
-        d1_psnr_db(original, points, peak)
-        for original, points in zip(originals, decoded, strict=True)
-    ]
+    """Of decoded clouds in the scaled frame, in the order of the originals; means over clouds."""
+    pairs = list(zip(originals, decoded, strict=True))
+    decibels = [d1_psnr_db(original.searchable, points, peak) for original, points in pairs]
     ratio = sum(map(len, decoded)) / sum(len(each.points) for each in originals)
-    return {"d1_psnr_db": float(np.mean(decibels)), "points_ratio": ratio}
+    return {
+        "d1_psnr_db": float(np.mean(decibels)),
+        "points_ratio": ratio,
+        **{name: float(np.mean([EXTRA[name](*pair, peak) for pair in pairs])) for name in extra},
+    }
+
+
+def _possible(originals: Sequence[_Original]) -> list[str]:
+    """Return what of `EXTRA` these clouds have."""
+    has_normals = all(each.normals is not None for each in originals)
+    has_extent = all(longest_side(each.points) > 0.0 for each in originals)
+    return [name for name in EXTRA if (has_normals if name == D2 else has_extent)]
+
+
+def _d2(original: _Original, decoded: NDArray[np.float64], peak: float) -> float:
+    if original.normals is None:
+        raise StudyError(
+            f"{D2} needs the clouds' normals, and the data have none; prepare them with "
+            "data.normals: true"
+        )
+    return d2_psnr_db(original.points, decoded, original.normals, peak)
+
+
+def _chamfer(original: _Original, decoded: NDArray[np.float64], _peak: float) -> float:
+    return chamfer(*_unit_frame(original, decoded))
+
+
+def _density(original: _Original, decoded: NDArray[np.float64], _peak: float) -> float:
+    return density_metric(*_unit_frame(original, decoded))
+
+
+def _unit_frame(
+    original: _Original, decoded: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Both in the frame of lengths, where the original's box is centred and its longest side 2."""
+    return to_unit_frame(original.points, original.points), to_unit_frame(decoded, original.points)
+
+
+D2 = "d2_psnr_db"
+EXTRA: Mapping[str, Callable[[_Original, NDArray[np.float64], float], float]] = {
+    D2: _d2,
+    "chamfer": _chamfer,
+    "density": _density,
+}
+"""What costs time or needs normals: by name, a function of the original, what was decoded, and the
+peak. Same frames and definitions as those of `study evaluate` (`study.codecs.results`)."""

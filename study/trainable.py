@@ -222,6 +222,7 @@ class CodecTrainable(CohortTrainable):
             data=open_data_set(Path(first.data_folder)),
             order_seed=first.seed,
             device=_device(),
+            extra_metrics=first.extra_metrics,
         )
 
     @staticmethod

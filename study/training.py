@@ -54,6 +54,7 @@ class Training:
         data: DataSet,
         order_seed: int,
         device: str,
+        extra_metrics: Sequence[str] = (),
     ) -> None:
         """Begin before the first epoch.
 
@@ -64,6 +65,7 @@ class Training:
             data: prepared with the same architecture.
             order_seed: of the order in which patches are seen.
             device: "cpu" or "cuda".
+            extra_metrics: what epochs measure besides: names of `study.evaluation.EXTRA`.
 
         Raises:
             StudyError: the data was prepared for another architecture.
@@ -74,6 +76,7 @@ class Training:
         self._patches_per_step = members[0].training.patches_per_step
         self._feed = Feed(data, self._patches_per_step, order_seed, device)
         self._validation = Validation(data, "validation", device)
+        self._extra_metrics = tuple(extra_metrics)
         self._shapes = Layout(Codec(model)).shapes
         self.clock = members[0].order_from
         self._cohort = Populations(model, device)
@@ -251,7 +254,7 @@ class Training:
         def evaluate(some: list[int]) -> list[dict[str, float]]:
             codec = population.codec.select(some)
             codec.freeze()
-            return self._validation.of(codec)
+            return self._validation.of(codec, self._extra_metrics)
 
         found: dict[int, dict[str, float] | None] = dict.fromkeys(chosen)
         for some, metrics in in_parts(chosen, evaluate, _halves):

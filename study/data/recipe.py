@@ -70,7 +70,7 @@ class DataRecipe(BaseModel):
     normals: bool = Field(
         default=False,
         description="keep the points' normals, for codecs that code them too "
-        "(model.compress_normal)",
+        "(model.compress_normal) and for d2_psnr_db",
     )
     validation_fraction: float = Field(
         default=0.15,

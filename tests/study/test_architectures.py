@@ -113,6 +113,7 @@ def test_a_trial_gets_the_data_of_its_geometry() -> None:
             "model.compress_normal needs the points' normals, and data.normals is false",
         ),
         ("model.k: {choices: [16]}", "data: {normals: true}", "data.normals: true would go unread"),
+        ("model.k: {choices: [16]}", "constraints: [d2_psnr_db >= 30]", "set data.normals: true"),
     ],
 )  # fmt: skip
 def test_what_no_codec_can_be_is_refused(space: str, more: str, sentence: str) -> None:
@@ -127,3 +128,11 @@ def test_normals_can_be_searched_where_the_data_have_them() -> None:
     )
     config = parse_study(searching(space, "data: {normals: true}"), origin="x")
     assert [model.compress_normal for model in architectures(config)] == [False, True]
+
+
+def test_normals_may_be_there_to_measure_with() -> None:
+    more = "data: {normals: true}\nconstraints: [d2_psnr_db >= 30]"
+    config = parse_study(searching("model.k: {choices: [16]}", more), origin="x")
+    trial = trial_config(config, 0, baseline(config), {config.model.geometry: Path("data")})
+    assert trial.extra_metrics == ("d2_psnr_db",)
+    assert not trial.model.compress_normal

@@ -17,8 +17,11 @@ from model.patches import collate
 from model.points import nearest_by_brute_force
 from study import evaluation
 from study.data import DataRecipe, open_data_set, prepare
-from study.evaluation import Validation, measure, placed, validate
+from study.errors import StudyError
+from study.evaluation import EXTRA, Validation, measure, placed, validate
+from study.measures import MEASURES
 from tests.model.support import ARCHITECTURES, fresh_codec, points, valid_points
+from tests.study.metrics import plain
 from tests.study.tiny import MODEL, RECIPE, tiny_data_set
 
 if TYPE_CHECKING:
@@ -85,7 +88,7 @@ def naive_metrics(codec: Codec, data: DataSet, trial: int) -> dict[str, float]:
         given += len(original)
     return {
         "bpp_estimated": total_bits / given,
-        "chamfer": float(np.mean(distances)),
+        "patch_chamfer": float(np.mean(distances)),
         "d1_psnr_db": float(np.mean(decibels)),
         "points_ratio": made / given,
     }
@@ -151,9 +154,43 @@ def test_a_codec_without_normals_is_measured_on_data_with_them(
     bare = tiny_data_set(root)
     assert data.clouds("validation")[0].normals is not None
     files = CloudCodec(PatchCoder.freeze(fresh_codec(1, config=MODEL)), RECIPE.partition())
-    for name in ("bpp", "d1_psnr_db", "points_ratio"):
-        measured, expected = (measure(files, each, "validation")[name] for each in (data, bare))
-        assert measured == expected, name
+    measured, expected = (measure(files, each, "validation") for each in (data, bare))
+    for name in ("bpp", "d1_psnr_db", "points_ratio", "chamfer", "density"):
+        assert measured[name] == expected[name], name
+    assert set(measured) == set(MEASURES)
+    assert set(expected) == set(MEASURES) - {"d2_psnr_db"}
+
+
+def test_what_is_extra_agrees_with_naive_twins_in_the_frame_of_each_original(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Of what files decode to, and of the estimate, which is the same but for rounding."""
+    root = tmp_path_factory.getbasetemp() / "tiny"
+    data = tiny_data_set(root, model=replace(MODEL, compress_normal=True))
+    (cloud,) = data.clouds("validation")
+    coder = PatchCoder.freeze(fresh_codec(1, config=MODEL))
+    files = CloudCodec(coder, data.manifest.recipe.partition())
+    found = files.decompress(files.compress(cloud.points)).points
+    assert cloud.normals is not None
+    side, normals = np.ptp(cloud.points, axis=0).max(), cloud.normals.astype(np.float64)
+    middle = (cloud.points.min(axis=0) + cloud.points.max(axis=0)) / 2
+    original, decoded = ((points - middle) * (2 / side) for points in (cloud.points, found))
+    expected = {
+        "d2_psnr_db": plain.d2_psnr_db(cloud.points, found, normals, side),
+        "chamfer": plain.chamfer(original, decoded),
+        "density": plain.density_metric(original, decoded),
+    }
+    measured = measure(files, data, "validation")
+    # A placement's side is 2^-16 longer than the box, and the peak of a study is that side.
+    assert {name: measured[name] for name in EXTRA} == pytest.approx(expected, rel=1e-4)
+    (estimated,) = Validation(data, "validation", "cpu").of(coder.codec, tuple(EXTRA))
+    assert {name: estimated[name] for name in EXTRA} == pytest.approx(expected, rel=1e-2)
+    assert set(validate(coder.codec, data, "validation", "cpu")[0]).isdisjoint(EXTRA)
+
+
+def test_d2_without_normals_is_a_sentence(codec: Codec, data: DataSet) -> None:
+    with pytest.raises(StudyError, match="needs the clouds' normals"):
+        Validation(data, "validation", "cpu").of(codec, ["d2_psnr_db"])
 
 
 @dataclass(frozen=True)

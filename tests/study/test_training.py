@@ -92,7 +92,17 @@ def test_an_epoch_tells_every_term_before_and_after_weighting(data: DataSet) -> 
     assert metrics["weighted_bpp"] == pytest.approx(0.1 * metrics["term_bpp"])
     assert metrics["loss"] == pytest.approx(sum(weighted.values()), rel=1e-5)
     assert {f"term_{k.removeprefix('weighted_')}" for k in weighted} <= set(metrics)
-    assert {"bpp_estimated", "chamfer", "d1_psnr_db", "points_ratio"} <= set(metrics)
+    assert {"bpp_estimated", "patch_chamfer", "d1_psnr_db", "points_ratio"} <= set(metrics)
+    assert {"chamfer", "density", "d2_psnr_db"}.isdisjoint(metrics)
+
+
+def test_an_epoch_measures_what_it_is_asked_for_besides(data: DataSet) -> None:
+    plain = training_of(data).run_epoch()[0].metrics
+    asked = training_of(data, extra_metrics=("chamfer", "density")).run_epoch()[0].metrics
+    assert set(asked) - set(plain) == {"chamfer", "density"}
+    assert {name: asked[name] for name in plain if not name.endswith("_s")} == {
+        name: value for name, value in plain.items() if not name.endswith("_s")
+    }
 
 
 def test_learning_rates_fall_by_the_factor_each_member_by_its_own(data: DataSet) -> None:
@@ -144,7 +154,7 @@ def test_measuring_counts_bytes_and_leaves_the_training_alone(data: DataSet) -> 
     before = {trial: training.parameters(trial) for trial in (0, 1)}
     measured = training.measure(1).metrics
     assert (training.living, training.finished, training.retired) == ((0,), (), (1,))
-    assert {"bpp", "bpp_estimated", "d1_psnr_db", "chamfer", "encode_s", "decode_s"} <= set(
+    assert {"bpp", "bpp_estimated", "d1_psnr_db", "patch_chamfer", "encode_s", "decode_s"} <= set(
         measured
     )
     estimated = measured["bpp_estimated"]

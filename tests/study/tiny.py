@@ -40,7 +40,11 @@ def member(
 
 
 def training_of(
-    data: DataSet, *members: Member, model: ModelConfig = MODEL, order_seed: int = 0
+    data: DataSet,
+    *members: Member,
+    model: ModelConfig = MODEL,
+    order_seed: int = 0,
+    extra_metrics: tuple[str, ...] = (),
 ) -> Training:
     return Training(
         model=model,
@@ -48,6 +52,7 @@ def training_of(
         data=data,
         order_seed=order_seed,
         device="cpu",
+        extra_metrics=extra_metrics,
     )
 
 
