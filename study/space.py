@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from study.choices import meaning_of
 from study.config import LossWeights, ModelSection, StudyConfig, TrialConfig
 from study.errors import StudyError
+from study.halting import check_halting
 from study.measures import extra_metrics
 from study.nearest import did_you_mean
 from study.section import Section
@@ -53,6 +54,7 @@ def check_space(config: StudyConfig) -> None:
     for number, settings in enumerate(config.search.first):
         _check_first(config, number, settings)
     _check_trial_count(config)
+    check_halting(config)
 
 
 def apply(config: StudyConfig, settings: Mapping[str, Choice]) -> StudyConfig:

@@ -1,0 +1,157 @@
+"""Which of several trials are better when there is more than one objective.
+
+Trials are sorted into layers: the first is the front, the second is the front of what is left, and
+so on. Within a layer nobody is better; those go first that together cover most of it.
+
+All objectives are minimised here, and no function changes its input. Rows are expected in the
+order of the trials' numbers: where nothing else decides, the earlier row goes first, and so the
+order in which trials happened to arrive changes nothing.
+"""
+
+from __future__ import annotations
+
+import heapq
+from functools import partial
+from typing import TYPE_CHECKING
+
+import moocore
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    Losses = NDArray[np.float64]
+    """(trials, objectives), all of them finite."""
+
+    Coverage = Callable[[Losses], list[int]]
+    """Orders the rows of one layer, best first."""
+
+
+def layers(losses: ArrayLike) -> NDArray[np.int64]:
+    """Return the layer of every row, from 0, which is the front.
+
+    A row is in the layer after the last one that holds a row which dominates it: no worse in every
+    objective and better in one. Equal rows share a layer. O(n log n) for two objectives, near
+    O(n^2 log n) for three.
+
+    Example:
+        Of (1, 4), (2, 2), (4, 1), (3, 3) and (4, 4) the first three are the front; (3, 3) is worse
+        than (2, 2) in both, and (4, 4) than (3, 3): layers 0, 0, 0, 1, 2.
+    """
+    checked = _checked(losses)
+    if not checked.size:
+        return np.zeros(len(checked), dtype=np.int64)
+    return np.asarray(moocore.pareto_rank(checked), dtype=np.int64)
+
+
+def epsilon_net(losses: ArrayLike) -> list[int]:
+    """Return the rows of one layer so that any first few of them are spread over all of it.
+
+    The first is the one with the lowest first objective (then the second, and so on); each next is
+    the one whose nearest neighbour among those before is farthest away. Distances are taken after
+    every objective is scaled to 0..1 over the layer, or the one with the larger numbers would
+    decide alone. Copies of a row come when all that differs has come. O(n^2).
+
+    Source: Schmucker et al., Multi-objective Asynchronous Successive Halving (arXiv 2106.12639),
+    where it is called EpsNet; a greedy net after Clarkson, Nearest-Neighbor Searching and Metric
+    Space Dimensions (2005). Differs from its authors' code (``MOPromotionRungSystem`` of
+    AutoGluon), which starts with whichever row came first and scales nothing. The start is Syne
+    Tune's, which does not scale either.
+
+    Example:
+        (0, 10), (1, 8), (4, 4), (10, 0): first row 0, then the other end, row 3, then (4, 4), which
+        lies farthest from both, and (1, 8) last: 0, 3, 2, 1.
+    """
+    checked = _checked(losses)
+    if not checked.size:
+        return list(range(len(checked)))
+    span = np.ptp(checked, axis=0)
+    scaled = (checked - checked.min(axis=0)) / np.where(span > 0, span, 1.0)
+    # lexsort takes its last key first, and keeps the order of equals.
+    order = [int(np.lexsort(scaled.T[::-1])[0])]
+    nearest = np.full(len(scaled), np.inf)
+    while len(order) < len(scaled):
+        np.minimum(nearest, np.square(scaled - scaled[order[-1]]).sum(axis=1), out=nearest)
+        nearest[order[-1]] = -1.0  # below the 0 of a copy: who has been taken is not taken again
+        order.append(int(nearest.argmax()))
+    return order
+
+
+def by_volume(losses: ArrayLike, reference: ArrayLike) -> list[int]:
+    """Return the rows of one layer so that any first few of them dominate much volume.
+
+    Each next row is the one that adds most hypervolume, bounded by the reference, to those before.
+    Rows that add nothing, such as copies and those beyond the reference, come last, as
+    `epsilon_net` orders them.
+
+    Differs from the usual contribution, which is what is lost when one row alone is left out: there
+    two rows that lie close together rank last, both of them, however good they are, and so neither
+    would go on.
+
+    Example:
+        (1, 4), (2, 2), (4, 1) with reference (5, 5): alone they dominate 4, 9 and 4. (2, 2) goes
+        first; then (1, 4) adds 1 and (4, 1) adds 1, and the earlier row goes first: 1, 0, 2.
+    """
+    checked, bound = _checked(losses), np.asarray(reference, dtype=np.float64)
+    net = epsilon_net(checked)
+    # What a row adds only shrinks when others come before it, so an old value is an upper bound:
+    # the row that stays on top with its value taken anew is the best, and few are taken anew.
+    waiting = [(-_volume_added(checked[row], checked[:0], bound), p) for p, row in enumerate(net)]
+    heapq.heapify(waiting)
+    order: list[int] = []
+    while waiting and waiting[0][0] < 0:
+        _, place = heapq.heappop(waiting)
+        anew = (-_volume_added(checked[net[place]], checked[order], bound), place)
+        if waiting and anew > waiting[0]:
+            heapq.heappush(waiting, anew)
+        elif anew[0] < 0:
+            order.append(net[place])
+    taken = set(order)
+    return order + [row for row in net if row not in taken]
+
+
+def coverage(name: str, reference: Sequence[float]) -> Coverage:
+    """Return the order within a layer that a study file asks for by name."""
+    match name:
+        case "epsilon_net":
+            return epsilon_net
+        case "hypervolume":
+            return partial(by_volume, reference=reference)
+        case _:
+            raise AssertionError(name)
+
+
+def places(losses: ArrayLike, asked: Sequence[int], cover: Coverage) -> list[int]:
+    """Return the places, from 0, of the asked rows among all: by layer, then by coverage.
+
+    Only the layers that hold an asked row are ordered.
+    """
+    checked = _checked(losses)
+    layer_of = layers(checked)
+    found: dict[int, int] = {}
+    for layer in {int(layer_of[row]) for row in asked}:
+        members = np.flatnonzero(layer_of == layer)
+        before = int((layer_of < layer).sum())
+        order = cover(checked[members])
+        found.update((int(members[at]), before + place) for place, at in enumerate(order))
+    return [found[row] for row in asked]
+
+
+def _volume_added(row: Losses, others: Losses, reference: Losses) -> float:
+    """Return the volume that a row dominates and none of the others does."""
+    if not (row < reference).all():
+        return 0.0
+    alone = float(np.prod(reference - row))
+    if not len(others):
+        return alone
+    # The part of the others' volume within the row's own.
+    return alone - float(moocore.hypervolume(np.maximum(others, row), ref=reference))
+
+
+def _checked(losses: ArrayLike) -> Losses:
+    checked = np.asarray(losses, dtype=np.float64)
+    assert checked.ndim == 2, checked.shape
+    assert np.isfinite(checked).all(), "a value that is no finite number cannot be ranked"
+    return checked
