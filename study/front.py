@@ -106,7 +106,7 @@ def hypervolume(records: Sequence[TrialRecord], objectives: Sequence[Objective])
 def candidates(
     records: Sequence[TrialRecord], objectives: Sequence[Objective]
 ) -> list[TrialRecord]:
-    """Return the trials that may be on the front: complete, with every objective finite.
+    """Return the trials that may be on the front: complete, feasible, every objective finite.
 
     A complete trial whose objective is missing, NaN or infinite should not exist (a diverged trial
     ends as failed). Should one appear all the same, it is left out here rather than refused: it
@@ -116,6 +116,7 @@ def candidates(
         record
         for record in records
         if record.state is TrialState.COMPLETE
+        and record.feasible
         and all(math.isfinite(record.final.get(o.metric, math.nan)) for o in objectives)
     ]
 

@@ -56,6 +56,7 @@ class TrialRecord:
         elapsed_s: seconds of work so far.
         checkpoint: where its cohort's last checkpoint lies, if any; its part bears the number.
         cohort: number of the cohort that it trains in; None before it joins one.
+        feasible: False where the finished codec breaks a constraint: it is not on the front then.
     """
 
     number: int
@@ -69,6 +70,7 @@ class TrialRecord:
     elapsed_s: float = 0.0
     checkpoint: str | None = None
     cohort: int | None = None
+    feasible: bool = True
 
     @property
     def latest(self) -> Mapping[str, float]:

@@ -51,21 +51,24 @@ def choose(
     if not best:
         raise StudyError(
             "an operating point is chosen from the front, and the front is empty: none of the "
-            f"{len(records)} trials is complete; wait for one, or run a longer study"
+            f"{len(records)} trials is complete{_and_feasible(records)}; wait for one, or run a "
+            "longer study"
         )
     if wish.max_bpp is not None:
-        within = [record for record in best if record.final[RATE] <= wish.max_bpp]
+        measured = _measured(best)
+        within = [record for record in measured if record.final[RATE] <= wish.max_bpp]
         if not within:
-            lowest = min(best, key=lambda record: record.final[RATE])
+            lowest = min(measured, key=lambda record: record.final[RATE])
             raise StudyError(
                 f"no point of the front needs at most {wish.max_bpp:g} bpp; the lowest rate there "
                 f"is {_describe(lowest)}"
             )
         return max(within, key=lambda record: record.final[QUALITY])
     if wish.min_psnr_db is not None:
-        reaching = [record for record in best if record.final[QUALITY] >= wish.min_psnr_db]
+        measured = _measured(best)
+        reaching = [record for record in measured if record.final[QUALITY] >= wish.min_psnr_db]
         if not reaching:
-            highest = max(best, key=lambda record: record.final[QUALITY])
+            highest = max(measured, key=lambda record: record.final[QUALITY])
             raise StudyError(
                 f"no point of the front reaches {wish.min_psnr_db:g} dB D1 PSNR; the best there is "
                 f"{_describe(highest)}"
@@ -80,21 +83,34 @@ def knee(best: Sequence[TrialRecord], objectives: Sequence[Objective]) -> TrialR
     Every objective is scaled to [0, 1] over the front, 0 the best, so that units do not matter.
     Of two objectives the ends of the front then lie at (0, 1) and (1, 0), and the knee is the
     member farthest below the chord between them (the normal-boundary intersection of Das, 1999),
-    at the distance ``(1 - x - y) / sqrt(2)``: the least sum of the scaled objectives. The ends are
-    taken only where there is nothing between them; a tie goes to the lower rate. An example:
-    (0.5 bpp, 30 dB), (1 bpp, 38 dB), (2.5 bpp, 40 dB) becomes (0, 1), (0.25, 0.2), (1, 0), and the
-    knee is the second.
+    at the distance ``(1 - x - y) / sqrt(2)``: the least sum of the scaled objectives. Of more
+    objectives it is the least sum too: the member farthest below the plane in which they trade
+    evenly. The ends, each the best in one objective, are taken only where there is nothing between
+    them; a tie goes to the better first objective. An example: (0.5 bpp, 30 dB), (1 bpp, 38 dB),
+    (2.5 bpp, 40 dB) becomes (0, 1), (0.25, 0.2), (1, 0), and the knee is the second.
 
     Args:
-        best: the front, lowest first objective first, at least one.
+        best: the front, best first objective first, at least one.
         objectives: what spans it.
     """
     losses = to_minimisation([[r.final[o.metric] for o in objectives] for r in best], objectives)
     low, high = losses.min(axis=0), losses.max(axis=0)
     # An objective in which all are equal tells nothing, and must not divide by zero.
     sums = ((losses - low) / np.where(high > low, high - low, 1.0)).sum(axis=1)
-    between_ends = range(1, len(best) - 1) or range(len(best))
+    ends = set(losses.argmin(axis=0).tolist())
+    between_ends = [index for index in range(len(best)) if index not in ends] or range(len(best))
     return best[min(between_ends, key=lambda index: sums[index])]
+
+
+def _measured(best: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Return those whose rate and quality are known, or refuse to choose by them."""
+    measured = [record for record in best if {RATE, QUALITY} <= record.final.keys()]
+    if not measured:
+        raise StudyError(
+            f"a point is chosen by {RATE} and {QUALITY}, and no trial of the front has both "
+            "measured; take the knee, or a trial by its number"
+        )
+    return measured
 
 
 def _numbered(records: Sequence[TrialRecord], number: int) -> TrialRecord:
@@ -113,6 +129,10 @@ def _numbered(records: Sequence[TrialRecord], number: int) -> TrialRecord:
 def _complete(records: Sequence[TrialRecord]) -> str:
     numbers = [str(r.number) for r in records if r.state is TrialState.COMPLETE]
     return f"choose one of {', '.join(numbers)}" if numbers else "none is complete yet"
+
+
+def _and_feasible(records: Sequence[TrialRecord]) -> str:
+    return " and feasible" if any(not record.feasible for record in records) else ""
 
 
 def _describe(record: TrialRecord) -> str:

@@ -150,3 +150,10 @@ def test_direction_and_reference_have_no_default() -> None:
     )
     with pytest.raises(StudyError, match=r"reference of objective 'bpp' must be a finite number"):
         Objective("bpp", Direction.MINIMIZE, reference=math.nan)
+
+
+def test_what_breaks_a_constraint_is_on_no_front_and_adds_no_volume() -> None:
+    kept, better = trial(0, 1.0, 35.0), trial(1, 0.5, 36.0)
+    records = [kept, dataclasses.replace(better, feasible=False)]
+    assert front(records, BOTH) == [kept]
+    assert hypervolume(records, BOTH) == hypervolume([kept], BOTH)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -69,6 +71,35 @@ class TestKnee:
         assert chosen(Wish(knee=True), [trial(4, 1.0, 30.0)]) == 4
         assert chosen(Wish(knee=True), [trial(n, 1.0, 30.0) for n in range(4)]) == 1
 
+    def test_of_three_objectives_it_is_farthest_below_their_plane(self) -> None:
+        three = (*BOTH, Objective("decode_s", Direction.MINIMIZE, reference=9.0))
+        # Scaled: (0, 1, 1), (1, 0, 1), (1, 1, 0), (0.5, 0.5, 0.5), (0.25, 0.25, 0.75).
+        values = [(1, 30, 8), (3, 40, 8), (3, 30, 4), (2, 35, 6), (1.5, 37.5, 7)]
+        trials = [
+            replace(trial(n, bpp, db), final={"bpp": bpp, "d1_psnr_db": db, "decode_s": seconds})
+            for n, (bpp, db, seconds) in enumerate(values)
+        ]
+        assert choose(trials, three, Wish(knee=True)).number == 4
+        assert choose(trials[:3], three, Wish(knee=True)).number == 0  # nothing between the ends
+        assert choose(trials, three, Wish(max_bpp=2.0)).number == 4
+
+    def test_of_one_objective_it_is_the_best(self) -> None:
+        assert choose(TRIALS, BOTH[:1], Wish(knee=True)).number == 1
+
+
+class TestFeasibility:
+    def test_what_breaks_a_constraint_is_chosen_by_its_number_only(self) -> None:
+        knee = replace(TRIALS[2], feasible=False)
+        trials = [*TRIALS[:2], knee, *TRIALS[3:]]
+        assert chosen(Wish(knee=True), trials) == 3
+        assert chosen(Wish(min_psnr_db=38.0), trials) == 3
+        assert chosen(Wish(trial=2), trials) == 2
+
+    def test_a_front_of_nothing_else_is_empty(self) -> None:
+        trials = [replace(each, feasible=False) for each in TRIALS]
+        with pytest.raises(StudyError, match="none of the 7 trials is complete and feasible"):
+            choose(trials, BOTH, Wish(knee=True))
+
 
 class TestBounds:
     @pytest.mark.parametrize(
@@ -113,7 +144,9 @@ class TestBounds:
             choose(TRIALS, BOTH, wish)
 
     def test_an_empty_front_is_a_sentence(self) -> None:
-        with pytest.raises(StudyError, match="the front is empty: none of the 2 trials"):
+        with pytest.raises(
+            StudyError, match="the front is empty: none of the 2 trials is complete;"
+        ):
             choose(TRIALS[5:], BOTH, Wish(knee=True))
         with pytest.raises(StudyError, match="trial 6 is pruned; none is complete yet"):
             choose(TRIALS[5:], BOTH, Wish(trial=6))
