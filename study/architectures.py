@@ -24,7 +24,7 @@ def architectures(config: StudyConfig) -> list[ModelSection]:
         StudyError: two choices cannot be together, or there are too many combinations.
     """
     searched = {
-        name: space.choices or ()
+        name: space.options or ()
         for name, space in config.search.space.items()
         if name.partition(".")[0] == "model"
     }

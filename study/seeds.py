@@ -13,6 +13,7 @@ class Purpose(IntEnum):
     WEIGHTS = 0
     NOISE = 1
     ORDER = 2
+    SEARCH = 3
 
 
 def derived_seed(seed: int, purpose: Purpose, *counters: int) -> int:

@@ -14,7 +14,9 @@ from study.architectures import check_architectures
 from study.config import StudyConfig
 from study.errors import StudyError
 from study.nearest import did_you_mean
-from study.space import check_space, reason_of
+from study.search_checks import check_search
+from study.space import reason_of
+from study.space_checks import check_space
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,6 +110,7 @@ def parse_study(text: str, *, origin: str) -> StudyConfig:
     config = _validate(document, origin)
     try:
         check_space(config)
+        check_search(config)
         check_architectures(config)
     except StudyError as error:
         message = f"{origin}: {error}"

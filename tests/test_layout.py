@@ -39,7 +39,7 @@ CONFINED = {
         "study/trainable.py",
         "study/tuning.py",
     },
-    "optuna": {"study/storage.py"},
+    "optuna": {"study/samplers.py", "study/storage.py"},
     "mlflow": {"study/ledger.py"},
     "pyarrow": {"study/data/store.py", "study/report/tables.py"},
     # It comes with torch, but not everywhere: the file that imports it is itself imported lazily.
