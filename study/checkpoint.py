@@ -15,15 +15,20 @@ from study.errors import StudyError
 from study.flat import by_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor
 
+    Shapes = Mapping[str, Sequence[int]]
+
 FILE_NAME = "training.pt"
-FORMAT = 2
-"""1 held one population of equal settings; 2 holds the members of a cohort, one by one."""
+FORMAT = 3
+"""1 held one population of equal settings; 2 the members of a cohort, one by one, with those that
+were measured; 3 leaves these out, for each codec has a file of its own."""
+CODEC_FORMAT = 1
 DIGEST_BYTES = 64
-"""The file begins with the SHA-256 of the rest, in hexadecimal digits."""
+"""A file begins with the SHA-256 of the rest, in hexadecimal digits."""
 
 
 def write_checkpoint(folder: Path, state: dict[str, Any]) -> None:
@@ -32,20 +37,7 @@ def write_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     Raises:
         OSError: the disk is full or the folder cannot be written; the old checkpoint stays.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    payload = io.BytesIO()
-    torch.save({"format": FORMAT, **state}, payload)
-    # One name for all: what a killed process left behind is overwritten by the next.
-    temporary = folder / f".{FILE_NAME}.partial"
-    try:
-        with temporary.open("wb") as file:
-            file.write(sha256(payload.getbuffer()).hexdigest().encode())
-            file.write(payload.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(folder / FILE_NAME)
-    finally:
-        temporary.unlink(missing_ok=True)
+    _write(folder / FILE_NAME, {"format": FORMAT, **state})
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any]:
@@ -54,60 +46,101 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
     Raises:
         StudyError: there is none, it is damaged, or other code wrote it.
     """
-    path = folder / FILE_NAME
+    try:
+        return _read(folder / FILE_NAME, "checkpoint", FORMAT, "train this trial anew")
+    except FileNotFoundError:
+        raise StudyError(
+            f"a checkpoint holds {FILE_NAME}, and {folder} has none; name another folder"
+        ) from None
+
+
+@dataclass(frozen=True)
+class SavedCodec:
+    """The codec of one trial, as it was after one of its epochs.
+
+    Attributes:
+        trial: its number.
+        epoch: how many it had trained.
+        parameters: by name, as a population of one.
+    """
+
+    trial: int
+    epoch: int
+    parameters: dict[str, Tensor]
+
+
+def write_codec(path: Path, trial: int, epoch: int, parameters: Tensor, shapes: Shapes) -> int:
+    """Write a codec so that the file is the old one or the new one, never a part.
+
+    Args:
+        path: the file.
+        trial: whose it is.
+        epoch: how many epochs it has trained.
+        parameters: (P,), in the order of `study.flat.Layout`.
+        shapes: what they are, likewise.
+
+    Returns:
+        The size of the file in bytes.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written.
+    """
+    state = {"trial": trial, "epoch": epoch, "shapes": shapes}
+    # A copy: PyTorch would write all of what a part is a view of.
+    parameters = parameters.detach().to("cpu", copy=True)
+    return _write(path, {"format": CODEC_FORMAT, **state, "parameters": parameters})
+
+
+def read_codec(path: Path) -> SavedCodec:
+    """Read a codec, without running anything that the file may contain.
+
+    Raises:
+        FileNotFoundError: there is none.
+        StudyError: it is damaged, or other code wrote it.
+    """
+    state = _read(path, "codec", CODEC_FORMAT, "choose another trial or epoch")
+    parameters = by_name(state["parameters"], state["shapes"])
+    return SavedCodec(state["trial"], state["epoch"], parameters)
+
+
+def _write(path: Path, state: dict[str, Any]) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    payload = io.BytesIO()
+    torch.save(state, payload)
+    # One name for all: what a killed process left behind is overwritten by the next.
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        with temporary.open("wb") as file:
+            file.write(sha256(payload.getbuffer()).hexdigest().encode())
+            file.write(payload.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return DIGEST_BYTES + payload.getbuffer().nbytes
+
+
+def _read(path: Path, kind: str, number: int, remedy: str) -> dict[str, Any]:
     try:
         contents = path.read_bytes()
         digest, payload = contents[:DIGEST_BYTES], contents[DIGEST_BYTES:]
         # PyTorch's reader does not notice flipped bits.
         if sha256(payload).hexdigest().encode() != digest:
-            raise StudyError(f"{path} is damaged or no checkpoint; train this trial anew")
+            raise StudyError(f"{path} is damaged or no {kind}; {remedy}")
         state: dict[str, Any] = torch.load(
             io.BytesIO(payload), map_location="cpu", weights_only=True
         )
     except FileNotFoundError:
-        raise StudyError(
-            f"a checkpoint holds {FILE_NAME}, and {folder} has none; name another folder"
-        ) from None
+        raise
     except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
         first_line = str(error).split("\n", maxsplit=1)[0]
-        raise StudyError(
-            f"{path} is damaged or no checkpoint ({first_line}); train this trial anew"
-        ) from error
+        raise StudyError(f"{path} is damaged or no {kind} ({first_line}); {remedy}") from error
     found = state.get("format") if isinstance(state, dict) else None
-    if found != FORMAT:
+    if found != number:
         raise StudyError(
-            f"this code reads checkpoints of format {FORMAT}, and {path} is of "
+            f"this code reads {kind}s of format {number}, and {path} is of "
             f"{'another' if found is None else f'format {found}'}; go on with the version that "
             "wrote it"
         )
     return state
-
-
-@dataclass(frozen=True)
-class SavedMember:
-    """One trial out of a cohort's checkpoint.
-
-    Attributes:
-        epochs: that it has trained.
-        parameters: of its codec, by name, as a population of one.
-    """
-
-    epochs: int
-    parameters: dict[str, Tensor]
-
-
-def read_member(folder: Path, trial: int) -> SavedMember:
-    """Read one trial's codec out of the checkpoint of its cohort.
-
-    Raises:
-        StudyError: as :func:`read_checkpoint`, or the trial is not in it.
-    """
-    state = read_checkpoint(folder)
-    kept = state["living"] | state["finished"] | state["retired"]
-    if trial not in kept:
-        raise StudyError(
-            f"the checkpoint in {folder} must hold trial {trial}, and holds "
-            f"{', '.join(map(str, sorted(kept))) or 'none'}; name that of the trial's cohort"
-        )
-    parameters = by_name(kept[trial]["parameters"], state["shapes"])
-    return SavedMember(state["epochs"][trial], parameters)

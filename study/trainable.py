@@ -31,9 +31,10 @@ EPOCH = "epoch"
 METRICS = "metrics"
 FINAL = "final"
 DIVERGED = "diverged"
+CODEC = "codec_bytes"
 CONFIG = "config"
 ELAPSED_S = "elapsed_s"
-"""Keys of a report."""
+"""Keys of a report; that of an epoch says how large the file of its codec is."""
 
 COHORT = "cohort"
 COHORT_CONFIG = "cohort_config"
@@ -68,6 +69,12 @@ class Work(Protocol):
 
     def leave(self, trials: Sequence[int]) -> None:
         """Let living or finished trials go."""
+
+    def write_codecs(self, folder: Path) -> Mapping[int, tuple[int, int]]:
+        """Write the codec of each trial that the last epoch trained, see `study.codec_files`.
+
+        Returns the epochs that each has trained, and the bytes of its file.
+        """
 
     def save(self, folder: Path) -> None:
         """Write everything that is needed to go on."""
@@ -157,7 +164,13 @@ class CohortTrainable(tune.Trainable, ABC):
         seconds = time.perf_counter() - started
         self._progress.pace.note(len(trained), seconds)
         self._progress.clock += 1
-        return [self._epoch_report(trial, results[trial], seconds) for trial in trained]
+        reports = [self._epoch_report(trial, results[trial], seconds) for trial in trained]
+        if self._cohort.codecs is not None:
+            written = self._work.write_codecs(Path(self._cohort.codecs))
+            for report in reports:
+                if report[TRIAL] in written:
+                    _, report[CODEC] = written[report[TRIAL]]
+        return reports
 
     def _epoch_report(self, trial: int, result: EpochResult, seconds: float) -> dict[str, Any]:
         own = self._progress.trials[trial]

@@ -11,7 +11,8 @@ from model.bottleneck import UncodableError
 from model.cloud_codec import CloudCodec
 from model.codec import Codec
 from model.patch_coder import PatchCoder
-from study.checkpoint import read_checkpoint, write_checkpoint
+from study.checkpoint import read_checkpoint, write_checkpoint, write_codec
+from study.codec_files import codec_file
 from study.errors import StudyError
 from study.evaluation import Validation, measure
 from study.feeding import Feed
@@ -82,7 +83,7 @@ class Training:
         self._cohort = Populations(model, device)
         self._epochs: dict[int, int] = {}
         self._finished: dict[int, Trained] = {}
-        self._retired: dict[int, Trained] = {}
+        self._trained_last: frozenset[int] = frozenset()
         self.join(members)
 
     @property
@@ -96,11 +97,6 @@ class Training:
         return tuple(self._finished)
 
     @property
-    def retired(self) -> tuple[int, ...]:
-        """Numbers of the trials that were measured; checkpoints keep their codecs."""
-        return tuple(self._retired)
-
-    @property
     def known(self) -> tuple[int, ...]:
         """Numbers of all trials that ever were members, whatever became of them."""
         return tuple(self._epochs)
@@ -111,9 +107,8 @@ class Training:
 
     def parameters(self, trial: int) -> dict[str, Tensor]:
         """The parameters of a member, or of one that has finished, as a population of one."""
-        ended = self._finished | self._retired
-        if trial in ended:
-            return by_name(ended[trial].parameters, self._shapes)
+        if trial in self._finished:
+            return by_name(self._finished[trial].parameters, self._shapes)
         states = {state.member.trial: state for state in self._cohort.states()}
         return by_name(states[trial].parameters, self._shapes)
 
@@ -157,13 +152,14 @@ class Training:
             if found[trial].diverged is None:
                 found[trial].metrics.update(shared)
         self._cohort.dismiss([trial for trial in trials if found[trial].diverged])
+        self._trained_last = frozenset(self.living)
         self._finish()
         return {trial: found[trial] for trial in trials}
 
     def measure(self, trial: int) -> Measured:
-        """Weigh a finished member's codec in bytes on the validation clouds; it then retires."""
+        """Weigh a finished member's codec in bytes on the validation clouds; it then leaves."""
         ((_, measured),) = in_parts(self._finished[trial], self._measured, lambda _: [])
-        self._retired[trial] = self._finished.pop(trial)
+        del self._finished[trial]
         return measured or Measured({}, out_of_memory(self._device))
 
     def _measured(self, trained: Trained) -> Measured:
@@ -180,7 +176,6 @@ class Training:
     def save(self, folder: Path) -> None:
         """Write a checkpoint, atomically: each member as it would be alone, by its number."""
         living = {state.member.trial: state.to_plain() for state in self._cohort.states()}
-        ended = {"finished": self._finished, "retired": self._retired}
         write_checkpoint(
             folder,
             {
@@ -188,9 +183,25 @@ class Training:
                 "clock": self.clock,
                 "epochs": dict(self._epochs),
                 "living": living,
-                **{k: {t: one.to_plain() for t, one in each.items()} for k, each in ended.items()},
+                "finished": {trial: one.to_plain() for trial, one in self._finished.items()},
             },
         )
+
+    def write_codecs(self, folder: Path) -> dict[int, tuple[int, int]]:
+        """Write the codec of each member that the last epoch trained, as `codec_file` places it.
+
+        Returns:
+            The epochs that each has trained, and the bytes of its file, by trial.
+        """
+        parameters = {state.member.trial: state.parameters for state in self._cohort.states()}
+        parameters |= {trial: one.parameters for trial, one in self._finished.items()}
+        written = {}
+        for trial in sorted(self._trained_last & parameters.keys()):
+            epoch = self._epochs[trial]
+            path = codec_file(folder, trial, epoch)
+            size = write_codec(path, trial, epoch, parameters[trial], self._shapes)
+            written[trial] = (epoch, size)
+        return written
 
     def load(self, folder: Path) -> None:
         """Go on exactly where the checkpoint was written, with the members that it names.
@@ -209,7 +220,7 @@ class Training:
             )
         self.clock, self._epochs = state["clock"], state["epochs"]
         self._finished = {t: Trained.from_plain(one) for t, one in state["finished"].items()}
-        self._retired = {t: Trained.from_plain(one) for t, one in state["retired"].items()}
+        self._trained_last = frozenset()
         living = [MemberState.from_plain(plain) for plain in state["living"].values()]
         self._cohort.put_together(living)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from model.cloud_codec import CloudCodec
+    from study.codecs.export import Exported
 
 _SHAPE = argparse.RawDescriptionHelpFormatter
 
@@ -24,7 +26,10 @@ examples:
   study export quickstart-001 --knee chair-codec       the best bargain on the front
   study export quickstart-001 --max-bpp 0.8 codec      the best quality within 0.8 bits per point
   study export quickstart-001 --min-psnr 36 codec      the lowest rate that reaches 36 dB
-  study export quickstart-001 --trial 3 codec          trial 3 of `study status quickstart-001`"""
+  study export quickstart-001 --trial 3 codec          trial 3 of `study status quickstart-001`
+  study export quickstart-001 --trial 3 --epoch 4 codec
+                                                       ... as it was after its fourth epoch, if
+                                                       `study front` still names that one"""
 
 _COMPRESS = """\
 examples:
@@ -115,6 +120,12 @@ def _add_export(commands: Any) -> None:  # noqa: ANN401
     )
     wish.add_argument("--max-bpp", type=float, metavar="X", help="the best D1 PSNR within a rate")
     wish.add_argument("--min-psnr", type=float, metavar="X", help="the lowest rate for a D1 PSNR")
+    export.add_argument(
+        "--epoch",
+        type=int,
+        metavar="E",
+        help="with --trial: its codec after this epoch, where it is kept; without, after the last",
+    )
     export.add_argument("out", type=Path, metavar="OUT", help="the codec's folder, a new one")
     export.add_argument(
         "--root", type=Path, default=Path("studies"), help="where the studies are (%(default)s)"
@@ -178,12 +189,27 @@ def _export(arguments: argparse.Namespace, console: Console) -> int:
     from study.folder import find_study
 
     wish = Wish(arguments.trial, arguments.knee, arguments.max_bpp, arguments.min_psnr)
-    exported = export(find_study(arguments.root, arguments.name), wish, arguments.out)
-    final = exported.record.final
-    told = f"{final['bpp']:.3f} bpp, {final['d1_psnr_db']:.2f} dB D1 PSNR"
-    number = exported.record.number
-    _print_codec(exported.folder, exported.codec, console, f": trial {number}, {told}")
+    if arguments.epoch is not None and arguments.trial is None:
+        raise StudyError(
+            "--epoch takes an earlier codec of one trial: name it too, as in "
+            f"`study export {arguments.name} --trial 7 --epoch {arguments.epoch} OUT`"
+        )
+    study = find_study(arguments.root, arguments.name)
+    exported = export(study, wish, arguments.out, arguments.epoch)
+    _print_codec(exported.folder, exported.codec, console, f": trial {_told(exported)}")
     return 0
+
+
+def _told(exported: Exported) -> str:
+    """Say which trial it is, and what it is worth."""
+    number, metrics = exported.record.number, exported.metrics
+    if exported.is_measured:
+        return f"{number}, {metrics['bpp']:.3f} bpp, {metrics['d1_psnr_db']:.2f} dB D1 PSNR"
+    rate, quality = metrics.get("bpp_estimated", math.nan), metrics.get("d1_psnr_db", math.nan)
+    return (
+        f"{number} after epoch {exported.epoch}, ~{rate:.3f} bpp, {quality:.2f} dB D1 PSNR "
+        "(estimated; `study evaluate` measures it)"
+    )
 
 
 def _compress(arguments: argparse.Namespace, console: Console) -> int:

@@ -12,7 +12,8 @@ from model.cloud_codec import CloudCodec
 from model.codec import Codec
 from model.codec_folder import save_codec
 from model.patch_coder import PatchCoder
-from study.checkpoint import read_member
+from study.checkpoint import read_codec
+from study.codec_files import codec_file, codec_files
 from study.codecs.operating_point import choose
 from study.config import TrialConfig
 from study.data.manifest import read_manifest
@@ -24,10 +25,16 @@ from study.status import read_records
 from study.storage import TrialStore
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from study.codecs.operating_point import Wish
+    from study.config import StudyConfig
     from study.data.manifest import Manifest
     from study.folder import StudyFolder
     from study.records import TrialRecord
+
+
+_MEASURED = "measured on the finished codec, in the bytes of its files"
 
 
 @dataclass(frozen=True)
@@ -36,72 +43,108 @@ class Exported:
 
     Attributes:
         codec: what is in the folder.
-        record: the trial that it is.
+        record: the trial that it is of.
+        epoch: after which of its epochs.
+        metrics: of that epoch; those of the last were measured, others are estimates.
         folder: where it lies.
-        data: the prepared data set that it was trained on.
+        data: the prepared data set that it was trained on, if it is still there.
     """
 
     codec: CloudCodec
     record: TrialRecord
+    epoch: int
+    metrics: Mapping[str, float]
     folder: Path
     data: Path
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether its files were weighed."""
+        return self.metrics is self.record.final
 
-def export(study: StudyFolder, wish: Wish, folder: Path) -> Exported:
+
+def export(study: StudyFolder, wish: Wish, folder: Path, epoch: int | None = None) -> Exported:
     """Write the codec of one trial into a new folder, with where it comes from.
 
     It is the codec that was measured: the weights after the last epoch, frozen in the same way.
+    One of an earlier epoch, where the study keeps it, was not measured, and says so.
 
     Args:
-        study: which study.
+        study: which study; it may have been moved.
         wish: which of its trials.
         folder: where the codec is written; must not exist yet.
+        epoch: after which epoch of that trial; None: the last.
 
     Raises:
-        StudyError: no trial qualifies, or its checkpoint or data set is gone.
+        StudyError: no trial qualifies, or its codec is not kept.
         CodecError: the folder exists or cannot be written.
     """
     config = study.config()
     record = choose(read_records(study, config), objectives_of(config), wish)
     store = TrialStore(config, study.database)
     trial = TrialConfig.model_validate_json(json.dumps(store.worker_config(record.number)))
-    data = Path(trial.data_folder)
-    manifest = read_manifest(data)
-    coder = PatchCoder.freeze(_trained(record, trial))
-    codec = CloudCodec(coder, manifest.recipe.partition())
+    last = trial.training.epochs
+    epoch = last if epoch is None else epoch
+    coder = PatchCoder.freeze(_trained(study, record.number, epoch, trial))
+    metrics = record.final if epoch == last else _estimated(record, epoch)
+    data = _data_of(study, config, trial)
+    manifest = read_manifest(data) if data.is_dir() else None
+    codec = CloudCodec(coder, (manifest.recipe if manifest else config.data).partition())
     about = {
         "source": "a trial of a study",
         "study": {"name": config.name, "identity": store.identity},
         **_of_trial(record, trial),
-        "data": _of_data(manifest),
+        "epochs": epoch,
+        # JSON has no infinity, which a PSNR can be.
+        "metrics": {n: v if math.isfinite(v) else None for n, v in metrics.items()},
+        "metrics_are": _MEASURED
+        if epoch == last
+        else f"estimates after epoch {epoch} of {last}; no file of this codec was weighed",
+        "data": _of_data(manifest) if manifest else _of_lost_data(config),
         "code_version": {"trained": store.code_version, "exported": code_version()},
     }
     save_codec(codec, folder, about)
-    return Exported(codec, record, folder, data)
+    return Exported(codec, record, epoch, metrics, folder, data)
 
 
-def _trained(record: TrialRecord, trial: TrialConfig) -> Codec:
-    """Return the codec that a complete trial ended with."""
-    if record.checkpoint is None or not Path(record.checkpoint).is_dir():
+def _trained(study: StudyFolder, number: int, epoch: int, trial: TrialConfig) -> Codec:
+    """Return the codec of a trial after an epoch."""
+    place = codec_file(study.codecs, number, epoch)
+    try:
+        saved = read_codec(place)
+    except FileNotFoundError:
+        kept = sorted(at for of, at, _ in codec_files(study.codecs) if of == number)
+        there = f"of its codecs, those after {_epochs(kept)} are kept" if kept else "it has none"
         raise StudyError(
-            f"a trial is exported from its last checkpoint, and that of trial {record.number} is "
-            f"gone from {record.checkpoint or 'the database'}; was the study moved? Move it back, "
-            "or choose another trial"
-        )
-    place = Path(record.checkpoint)
-    saved = read_member(place, record.number)
+            f"a codec is exported from its file, and that of trial {number} after epoch {epoch} "
+            f"is not in {study.codecs}: {there}; choose another, or put the file back"
+        ) from None
     codec = Codec(trial.model.build())
     ours = {name: parameter.shape for name, parameter in codec.named_parameters()}
-    if (
-        saved.epochs != trial.training.epochs
-        or {name: tensor.shape for name, tensor in saved.parameters.items()} != ours
-    ):
+    theirs = {name: tensor.shape for name, tensor in saved.parameters.items()}
+    if (saved.trial, saved.epoch) != (number, epoch) or theirs != ours:
         raise StudyError(
-            f"the checkpoint {place} must be that of trial {record.number} after its last epoch, "
-            f"{trial.training.epochs}, and is another (epoch {saved.epochs}); train it anew"
+            f"{place} must be the codec of trial {number} after epoch {epoch}, and is another "
+            f"(trial {saved.trial}, epoch {saved.epoch}); put the right file back"
         )
     codec.restore(saved.parameters)
     return codec
+
+
+def _epochs(kept: Sequence[int]) -> str:
+    return f"epoch{'s' * (len(kept) > 1)} {', '.join(map(str, kept))}"
+
+
+def _estimated(record: TrialRecord, epoch: int) -> Mapping[str, float]:
+    return next((each.metrics for each in record.epochs if each.epoch == epoch), {})
+
+
+def _data_of(study: StudyFolder, config: StudyConfig, trial: TrialConfig) -> Path:
+    """Return the trial's data set: where the worker found it, or beside a study that was moved."""
+    there = Path(trial.data_folder)
+    moved = (Path(config.data_root), study.path.parent.parent / Path(config.data_root).name)
+    places = [there, *(root / there.name for root in moved)]
+    return next((place for place in places if place.is_dir()), there)
 
 
 def _of_trial(record: TrialRecord, trial: TrialConfig) -> dict[str, Any]:
@@ -110,12 +153,9 @@ def _of_trial(record: TrialRecord, trial: TrialConfig) -> dict[str, Any]:
         "published_coefficients": record.is_baseline,
         "params": dict(record.params),
         "seed": trial.seed,
-        "epochs": trial.training.epochs,
         "training": trial.training.model_dump(mode="json"),
         "loss": trial.loss.model_dump(mode="json"),
         "train_s": record.elapsed_s,
-        # JSON has no infinity, which a PSNR can be.
-        "metrics": {n: v if math.isfinite(v) else None for n, v in record.final.items()},
     }
 
 
@@ -127,5 +167,16 @@ def _of_data(manifest: Manifest) -> dict[str, Any]:
         "recipe": manifest.recipe.model_dump(mode="json"),
         "peak": manifest.peak,
         "peak_name": manifest.peak_name,
+        "psnr": str(PsnrConvention()),
+    }
+
+
+def _of_lost_data(config: StudyConfig) -> dict[str, Any]:
+    """What the study itself knows of a data set that is no more where it was."""
+    return {
+        "source": config.data.source,
+        "content_hash": None,
+        "measured_on": "the validation split",
+        "recipe": config.data.model_dump(mode="json"),
         "psnr": str(PsnrConvention()),
     }

@@ -54,6 +54,9 @@ class CohortConfig(Section):
     trials: tuple[TrialConfig, ...] = Field(min_length=1, description="those that begin it")
     size: Count = Field(description="trials there is room for; others may join as some leave")
     orders: str = Field(description="name under which Ray knows the study's orders to workers")
+    codecs: str | None = Field(
+        None, description="folder for each trial's codec after each epoch; null writes none"
+    )
 
     @model_validator(mode="after")
     def _check_one_shape(self) -> Self:

@@ -24,6 +24,7 @@ COMMANDS = {
     "explain": ["--help", "-h", "section"],
     "ui": ["--help", "--port", "--root", "-h"],
     "export": [
+        "--epoch",
         "--help",
         "--knee",
         "--max-bpp",
@@ -118,6 +119,7 @@ def test_help_of_a_command_says_what_it_does(
         (["front", "toy"], "there is no study 'toy' in studies"),
         (["front", "toy", "--baseline", "no.json"], "no.json cannot be read"),
         (["export", "toy", "--knee", "codec"], "there is no study 'toy' in studies"),
+        (["export", "toy", "--knee", "--epoch", "3", "codec"], "--epoch takes an earlier codec of"),
         (["explain", "serch"], "there is no section 'serch'; did you mean 'search'?"),
         (["ui"], "MLflow has nothing to show"),
     ],

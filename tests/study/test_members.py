@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from study.checkpoint import read_member
-from study.errors import StudyError
+from study.checkpoint import read_checkpoint, read_codec
+from study.codec_files import codec_file, codec_files
 from tests.study.tiny import LOSS, member, tiny_data_set, train, training_of, without_clocks
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def largest_difference(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor])
 
 
 def standing(training: Training) -> list[tuple[int, ...]]:
-    """Who is living, finished and retired."""
-    return [training.living, training.finished, training.retired]
+    """Who is living and who is finished."""
+    return [training.living, training.finished]
 
 
 def alone(data: DataSet, one: Member, epochs: int = EPOCHS) -> Training:
@@ -115,10 +115,10 @@ def test_members_of_their_own_epochs_finish_one_after_the_other(data: DataSet) -
     ]
     training = training_of(data, *members)
     assert training.run_epoch().keys() == {0, 1, 2}
-    assert standing(training) == [(0, 2), (1,), ()]
+    assert standing(training) == [(0, 2), (1,)]
     assert training.run_epoch().keys() == {0, 2}
     assert training.run_epoch().keys() == {2}
-    assert standing(training) == [(), (1, 0, 2), ()]
+    assert standing(training) == [(), (1, 0, 2)]
     assert [training.epochs_done(trial) for trial in range(3)] == [2, 1, 3]
     for one in members:
         parameters = alone(data, one, one.training.epochs).parameters(one.trial)
@@ -134,7 +134,7 @@ def test_one_that_joins_late_trains_as_it_would_alone_from_there(data: DataSet) 
     training.join([late])
     assert training.living == (0, 1)
     train(training, epochs=2)
-    assert standing(training) == [(1,), (0,), ()]
+    assert standing(training) == [(1,), (0,)]
     train(training)
     by_itself = alone(data, late)
     assert training.clock == by_itself.clock == 6
@@ -187,36 +187,57 @@ def test_a_cohort_goes_on_from_its_checkpoint_with_whoever_was_in_it(
     resumed = training_of(data, first)
     resumed.load(tmp_path)
     for each in (training, resumed):
-        assert standing(each) == [(1,), (), (0,)]
+        assert standing(each) == [(1,), ()]
         assert each.clock == 2
         assert set(each.known) == {0, 1, 2}
         train(each)
-    for trial in (0, 1):
-        for name, expected in training.parameters(trial).items():
-            assert resumed.parameters(trial)[name].equal(expected), name
+    for name, expected in training.parameters(1).items():
+        assert resumed.parameters(1)[name].equal(expected), name
 
 
-def test_each_codec_is_read_out_of_the_checkpoint_by_its_number(
+def test_each_codec_that_an_epoch_trained_has_a_file_of_its_own(
     data: DataSet, tmp_path: Path
 ) -> None:
-    """Of one in training, one that has finished and one that was measured."""
+    """Of those in training and those that have just finished; of nobody else."""
     members = [
         replace(one, training=one.training.model_copy(update={"epochs": epochs}))
         for one, epochs in zip(some_members(3, seed=6), (1, 2, 3), strict=True)
     ]
     training = training_of(data, *members)
+    assert training.write_codecs(tmp_path) == {}
+    expected: dict[int, tuple[int, ...]] = {1: (0, 1, 2), 2: (1, 2), 3: (2,)}
+    for epoch, trials in expected.items():
+        training.run_epoch()
+        written = training.write_codecs(tmp_path)
+        assert written.keys() == set(trials)
+        for trial, (trained, size) in written.items():
+            assert trained == epoch
+            file = codec_file(tmp_path, trial, epoch)
+            assert file.stat().st_size == size
+            saved = read_codec(file)
+            assert (saved.trial, saved.epoch) == (trial, epoch)
+            for name, parameter in training.parameters(trial).items():
+                assert saved.parameters[name].equal(parameter), name
+        if epoch == 1:
+            training.measure(0)
+    places = {(trial, epoch) for epoch, trials in expected.items() for trial in trials}
+    assert {(trial, epoch) for trial, epoch, _ in codec_files(tmp_path)} == places
+
+
+def test_who_comes_leaves_or_diverges_has_no_codec_of_the_epoch(
+    data: DataSet, tmp_path: Path
+) -> None:
+    staying, leaving, broken = some_members(3, seed=4)
+    broken = replace(broken, loss=LOSS.model_copy(update={"bpp_lambda": 1e39}))
+    training = training_of(data, staying, leaving, broken)
     training.run_epoch()
-    training.measure(0)
-    training.run_epoch()
+    training.leave([leaving.trial])
+    training.join([member(7, training=staying.training, order_from=1)])
+    assert training.write_codecs(tmp_path).keys() == {staying.trial}
     training.save(tmp_path)
-    assert standing(training) == [(2,), (1,), (0,)]
-    for trial, epochs in enumerate((1, 2, 2)):
-        saved = read_member(tmp_path, trial)
-        assert saved.epochs == epochs
-        for name, expected in training.parameters(trial).items():
-            assert saved.parameters[name].equal(expected), name
-    with pytest.raises(StudyError, match="must hold trial 7, and holds 0, 1, 2; name that of"):
-        read_member(tmp_path, 7)
+    resumed = training_of(data, staying)
+    resumed.load(tmp_path)
+    assert resumed.write_codecs(tmp_path / "again") == {}  # Its epoch was told already.
 
 
 def test_a_checkpoint_holds_each_member_as_if_it_were_alone(data: DataSet, tmp_path: Path) -> None:
@@ -227,6 +248,20 @@ def test_a_checkpoint_holds_each_member_as_if_it_were_alone(data: DataSet, tmp_p
         (file,) = tmp_path.iterdir()
         sizes.append(file.stat().st_size)
     assert sizes[1] < 4.1 * sizes[0]
+
+
+def test_a_checkpoint_holds_nothing_of_who_was_measured(data: DataSet, tmp_path: Path) -> None:
+    """A cohort that is refilled all day must not write more and more after each epoch."""
+    first, second = some_members(2, seed=8)
+    first = replace(first, training=first.training.model_copy(update={"epochs": 1}))
+    training = training_of(data, first, second)
+    training.run_epoch()
+    training.measure(first.trial)
+    training.save(tmp_path)
+    state = read_checkpoint(tmp_path)
+    assert state["living"].keys() == {second.trial}
+    assert state["finished"] == {}
+    assert state["epochs"] == {first.trial: 1, second.trial: 1}
 
 
 def test_what_is_computed_for_one_does_not_depend_on_who_is_beside_it() -> None:

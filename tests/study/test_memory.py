@@ -12,7 +12,8 @@ import torch
 
 from model.config import ModelConfig
 from model.native.library import SWITCH
-from study.checkpoint import read_member
+from study.checkpoint import read_codec
+from study.codec_files import codec_file
 from study.evaluation import Validation
 from study.flat import FlatAdam
 from study.memory import in_parts, is_out_of_memory
@@ -209,7 +210,7 @@ if len(sys.argv) > 3:
 results = training.run_epoch()
 resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
 print(vm("VmPeak") - before, *(r.metrics.get("population", r.diverged) for r in results.values()))
-training.save(Path(sys.argv[2]))
+training.write_codecs(Path(sys.argv[2]))
 """
 LARGE = ModelConfig(k=8, hidden_dim=64)
 
@@ -243,5 +244,8 @@ def test_memory_that_really_runs_out_divides_a_cohort(data: DataSet, tmp_path: P
     _, *sizes = starved("starved", needed * 3 // 4)
     assert max(sizes) < 4
     for trial in range(4):
-        ours = read_member(tmp_path / "starved", trial).parameters
-        assert largest_difference(ours, read_member(tmp_path / "plenty", trial).parameters) < 1e-5
+        ours, theirs = (
+            read_codec(codec_file(tmp_path / name, trial, 1)).parameters
+            for name in ("starved", "plenty")
+        )
+        assert largest_difference(ours, theirs) < 1e-5

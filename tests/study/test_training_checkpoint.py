@@ -111,10 +111,12 @@ def saved(content: object) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("content", [{"epoch": 1}, {"format": 1}, {"format": 99}, [1, 2]])
+@pytest.mark.parametrize(
+    "content", [{"epoch": 1}, {"format": 1}, {"format": 2}, {"format": 99}, [1, 2]]
+)
 def test_a_checkpoint_of_other_code_is_a_sentence(folder: Path, content: object) -> None:
     (folder / FILE_NAME).write_bytes(sealed(saved(content)))
-    with pytest.raises(StudyError, match="reads checkpoints of format 2"):
+    with pytest.raises(StudyError, match="reads checkpoints of format 3"):
         read_checkpoint(folder)
 
 

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from study.codec_files import codec_file
 from study.members import EpochResult, Measured, Member
 from study.trainable import CohortTrainable, member_of
 
@@ -64,6 +65,7 @@ class ToyWork:
         self._members: dict[int, Member] = {}
         self._epochs: dict[int, int] = {}
         self.finished: tuple[int, ...] = ()
+        self._trained_last: tuple[int, ...] = ()
         self.join([member_of(trial) for trial in cohort.trials])
 
     @property
@@ -89,6 +91,7 @@ class ToyWork:
         time.sleep(epoch_s(self._of_all, len(trained)))
         results = {number: self._epoch(self._members[number], len(trained)) for number in trained}
         self.leave([number for number, result in results.items() if result.diverged])
+        self._trained_last = self.living
         self.finished += tuple(
             number
             for number in self.living
@@ -103,6 +106,16 @@ class ToyWork:
             return Measured({}, "diverged: it cannot code")
         now = self._metrics(member)
         return Measured({**now, "bpp": now["bpp_estimated"] * 1.01})
+
+    def write_codecs(self, folder: Path) -> dict[int, tuple[int, int]]:
+        written = {}
+        for number in self._trained_last:
+            epoch = self._epochs[number]
+            file = codec_file(folder, number, epoch)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(self._metrics(self._members[number])))
+            written[number] = (epoch, file.stat().st_size)
+        return written
 
     def save(self, folder: Path) -> None:
         state = {

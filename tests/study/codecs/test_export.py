@@ -16,9 +16,10 @@ import torch
 from rich.console import Console
 
 from model.codec_folder import CODEC, load_codec
-from study.checkpoint import read_checkpoint, write_checkpoint
+from study.checkpoint import read_codec, write_codec
 from study.cli import main
 from study.clouds import read_cloud, write_cloud
+from study.codec_files import codec_file
 from study.codecs.demonstration import COMPRESSED, DECODED, demonstrate
 from study.codecs.export import export
 from study.codecs.operating_point import Wish
@@ -29,11 +30,11 @@ from study.folder import StudyFolder
 from study.records import TrialState
 from study.runner import Ended
 from study.status import read_records
+from study.storage import TrialStore
+from study.study_file import write_study
 from tests.study.finished import EPOCHS, finished_study
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from study.data import DataSet
     from study.records import TrialRecord
 
@@ -140,45 +141,99 @@ def test_exactly_one_wish_is_asked_for(words: list[str], study: StudyFolder) -> 
         main(["export", "small", "--root", str(study.path.parent), *words, "out"])
 
 
-class TestCheckpoints:
-    """The study of `made` is not changed, so its checkpoints are changed in place and put back."""
+def test_a_study_that_was_moved_is_exported_all_the_same(
+    made: StudyFolder, study: StudyFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its data beside it, and without: then it is said what is not known."""
+    export(made, Wish(trial=1), tmp_path / "before")
+    moved = tmp_path / "moved"
+    shutil.copytree(study.path, moved / "studies" / "small")
+    shutil.copytree(study.config().data_root, moved / "data")
+    # As on another machine: nothing is where the worker saw it.
+    config = made.config().model_copy(update={"data_root": "data"})
+    write_study(config, moved / "studies" / "small" / "study.yaml")
+    told = json.loads(json.dumps(TrialStore(config, study.database).worker_config(1)))
+    told["data_folder"] = f"/nowhere/{Path(told['data_folder']).name}"
+    monkeypatch.setattr(TrialStore, "worker_config", lambda *_: told)
+    there = StudyFolder(moved / "studies" / "small")
+    assert export(there, Wish(trial=1), tmp_path / "after").data == moved / "data" / (
+        Path(told["data_folder"]).name
+    )
+    shutil.rmtree(moved / "data")
+    export(there, Wish(trial=1), tmp_path / "alone")
+    ids = {
+        load_codec(tmp_path / name).codec.codec_id.hex() for name in ("before", "after", "alone")
+    }
+    assert len(ids) == 1
+    about = [
+        json.loads((tmp_path / name / CODEC).read_text())["about"]["data"]
+        for name in ("after", "alone")
+    ]
+    assert about[0]["content_hash"] == data_of(made).manifest.content_hash
+    assert about[1]["content_hash"] is None
+    assert about[0]["recipe"] == about[1]["recipe"]
 
-    @pytest.fixture
-    def checkpoint(self, made: StudyFolder, tmp_path: Path) -> Iterator[Path]:
-        folder = made.ray / "trial_1" / "checkpoint"
-        shutil.copytree(folder, tmp_path / "kept")
-        yield folder
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(tmp_path / "kept", folder)
 
-    def refused(self, made: StudyFolder, tmp_path: Path, sentence: str) -> None:
+def test_an_earlier_epoch_that_is_kept_is_exported_with_its_estimates(
+    study: StudyFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["export", "small", "--root", str(study.path.parent), "--trial", "1", "--epoch"]
+    assert main([*words, "1", str(tmp_path / "early")]) == 0
+    first = records_of(study)[1].epochs[0].metrics
+    told = f"trial 1 after epoch 1, ~{first['bpp_estimated']:.3f} bpp, {first['d1_psnr_db']:.2f} dB"
+    assert f"{told} D1 PSNR (estimated; `study evaluate` measures it)" in capsys.readouterr().out
+    about = json.loads((tmp_path / "early" / CODEC).read_text())["about"]
+    assert about["epochs"] == 1
+    assert about["metrics_are"].startswith("estimates after epoch 1 of 2; no file")
+    assert about["metrics"] == pytest.approx(dict(first))
+    codec = load_codec(tmp_path / "early").codec
+    saved = read_codec(codec_file(study.codecs, 1, 1)).parameters
+    for name, parameter in codec.coder.codec.named_parameters():
+        if not name.endswith("quantiles"):  # They are settled when a codec is frozen.
+            assert parameter.equal(saved[name]), name
+    measured = measure(codec, data_of(study), "validation")
+    assert measured["d1_psnr_db"] == pytest.approx(first["d1_psnr_db"], abs=0.01)
+
+    assert main([*words, "2", str(tmp_path / "last")]) == 0
+    assert "trial 1, " in capsys.readouterr().out
+    about = json.loads((tmp_path / "last" / CODEC).read_text())["about"]
+    assert about["metrics_are"].startswith("measured")
+    assert about["metrics"] == pytest.approx(dict(records_of(study)[1].final))
+
+
+class TestFiles:
+    """What may have become of a codec's file."""
+
+    def refused(
+        self, study: StudyFolder, tmp_path: Path, sentence: str, epoch: int | None = None
+    ) -> None:
         with pytest.raises(StudyError, match=sentence):
-            export(made, Wish(trial=1), tmp_path / "codec")
+            export(study, Wish(trial=1), tmp_path / "codec", epoch)
         assert not (tmp_path / "codec").exists()
 
-    def test_one_that_is_gone(self, checkpoint: Path, made: StudyFolder, tmp_path: Path) -> None:
-        shutil.rmtree(checkpoint)
-        self.refused(made, tmp_path, "that of trial 1 is gone from .*was the study moved")
+    def test_one_that_is_gone(self, study: StudyFolder, tmp_path: Path) -> None:
+        codec_file(study.codecs, 1, EPOCHS).unlink()
+        told = r"of trial 1 after epoch 2 is not in .*: of its codecs, those after epoch 1 are kept"
+        self.refused(study, tmp_path, told)
+        shutil.rmtree(study.codecs)
+        self.refused(study, tmp_path, "it has none")
 
-    def test_one_that_is_damaged(self, checkpoint: Path, made: StudyFolder, tmp_path: Path) -> None:
-        (file,) = checkpoint.iterdir()
+    def test_one_that_was_never_trained(self, study: StudyFolder, tmp_path: Path) -> None:
+        self.refused(study, tmp_path, "those after epochs 1, 2 are kept", epoch=9)
+
+    def test_one_that_is_damaged(self, study: StudyFolder, tmp_path: Path) -> None:
+        file = codec_file(study.codecs, 1, EPOCHS)
         file.write_bytes(file.read_bytes()[:-1])
-        self.refused(made, tmp_path, "is damaged or no checkpoint")
+        self.refused(study, tmp_path, "is damaged or no codec; choose another")
 
-    def test_one_of_an_earlier_epoch(
-        self, checkpoint: Path, made: StudyFolder, tmp_path: Path
-    ) -> None:
-        state = read_checkpoint(checkpoint)
-        write_checkpoint(checkpoint, {**state, "epochs": {1: 1}})
-        self.refused(made, tmp_path, "after its last epoch, 2, and is another .epoch 1")
+    def test_one_in_anothers_place(self, study: StudyFolder, tmp_path: Path) -> None:
+        shutil.copy(codec_file(study.codecs, 1, 1), codec_file(study.codecs, 1, EPOCHS))
+        self.refused(study, tmp_path, r"must be the codec of trial 1 .*another .trial 1, epoch 1")
 
-    def test_one_of_another_architecture(
-        self, checkpoint: Path, made: StudyFolder, tmp_path: Path
-    ) -> None:
-        state = read_checkpoint(checkpoint)
-        state["finished"][1]["parameters"] = torch.zeros(3)
-        write_checkpoint(checkpoint, {**state, "shapes": {"weight": (3,)}})
-        self.refused(made, tmp_path, "must be that of trial 1")
+    def test_one_of_another_architecture(self, study: StudyFolder, tmp_path: Path) -> None:
+        file = codec_file(study.codecs, 1, EPOCHS)
+        write_codec(file, 1, EPOCHS, torch.zeros(3), {"weight": (3,)})
+        self.refused(study, tmp_path, "must be the codec of trial 1")
 
 
 class TestDemonstration:
