@@ -2,48 +2,59 @@
 
 from __future__ import annotations
 
-from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
+from study.conditions import ordered
 from study.errors import StudyError
 from study.measures import asked_metrics
-from study.space import apply
+from study.space import apply, baseline
 
 if TYPE_CHECKING:
-    from study.config import Geometry, ModelSection, StudyConfig
+    from study.choices import Choice
+    from study.config import ModelSection, Preparation, StudyConfig
 
 MOST_COMBINATIONS = 1000
-"""Each is checked before anything starts, and a data set is prepared for every kind of geometry."""
+"""Each is checked before anything starts, and data are prepared for each that needs its own."""
 
 
 def architectures(config: StudyConfig) -> list[ModelSection]:
-    """Return every architecture that a trial may have, the study's own first.
+    """Return every architecture that a trial may have, the first trial's first.
 
     Raises:
         StudyError: two choices cannot be together, or there are too many combinations.
     """
-    searched = {
-        name: space.options or ()
-        for name, space in config.search.space.items()
-        if name.partition(".")[0] == "model"
-    }
-    count = prod(map(len, searched.values()))
+    return list(dict.fromkeys(reached.model for reached in _reached(config)))
+
+
+def preparations(config: StudyConfig) -> list[Preparation]:
+    """Return every kind of data set that the study needs, the first trial's first."""
+    return list(dict.fromkeys(reached.preparation for reached in _reached(config)))
+
+
+def _reached(config: StudyConfig) -> list[StudyConfig]:
+    """Return the study with every combination of what shapes codecs and data, the first first."""
+    space = config.search.space
+    names = [name for name in ordered(space) if name.partition(".")[0] in {"model", "data"}]
+    choices = {name: space[name].options or () for name in names}
+    count = prod(map(len, choices.values()))
     if count > MOST_COMBINATIONS:
         raise StudyError(
-            f"search.space: the model's choices may make at most {MOST_COMBINATIONS:,} "
-            f"combinations, and {', '.join(searched)} make {count:,}; remove some choices"
+            f"search.space: the choices of model and data may make at most {MOST_COMBINATIONS:,} "
+            f"combinations, and {', '.join(choices)} make {count:,}; remove some choices"
         )
-    combined = [
-        apply(config, dict(zip(searched, choices, strict=True))).model
-        for choices in product(*searched.values())
-    ]
-    return list(dict.fromkeys([config.model, *combined]))
-
-
-def geometries(config: StudyConfig) -> list[Geometry]:
-    """Return every kind of data set that the study needs, the study's own first."""
-    return list(dict.fromkeys(model.geometry for model in architectures(config)))
+    combined: list[dict[str, Choice]] = [{}]
+    for name in names:
+        when = {other: values for other, values in space[name].when.items() if other in names}
+        longer = []
+        for settings in combined:
+            possible = all(settings.get(other) in values for other, values in when.items())
+            if possible:
+                longer += [{**settings, name: choice} for choice in choices[name]]
+            if not possible or len(when) < len(space[name].when):  # The study's own stands.
+                longer.append(settings)
+        combined = longer
+    return [apply(config, baseline(config)), *(apply(config, settings) for settings in combined)]
 
 
 def check_architectures(config: StudyConfig) -> None:

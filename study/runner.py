@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from rich.markup import escape
 
-from study.architectures import geometries
+from study.architectures import preparations
 from study.data import describe, open_data_set, prepare
 from study.data.version import code_version
 from study.errors import StudyError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from study.config import Geometry, StudyConfig
+    from study.config import Preparation, StudyConfig
     from study.folder import StudyFolder
     from study.metrics import RateCurve
     from study.records import TrialRecord
@@ -98,7 +98,7 @@ def run_study(
         return finish(config, folder, store, tracking)
 
 
-def prepare_data(config: StudyConfig, console: Console) -> dict[Geometry, Path]:
+def prepare_data(config: StudyConfig, console: Console) -> dict[Preparation, Path]:
     """Return the study's prepared data sets, made now where they are missing.
 
     One is enough, unless trials may differ in what shapes the data.
@@ -107,19 +107,19 @@ def prepare_data(config: StudyConfig, console: Console) -> dict[Geometry, Path]:
         StudyError: the source cannot be read, or the data set cannot be written.
     """
     folders = {}
-    for geometry in geometries(config):
+    for preparation in preparations(config):
         with preparation_view(console) as on_progress:
-            folders[geometry] = prepare(
-                config.data,
-                downsample_rate=geometry.downsample_rate,
-                k=geometry.k,
+            folders[preparation] = prepare(
+                preparation.recipe,
+                downsample_rate=preparation.geometry.downsample_rate,
+                k=preparation.geometry.k,
                 root=Path(config.data_root).resolve(),
                 on_progress=on_progress,
             )
-    told = escape(describe(open_data_set(folders[config.model.geometry]).manifest))
+    told = escape(describe(open_data_set(next(iter(folders.values()))).manifest))
     console.print(f"[bold]data[/]   {told}", highlight=False)
     if len(folders) > 1:
-        console.print(f"       prepared in {len(folders)} ways, for the architectures searched")
+        console.print(f"       prepared in {len(folders)} ways, for the settings searched")
     return folders
 
 

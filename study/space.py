@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from study.choices import Choice
-    from study.config import Geometry
+    from study.config import Preparation
 
 PUBLISHED: Mapping[str, float] = {
     f"loss.{name}": LossWeights.model_fields[name].default
@@ -136,11 +136,11 @@ def trial_config(
     config: StudyConfig,
     number: int,
     settings: Mapping[str, Choice],
-    data_folders: Mapping[Geometry, Path],
+    data_folders: Mapping[Preparation, Path],
 ) -> TrialConfig:
     """Return everything that the worker of one trial needs to know.
 
-    Its data are those that were prepared for its architecture.
+    Its data are those that were prepared for its architecture and its way to cut clouds.
 
     All trials share the study's seed: they start from the same weights and see the patches in the
     same order, so that they differ by their settings and not by luck.
@@ -150,7 +150,7 @@ def trial_config(
         trial=number,
         seed=config.seed,
         threads=config.resources.cpus_per_cohort,
-        data_folder=str(data_folders[applied.model.geometry]),
+        data_folder=str(data_folders[applied.preparation]),
         extra_metrics=extra_metrics(config),
         model=applied.model,
         loss=applied.loss,

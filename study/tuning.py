@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ray.tune.experiment import Trial
 
     from study.cohorts import Observer
-    from study.config import Geometry, ResourcesSection, StudyConfig, TrialConfig
+    from study.config import Preparation, ResourcesSection, StudyConfig, TrialConfig
     from study.folder import StudyFolder
     from study.storage import TrialStore
     from study.trainable import CohortTrainable
@@ -88,7 +88,7 @@ def run_trials(
     config: StudyConfig,
     folder: StudyFolder,
     store: TrialStore,
-    data: Mapping[Geometry, Path],
+    data: Mapping[Preparation, Path],
     observers: Sequence[Observer],
     trainable: type[CohortTrainable] | None,
     *,

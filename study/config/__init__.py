@@ -11,7 +11,7 @@ from study.config.codec import Geometry, LossWeights, ModelSection, TrainingConf
 from study.config.objectives import ObjectiveSection
 from study.config.resources import ResourcesSection, StorageSection, TrackingSection
 from study.config.search import BudgetSection, GainSection, HaltingSection, SearchSection
-from study.config.study import NAME_PATTERN, StudyConfig
+from study.config.study import NAME_PATTERN, Preparation, StudyConfig
 from study.config.trial import CohortConfig, Shape, TrialConfig
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "LossWeights",
     "ModelSection",
     "ObjectiveSection",
+    "Preparation",
     "ResourcesSection",
     "SearchSection",
     "Shape",

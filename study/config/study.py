@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from study.config.codec import LossWeights, ModelSection, TrainingConfig
+from study.config.codec import Geometry, LossWeights, ModelSection, TrainingConfig
 from study.config.objectives import ObjectiveSection, check_constraints, check_objectives
 from study.config.resources import ResourcesSection, StorageSection, TrackingSection
 from study.config.search import BudgetSection, HaltingSection, SearchSection
@@ -15,6 +15,13 @@ from study.section import Section
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 """What a study may be called: safe as a folder's name on every file system, and in a URL."""
+
+
+class Preparation(NamedTuple):
+    """What decides the bytes of a prepared data set."""
+
+    recipe: DataRecipe
+    geometry: Geometry
 
 
 class StudyConfig(Section):
@@ -52,6 +59,11 @@ class StudyConfig(Section):
     tracking: TrackingSection = Field(
         default_factory=TrackingSection, description=TrackingSection.__doc__
     )
+
+    @property
+    def preparation(self) -> Preparation:
+        """What the data of a trial with the study's own settings are prepared by."""
+        return Preparation(self.data, self.model.geometry)
 
     @model_validator(mode="after")
     def _check_objectives(self) -> Self:

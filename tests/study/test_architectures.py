@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from study.architectures import architectures, geometries
+from study.architectures import architectures, preparations
 from study.errors import StudyError
 from study.space import apply, baseline, trial_config
 from study.study_file import load_study, parse_study, write_study
@@ -52,7 +52,7 @@ def test_a_table_changes_settings_that_only_make_sense_together() -> None:
     assert apply(config, {"model": two_stages}).model.build().stages == 2
     assert not apply(config, {"model": float16}).model.quantize_latent_xyzs
     assert len(architectures(config)) == 3
-    assert len(geometries(config)) == 2
+    assert len(preparations(config)) == 2
 
 
 def test_the_study_is_written_and_read_as_the_same(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_the_study_is_written_and_read_as_the_same(tmp_path: Path) -> None:
 
 def test_a_trial_gets_the_data_of_its_geometry() -> None:
     config = parse_study(searching("model.k: {choices: [16, 8]}"), origin="x")
-    folders = {geometry: Path(f"k{geometry.k}") for geometry in geometries(config)}
+    folders = {made: Path(f"k{made.geometry.k}") for made in preparations(config)}
     trial = trial_config(config, 1, {"model.k": 8}, folders)
     assert (trial.model.k, trial.data_folder) == (8, "k8")
 
@@ -133,6 +133,6 @@ def test_normals_can_be_searched_where_the_data_have_them() -> None:
 def test_normals_may_be_there_to_measure_with() -> None:
     more = "data: {normals: true}\nconstraints: [d2_psnr_db >= 30]"
     config = parse_study(searching("model.k: {choices: [16]}", more), origin="x")
-    trial = trial_config(config, 0, baseline(config), {config.model.geometry: Path("data")})
+    trial = trial_config(config, 0, baseline(config), {config.preparation: Path("data")})
     assert trial.extra_metrics == ("d2_psnr_db",)
     assert not trial.model.compress_normal

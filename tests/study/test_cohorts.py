@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from study.architectures import geometries
+from study.architectures import preparations
 from study.cohorts import Cohorts, even_size, learning_size
 from study.config import CohortConfig
 from study.records import TrialState
@@ -45,7 +45,7 @@ def make(tmp_path: Path) -> Make:
         config = parse_study(text, origin="toy")
         store = TrialStore(config, tmp_path / "optuna.db")
         store.enqueue_first("v1")
-        data = dict.fromkeys(geometries(config), Path("x"))
+        data = dict.fromkeys(preparations(config), Path("x"))
         make_config = partial(trial_config, config, data_folders=data)
         seen = Seen()
         cohorts = Cohorts(store, make_config, [seen], trials=trials, size=size, orders="o")

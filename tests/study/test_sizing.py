@@ -48,7 +48,7 @@ def study(folder: Path, trials: int, resources: str = "{}") -> StudyConfig:
 
 
 def first_trial(config: StudyConfig, data: Path) -> TrialConfig:
-    return trial_config(config, 0, baseline(config), {config.model.geometry: data})
+    return trial_config(config, 0, baseline(config), {config.preparation: data})
 
 
 def size_of(
