@@ -59,7 +59,7 @@ class Measure:
 
 
 _PSNR = "in dB,  10 log₁₀(3 peak² / MSE),  peak = longest side"
-_UNIT_FRAME = "the original's box centred, its longest side 2"
+_UNIT_FRAME = "where the original's longest side is 2"
 
 _ALL = (
     Measure(
@@ -98,10 +98,10 @@ _ALL = (
     ),
     Measure(
         "chamfer",
-        f"squared length, {_UNIT_FRAME}",
+        f"squared length {_UNIT_FRAME}",
         "mean squared nearest distance, both ways summed, mean over clouds",
-        heading="chamfer",
-        axis_title=f"chamfer distance of clouds (squared), {_UNIT_FRAME}",
+        heading="chamfer dist.",
+        axis_title=f"chamfer distance (squared),  {_UNIT_FRAME}",
         digits=".2e",
         phrase="chamfer distance {:.3g}",
         direction_hint="minimize",
@@ -110,10 +110,10 @@ _ALL = (
     ),
     Measure(
         "density",
-        f"none, {_UNIT_FRAME}",
+        f"none; {_UNIT_FRAME}",
         "D-PCC's density metric, mean over clouds",
-        heading="density",
-        axis_title=f"D-PCC's density metric, {_UNIT_FRAME}",
+        heading="density diff.",
+        axis_title=f"D-PCC's density metric,  {_UNIT_FRAME}",
         digits=".3g",
         phrase="density metric {:.3g}",
         direction_hint="minimize",
@@ -122,7 +122,7 @@ _ALL = (
     ),
     Measure(
         "points_ratio",
-        "none, 1 is as many",
+        "none; 1 is as many",
         "decoded over input points",
         heading="points",
         axis_title="decoded over input points",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
 from study.report import palette
-from study.report.rows import describe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,21 +36,52 @@ _CONFIG = {
 }
 
 
-def write_html(picture: Picture, path: Path) -> None:
-    """Write one file that needs no network: plotly's script is in it (a CDN is blank offline)."""
-    figure = go.Figure(
-        [
-            _paths(picture.dots),
-            *_unfinished(picture),
-            *_baselines(picture),
-            _dots(picture.beaten, palette.BEATEN_TRIALS, palette.BEATEN, size=10),
-            _front(picture),
-            *_baseline(picture),
-        ],
-        _layout(picture),
-    )
+def write_html(pictures: Sequence[Picture], path: Path) -> None:
+    """Write one file that needs no network: plotly's script is in it (a CDN is blank offline).
+
+    Of several planes the first is shown, and a menu has the others.
+    """
+    drawn = [_traces(picture) for picture in pictures]
+    for traces in drawn[1:]:
+        for trace in traces:
+            trace.update(visible=False)
+    first = pictures[0]
+    figure = go.Figure([trace for traces in drawn for trace in traces], _layout(first))
+    if len(pictures) > 1:
+        figure.update_layout(updatemenus=[_menu(pictures, [len(traces) for traces in drawn])])
     chart = figure.to_html(full_html=False, include_plotlyjs=True, div_id="front", config=_CONFIG)
-    path.write_text(_PAGE.format(title=html.escape(picture.title), chart=chart), encoding="utf-8")
+    path.write_text(_PAGE.format(title=html.escape(first.title), chart=chart), encoding="utf-8")
+
+
+def _traces(picture: Picture) -> list[go.Scatter]:
+    """Return all that is drawn in one plane, the topmost last."""
+    return [
+        _paths(picture.dots),
+        *_unfinished(picture),
+        *_infeasible(picture),
+        *_baselines(picture),
+        _dots(picture.beaten, palette.BEATEN_TRIALS, palette.BEATEN, size=10),
+        _front(picture),
+        *_baseline(picture),
+    ]
+
+
+def _menu(pictures: Sequence[Picture], traces: Sequence[int]) -> dict[str, Any]:
+    """Return the menu of planes: each shows its own traces, axes and words."""
+    owners = [number for number, count in enumerate(traces) for _ in range(count)]
+    buttons = []
+    for number, picture in enumerate(pictures):
+        layout = _layout(picture).to_plotly_json()
+        changed = {key: layout[key] for key in ("title", "xaxis", "yaxis", "legend")}
+        changed["annotations"] = layout.get("annotations", [])
+        buttons.append(
+            {
+                "label": " and ".join(picture.plane.metrics),
+                "method": "update",
+                "args": [{"visible": [owner == number for owner in owners]}, changed],
+            }
+        )
+    return {"buttons": buttons, "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"}
 
 
 def _paths(dots: Sequence[Dot]) -> go.Scatter:
@@ -75,6 +105,14 @@ def _unfinished(picture: Picture) -> list[go.Scatter]:
         for state, (_, symbol) in palette.UNFINISHED_MARKS.items()
         if (dots := [dot for dot in picture.apart if dot.record.state is state])
     ]
+
+
+def _infeasible(picture: Picture) -> list[go.Scatter]:
+    """Return the trace of trials that break a constraint, if there are any."""
+    if not picture.infeasible:
+        return []
+    (_, symbol), name = palette.INFEASIBLE_MARK, palette.INFEASIBLE_TRIALS
+    return [_dots(picture.infeasible, name, palette.MUTED, size=11, symbol=symbol)]
 
 
 def _baselines(picture: Picture) -> list[go.Scatter]:
@@ -109,10 +147,10 @@ def _baselines(picture: Picture) -> list[go.Scatter]:
 
 
 def _front(picture: Picture) -> go.Scatter:
-    """Return the front: dots on a line, labelled where there is room."""
-    trace = _dots(picture.front, palette.FRONT_LINE, palette.FRONT, size=12)
+    """Return the front: dots, on a line where two objectives span it, some with a label."""
+    trace = _dots(picture.front, palette.front_text(picture.objectives), palette.FRONT, size=12)
     return trace.update(
-        mode="lines+markers+text",
+        mode="lines+markers+text" if picture.objectives == 2 else "markers",
         line={"color": palette.FRONT, "width": 2.5},
         text=[html.escape(picture.labels.get(dot.record.number, "")) for dot in picture.front],
         textposition="top left",
@@ -154,28 +192,30 @@ def _dots(
 
 def _hover_text(dot: Dot) -> str:
     """Return what a reader sees when pointing at a trial, its heading bold."""
-    heading, *lines = (html.escape(line) for line in describe(dot.record))
+    heading, *lines = (html.escape(line) for line in dot.told)
     return "<br>".join([f"<b>{heading}</b>", *lines])
+
+
+_LEFT, _TOP = {"x": 0.01, "xanchor": "left"}, {"y": 0.99, "yanchor": "top"}
 
 
 def _layout(picture: Picture) -> go.Layout:
     """Return titles, axes and legend."""
     axis = {"gridcolor": palette.GRID, "zeroline": False, "tickfont": {"color": palette.MUTED}}
     heading = f"<b>{html.escape(picture.title)}</b>"
+    across, up = picture.plane.better  # the legend has the corner that no good codec reaches
     return go.Layout(
         title={
             "text": heading,
             "subtitle": {"text": picture.subtitle, "font": {"color": palette.MUTED}},
             "x": 0.02,
         },
-        xaxis={**axis, "title": {"text": picture.x_title}, "range": picture.x_range},
-        yaxis={**axis, "title": {"text": picture.y_title}, "range": picture.y_range},
+        xaxis={**axis, "title": {"text": picture.plane.horizontal.title}, "range": picture.x_range},
+        yaxis={**axis, "title": {"text": picture.plane.vertical.title}, "range": picture.y_range},
         legend={
             "traceorder": "reversed",  # drawn last, named first
-            "x": 0.99,
-            "y": 0.01,
-            "xanchor": "right",
-            "yanchor": "bottom",
+            **({"x": 0.99, "xanchor": "right"} if across == "left" else _LEFT),
+            **({"y": 0.01, "yanchor": "bottom"} if up == "up" else _TOP),
             "bgcolor": "rgba(255,255,255,0.85)",
         },
         font={"family": "system-ui, sans-serif", "color": palette.INK, "size": 13},

@@ -29,9 +29,20 @@ BASELINE_CURVES = (("#009e73", "s", "square"), ("#cc79a7", "^", "triangle-up"))
 looks like the first."""
 
 LEARNING_PATH = "learning path, epoch by epoch (estimated rate)"
-FRONT_LINE = "Pareto front (line: guide to the eye)"
 BEATEN_TRIALS = "complete, beaten by the front"
+INFEASIBLE_TRIALS = "complete, breaks a constraint"
+INFEASIBLE_MARK = ("P", "cross-open")
+"""Of trials that break a constraint, as Matplotlib and as Plotly call it."""
 PUBLISHED = "D-PCC's published coefficients"
+
+
+def front_text(objectives: int) -> str:
+    """Return the legend's words for the members of the front."""
+    if objectives == 1:
+        return "the best"
+    if objectives == 2:
+        return "Pareto front (line: guide to the eye)"
+    return f"Pareto front of {objectives} objectives"
 
 
 def baseline_text(name: str) -> str:
@@ -41,4 +52,5 @@ def baseline_text(name: str) -> str:
 
 def unfinished_text(state: TrialState) -> str:
     """Return the legend's words for trials in this state."""
-    return f"{state.value} (last estimate)"
+    early = ", stopped early" if state is TrialState.PRUNED else ""
+    return f"{state.value}{early} (last estimate)"

@@ -8,44 +8,32 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from study.errors import StudyError
-from study.front import Direction, candidates, front, hypervolume
+from study.front import candidates, front
+from study.measures import estimate_name
 from study.records import TrialState
-from study.report.rows import ESTIMATES, as_text, newest
+from study.report.planes import QUALITY, RATE, planes_of, subtitle
+from study.report.rows import as_text, describe, newest
+from study.report.view import holds, label_place, ranges_in_view, with_room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from study.front import Objective
+    from study.measures import Constraint
     from study.metrics import RateCurve
     from study.records import TrialRecord
+    from study.report.planes import Plane
 
     Point = tuple[float, float]
 
-AXIS_TITLES = {
-    "bpp": "rate: measured bytes, in bits per input point",
-    "d1_psnr_db": "D1 PSNR in dB,  10 log₁₀(3 peak² / MSE),  peak = longest side",
-}
-"""What an axis says; other metrics say their name. No PSNR goes without its peak and factor."""
-
-_CURVE_AXES = ("bpp", "d1_psnr_db")
+_CURVE_AXES = (RATE, QUALITY)
 """What a baseline's curve is made of."""
 
 LABELLED_SETTING = "loss.bpp_lambda"
 """The setting that is written at the members of the front: it moves a codec along the rate axis."""
-
-LABEL_ROOM = (0.09, 0.045)
-"""The room that one label takes, as shares of the two axes."""
-
-_PADDING = 0.1
-"""Empty space around what is shown, as a share of its extent."""
-
-_STRETCH = 0.75
-"""How far learning paths and unfinished trials may widen the axes, as a share of the extent of the
-complete trials. A diverged trial would otherwise squeeze the front into a corner."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +41,16 @@ class Dot:
     """A trial's place in the plane, and the way there.
 
     Attributes:
-        x, y: the first and the second objective, measured or (unfinished) estimated.
+        x, y: what the axes measure, measured or (unfinished) estimated.
         path: (x, y) after each epoch, estimated; ends in the dot.
+        told: what a reader sees when pointing at it, line by line.
     """
 
     record: TrialRecord
     x: float
     y: float
     path: tuple[Point, ...]
+    told: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -80,14 +70,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Picture:
-    """Everything that is drawn.
+    """Everything that is drawn in one plane.
 
     Attributes:
         title, subtitle: the study's name, and how it stands.
-        x_title, y_title: what the axes measure, with units.
+        plane: what the axes measure.
         x_range, y_range: the part of the plane that is shown.
+        objectives: how many span the front; a line joins its members in a plane only of two.
         front: the members of the front, from left to right.
         beaten: complete trials that another one dominates.
+        infeasible: complete trials that break a constraint.
         apart: trials that are not complete, where their last epoch left them.
         lines: other codecs' curves, those that are in view.
         baselines: a sentence about each of those curves, in view or not.
@@ -97,12 +89,13 @@ class Picture:
 
     title: str
     subtitle: str
-    x_title: str
-    y_title: str
-    x_range: tuple[float, float]
-    y_range: tuple[float, float]
+    plane: Plane
+    x_range: Point
+    y_range: Point
+    objectives: int
     front: tuple[Dot, ...]
     beaten: tuple[Dot, ...]
+    infeasible: tuple[Dot, ...]
     apart: tuple[Dot, ...]
     lines: tuple[Line, ...]
     baselines: tuple[str, ...]
@@ -112,7 +105,7 @@ class Picture:
     @property
     def dots(self) -> tuple[Dot, ...]:
         """All trials that have a place in the plane, the front last so that it is drawn on top."""
-        return (*self.apart, *self.beaten, *self.front)
+        return (*self.apart, *self.infeasible, *self.beaten, *self.front)
 
     @property
     def baseline(self) -> Dot | None:
@@ -120,87 +113,129 @@ class Picture:
         return next((dot for dot in self.dots if dot.record.is_baseline), None)
 
 
+def draw_planes(
+    study_name: str,
+    records: Sequence[TrialRecord],
+    objectives: Sequence[Objective],
+    baselines: Sequence[RateCurve] = (),
+    constraints: Sequence[Constraint] = (),
+) -> list[Picture]:
+    """Lay out a picture for every plane of a study, see `study.report.planes.planes_of`.
+
+    Raises:
+        StudyError: there are baselines, and no plane is that of bpp and D1 PSNR.
+    """
+    planes = planes_of(objectives)
+    theirs = next((plane for plane in planes if plane.metrics == _CURVE_AXES), planes[0])
+    return [
+        _draw(
+            study_name,
+            records,
+            objectives,
+            plane,
+            baselines=baselines if plane is theirs else (),
+            constraints=constraints,
+        )
+        for plane in planes
+    ]
+
+
 def draw_up(
     study_name: str,
     records: Sequence[TrialRecord],
     objectives: Sequence[Objective],
     baselines: Sequence[RateCurve] = (),
+    constraints: Sequence[Constraint] = (),
 ) -> Picture:
-    """Lay out the picture of a study with exactly two objectives, the first on the x axis.
+    """Lay out the picture of a study's first plane: the only one of one or two objectives.
 
     Raises:
-        StudyError: there are baselines, but the objectives are not bpp and D1 PSNR.
+        StudyError: as `draw_planes`.
     """
-    best = [record.number for record in front(records, objectives)]
-    complete = [record.number for record in candidates(records, objectives)]
-    horizontal, vertical = (objective.metric for objective in objectives)
-    curves = _curves(baselines, (horizontal, vertical))
-    dots = _dots(records, horizontal, vertical)
-    members = tuple(dots[number] for number in best)
-    beaten = tuple(dots[number] for number in complete if number not in best)
+    return draw_planes(study_name, records, objectives, baselines, constraints)[0]
+
+
+def _draw(
+    study_name: str,
+    records: Sequence[TrialRecord],
+    objectives: Sequence[Objective],
+    plane: Plane,
+    *,
+    baselines: Sequence[RateCurve],
+    constraints: Sequence[Constraint],
+) -> Picture:
+    best = {record.number for record in front(records, objectives)}
+    complete = {record.number for record in candidates(records, objectives)}
+    curves = _curves(baselines, plane)
+    dots = _dots(records, plane, constraints)
+    members = tuple(sorted((dots[n] for n in best if n in dots), key=lambda dot: (dot.x, dot.y)))
+    beaten = tuple(dot for n, dot in dots.items() if n in complete - best)
+    broken = [dot for n, dot in dots.items() if not dot.record.feasible and n not in complete]
     apart = [dot for dot in dots.values() if dot.record.state is not TrialState.COMPLETE]
-    x_range, y_range = _ranges_in_view([*members, *beaten], [*members, *beaten, *apart], curves)
-    shown = tuple(dot for dot in apart if _is_within(dot, x_range, y_range))
-    places = [_label_place(curve, x_range, y_range) for curve in curves]
+    anchors, others = [*members, *beaten], [*broken, *apart]
+    x_range, y_range = ranges_in_view(
+        [(dot.x, dot.y) for dot in anchors or others],
+        [point for dot in (*anchors, *others) for point in dot.path],
+        curves,
+    )
+    infeasible, shown = (
+        tuple(dot for dot in some if holds((dot.x, dot.y), x_range, y_range))
+        for some in (broken, apart)
+    )
+    places = [label_place(curve, x_range, y_range) for curve in curves]
     named = list(zip(baselines, curves, places, strict=True))
+    unseen = [each.name for each, _, place in named if place is None]
+    in_view = len(anchors) + len(infeasible) + len(shown)
     return Picture(
-        title=f"{study_name}: {len(best)} of {len(complete)} finished codecs on the front",
-        subtitle=_subtitle(records, objectives),
-        x_title=AXIS_TITLES.get(horizontal, horizontal),
-        y_title=AXIS_TITLES.get(vertical, vertical),
+        title=f"{study_name}: {_count(len(best), len(complete), records)}",
+        subtitle=subtitle(records, objectives, plane),
+        plane=plane,
         x_range=x_range,
         y_range=y_range,
+        objectives=len(objectives),
         front=members,
         beaten=beaten,
+        infeasible=infeasible,
         apart=shown,
         lines=tuple(Line(each.name, c, place) for each, c, place in named if place is not None),
         baselines=tuple(_told(each, seen=place is not None) for each, _, place in named),
-        labels=_labels(members, x_range, y_range),
-        footnote=_footnote(
-            len(records) - len(complete) - len(shown),
-            [each.name for each, _, place in named if place is None],
-        ),
+        labels=_labels(members, x_range, y_range) if len(objectives) == 2 else {},
+        footnote=_footnote(len(records) - in_view, unseen),
     )
 
 
-def _curves(baselines: Sequence[RateCurve], axes: tuple[str, str]) -> list[tuple[Point, ...]]:
+def _count(best: int, complete: int, records: Sequence[TrialRecord]) -> str:
+    broken = sum(not record.feasible for record in records)
+    told = f"{best} of {complete} finished codecs on the front"
+    return f"{told}, {broken} more break{'s' * (broken == 1)} a constraint" if broken else told
+
+
+def _curves(baselines: Sequence[RateCurve], plane: Plane) -> list[tuple[Point, ...]]:
     """Return the points of each curve, or refuse axes that are not theirs."""
-    if baselines and axes != _CURVE_AXES:
+    if baselines and plane.metrics != _CURVE_AXES:
         raise StudyError(
             f"a baseline is drawn over {' and '.join(_CURVE_AXES)}, but the study's objectives are "
-            f"{' and '.join(axes)}; draw it without baselines"
+            f"{' and '.join(plane.metrics)}; draw it without baselines"
         )
     return [tuple(zip(each.bpp, each.psnr_db, strict=True)) for each in baselines]
 
 
-def _subtitle(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> str:
-    """Say which way is better, and how much the front covers."""
-    horizontal, vertical = objectives
-    better = "left" if horizontal.direction is Direction.MINIMIZE else "right"
-    up = "down" if vertical.direction is Direction.MINIMIZE else "up"
-    references = ", ".join(f"{o.metric} {o.reference:g}" for o in objectives)
-    return (
-        f"{up} and to the {better} is better   ·   hypervolume "
-        f"{hypervolume(records, objectives):.4g} (reference: {references})"
-    )
-
-
-def _dots(records: Sequence[TrialRecord], horizontal: str, vertical: str) -> dict[int, Dot]:
+def _dots(
+    records: Sequence[TrialRecord], plane: Plane, constraints: Sequence[Constraint]
+) -> dict[int, Dot]:
     """Return a dot, by trial number, for each trial that has finite values of both metrics."""
+    stand_ins = [estimate_name(metric) for metric in plane.metrics]
     dots = {}
     for record in records:
-        end = _finite(newest(record, horizontal)[0], newest(record, vertical)[0])
+        end = _finite(*(newest(record, metric)[0] for metric in plane.metrics))
         if end is None:
             continue
         steps = [
-            _finite(
-                epoch.metrics.get(ESTIMATES.get(horizontal, horizontal)),
-                epoch.metrics.get(ESTIMATES.get(vertical, vertical)),
-            )
+            _finite(*(None if n is None else epoch.metrics.get(n) for n in stand_ins))
             for epoch in record.epochs
         ]
         path = (*(step for step in steps if step is not None), end)
-        dots[record.number] = Dot(record, *end, path=path)
+        dots[record.number] = Dot(record, *end, path, tuple(describe(record, constraints)))
     return dots
 
 
@@ -211,89 +246,18 @@ def _finite(x: float | None, y: float | None) -> Point | None:
     return x, y
 
 
-def _ranges_in_view(
-    complete: Sequence[Dot], everything: Sequence[Dot], curves: Sequence[tuple[Point, ...]]
-) -> tuple[Point, Point]:
-    """Return `_ranges` for the curves that are in view: no room is made for the others."""
-    while True:
-        ranges = _ranges(complete, everything, curves)
-        seen = [curve for curve in curves if _label_place(curve, *ranges) is not None]
-        if len(seen) == len(curves):
-            return ranges
-        curves = seen
-
-
-def _ranges(
-    complete: Sequence[Dot], everything: Sequence[Dot], curves: Sequence[tuple[Point, ...]]
-) -> tuple[Point, Point]:
-    """Return the x and the y range that hold all complete trials and, within reason, the rest."""
-    on_curves = [point for curve in curves for point in curve]
-    anchors = [(dot.x, dot.y) for dot in complete or everything] or on_curves
-    around = [*(point for dot in everything for point in dot.path), *on_curves]
-    x_range, y_range = (
-        _range([p[axis] for p in anchors], [p[axis] for p in around]) for axis in (0, 1)
-    )
-    return x_range, y_range
-
-
-def _range(anchors: Sequence[float], around: Sequence[float]) -> tuple[float, float]:
-    """Return the range on one axis; (0, 1) when there is nothing to show."""
-    if not anchors:
-        return 0.0, 1.0
-    low, high = min(anchors), max(anchors)
-    extent = max(high - low, 0.1 * abs(high), 1e-6)
-    low = max(min(around), low - _STRETCH * extent)
-    high = min(max(around), high + _STRETCH * extent)
-    margin = _PADDING * max(high - low, extent)
-    return low - margin, high + margin
-
-
-def _is_within(dot: Dot, x_range: Point, y_range: Point) -> bool:
-    """Say whether the dot lies in the part of the plane that is shown."""
-    return _holds((dot.x, dot.y), x_range, y_range)
-
-
-def _holds(point: Point, x_range: Point, y_range: Point) -> bool:
-    return x_range[0] <= point[0] <= x_range[1] and y_range[0] <= point[1] <= y_range[1]
-
-
-def _label_place(
-    curve: tuple[Point, ...], x_range: Point, y_range: Point, steps: int = 64
-) -> Point | None:
-    """Return the rightmost place on a curve, drawn straight from point to point, for its name.
-
-    The name stands to the lower right, where a rising curve does not go.
-    """
-    inner_x = (x_range[0], x_range[1] - LABEL_ROOM[0] * (x_range[1] - x_range[0]))
-    inner_y = (y_range[0] + LABEL_ROOM[1] * (y_range[1] - y_range[0]), y_range[1])
-    places = [
-        (a[0] + (b[0] - a[0]) * step / steps, a[1] + (b[1] - a[1]) * step / steps)
-        for a, b in pairwise(curve)
-        for step in range(steps)
-    ]
-    with_room = [place for place in (*places, curve[-1]) if _holds(place, inner_x, inner_y)]
-    return with_room[-1] if with_room else None
-
-
 def _labels(members: Sequence[Dot], x_range: Point, y_range: Point) -> dict[int, str]:
     """Return labels from left to right, leaving out those that would overlap the one before.
 
     A label stands to the upper left of its dot. With less rate and more quality being better, no
     complete trial lies there (it would dominate the dot), so a label can only meet another label.
     """
-    width = LABEL_ROOM[0] * (x_range[1] - x_range[0])
-    height = LABEL_ROOM[1] * (y_range[1] - y_range[0])
-    labels: dict[int, str] = {}
-    last: Dot | None = None
-    for dot in members:
-        value = dot.record.params.get(LABELLED_SETTING)
-        if value is None:
-            continue
-        if last and abs(dot.x - last.x) < width and abs(dot.y - last.y) < height:
-            continue
-        labels[dot.record.number] = f"λ {as_text(value)}"
-        last = dot
-    return labels
+    named = [dot for dot in members if LABELLED_SETTING in dot.record.params]
+    chosen = with_room([(dot.x, dot.y) for dot in named], x_range, y_range)
+    return {
+        named[i].record.number: f"λ {as_text(named[i].record.params[LABELLED_SETTING])}"
+        for i in chosen
+    }
 
 
 def _told(curve: RateCurve, *, seen: bool) -> str:
@@ -307,5 +271,5 @@ def _told(curve: RateCurve, *, seen: bool) -> str:
 def _footnote(hidden: int, unseen: Sequence[str]) -> str:
     """Say how many trials, and which baselines, the picture does not show."""
     trials = "trial is" if hidden == 1 else "trials are"
-    sentences = [f"{hidden} {trials} not shown: no finished epoch yet, or too far away"]
+    sentences = [f"{hidden} {trials} not shown: not measured yet, or too far away"]
     return "; ".join([*sentences[: bool(hidden)], *(f"{name} is out of view" for name in unseen)])

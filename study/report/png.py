@@ -6,46 +6,105 @@ from typing import TYPE_CHECKING
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
 from matplotlib.patheffects import withStroke
 
 from study.report import palette
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from typing import Literal
 
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
     from study.report.picture import Dot, Picture
 
 _SIZE_INCHES = (9.6, 6.0)
 _DOTS_PER_INCH = 170
+_MOST_PLANES = 6
+"""In one image: all pairs of four objectives. The page has the others."""
 _HALO = [withStroke(linewidth=3, foreground="white")]
 
 
-def write_png(picture: Picture, path: Path) -> None:
-    """Draw the picture. The figure stands alone: no pyplot, so no global state is touched."""
-    figure = Figure(figsize=_SIZE_INCHES, dpi=_DOTS_PER_INCH, facecolor="white")
+def write_png(pictures: Sequence[Picture], path: Path) -> None:
+    """Draw the pictures. The figure stands alone: no pyplot, so no global state is touched."""
+    figure = _single(pictures[0]) if len(pictures) == 1 else _grid(pictures[:_MOST_PLANES])
+    figure.savefig(path, format="png")
+
+
+def _figure(size_inches: tuple[float, float]) -> Figure:
+    figure = Figure(figsize=size_inches, dpi=_DOTS_PER_INCH, facecolor="white")
     FigureCanvasAgg(figure)
+    return figure
+
+
+def _single(picture: Picture) -> Figure:
+    figure = _figure(_SIZE_INCHES)
     axes = figure.add_axes((0.075, 0.115, 0.9, 0.755))
+    _draw(axes, picture)
+    _draw_legend(axes, picture)
+    figure.text(0.075, 0.945, _plain(picture.title), size=14, weight="bold", color=palette.INK)
+    figure.text(0.075, 0.9, picture.subtitle, size=10, color=palette.MUTED)
+    figure.text(0.975, 0.02, _plain(picture.footnote), size=8, color=palette.MUTED, ha="right")
+    return figure
+
+
+def _grid(pictures: Sequence[Picture]) -> Figure:
+    """Return one figure of several planes, two beside each other; the last cell has the legend."""
+    cells = len(pictures) + 1
+    heights = [1.0] * (cells // 2) + [0.7] * (cells % 2)  # a legend by itself needs less
+    height = 4.2 * sum(heights) + 0.9
+    figure = _figure((11.0, height))
+    grid = GridSpec(
+        len(heights), 2, figure, left=0.085, right=0.975, top=1 - 0.85 / height,
+        bottom=0.6 / height, wspace=0.22, hspace=0.25, height_ratios=heights,
+    )  # fmt: skip
+    named: dict[str, Artist] = {}
+    for number, picture in enumerate(pictures):
+        axes = figure.add_subplot(grid[number // 2, number % 2])
+        _draw(axes, picture)
+        axes.set_title(_plain(picture.footnote), size=7.5, color=palette.MUTED, loc="right")
+        for text in (axes.xaxis.label, axes.yaxis.label):
+            text.set(text=text.get_text().replace(",  ", "\n", 1), size=9)
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            named.setdefault(label, handle)
+    cell = figure.add_subplot(grid[len(pictures) // 2, len(pictures) % 2])
+    cell.axis("off")
+    cell.legend(
+        list(named.values())[::-1],
+        list(named)[::-1],
+        loc="upper left",
+        fontsize=10,
+        labelcolor=palette.INK,
+        edgecolor="none",
+    )
+    first, top = pictures[0], 1 - 0.35 / height
+    figure.text(0.075, top, _plain(first.title), size=14, weight="bold", color=palette.INK)
+    told = f"front in {first.objectives} objectives, seen in the plane of each pair"
+    volume = first.subtitle.partition("   ·   ")[2]
+    below = top - 0.25 / height
+    figure.text(0.075, below, f"{told}   ·   {volume}", size=10, color=palette.MUTED)
+    return figure
+
+
+def _draw(axes: Axes, picture: Picture) -> None:
+    """Draw all of a plane but the legend."""
     _draw_frame(axes, picture)
     _draw_paths(axes, picture)
     _draw_unfinished(axes, picture)
     _draw_baselines(axes, picture)
     _draw_complete(axes, picture)
     _draw_labels(axes, picture)
-    _draw_legend(axes)
-    figure.text(0.075, 0.945, picture.title, size=14, weight="bold", color=palette.INK)
-    figure.text(0.075, 0.9, picture.subtitle, size=10, color=palette.MUTED)
-    figure.text(0.975, 0.02, _plain(picture.footnote), size=8, color=palette.MUTED, ha="right")
-    figure.savefig(path, format="png")
 
 
 def _draw_frame(axes: Axes, picture: Picture) -> None:
     """Set ranges, titles, a light grid and no box."""
     axes.set_xlim(picture.x_range)
     axes.set_ylim(picture.y_range)
-    axes.set_xlabel(picture.x_title, size=10, color=palette.INK)
-    axes.set_ylabel(picture.y_title, size=10, color=palette.INK)
+    axes.set_xlabel(picture.plane.horizontal.title, size=10, color=palette.INK)
+    axes.set_ylabel(picture.plane.vertical.title, size=10, color=palette.INK)
     axes.grid(color=palette.GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(length=0, labelsize=9, labelcolor=palette.MUTED)
@@ -121,7 +180,18 @@ def _plain(text: str) -> str:
 
 
 def _draw_complete(axes: Axes, picture: Picture) -> None:
-    """Draw the front on its line, the trials it beats, and the published coefficients' ring."""
+    """Draw the front, what it beats, what breaks a constraint, and the published point's ring."""
+    if picture.infeasible:
+        axes.scatter(
+            *_columns(picture.infeasible),
+            marker=palette.INFEASIBLE_MARK[0],
+            s=52,
+            linewidth=1.2,
+            facecolor="none",
+            edgecolor=palette.MUTED,
+            zorder=2.8,
+            label=palette.INFEASIBLE_TRIALS,
+        )
     if picture.beaten:
         axes.scatter(
             *_columns(picture.beaten),
@@ -136,11 +206,12 @@ def _draw_complete(axes: Axes, picture: Picture) -> None:
             *_columns(picture.front),
             color=palette.FRONT,
             linewidth=2,
+            linestyle="-" if picture.objectives == 2 else "none",
             marker="o",
             markersize=8.5,
             markeredgecolor="white",
             zorder=4,
-            label=palette.FRONT_LINE,
+            label=palette.front_text(picture.objectives),
         )
     if (baseline := picture.baseline) is not None:
         axes.scatter(
@@ -173,13 +244,24 @@ def _draw_labels(axes: Axes, picture: Picture) -> None:
             )
 
 
-def _draw_legend(axes: Axes) -> None:
+_WORST_CORNERS: Mapping[
+    tuple[str, str], Literal["lower right", "lower left", "upper right", "upper left"]
+] = {
+    ("left", "up"): "lower right",
+    ("right", "up"): "lower left",
+    ("left", "down"): "upper right",
+    ("right", "down"): "upper left",
+}
+"""By where the best would be."""
+
+
+def _draw_legend(axes: Axes, picture: Picture) -> None:
     """Name what is drawn, the last (topmost) first, in the corner that no good codec reaches."""
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(
         handles[::-1],
         labels[::-1],
-        loc="lower right",
+        loc=_WORST_CORNERS[picture.plane.better],
         fontsize=8.5,
         labelcolor=palette.INK,
         framealpha=0.9,

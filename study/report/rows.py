@@ -5,28 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from study.front import front
+from study.measures import MEASURES, broken, estimate_name
+from study.records import TrialState
+from study.report.planes import QUALITY, RATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from study.front import Objective
+    from study.measures import Constraint
     from study.records import TrialRecord
 
     Cell = str | float | int | bool | None
 
-_PHRASES = {
-    "bpp": "{:.3f} bpp in real bytes",
+_EPOCHS_OWN = {
     "bpp_estimated": "{:.3f} bpp estimated",
-    "d1_psnr_db": "{:.2f} dB D1 PSNR",
-    "chamfer": "chamfer distance {:.3g}",
+    "patch_chamfer": "chamfer distance of patches {:.3g}",
 }
-METRICS = tuple(_PHRASES)
-"""The metrics that every table shows. `bpp` is real bytes and exists for complete trials only."""
+"""What epochs have besides estimates of `MEASURES`, and how it is told."""
 
-_PSNR = "d1_psnr_db"
-
-ESTIMATES = {"bpp": "bpp_estimated"}
-"""What stands in for a metric that only a finished codec has, while the trial trains."""
+METRICS = (RATE, *_EPOCHS_OWN, *(name for name in MEASURES if name != RATE))
+"""The metrics that every table of files holds. `bpp` is real bytes and exists for complete trials
+only."""
 
 
 def searched_names(records: Sequence[TrialRecord]) -> list[str]:
@@ -82,27 +82,49 @@ def newest(record: TrialRecord, name: str) -> tuple[float | None, bool]:
     """
     if name in record.final:
         return float(record.final[name]), False
-    estimate = record.latest.get(ESTIMATES.get(name, name))
+    stand_in = estimate_name(name)
+    estimate = None if stand_in is None else record.latest.get(stand_in)
     return (None if estimate is None else float(estimate)), True
+
+
+def newest_text(record: TrialRecord, name: str) -> str:
+    """Return a metric's newest value as a table shows it, an estimate with a ``~``."""
+    value, estimated = newest(record, name)
+    if value is None:
+        return ""
+    number = format(value, MEASURES[name].digits if name in MEASURES else ".4g")
+    return f"~{number}" if estimated else number
+
+
+def heading(name: str) -> str:
+    """Return the heading of a metric's column."""
+    return MEASURES[name].heading if name in MEASURES else name
 
 
 def psnr_gain_db(record: TrialRecord) -> float | None:
     """Return by how much validation's D1 PSNR rose from the first epoch to the last one so far."""
-    values = [e.metrics[_PSNR] for e in record.epochs if _PSNR in e.metrics]
+    values = [e.metrics[QUALITY] for e in record.epochs if QUALITY in e.metrics]
     return values[-1] - values[0] if len(values) > 1 else None
 
 
-def describe(record: TrialRecord) -> list[str]:
+def breaks_text(record: TrialRecord, constraints: Sequence[Constraint]) -> str:
+    """Return for instance ``breaks decode_s <= 0.05``; nothing where all constraints are kept."""
+    if record.feasible:
+        return ""
+    found = broken(record.final, constraints)
+    return f"breaks {', '.join(map(str, found)) or 'a constraint'}"
+
+
+def describe(record: TrialRecord, constraints: Sequence[Constraint] = ()) -> list[str]:
     """Return the lines that a reader sees when pointing at a trial."""
-    heading = f"trial {record.number}, {record.state.value}"
+    first = f"trial {record.number}, {record.state.value}"
     epochs = f"{len(record.epochs)} of {record.total_epochs} epochs"
+    breaks = breaks_text(record, constraints)
+    phrases = {name: measure.phrase for name, measure in MEASURES.items()} | _EPOCHS_OWN
     return [
-        f"{heading}, published coefficients" if record.is_baseline else heading,
-        *(
-            phrase.format(record.latest[name])
-            for name, phrase in _PHRASES.items()
-            if name in record.latest
-        ),
+        f"{first}, published coefficients" if record.is_baseline else first,
+        *([breaks] if breaks else []),
+        *(phrases[name].format(record.latest[name]) for name in METRICS if name in record.latest),
         *(f"{name} = {as_text(value)}" for name, value in record.params.items()),
         f"{epochs} in {duration_text(record.elapsed_s)}",
         *([record.outcome] if record.outcome else []),
@@ -121,14 +143,23 @@ def rows(
             "trial": record.number,
             "state": record.state.value,
             "on_front": record.number in on_front,
+            "feasible": record.feasible,
             "is_baseline": record.is_baseline,
             **{name: record.params.get(name) for name in names},
             **{name: record.latest.get(name) for name in metrics},
             "d1_psnr_gain_db": psnr_gain_db(record),
             "epochs": len(record.epochs),
+            "rung": rung(record),
             "elapsed_s": float(record.elapsed_s),
             "outcome": record.outcome,
             "checkpoint": record.checkpoint,
         }
         for record in sorted(records, key=lambda record: record.number)
     ]
+
+
+def rung(record: TrialRecord) -> int | None:
+    """Return the epoch after which a trial was stopped; None where it was not."""
+    if record.state is not TrialState.PRUNED or not record.epochs:
+        return None
+    return record.epochs[-1].epoch

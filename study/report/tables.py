@@ -21,8 +21,10 @@ _FIXED_TYPES = {
     "trial": pa.int64(),
     "state": pa.string(),
     "on_front": pa.bool_(),
+    "feasible": pa.bool_(),
     "is_baseline": pa.bool_(),
     "epochs": pa.int64(),
+    "rung": pa.int64(),
     "outcome": pa.string(),
     "checkpoint": pa.string(),
 }

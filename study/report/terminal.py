@@ -11,8 +11,10 @@ from study.front import front, hypervolume
 from study.records import TrialState
 from study.report.rows import (
     as_text,
+    breaks_text,
     duration_text,
-    newest,
+    heading,
+    newest_text,
     psnr_gain_db,
     searched_names,
     short_names,
@@ -22,37 +24,40 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from study.front import Objective
+    from study.measures import Constraint
     from study.records import TrialRecord
-
-_METRICS = {"bpp": ("bpp", ".3f"), "d1_psnr_db": ("D1 PSNR dB", ".2f"), "chamfer": ("d²", ".2e")}
-"""Heading and number format by metric."""
 
 _BASELINE_MARK = "★"
 
-_NOTES = (
-    "D1 PSNR: 10 log10(3 peak^2 / MSE), peak = longest side",
-    "gain: what validation gained from the first epoch to the last",
-)
+_PSNR_NOTE = "10 log10(3 peak^2 / MSE), peak = longest side"
+_GAIN_NOTE = "gain: what validation's D1 PSNR gained from the first epoch to the last"
 
 
-def front_table(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> Table:
-    """Return the front, lowest first objective first, then the other trials, dim and apart.
+def front_table(
+    records: Sequence[TrialRecord],
+    objectives: Sequence[Objective],
+    constraints: Sequence[Constraint] = (),
+) -> Table:
+    """Return the front, best first objective first, then the other trials, dim and apart.
 
+    The objectives' columns come first, then those of metrics with a constraint.
     Settings have short headings (see `study.report.rows.short_names`); with four of them the table
     fits in 100 columns. A value that is not measured on a finished codec but is the last epoch's
-    estimate has a ``~``. States are told where a trial is not complete; the gain is what the trial
-    learned, from its first epoch to its last.
+    estimate has a ``~``. States are told where a trial is not complete or breaks a constraint; the
+    gain is what the trial learned, from its first epoch to its last.
     """
     best = front(records, objectives)
     on_front = {record.number for record in best}
     others = sorted(
         (record for record in records if record.number not in on_front),
-        key=lambda record: (record.state is not TrialState.COMPLETE, record.number),
+        key=lambda r: (r.state is not TrialState.COMPLETE, not r.feasible, r.number),
     )
     settings = short_names(searched_names(records))
-    table = _empty_table(records, objectives, list(settings.values()))
+    named = [*(each.metric for each in objectives), *(each.metric for each in constraints)]
+    metrics = list(dict.fromkeys(named))
+    table = _empty_table(records, objectives, metrics, list(settings.values()))
     for index, record in enumerate([*best, *others], start=1):
-        cells = _cells(record, objectives, list(settings))
+        cells = _cells(record, metrics, list(settings), constraints)
         table.add_row(
             *cells[: len(table.columns)],  # without the state, where there is no such column
             style="" if record.number in on_front else "dim",
@@ -62,70 +67,71 @@ def front_table(records: Sequence[TrialRecord], objectives: Sequence[Objective])
 
 
 def _empty_table(
-    records: Sequence[TrialRecord], objectives: Sequence[Objective], settings: Sequence[str]
+    records: Sequence[TrialRecord],
+    objectives: Sequence[Objective],
+    metrics: Sequence[str],
+    settings: Sequence[str],
 ) -> Table:
     """Return the table's title, headings and footnote."""
     complete = sum(record.state is TrialState.COMPLETE for record in records)
+    broken = sum(not record.feasible for record in records)
     table = Table(
         title=f"Pareto front: {len(front(records, objectives))} of {complete} complete trials, "
-        f"hypervolume {hypervolume(records, objectives):.4g}",
+        + f"{broken} break{'s' * (broken == 1)} a constraint, " * bool(broken)
+        + f"hypervolume {hypervolume(records, objectives):.4g}",
         title_justify="left",
         title_style="bold",
         box=SIMPLE_HEAD,
         collapse_padding=True,
         pad_edge=False,
-        caption="\n".join(_footnotes(records)),
+        caption="\n".join(_footnotes(records, metrics)),
         caption_justify="left",
     )
     table.add_column("trial", justify="right", no_wrap=True)
-    for objective in objectives:
-        heading, _ = _METRICS.get(objective.metric, (objective.metric, ""))
-        table.add_column(heading, justify="right", no_wrap=True)
+    for metric in metrics:
+        table.add_column(heading(metric), justify="right", no_wrap=True)
     table.add_column("gain dB", justify="right", no_wrap=True)
-    for heading in settings:
-        table.add_column(heading, justify="right")
+    for setting in settings:
+        table.add_column(setting, justify="right")
     table.add_column("time", justify="right", no_wrap=True)
     if not _all_complete(records):
-        table.add_column("state", no_wrap=True)
+        table.add_column("state")
     return table
 
 
-def _footnotes(records: Sequence[TrialRecord]) -> list[str]:
+def _footnotes(records: Sequence[TrialRecord], metrics: Sequence[str]) -> list[str]:
     """Return what a reader needs to know of the marks and headings."""
     baseline = any(record.is_baseline for record in records)
-    return [*_NOTES, *([f"{_BASELINE_MARK} D-PCC's published coefficients"] if baseline else [])]
+    both = "D1 and D2 PSNR" if "d2_psnr_db" in metrics else "D1 PSNR"
+    notes = [f"{both}: {_PSNR_NOTE}", _GAIN_NOTE]
+    return [*notes, *([f"{_BASELINE_MARK} D-PCC's published coefficients"] if baseline else [])]
 
 
 def _all_complete(records: Sequence[TrialRecord]) -> bool:
-    return all(record.state is TrialState.COMPLETE for record in records)
+    """Say whether a column of states would say one word only."""
+    return all(record.state is TrialState.COMPLETE and record.feasible for record in records)
 
 
 def _cells(
-    record: TrialRecord, objectives: Sequence[Objective], settings: Sequence[str]
+    record: TrialRecord,
+    metrics: Sequence[str],
+    settings: Sequence[str],
+    constraints: Sequence[Constraint],
 ) -> list[str]:
     """Return one row's cells, the state last."""
     gain_db = psnr_gain_db(record)
     return [
         f"{_BASELINE_MARK} {record.number}" if record.is_baseline else str(record.number),
-        *(_measured(record, objective.metric) for objective in objectives),
+        *(newest_text(record, metric) for metric in metrics),
         "" if gain_db is None else f"{gain_db:+.2f}",
         *(as_text(record.params.get(name)) for name in settings),
         duration_text(record.elapsed_s),
-        _state_text(record),
+        breaks_text(record, constraints) or _state_text(record),
     ]
 
 
 def _state_text(record: TrialRecord) -> str:
-    """Return a trial's state, and how far it is unless that is final."""
-    if record.state.is_final:
+    """Return a trial's state, and how far it is unless that says so."""
+    if record.state in {TrialState.COMPLETE, TrialState.FAILED}:
         return record.state.value
     return f"{record.state.value} {len(record.epochs)}/{record.total_epochs}"
-
-
-def _measured(record: TrialRecord, name: str) -> str:
-    """Return a metric as text: measured on the finished codec, else estimated and marked."""
-    value, estimated = newest(record, name)
-    if value is None:
-        return ""
-    number = format(value, _METRICS.get(name, ("", ".4g"))[1])
-    return f"~{number}" if estimated else number

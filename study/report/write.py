@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from study.report.picture import draw_up
+from study.report.picture import draw_planes
 from study.report.rows import rows
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from study.front import Objective
+    from study.measures import Constraint
     from study.metrics import RateCurve
     from study.records import TrialRecord
 
@@ -43,6 +44,7 @@ def write_report(
     objectives: Sequence[Objective],
     folder: Path,
     baselines: Sequence[RateCurve] = (),
+    constraints: Sequence[Constraint] = (),
 ) -> ReportFiles:
     """Write the pictures and tables of a study into a folder, which is made if it is missing.
 
@@ -52,12 +54,13 @@ def write_report(
     Args:
         study_name: for the pictures' title.
         records: all trials.
-        objectives: two; the first is the pictures' x axis.
+        objectives: of the front; two at a time are the pictures' axes.
         folder: where the files go.
         baselines: other codecs' curves (`study.codecs.results.read_curve`), for the pictures.
+        constraints: which of them a trial breaks is told.
 
     Raises:
-        StudyError: there are baselines, but the objectives are not bpp and D1 PSNR.
+        StudyError: there are baselines, but bpp and D1 PSNR are not both objectives.
         OSError: the folder cannot be written to; what was not replaced stays as it was.
     """
     # Here and not above: together they cost a second that `study --help` need not pay.
@@ -66,17 +69,17 @@ def write_report(
     from study.report.tables import trial_table, write_csv, write_parquet
 
     folder.mkdir(parents=True, exist_ok=True)
-    picture = draw_up(study_name, records, objectives, baselines)
+    pictures = draw_planes(study_name, records, objectives, baselines, constraints)
     files = ReportFiles(
         html=folder / "front.html",
         png=folder / "front.png",
         csv=folder / "front.csv",
         parquet=folder / "front.parquet",
-        baselines=picture.baselines,
+        baselines=tuple(told for picture in pictures for told in picture.baselines),
     )
     table = trial_table(study_name, records, rows(records, objectives))
-    _replace(files.html, partial(write_html, picture))
-    _replace(files.png, partial(write_png, picture))
+    _replace(files.html, partial(write_html, pictures))
+    _replace(files.png, partial(write_png, pictures))
     _replace(files.csv, partial(write_csv, table))
     _replace(files.parquet, partial(write_parquet, table))
     return files

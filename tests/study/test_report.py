@@ -18,6 +18,7 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from study.front import Direction, Objective
+from study.measures import Constraint
 from study.records import EpochRecord, TrialRecord, TrialState
 from study.report import ReportFiles, front_table, palette, write_report
 from study.report.rows import as_text, duration_text, psnr_gain_db, short_names
@@ -38,13 +39,18 @@ def trial(
     """Return a trial that searched four settings and ended, or stands, at these values."""
     epochs = tuple(
         EpochRecord(
-            e, {"bpp_estimated": bpp + 0.1 / e, "d1_psnr_db": psnr_db - 1 / e, "chamfer": 1e-3 / e}
+            e,
+            {
+                "bpp_estimated": bpp + 0.1 / e,
+                "d1_psnr_db": psnr_db - 1 / e,
+                "patch_chamfer": 1e-3 / e,
+            },
         )
         for e in (1, 2, 3)
     )
     is_complete = state is TrialState.COMPLETE
     final = {"bpp": bpp, "bpp_estimated": bpp - 0.01}
-    final |= {"d1_psnr_db": psnr_db, "chamfer": 3e-4}
+    final |= {"d1_psnr_db": psnr_db, "patch_chamfer": 3e-4}
     return TrialRecord(
         number=number,
         state=state,
@@ -160,6 +166,29 @@ def test_the_state_is_a_column_only_where_states_differ() -> None:
     assert "state" in "\n".join(printed(study()))
 
 
+def test_the_table_has_a_column_for_each_objective_and_constraint() -> None:
+    objectives = (*OBJECTIVES, Objective("density", Direction.MINIMIZE, 2.0))
+    constraints = (Constraint("decode_s", most=0.05), Constraint("bpp", most=2.0))
+    records = [
+        replace(each, final={**each.final, "density": 0.5, "decode_s": 0.01 * (each.number + 3)})
+        for each in study()[:4]
+    ]
+    records[3] = replace(records[3], feasible=False)
+    out = io.StringIO()
+    Console(file=out, width=130).print(front_table(records, objectives, constraints))
+    lines = out.getvalue().splitlines()
+    assert "3 of 4 complete trials, 1 breaks a constraint, hypervolume" in lines[0]
+    headings = ["trial", "bpp", "D1", "PSNR", "dB", "density", "diff.", "decode", "s", "gain", "dB"]
+    assert lines[2].split()[:11] == headings
+    (broken,) = [line for line in lines[1:] if "breaks" in line]
+    assert broken.split()[:5] == ["3", "1.000", "36.00", "0.5", "0.06"]
+    assert broken.rstrip().endswith("breaks decode_s <= 0.05")
+
+
+def test_a_pruned_trial_says_how_far_it_came() -> None:
+    assert any(line.rstrip().endswith("pruned 3/10") for line in printed(study()))
+
+
 def test_a_trial_of_one_epoch_has_no_gain() -> None:
     once = replace(trial(1, 0.5, 35.0), epochs=trial(1, 0.5, 35.0).epochs[:1])
     assert psnr_gain_db(once) is None
@@ -175,16 +204,18 @@ def test_csv_has_a_row_for_each_trial_by_dotted_names(files: ReportFiles) -> Non
     with files.csv.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
-        *("trial", "state", "on_front", "is_baseline"),
+        *("trial", "state", "on_front", "feasible", "is_baseline"),
         *("loss.bpp_lambda", "loss.chamfer_coe", "loss.density_coe", "loss.pts_num_coe"),
-        *("bpp", "bpp_estimated", "d1_psnr_db", "chamfer", "d1_psnr_gain_db"),
-        *("epochs", "elapsed_s", "outcome", "checkpoint"),
+        *("bpp", "bpp_estimated", "patch_chamfer", "d1_psnr_db", "d2_psnr_db", "chamfer"),
+        *("density", "points_ratio", "encode_s", "decode_s", "d1_psnr_gain_db"),
+        *("epochs", "rung", "elapsed_s", "outcome", "checkpoint"),
     ]
     assert [row["trial"] for row in rows] == list("01234567")
     assert [row["on_front"] for row in rows[:4]] == ["true", "true", "true", "false"]
     assert float(rows[1]["loss.bpp_lambda"]) == 3.21e-4 * 2
     assert float(rows[1]["d1_psnr_gain_db"]) == pytest.approx(1 - 1 / 3)
     assert (rows[4]["bpp"], rows[7]["d1_psnr_db"]) == ("", "")
+    assert [row["rung"] for row in rows] == ["", "", "", "", "", "", "3", ""]
     assert rows[5]["outcome"] == "diverged: the loss of <patch> 7 & 8 was NaN"
 
 
@@ -230,6 +261,23 @@ def test_the_image_shows_the_front_the_beaten_and_the_published_point(files: Rep
     for color in (palette.FRONT, palette.BEATEN, palette.BASELINE):
         close = np.abs(image - np.array(to_rgb(color))).max(axis=-1) < 0.01
         assert close.sum() > 100, color
+
+
+def test_the_page_has_a_menu_of_planes_where_there_are_several(tmp_path: Path) -> None:
+    density = Objective("density", Direction.MINIMIZE, 2.0)
+    records = [replace(each, final={**each.final, "density": 0.5}) for each in study()[:4]]
+    files = write_report("s", records, (*OBJECTIVES, density), tmp_path)
+    page = files.html.read_text(encoding="utf-8")
+    figure = page[page.index("Plotly.newPlot(") :]
+    for plane in ("bpp and d1_psnr_db", "bpp and density", "d1_psnr_db and density"):
+        assert f'"label":"{plane}"' in figure
+    # One set of traces is visible at a time.
+    (first, second, third) = re.findall(r'"visible":\[([a-z,]*)\]', figure)
+    seen = [each.split(",").count("true") for each in (first, second, third)]
+    assert sum(seen) == len(first.split(","))
+    assert imread(files.png).shape[0] > 1200
+    alone = write_report("s", records, OBJECTIVES, tmp_path / "two").html.read_text("utf-8")
+    assert '"updatemenus":[' not in alone[alone.index("Plotly.newPlot(") :]
 
 
 @pytest.mark.parametrize("count", [0, 1])
