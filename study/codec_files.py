@@ -25,7 +25,14 @@ def codec_file(codecs: Path, trial: int, epoch: int) -> Path:
 def codec_files(codecs: Path) -> Iterator[tuple[int, int, Path]]:
     """Go through the codecs that are there: trial, epoch and file."""
     for folder in codecs.glob("trial-*"):
-        if trial := _FOLDER.fullmatch(folder.name):
-            for file in folder.glob("epoch-*.pt"):
-                if epoch := _FILE.fullmatch(file.name):
-                    yield int(trial[1]), int(epoch[1]), file
+        if found := _FOLDER.fullmatch(folder.name):
+            trial = int(found[1])
+            for epoch, file in codecs_of(codecs, trial).items():
+                yield trial, epoch, file
+
+
+def codecs_of(codecs: Path, trial: int) -> dict[int, Path]:
+    """Return the codecs of a trial that are there, by epoch."""
+    files = codec_file(codecs, trial, 1).parent.glob("epoch-*.pt")
+    found = ((_FILE.fullmatch(file.name), file) for file in files)
+    return {int(epoch[1]): file for epoch, file in found if epoch}
