@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from study.interrupts import INTERRUPTED
+from study.measures import constraints_of
 from study.records import TrialState
 from study.report import front_table
 from study.runner import masked, objectives_of
@@ -59,11 +60,14 @@ def show_front(
 ) -> None:
     """Print the Pareto table, what failed, the baselines drawn, and where the files are."""
     console.print()
-    console.print(front_table(records, objectives_of(config)))
+    console.print(front_table(records, objectives_of(config), constraints_of(config)))
     for record in records:
         if record.state is TrialState.FAILED:
             outcome = escape(record.outcome)
             console.print(f"[red]trial {record.number}[/] {outcome}", soft_wrap=True)
+    if stopped := sum(record.state is TrialState.PRUNED for record in records):
+        trials = "trial was" if stopped == 1 else "trials were"
+        console.print(f"[yellow]{stopped} {trials} stopped early[/] and cannot be on the front")
     for told in files.baselines:
         console.print(f"[bold]baseline[/] {escape(told)}", soft_wrap=True, highlight=False)
     places = Table.grid(padding=(0, 2))

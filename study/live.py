@@ -13,8 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from study.front import front, hypervolume
+from study.measures import constraints_of
 from study.records import TrialRecord, TrialState
-from study.report.rows import duration_text
+from study.report.rows import duration_text, heading, newest_text, why
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from study.cohorts import Observer
     from study.config import StudyConfig
     from study.front import Objective
+    from study.measures import Constraint
 
 _STYLES = {
     TrialState.RUNNING: "bold cyan",
@@ -40,6 +42,9 @@ _PUBLISHED, _ON_FRONT = "★", "◆"
 _WIDTH = 78
 """Least width of the table: its caption fits in one line."""
 
+_MOST_OBJECTIVES = 4
+"""Of more, the first ones have a column."""
+
 _LINE_EVERY_S = 5.0
 """Two lines about the epochs of one cohort are at least this far apart in a log."""
 
@@ -50,7 +55,7 @@ def live_view(
 ) -> Iterator[Observer]:
     """Show a study's trials while the block runs; the table's last state stays on the screen."""
     if not console.is_terminal:
-        yield PlainLines(console, config.search.trials)
+        yield PlainLines(console, config.search.trials, objectives, constraints_of(config))
         return
     table = LiveTable(config.name, config.search.trials, objectives)
     with Live(table, console=console, refresh_per_second=2):
@@ -145,6 +150,7 @@ class LiveTable:
         table = trial_table(
             [self._with_time(record) for record in _most_telling(records.values(), room)],
             self._front,
+            self._objectives,
         )
         table.title = escape(f"study {self._study_name}")
         table.caption = self._caption(hidden=len(records) - table.row_count)
@@ -170,9 +176,17 @@ class LiveTable:
 class PlainLines:
     """One line when a trial starts and ends, and now and then one for an epoch of a cohort."""
 
-    def __init__(self, console: Console, trials: int) -> None:
+    def __init__(
+        self,
+        console: Console,
+        trials: int,
+        objectives: Sequence[Objective],
+        constraints: Sequence[Constraint] = (),
+    ) -> None:
         self._console = console
         self._trials = trials
+        self._objectives = objectives
+        self._constraints = constraints
         self._started: set[int] = set()
         self._ended: set[int] = set()
         self._line_at: dict[int | None, float] = {}
@@ -189,10 +203,8 @@ class PlainLines:
         self._started.add(record.number)
         self._line_at[record.cohort] = now
         text = f"trial {record.number}: {progress(record)}"
-        if numbers := _numbers(record):
-            text += f", {numbers}"
-        if record.state is TrialState.FAILED:
-            text += f", {record.outcome}"
+        for part in (*_numbers(record, self._objectives), why(record, self._constraints)):
+            text += f", {part}" * bool(part)
         if record.state.is_final:
             self._ended.add(record.number)
             text += f" ({len(self._ended)} of {self._trials} finished)"
@@ -201,20 +213,24 @@ class PlainLines:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def trial_table(records: Sequence[tuple[TrialRecord, float]], on_front: frozenset[int]) -> Table:
-    """Return a table of trials, each with its elapsed seconds."""
+def trial_table(
+    records: Sequence[tuple[TrialRecord, float]],
+    on_front: frozenset[int],
+    objectives: Sequence[Objective],
+) -> Table:
+    """Return a table of trials, each with its elapsed seconds and its first objectives."""
     table = Table(title_justify="left", caption_justify="left", min_width=_WIDTH)
-    for heading in ("trial", "state", "epoch", "bpp", "D1 PSNR dB", "elapsed"):
-        table.add_column(heading, justify="left" if heading == "state" else "right", no_wrap=True)
+    metrics = [objective.metric for objective in objectives[:_MOST_OBJECTIVES]]
+    for text in ("trial", "state", "epoch", *map(heading, metrics), "elapsed"):
+        table.add_column(text, justify="left" if text == "state" else "right", no_wrap=True)
     for record, elapsed_s in records:
         marks = (_PUBLISHED * record.is_baseline, _ON_FRONT * (record.number in on_front))
         name = " ".join(filter(None, (*marks, str(record.number))))
         table.add_row(
             name,
-            Text(_state(record), style=_STYLES[record.state]),
+            Text(_state(record), style=_STYLES[record.state] if record.feasible else "yellow"),
             f"{len(record.epochs)}/{record.total_epochs}",
-            _bpp(record),
-            _number(record, "d1_psnr_db", ".2f"),
+            *(newest_text(record, metric) for metric in metrics),
             duration_text(elapsed_s),
         )
     return table
@@ -243,28 +259,16 @@ def progress(record: TrialRecord) -> str:
 
 
 def _state(record: TrialRecord) -> str:
+    if not record.feasible:
+        return "infeasible"
     measuring = record.state is TrialState.RUNNING and len(record.epochs) == record.total_epochs
     return "measuring" if measuring else str(record.state)
 
 
-def _numbers(record: TrialRecord) -> str:
-    parts = [
-        ("bpp", _bpp(record)),
-        ("D1 PSNR", _number(record, "d1_psnr_db", ".2f")),
-    ]
-    return ", ".join(f"{name} {value}" for name, value in parts if value)
-
-
-def _bpp(record: TrialRecord) -> str:
-    """Return the rate: measured if it is, else the estimate, marked with ~."""
-    measured = _number(record, "bpp", ".3f")
-    estimated = _number(record, "bpp_estimated", ".3f")
-    return measured or (f"~{estimated}" if estimated else "")
-
-
-def _number(record: TrialRecord, metric: str, digits: str) -> str:
-    value = record.latest.get(metric)
-    return "" if value is None else f"{value:{digits}}"
+def _numbers(record: TrialRecord, objectives: Sequence[Objective]) -> list[str]:
+    """Return each objective's name and value, such as ``bpp ~1.5``."""
+    told = [(heading(o.metric), newest_text(record, o.metric)) for o in objectives]
+    return [f"{name.removesuffix(' dB')} {value}" for name, value in told if value]
 
 
 def _most_telling(records: Iterable[TrialRecord], room: int) -> list[TrialRecord]:

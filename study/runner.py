@@ -20,6 +20,7 @@ from study.errors import StudyError
 from study.folder import create_study_folder
 from study.front import Direction, Objective, front, hypervolume
 from study.live import live_view, preparation_view
+from study.measures import constraints_of
 from study.records import TrialState
 
 if TYPE_CHECKING:
@@ -212,7 +213,14 @@ def report(
     from study.report import write_report
 
     try:
-        return write_report(config.name, records, objectives_of(config), folder.path, baselines)
+        return write_report(
+            config.name,
+            records,
+            objectives_of(config),
+            folder.path,
+            baselines,
+            constraints_of(config),
+        )
     except OSError as error:
         message = f"the report of study {config.name} cannot be written: {error}"
         raise StudyError(message) from error

@@ -11,7 +11,9 @@ from rich.table import Table
 from study.errors import StudyError
 from study.front import front
 from study.live import in_cohorts, trial_table
+from study.measures import constraints_of
 from study.records import TrialState
+from study.report.rows import why
 from study.runner import objectives_of
 
 if TYPE_CHECKING:
@@ -68,15 +70,17 @@ def show_studies(folders: Sequence[StudyFolder], root: Path, console: Console) -
 
 
 def show_study(folder: StudyFolder, console: Console) -> None:
-    """Print one study's trials, and why any of them failed."""
+    """Print one study's trials, and why any of them failed, was stopped or cannot be used."""
     config = folder.config()
     records = read_records(folder, config)
-    on_front = frozenset(r.number for r in front(records, objectives_of(config)))
+    objectives = objectives_of(config)
+    on_front = frozenset(r.number for r in front(records, objectives))
     state = summary(config, records, driver_alive=folder.driver_alive())
     console.print(f"[bold]{escape(config.name)}[/] {state}", soft_wrap=True)
     if records:
-        console.print(trial_table([(r, r.elapsed_s) for r in records], on_front))
+        console.print(trial_table([(r, r.elapsed_s) for r in records], on_front, objectives))
     for record in records:
-        if record.state is TrialState.FAILED:
-            outcome = escape(record.outcome)
-            console.print(f"[red]trial {record.number}[/] {outcome}", soft_wrap=True)
+        if reason := why(record, constraints_of(config)):
+            color = "red" if record.state is TrialState.FAILED else "yellow"
+            told = escape(reason)
+            console.print(f"[{color}]trial {record.number}[/] {told}", soft_wrap=True)

@@ -115,6 +115,13 @@ def breaks_text(record: TrialRecord, constraints: Sequence[Constraint]) -> str:
     return f"breaks {', '.join(map(str, found)) or 'a constraint'}"
 
 
+def why(record: TrialRecord, constraints: Sequence[Constraint] = ()) -> str:
+    """Return the sentence that says why an ended trial is not on the front for good; often none."""
+    if record.state in {TrialState.FAILED, TrialState.PRUNED}:
+        return record.outcome
+    return breaks_text(record, constraints)
+
+
 def describe(record: TrialRecord, constraints: Sequence[Constraint] = ()) -> list[str]:
     """Return the lines that a reader sees when pointing at a trial."""
     first = f"trial {record.number}, {record.state.value}"

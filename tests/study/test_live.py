@@ -12,6 +12,7 @@ from rich.console import Console
 import study
 from study.front import Direction, Objective
 from study.live import LiveTable, PlainLines, live_view
+from study.measures import Constraint
 from study.records import EpochRecord, TrialRecord, TrialState
 from study.study_file import parse_study
 from tests.study.toy import STUDY
@@ -68,11 +69,45 @@ def test_the_table_tells_how_far_each_trial_is_and_what_the_front_holds() -> Non
     table.on_trial(running(1, epochs=6))
     table.on_trial(complete(2, bpp=0.5, psnr_db=35.0))
     shown = screen(table)
-    assert line_of("★ 0", shown)[1:] == ["running", "2/6", "~1.500", "31.25", "2m 00s"]
+    assert line_of("★ 0", shown)[1:] == ["running", "2/6", "~1.500", "~31.25", "2m 00s"]
     assert line_of("1", shown)[1:3] == ["measuring", "6/6"]
     assert line_of("◆ 2", shown)[1:5] == ["complete", "6/6", "0.500", "35.00"]
     assert "1 of 8 trials finished" in shown
     assert "1 on the front (◆) · hypervolume 25.000" in shown  # (3 - 0.5) * (35 - 25)
+
+
+def test_the_columns_are_the_first_objectives() -> None:
+    metrics = ("decode_s", "d1_psnr_db", "bpp", "chamfer", "density")
+    objectives = [Objective(metric, Direction.MINIMIZE, 100.0) for metric in metrics]
+    table = LiveTable("mine", 8, objectives)
+    table.on_trial(running(0, epochs=2))
+    final = {"decode_s": 0.0512, "d1_psnr_db": 35.0, "bpp": 0.5, "chamfer": 1.5e-4, "density": 1.0}
+    table.on_trial(replace(complete(1, bpp=0.5, psnr_db=35.0), final=final))
+    shown = screen(table)
+    assert "decode s" in shown
+    assert "density" not in shown
+    assert line_of("★ 0", shown)[3:7] == ["", "~31.25", "~1.500", ""]
+    assert line_of("◆ 1", shown)[3:7] == ["0.0512", "35.00", "0.500", "1.50e-04"]
+
+
+def test_what_is_pruned_or_infeasible_is_not_on_the_front_and_says_so() -> None:
+    pruned = replace(running(1, epochs=2), state=TrialState.PRUNED, outcome="stopped after epoch 2")
+    infeasible = replace(complete(2, bpp=2.0, psnr_db=35.0), feasible=False)
+    table = LiveTable("mine", 8, OBJECTIVES)
+    console = Console(file=io.StringIO(), width=120)
+    lines = PlainLines(console, 8, OBJECTIVES, [Constraint("bpp", most=1.0)])
+    for record in (pruned, infeasible):
+        table.on_trial(record)
+        lines.on_trial(record)
+    shown = screen(table)
+    assert line_of("1", shown)[1:3] == ["pruned", "2/6"]
+    assert line_of("2", shown)[1] == "infeasible"
+    assert "2 of 8 trials finished · 0 on the front" in shown
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines() == [
+        "trial 1: pruned, bpp ~1.500, D1 PSNR ~31.25, stopped after epoch 2 (1 of 8 finished)",
+        "trial 2: complete, bpp 2.000, D1 PSNR 35.00, breaks bpp <= 1 (2 of 8 finished)",
+    ]
 
 
 def test_a_long_study_fits_the_screen_and_hides_no_running_trial() -> None:
@@ -133,7 +168,7 @@ def test_of_trials_that_train_together_one_line_tells_an_epoch(
         for record in [*ended, *ended]:  # shown once more when the cohort ends
             view.on_trial(record)
     assert isinstance(console.file, io.StringIO)
-    numbers = "bpp ~1.500, D1 PSNR 31.25"
+    numbers = "bpp ~1.500, D1 PSNR ~31.25"
     assert console.file.getvalue().splitlines() == [
         "trial 0: started",
         "trial 1: started",
