@@ -1,10 +1,4 @@
-"""Who proposes settings: Optuna's samplers, made so that a proposal can be repeated.
-
-A sampler of Optuna's carries a stream of random numbers from one proposal to the next, and a driver
-that is killed loses its place in the stream. Here a sampler is made afresh for every trial, with a
-seed of the trial's own. A proposal then depends on the stored trials and on the trial's number
-alone, and a study that was killed and goes on proposes what it would have anyway. What samplers
-note about trials besides (generations of an evolution, say) they keep in the storage.
+"""Who proposes settings, as the study's storage meets it: samplers, trials and constraints.
 
 Constraints reach the samplers through the storage: call `note_constraints` with the violations of
 every trial before it is told, complete and pruned alike.
@@ -12,10 +6,8 @@ every trial before it is told, complete and pruned alike.
 
 from __future__ import annotations
 
-import inspect
-import warnings
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import optuna
 from optuna.distributions import (
@@ -24,46 +16,30 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler
 
-from study.conditions import is_active, is_conditional, ordered
+from study.conditions import is_active, ordered
 from study.errors import StudyError
-from study.nearest import did_you_mean
-from study.numbered import (
-    GridChoices,
-    Numbered,
-    RandomChoices,
-    Slices,
-    SobolChoices,
-    seed_of,
-    wished,
-)
+from study.numbered import wished
+from study.repeatable import Repeatable
 from study.space import is_integer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
 
-    from optuna.study import Study
-    from optuna.trial import FrozenTrial, TrialState
+    from optuna.samplers import BaseSampler
+    from optuna.trial import FrozenTrial
 
     from study.choices import Choice
     from study.config import StudyConfig
+    from study.warm_start import WarmStart, WarmTrial
 
-LEARNING = {
-    "tpe": "optuna.samplers:TPESampler",
-    "gp": "optuna.samplers:GPSampler",
-    "nsga2": "optuna.samplers:NSGAIISampler",
-    "nsga3": "optuna.samplers:NSGAIIISampler",
-    "cmaes": "optuna.samplers:CmaEsSampler",
-}
-_OURS = {"seed": "seed", "n_startup_trials": "search.startup_trials"}
-"""Arguments of samplers that the study file says elsewhere, and where."""
+_BEYOND_ALL = 1e6
+"""A violation that is infinite; Gaussian processes need a number."""
 
 
 def make_sampler(config: StudyConfig) -> BaseSampler:
     """Return what proposes the study's settings; nothing is imported or read before it is asked."""
-    return _Proposals(config)
+    return Repeatable(config, partial(warm_trials, config))
 
 
 def suggest(trial: optuna.Trial, config: StudyConfig) -> dict[str, Choice]:
@@ -101,24 +77,45 @@ def note_constraints(trial: optuna.Trial, violations: Mapping[str, float]) -> No
     """
     for name, violation in violations.items():
         if name not in trial.constraints:
-            trial.set_constraint(name, violation)
+            trial.set_constraint(name, min(violation, _BEYOND_ALL))
 
 
-def rehearse(config: StudyConfig) -> None:
+def follows_shape(config: StudyConfig) -> bool:
+    """Tell whether a trial may take what decides its shape from another: a grid has no two alike.
+
+    Where it may not, `TrialStore.has_wishes` says that the next trial's shape is not free.
+    """
+    return config.search.sampler != "grid"
+
+
+def rehearse(config: StudyConfig) -> list[str]:
     """Try the sampler on made-up results, before anything starts.
+
+    Returns:
+        what the user should know: how much of each `warm_start` is used.
 
     Raises:
         StudyError: it cannot be imported, does not know an option, or cannot propose for this
             study; or a `warm_start` cannot be used.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warm_trials(config)
+    told = [found.told for found in _warm_starts(config)]
     directions = [objective.direction for objective in config.objectives]
     study = optuna.create_study(directions=directions, sampler=make_sampler(config))
-    for number in range(wished(config), wished(config) + 3):
-        trial = study.ask()
-        suggest(trial, config)
-        study.tell(trial, [float((number * place) % 3) for place in range(1, len(directions) + 1)])
+    try:
+        for number in range(wished(config) + 3):
+            trial = study.ask()
+            suggest(trial, config)
+            values = [float((number * place) % 3) for place in range(1, len(directions) + 1)]
+            study.tell(trial, values)
+    except StudyError:
+        raise
+    except Exception as error:
+        # Whatever a sampler that somebody else wrote may raise.
+        sampler = config.search.sampler
+        message = f"search.sampler: {sampler} cannot propose for this study: {error}"
+        raise StudyError(message) from error
+    return told
 
 
 def warm_trials(config: StudyConfig) -> list[FrozenTrial]:
@@ -127,9 +124,30 @@ def warm_trials(config: StudyConfig) -> list[FrozenTrial]:
     Raises:
         StudyError: a source cannot be read, or has nothing that fits.
     """
-    if config.search.warm_start:
-        raise StudyError("search.warm_start cannot be used yet; remove it")
-    return []
+    found = [trial for source in _warm_starts(config) for trial in source.trials]
+    return [_frozen(config, trial, place - len(found)) for place, trial in enumerate(found)]
+
+
+def _warm_starts(config: StudyConfig) -> list[WarmStart]:
+    if not config.search.warm_start:
+        return []
+    from study.warm_start import read_warm_start  # Arrow takes a while to import.
+
+    return [read_warm_start(config, source) for source in config.search.warm_start]
+
+
+def _frozen(config: StudyConfig, trial: WarmTrial, number: int) -> FrozenTrial:
+    """Return a result from elsewhere as a trial before all of the study's own."""
+    frozen = optuna.trial.create_trial(
+        params=dict(trial.settings),
+        distributions={name: distribution(config, name) for name in trial.settings},
+        values=trial.values,
+        constraints=dict(trial.violations),
+        # Evolutions look at generations only; these belong to the first.
+        system_attrs=dict.fromkeys(("NSGAIISampler:generation", "NSGAIIISampler:generation"), 0),
+    )
+    frozen.number = frozen._trial_id = number  # noqa: SLF001 (no other has a negative one)
+    return frozen
 
 
 def _ask(trial: optuna.Trial, name: str, searched: BaseDistribution) -> Choice:
@@ -144,159 +162,3 @@ def _ask(trial: optuna.Trial, name: str, searched: BaseDistribution) -> Choice:
         case _:
             raise TypeError(searched)
     return value
-
-
-class _Proposals(BaseSampler):
-    """Optuna's view of the study's sampler: one of these samples all trials of a study."""
-
-    def __init__(self, config: StudyConfig) -> None:
-        self._config = config
-        self._first = wished(config)
-        self._random = RandomChoices(config)
-        self._slices = Slices(config)
-        self._numbered = _numbered(config)
-        self._make: Callable[[int], BaseSampler] | None = None
-        self._joint: tuple[int, BaseSampler] | None = None
-
-    def _inner(self, number: int, name: str = "") -> BaseSampler:
-        if self._make is None:
-            self._make = maker(self._config)
-        return self._make(seed_of(self._config, number, name))
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """Return what is proposed jointly: nothing of what the number decides."""
-        if self._numbered is not None:
-            return {}
-        inner = self._inner(trial.number)
-        self._joint = trial.number, inner
-        space = inner.infer_relative_search_space(study, trial)
-        stratified = self._config.search.stratify
-        return {name: found for name, found in space.items() if name not in stratified}
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """Propose settings jointly."""
-        if self._joint is None or not search_space:
-            return {}
-        number, inner = self._joint
-        if number != trial.number:
-            raise ValueError(f"asked about trial {trial.number} while trial {number} is sampled")
-        return inner.sample_relative(study, trial, search_space)
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:  # noqa: ANN401 (Optuna's signature)
-        """Propose one setting by itself."""
-        if trial.number < self._first:  # What a wish leaves open.
-            return self._random.choose(trial.number, param_name)
-        if param_name in self._config.search.stratify:
-            return self._slices.choose(trial.number, param_name)
-        if self._numbered is not None:
-            return self._numbered.choose(trial.number, param_name)
-        inner = self._inner(trial.number, param_name)
-        return inner.sample_independent(study, trial, param_name, param_distribution)
-
-    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Let the sampler prepare itself."""
-        if self._numbered is None:
-            self._inner(trial.number).before_trial(study, trial)
-
-    def after_trial(
-        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
-    ) -> None:
-        """Let the sampler note a trial's end."""
-        if self._numbered is None:
-            self._inner(trial.number).after_trial(study, trial, state, values)
-
-
-def _numbered(config: StudyConfig) -> Numbered | None:
-    match config.search.sampler:
-        case "random":
-            return RandomChoices(config)
-        case "qmc":
-            return SobolChoices(config)
-        case "grid":
-            return GridChoices(config)
-        case _:
-            return None
-
-
-def maker(config: StudyConfig) -> Callable[[int], BaseSampler]:
-    """Return what makes Optuna's sampler, given a seed.
-
-    Raises:
-        StudyError: it cannot be imported, or does not know an option.
-    """
-    name = config.search.sampler
-    kind = _imported(name, LEARNING.get(name, name))
-    parameters = inspect.signature(kind).parameters
-    arguments = _arguments(config, parameters)
-    seeded = "seed" in parameters
-
-    def make(seed: int) -> BaseSampler:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            try:
-                return kind(**arguments, **({"seed": seed} if seeded else {}))
-            except (TypeError, ValueError) as error:
-                message = f"search.sampler: {name} cannot be made: {error}"
-                raise StudyError(message) from error
-
-    make(0)
-    return make
-
-
-def _imported(name: str, path: str) -> type[BaseSampler]:
-    module, _, attribute = path.partition(":")
-    try:
-        found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        message = (
-            f"search.sampler: {name} cannot be imported: {error}; give module:Class of a module "
-            "that Python finds (PYTHONPATH)"
-        )
-        raise StudyError(message) from error
-    if not (isinstance(found, type) and issubclass(found, BaseSampler)):
-        message = (
-            f"search.sampler: {name} must be a class made from optuna.samplers.BaseSampler, and "
-            "is not"
-        )
-        raise StudyError(message)
-    return found
-
-
-def _arguments(
-    config: StudyConfig, parameters: Mapping[str, inspect.Parameter]
-) -> dict[str, object]:
-    """Return the keyword arguments of a sampler but for its seed."""
-    search = config.search
-    for name in search.sampler_options:
-        if place := _OURS.get(name):
-            message = f"search.sampler_options: {name} is told by {place}; remove it here"
-            raise StudyError(message)
-        if name not in parameters:
-            hint = did_you_mean(name, [other for other in parameters if other not in _OURS])
-            message = f"search.sampler_options: {search.sampler} has no option '{name}'; {hint}"
-            raise StudyError(message)
-    arguments: dict[str, object] = {}
-    if "n_startup_trials" in parameters:
-        arguments["n_startup_trials"] = search.startup_trials
-    match search.sampler:
-        case "tpe":
-            # With several objectives Optuna's default is one setting at a time.
-            arguments |= {"multivariate": True, "group": is_conditional(search.space)}
-        case "nsga2" | "nsga3":
-            # The first generation is drawn; parents need to be two.
-            arguments["population_size"] = max(2, search.startup_trials)
-        case "gp" | "cmaes":
-            arguments["warn_independent_sampling"] = False
-        case _:
-            pass
-    return {**arguments, **search.sampler_options}

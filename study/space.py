@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from study.choices import Choice
     from study.config import Preparation
+    from study.ranges import Range
 
 PUBLISHED: Mapping[str, float] = {
     f"loss.{name}": LossWeights.model_fields[name].default
@@ -130,6 +131,14 @@ def is_integer(config: StudyConfig, name: str) -> bool:
 def decides_shape(name: str) -> bool:
     """Tell whether trials with different values of a setting cannot train as one population."""
     return name.partition(".")[0] in {"model", "data"} or name == "training.patches_per_step"
+
+
+def contains(searched: Range, value: Choice | None) -> bool:
+    """Tell whether a range or list of choices allows a value."""
+    if searched.options is not None:
+        return value in searched.options
+    low, high = searched.ends
+    return isinstance(value, int | float) and low <= value <= high
 
 
 def trial_config(

@@ -11,7 +11,7 @@ from study.config import LossWeights, ModelSection, StudyConfig, TrainingConfig
 from study.errors import StudyError
 from study.halting import check_halting
 from study.nearest import did_you_mean
-from study.space import PUBLISHED, apply, baseline, table_of, value_of
+from study.space import PUBLISHED, apply, baseline, contains, table_of, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -153,14 +153,6 @@ def _check_constant(config: StudyConfig, name: str, value: Choice) -> None:
             f"{own!r} would go unread; remove one of them"
         )
         raise StudyError(message)
-
-
-def contains(searched: Range, value: Choice | None) -> bool:
-    """Tell whether a range or list of choices allows a value."""
-    if searched.options is not None:
-        return value in searched.options
-    low, high = searched.ends
-    return isinstance(value, int | float) and low <= value <= high
 
 
 def _check_first(config: StudyConfig, number: int, settings: Mapping[str, Choice]) -> None:

@@ -39,9 +39,9 @@ CONFINED = {
         "study/trainable.py",
         "study/tuning.py",
     },
-    "optuna": {"study/samplers.py", "study/storage.py"},
+    "optuna": {"study/repeatable.py", "study/samplers.py", "study/storage.py"},
     "mlflow": {"study/ledger.py"},
-    "pyarrow": {"study/data/store.py", "study/report/tables.py"},
+    "pyarrow": {"study/data/store.py", "study/report/tables.py", "study/warm_start.py"},
     # It comes with torch, but not everywhere: the file that imports it is itself imported lazily.
     "triton": {"model/nearest_triton.py"},
 }
