@@ -8,6 +8,7 @@ from rich.table import Table
 
 from study.config import StudyConfig
 from study.errors import StudyError
+from study.measures import MEASURES
 from study.nearest import did_you_mean
 from study.ranges import default_space
 from study.report.rows import as_text
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
     from rich.console import Console
+
+    from study.measures import Measure
 
 
 def explain(section: str | None, console: Console) -> None:
@@ -40,6 +43,8 @@ def explain(section: str | None, console: Console) -> None:
             _print_fields(name, model, console)
         if name == "search" and section in (None, name):
             _print_default_space(console)
+        if name == "objectives" and section in (None, name):
+            _print_metrics(console)
     console.print(f"\n[dim]an example to copy: {QUICKSTART}[/]", soft_wrap=True)
 
 
@@ -67,6 +72,37 @@ def _print_default_space(console: Console) -> None:
         scale = ", log: true" if searched.log else ""
         table.add_row(f"  {name}", f"{{low: {low}, high: {high}{scale}}}")
     console.print(table, highlight=False)
+
+
+def _print_metrics(console: Console) -> None:
+    console.print(
+        "\n[bold]metrics[/]  What objectives and constraints may be on, measured on the finished "
+        "codec in the validation clouds.",
+        soft_wrap=True,
+    )
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column()
+    for name, measure in MEASURES.items():
+        better = {"minimize": "less", "maximize": "more"}.get(measure.direction_hint or "", "")
+        table.add_row(f"  {name}", better, f"{measure.meaning} ({measure.unit}){_epochs(measure)}")
+    console.print(table, highlight=False)
+    console.print(
+        "\n[bold]constraints[/]  A list such as [bold]\\[bpp <= 2, decode_s <= 0.05][/]: a metric, "
+        "<= or >=, and a number. What breaks one is shown apart, and never on the front.",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def _epochs(measure: Measure) -> str:
+    """Say what epochs know of a metric, where that is not all there is to say."""
+    if measure.estimate is None:
+        return "; not known before the end"
+    if measure.is_extra:
+        return "; after each epoch too where asked for, which takes time"
+    return ""
 
 
 def _default(field: FieldInfo) -> str:

@@ -110,7 +110,7 @@ _ALL = (
     ),
     Measure(
         "density",
-        f"none; {_UNIT_FRAME}",
+        f"no unit, {_UNIT_FRAME}",
         "D-PCC's density metric, mean over clouds",
         heading="density diff.",
         axis_title=f"D-PCC's density metric,  {_UNIT_FRAME}",
@@ -122,7 +122,7 @@ _ALL = (
     ),
     Measure(
         "points_ratio",
-        "none; 1 is as many",
+        "no unit, 1 is as many",
         "decoded over input points",
         heading="points",
         axis_title="decoded over input points",
@@ -296,6 +296,21 @@ def asked_metrics(config: StudyConfig) -> list[str]:
 def extra_metrics(config: StudyConfig) -> tuple[str, ...]:
     """Return what epochs must compute besides: it costs time, and the study asks for it."""
     return tuple(name for name in asked_metrics(config) if MEASURES[name].is_extra)
+
+
+def check_estimates(config: StudyConfig) -> None:
+    """Refuse to stop trials early by what is not known before their end.
+
+    Raises:
+        StudyError: there is a halting rule, and an objective that no epoch estimates.
+    """
+    unknown = [o.metric for o in config.objectives if estimate_name(o.metric) is None]
+    if unknown and config.halting.rule != "none":
+        raise StudyError(
+            f"halting.rule '{config.halting.rule}' needs every objective after each epoch, but "
+            f"{' and '.join(unknown)} can only be measured at the end; set halting.rule: none, or "
+            f"give a constraint such as '{unknown[0]} <= 0.05' in place of the objective"
+        )
 
 
 def _number(text: str) -> float | None:

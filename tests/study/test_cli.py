@@ -11,6 +11,7 @@ import pytest
 
 from study.cli import build_parser, main
 from study.config import StudyConfig
+from study.measures import MEASURES
 from tests.study import toy
 
 if TYPE_CHECKING:
@@ -155,6 +156,14 @@ def test_explain_knows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert all(name in shown for name in StudyConfig.model_fields)
     assert "bpp_lambda" in shown
+
+
+def test_explain_teaches_the_metrics_with_their_units(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "objectives"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for measure in MEASURES.values():
+        assert f"{measure.meaning} ({measure.unit})" in shown
+    assert "[bpp <= 2, decode_s <= 0.05]" in shown
 
 
 @pytest.mark.usefixtures("here")

@@ -58,6 +58,16 @@ def test_only_what_is_asked_for_costs_an_epoch_time() -> None:
     assert extra_metrics(parse_study(asked, origin="x")) == ("density", "chamfer")
 
 
+def test_what_no_epoch_knows_stops_no_trial_early() -> None:
+    """A constraint on it does no harm: it is not held against a trial that still trains."""
+    halting = STUDY.replace("epochs: 3", "epochs: 9") + "halting: {rule: pareto}\n"
+    assert parse_study(halting + "constraints: [decode_s <= 1]", origin="x")
+    seconds = "objectives:\n  - {metric: decode_s, direction: minimize, reference: 1}\n"
+    with pytest.raises(StudyError, match="but decode_s can only be measured at the end; set halti"):
+        parse_study(halting.replace("objectives:\n", seconds), origin="x")
+    assert parse_study(STUDY.replace("objectives:\n", seconds), origin="x")
+
+
 def test_a_constraint_reads_as_it_is_written() -> None:
     config = parse_study(STUDY + "constraints: ['bpp<=2.0', d1_psnr_db >= 3e1]", origin="x")
     assert constraints_of(config) == (
