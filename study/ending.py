@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from study.folder import StudyFolder
 from study.interrupts import INTERRUPTED
-from study.measures import constraints_of
+from study.kept_codecs import candidates
+from study.measures import MEASURES, constraints_of
 from study.records import TrialState
 from study.report import front_table
 from study.runner import masked, objectives_of
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
 DONE, NOTHING_FINISHED = 0, 1
 """Exit codes of `study run` that came to its end."""
+
+_EARLIER_SHOWN = 3
+"""Earlier epochs of the front that are named; those that add most to it."""
 
 _CONTENTS = {
     "html": "the front, to explore in a browser",
@@ -68,6 +73,7 @@ def show_front(
     if stopped := sum(record.state is TrialState.PRUNED for record in records):
         trials = "trial was" if stopped == 1 else "trials were"
         console.print(f"[yellow]{stopped} {trials} stopped early[/] and cannot be on the front")
+    _show_earlier(config, records, StudyFolder(files.html.parent), console)
     for told in files.baselines:
         console.print(f"[bold]baseline[/] {escape(told)}", soft_wrap=True, highlight=False)
     places = Table.grid(padding=(0, 2))
@@ -79,6 +85,34 @@ def show_front(
     console.print(places)
 
 
+def _show_earlier(
+    config: StudyConfig, records: Sequence[TrialRecord], folder: StudyFolder, console: Console
+) -> None:
+    """Name the earlier epochs that are kept because they are bargains too; a few of many."""
+    found = candidates(folder.codecs, records, objectives_of(config), constraints_of(config))
+    for each in found[:_EARLIER_SHOWN]:
+        worth = ", ".join(
+            f"{value:{MEASURES[objective.metric].digits}} {MEASURES[objective.metric].heading}"
+            for value, objective in zip(each.values, config.objectives, strict=True)
+        )
+        console.print(
+            f"trial {each.trial} after epoch {each.epoch} would be on the front: {worth} "
+            "[dim](estimated)[/]",
+            soft_wrap=True,
+            highlight=False,
+        )
+    if found:
+        first, more = found[0], len(found) - _EARLIER_SHOWN
+        root, program = escape(_root_option(folder.path.parent)), escape(_program())
+        console.print(
+            f"{f'[dim]and {more} more;[/] ' if more > 0 else ''}[bold]{program} export "
+            f"{config.name}{root} --trial {first.trial} --epoch {first.epoch} OUT[/] "
+            "[dim]takes such a codec[/]",
+            soft_wrap=True,
+            highlight=False,
+        )
+
+
 def _show_interrupted(config: StudyConfig, ended: Ended, console: Console) -> None:
     complete = sum(record.state is TrialState.COMPLETE for record in ended.records)
     unfinished = [r for r in ended.records if r.state is TrialState.INTERRUPTED]
@@ -88,6 +122,7 @@ def _show_interrupted(config: StudyConfig, ended: Ended, console: Console) -> No
         f"\n[yellow]interrupted[/] with {complete} of {config.search.trials} trials complete; "
         f"kept in {escape(short(ended.folder.path))}, with the {epochs} finished epochs of "
         f"{len(unfinished)} unfinished trials\n"
+        f"  [bold]{program} resume {config.name}{root}[/]   [dim]goes on from there[/]\n"
         f"  [bold]{program} status {config.name}{root}[/]   [dim]how far each trial came[/]\n"
         f"  [bold]{program} front {config.name}{root}[/]    [dim]the front of the complete ones[/]",
         soft_wrap=True,

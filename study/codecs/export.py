@@ -21,6 +21,7 @@ from study.data.version import code_version
 from study.errors import StudyError
 from study.metrics import PsnrConvention
 from study.runner import objectives_of
+from study.space import apply
 from study.status import read_records
 from study.storage import TrialStore
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from study.codecs.operating_point import Wish
     from study.config import StudyConfig
+    from study.data import DataRecipe
     from study.data.manifest import Manifest
     from study.folder import StudyFolder
     from study.records import TrialRecord
@@ -89,7 +91,9 @@ def export(study: StudyFolder, wish: Wish, folder: Path, epoch: int | None = Non
     metrics = record.final if epoch == last else _estimated(record, epoch)
     data = _data_of(study, config, trial)
     manifest = read_manifest(data) if data.is_dir() else None
-    codec = CloudCodec(coder, (manifest.recipe if manifest else config.data).partition())
+    # What shapes the data may be searched too.
+    recipe = manifest.recipe if manifest else apply(config, record.params).preparation.recipe
+    codec = CloudCodec(coder, recipe.partition())
     about = {
         "source": "a trial of a study",
         "study": {"name": config.name, "identity": store.identity},
@@ -100,7 +104,7 @@ def export(study: StudyFolder, wish: Wish, folder: Path, epoch: int | None = Non
         "metrics_are": _MEASURED
         if epoch == last
         else f"estimates after epoch {epoch} of {last}; no file of this codec was weighed",
-        "data": _of_data(manifest) if manifest else _of_lost_data(config),
+        "data": _of_data(manifest) if manifest else _of_lost_data(recipe),
         "code_version": {"trained": store.code_version, "exported": code_version()},
     }
     save_codec(codec, folder, about)
@@ -114,10 +118,11 @@ def _trained(study: StudyFolder, number: int, epoch: int, trial: TrialConfig) ->
         saved = read_codec(place)
     except FileNotFoundError:
         kept = sorted(at for of, at, _ in codec_files(study.codecs) if of == number)
-        there = f"of its codecs, those after {_epochs(kept)} are kept" if kept else "it has none"
+        there = f"of its codecs, those after {_epochs(kept)} are kept" if kept else "none is kept"
         raise StudyError(
             f"a codec is exported from its file, and that of trial {number} after epoch {epoch} "
-            f"is not in {study.codecs}: {there}; choose another, or put the file back"
+            f"is not in {study.codecs}: {there}, for only those of the front are; choose another, "
+            "or put the file back"
         ) from None
     codec = Codec(trial.model.build())
     ours = {name: parameter.shape for name, parameter in codec.named_parameters()}
@@ -171,12 +176,12 @@ def _of_data(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _of_lost_data(config: StudyConfig) -> dict[str, Any]:
+def _of_lost_data(recipe: DataRecipe) -> dict[str, Any]:
     """What the study itself knows of a data set that is no more where it was."""
     return {
-        "source": config.data.source,
+        "source": recipe.source,
         "content_hash": None,
         "measured_on": "the validation split",
-        "recipe": config.data.model_dump(mode="json"),
+        "recipe": recipe.model_dump(mode="json"),
         "psnr": str(PsnrConvention()),
     }

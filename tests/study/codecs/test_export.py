@@ -216,7 +216,7 @@ class TestFiles:
         told = r"of trial 1 after epoch 2 is not in .*: of its codecs, those after epoch 1 are kept"
         self.refused(study, tmp_path, told)
         shutil.rmtree(study.codecs)
-        self.refused(study, tmp_path, "it has none")
+        self.refused(study, tmp_path, "none is kept, for only those of the front are")
 
     def test_one_that_was_never_trained(self, study: StudyFolder, tmp_path: Path) -> None:
         self.refused(study, tmp_path, "those after epochs 1, 2 are kept", epoch=9)
