@@ -45,7 +45,7 @@ def finished_study(root: Path) -> StudyFolder:
         for _ in range(2):
             number, settings = store.ask()
             store.record_cohort(number, number)
-            trial = trial_config(config, number, settings, {geometry: data})
+            trial = trial_config(config, number, settings, {config.preparation: data})
             training = Training(
                 model=trial.model.build(),
                 members=[Member(number, trial.seed, trial.loss, trial.training)],
