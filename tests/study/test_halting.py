@@ -1,4 +1,4 @@
-"""The halting rules: one contract for all of them, worked examples, and what each refuses."""
+"""The halting rules: one contract for all of them, worked examples."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from study.config import HaltingSection
 from study.front import Direction, Objective
 from study.halting import make_rule
+from study.ranking import layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -190,3 +191,93 @@ class TestEveryHalvingRule:
         assert rule.decide(3, {8: (8.0, 8.0)}) == frozenset()
         assert rule.decide(3, {7: (7.0, 7.0)}) == frozenset()
         assert rule.decide(3, {9: (9.0, 9.0)}) == {9}
+
+
+NINE = {
+    0: (1.0, 36.0), 1: (0.5, 30.0), 2: (1.4, 35.0), 3: (2.5, 40.0), 4: (2.0, 34.0),
+    5: (1.5, 38.0), 6: (0.9, 33.0), 7: (0.7, 34.0), 8: (2.5, 37.0),
+}  # fmt: skip
+"""Rate in bpp and D1 PSNR in dB after epoch 1: the example of docs/halting.md."""
+
+
+def minimised(values: Mapping[int, Values]) -> dict[int, Values]:
+    return {trial: (rate, -quality) for trial, (rate, quality) in values.items()}
+
+
+def best_first(rule: Rule) -> list[int]:
+    """Read the nine trials' places from the sentences."""
+    rule.decide(1, minimised(NINE))
+    return sorted(NINE, key=lambda trial: int(rule.explain(1, trial).split("ranked ")[1][0]))
+
+
+def test_the_worked_example_of_the_docs() -> None:
+    rule = pareto()
+    assert rule.decide(1, minimised(NINE)) == {5, 7, 6, 8, 2, 4}
+    assert best_first(rule) == [1, 3, 0, 5, 7, 6, 8, 2, 4]
+    assert rule.explain(1, 5) == (
+        "stopped after epoch 1: ranked 4th of 9 that came so far, of whom the best 3 go on"
+    )
+    assert rule.decide(1, minimised({9: (0.6, 32.0)})) == {9}
+    assert rule.explain(1, 9) == (
+        "stopped after epoch 1: ranked 6th of 10 that came so far, of whom the best 3 go on"
+    )
+    assert rule.decide(1, minimised({10: (0.45, 40.5)})) == frozenset()
+    assert rule.explain(1, 10) == (
+        "goes on after epoch 1: ranked 1st of 11 that came so far, of whom the best 3 go on"
+    )
+
+
+def test_the_worked_example_by_volume() -> None:
+    bounds = (
+        Objective("bpp", Direction.MINIMIZE, 3.0),
+        Objective("d1_psnr_db", Direction.MAXIMIZE, 25.0),
+    )
+    section = HaltingSection(rule="pareto", coverage="hypervolume")
+    assert best_first(make_rule(section, bounds, EPOCHS))[:5] == [0, 5, 7, 1, 3]
+
+
+def test_one_objective_alone_cuts_off_one_end_of_the_front() -> None:
+    rule = rule_of({"rule": "single", "metric": "d1_psnr_db"})
+    assert best_first(rule)[:4] == [3, 5, 8, 0]
+    assert rule.decide(1, minimised(NINE)) == set(NINE) - {3, 5, 8}
+
+
+def test_an_order_of_rows_is_no_priority_of_rows() -> None:
+    """What a published implementation does, as read: it would stop the best newcomer.
+
+    It sorts the rows, best first, and takes the sorted list of row numbers for the rows' own
+    priorities. The newcomer is the last row, so it is given the number of the *worst* row.
+    """
+    came = np.array([(float(t), float(t)) for t in (1, 3, 2, 5, 4)])
+    rows = np.concatenate((came, [(0.0, 0.0)]))
+    order = [int(row) for layer in range(6) for row in np.flatnonzero(layers(rows) == layer)]
+    assert order == [5, 0, 2, 1, 4, 3]
+    mistaken = order[-1] / len(rows)
+    assert mistaken > 1 / 3  # not within the best third: stopped
+    right = order.index(5) / len(rows)
+    assert right <= 1 / 3
+    rule = pareto()
+    rule.recall(1, dict(enumerate(map(tuple, came.tolist()))))
+    assert rule.decide(1, {5: (0.0, 0.0)}) == frozenset()
+
+
+def test_the_first_alone_goes_on_and_the_second_only_if_it_is_better() -> None:
+    rule = pareto()
+    assert rule.decide(3, {4: (5.0, 5.0)}) == frozenset()
+    assert rule.explain(3, 4) == "goes on after epoch 3: the first that came so far"
+    assert rule.decide(3, {5: (6.0, 6.0)}) == {5}
+    assert rule.explain(3, 5) == (
+        "stopped after epoch 3: ranked 2nd of 2 that came so far, of whom the best one goes on"
+    )
+
+
+def test_a_cohort_is_judged_only_when_all_of_it_is_noted() -> None:
+    """One by one the first would go on for want of others, and the best might come last."""
+    arrivals = {t: (float(9 - t), float(9 - t)) for t in range(9)}
+    assert pareto().decide(1, arrivals) == {0, 1, 2, 3, 4, 5}
+
+
+def test_without_a_rule_nobody_is_ever_asked() -> None:
+    rule = rule_of({"rule": "none", "grace": 2})
+    assert not any(rule.is_rung(epoch) for epoch in range(100))
+    assert rule.explain(7, 0) == "goes on after epoch 7: every trial trains to its end"

@@ -1,0 +1,111 @@
+"""What the settings of a halting rule mean, and which of them are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from study.config import HaltingSection, ObjectiveSection, TrainingConfig
+from study.errors import StudyError
+from study.front import Direction, Objective
+from study.halting import check_halting, make_rule, rungs_of
+from study.ranges import Range
+from study.space import check_space
+from study.study_file import parse_study
+from tests.study.toy import STUDY
+
+OBJECTIVES = (
+    Objective("bpp", Direction.MINIMIZE, reference=2.0),
+    Objective("d1_psnr_db", Direction.MAXIMIZE, reference=20.0),
+)
+
+
+@pytest.mark.parametrize(
+    ("grace", "reduction", "epochs", "rungs"),
+    [
+        (1, 3.0, 30, (1, 3, 9, 27)),
+        (1, 3.0, 27, (1, 3, 9)),
+        (2, 4.0, 100, (2, 8, 32)),
+        (1, 2.5, 20, (1, 3, 6, 16)),  # 1, 2.5, 6.25, 15.625
+        (1, 1.1, 6, (1, 2, 3, 4, 5)),
+        (5, 3.0, 5, ()),
+        (9, 3.0, 5, ()),
+    ],
+)
+def test_rungs(grace: int, reduction: float, epochs: int, rungs: tuple[int, ...]) -> None:
+    section = HaltingSection(rule="pareto", grace=grace, reduction=reduction)
+    assert rungs_of(section, epochs) == rungs
+    rule = make_rule(section, OBJECTIVES, epochs)
+    assert tuple(epoch for epoch in range(epochs + 1) if rule.is_rung(epoch)) == rungs
+
+
+def test_many_rungs_lie_one_epoch_apart_however_small_the_reduction() -> None:
+    section = HaltingSection(rule="pareto", reduction=1.0 + 1e-9)
+    assert rungs_of(section, 50) == tuple(range(1, 50))
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"rule": "single"}, r"halting\.metric must name the objective .* bpp, d1_psnr_db"),
+        (
+            {"rule": "single", "metric": "d1_psnr"},
+            r"must be one of the study's objectives, but is 'd1_psnr'; did you mean 'd1_psnr_db'",
+        ),
+        ({"rule": "pareto", "metric": "bpp"}, r"read by the rule 'single' only"),
+        ({"rule": "none", "metric": "bpp"}, r"remove it, or set halting\.rule: single"),
+        ({"rule": "pareto", "grace": 4}, r"halting\.grace must be less than the 4 epochs"),
+        ({"rule": "single", "metric": "bpp", "grace": 9}, r"but is 9; make it less, or set"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_starts(
+    settings: dict[str, Any], sentence: str
+) -> None:
+    config = parse_study(STUDY, origin="x").model_copy(
+        update={"halting": HaltingSection(**settings), "training": TrainingConfig(epochs=4)}
+    )
+    with pytest.raises(StudyError, match=sentence):
+        check_space(config)
+
+
+@pytest.mark.parametrize(
+    "halting", [HaltingSection(rule="pareto"), HaltingSection(rule="single", metric="bpp")]
+)
+def test_an_objective_that_epochs_do_not_have_is_refused(halting: HaltingSection) -> None:
+    study = parse_study(STUDY, origin="x")
+    late = ObjectiveSection(metric="decode_s", direction="minimize", reference=1.0)
+    config = study.model_copy(
+        update={
+            "halting": halting,
+            "objectives": (*study.objectives, late),
+        }
+    )
+    with pytest.raises(StudyError, match="but decode_s can be measured on a finished codec only"):
+        check_halting(config)
+    check_halting(config.model_copy(update={"halting": HaltingSection()}))
+
+
+def test_a_rule_that_can_stop_somebody_is_accepted() -> None:
+    for settings in (
+        {"rule": "pareto", "grace": 3},
+        {"rule": "single", "metric": "d1_psnr_db"},
+        {"rule": "none", "grace": 9},
+    ):
+        halting = HaltingSection(**settings)
+        config = parse_study(STUDY, origin="x").model_copy(
+            update={"halting": halting, "training": TrainingConfig(epochs=4)}
+        )
+        check_halting(config)
+
+
+def test_trials_that_train_for_different_times_have_the_rungs_of_the_longest() -> None:
+    study = parse_study(STUDY, origin="x")
+    space = {**study.search.space, "training.epochs": Range(low=2, high=8)}
+    config = study.model_copy(
+        update={
+            "halting": HaltingSection(rule="pareto", grace=4),
+            "search": study.search.model_copy(update={"space": space}),
+        }
+    )
+    check_halting(config)
