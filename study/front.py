@@ -1,7 +1,7 @@
 """The Pareto front of a study: which trials no other trial beats, and how much they cover.
 
-The non-dominated set and the hypervolume come from moocore. It minimises, Optuna takes a
-direction for each objective, BoTorch maximises: signs are therefore flipped in exactly one place,
+The non-dominated set and the hypervolume come from `study.dominance`. It minimises, Optuna takes
+a direction for each objective, BoTorch maximises: signs are therefore flipped in exactly one place,
 `to_minimisation`, and nowhere else in the package.
 """
 
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-import moocore
 import numpy as np
 
+from study.dominance import nondominated, volume
 from study.errors import StudyError
 from study.records import TrialState
 
@@ -83,7 +83,7 @@ def front(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> li
     if not taking_part:
         return []
     losses = to_minimisation(_values(taking_part, objectives), objectives)
-    kept = np.flatnonzero(moocore.is_nondominated(losses, keep_weakly=True))
+    kept = np.flatnonzero(nondominated(losses))
     kept = kept[np.lexsort(losses[kept].T[::-1])]
     return [taking_part[i] for i in kept]
 
@@ -100,7 +100,7 @@ def hypervolume(records: Sequence[TrialRecord], objectives: Sequence[Objective])
         return 0.0
     losses = to_minimisation(_values(taking_part, objectives), objectives)
     reference = to_minimisation([o.reference for o in objectives], objectives)
-    return float(moocore.hypervolume(losses, ref=reference))
+    return volume(losses, reference)
 
 
 def candidates(
