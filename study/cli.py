@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from model.errors import CodecError
+from study import running
 from study.codecs import cli as codec_cli
 from study.errors import StudyError
 from study.interrupts import INTERRUPTED
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from study.config import StudyConfig
     from study.trainable import CohortTrainable
 
 _DESCRIPTION = """\
@@ -28,6 +28,7 @@ _EXAMPLES = """\
 examples:
   study run                     the quick start: a small study on the embedded objects
   study run mine.yaml           a study of your own; `study explain` lists what it may say
+  study resume quickstart-001   goes on after Ctrl-C, a crash or a reboot
   study status                  all studies, and whether anyone works on them
   study status quickstart-001   one study's trials
   study front quickstart-001    its Pareto table, and its pictures drawn anew
@@ -41,19 +42,7 @@ examples:
 `study COMMAND --help` has more.
 
 exit codes: 0 done, 1 no trial could be finished, 2 something given cannot be used,
-130 interrupted (what was finished is kept)."""
-
-_RUN_EXAMPLES = """\
-examples:
-  study run                     the quick start, under the next free name quickstart-001, -002, ...
-  study run mine.yaml           needs a new name for every run: the study's folder is never reused
-  study run mine.yaml --address 10.0.0.5:6379
-                                joins a running Ray cluster; `--address auto` on its head
-
-A joined cluster must see the studies' root, the data's root and this code at the same paths on
-all of its machines, on a shared file system for instance: nothing is copied between them.
-
-Ctrl-C stops within seconds and keeps every finished epoch."""
+130 interrupted (what was finished is kept, and `study resume` goes on)."""
 
 _LOG_WIDTH = 120
 
@@ -65,7 +54,7 @@ def main(
 
     Args:
         argv: the command's words; None takes those of the process.
-        trainable: what a trial of `study run` does; None trains the codec.
+        trainable: what a trial does where the command trains; None trains the codec.
     """
     from rich.console import Console
 
@@ -73,8 +62,8 @@ def main(
     # Without a terminal rich takes 80 columns, into which the Pareto table does not fit.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
     try:
-        if arguments.command == "run":
-            return _run(arguments.file, arguments.address, console, trainable)
+        if arguments.command in _TRAINING:
+            return _TRAINING[arguments.command](arguments, console, trainable)
         return _COMMANDS[arguments.command](arguments, console)
     except (StudyError, CodecError) as error:
         for sentence in str(error).splitlines():
@@ -111,17 +100,7 @@ def build_parser() -> argparse.ArgumentParser:
         dest="command", required=True, metavar="COMMAND", parser_class=_CommandParser
     )
 
-    run = commands.add_parser(
-        "run",
-        help="run a study: train its trials, measure them, report the front",
-        epilog=_RUN_EXAMPLES,
-        formatter_class=shape,
-    )
-    _add_file(run)
-    run.add_argument(
-        "--address", help="a running Ray cluster to join, instead of starting Ray on this machine"
-    )
-
+    running.add_commands(commands)
     front = commands.add_parser("front", help="show a study's front and draw its pictures anew")
     front.add_argument("name", help="the study's name")
     front.add_argument(
@@ -136,7 +115,7 @@ def build_parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="say how far studies are")
     status.add_argument("name", nargs="?", help="one study's name; without it, all are listed")
     prepare = commands.add_parser("prepare", help="prepare a study's data set, and nothing else")
-    _add_file(prepare)
+    running.add_file(prepare)
     explain = commands.add_parser("explain", help="say what a study file may hold")
     explain.add_argument("section", nargs="?", help="one section, such as loss or search")
     ui = commands.add_parser("ui", help="browse all trials with MLflow, on this machine only")
@@ -147,46 +126,6 @@ def build_parser() -> argparse.ArgumentParser:
             "--root", type=Path, default=Path("studies"), help="where the studies are (%(default)s)"
         )
     return parser
-
-
-def _add_file(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "file",
-        nargs="?",
-        type=Path,
-        metavar="STUDY.yaml",
-        help="the study file; without it, the quick start that comes with the package",
-    )
-
-
-def _load(file: Path | None) -> StudyConfig:
-    """Read a study file; the quick start takes the next free name."""
-    from study.folder import next_free_name
-    from study.study_file import QUICKSTART, load_study
-
-    if file is not None:
-        return load_study(file)
-    config = load_study(QUICKSTART)
-    return config.model_copy(update={"name": next_free_name(Path(config.root), config.name)})
-
-
-def _run(
-    file: Path | None,
-    address: str | None,
-    console: Console,
-    trainable: type[CohortTrainable] | None,
-) -> int:
-    from study.ending import DONE, show_end
-    from study.runner import run_study
-
-    config = _load(file)
-    ended = run_study(config, console, address=address, trainable=trainable)
-    code = show_end(config, ended, console)
-    if code == DONE and trainable is None:  # Other trials than the codec's leave none to show.
-        from study.codecs.demonstration import demonstrate
-
-        demonstrate(config, ended, console)
-    return code
 
 
 def _front(arguments: argparse.Namespace, console: Console) -> int:
@@ -218,7 +157,7 @@ def _status(arguments: argparse.Namespace, console: Console) -> int:
 def _prepare(arguments: argparse.Namespace, console: Console) -> int:
     from study.runner import prepare_data
 
-    for folder in prepare_data(_load(arguments.file), console).values():
+    for folder in prepare_data(running.load(arguments.file), console).values():
         console.print(f"[bold]folder[/] {folder}", soft_wrap=True)
     return 0
 
@@ -236,6 +175,7 @@ def _ui(arguments: argparse.Namespace, console: Console) -> NoReturn:
     serve(arguments.root, arguments.port, console)
 
 
+_TRAINING = {"run": running.run, "resume": running.resume}
 _COMMANDS = {
     "front": _front,
     "status": _status,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _CONFIG = "study.yaml"
 _LOCK = "driver.lock"
+_NO_STUDY = "remove it, for it holds no study"
 _LOCK_PATIENCE_S = 1.0
 """How long a lock is tried for: `study status` holds it for a moment to look whether it is free."""
 
@@ -31,6 +32,11 @@ class StudyFolder:
     """The folder of one study, as an absolute path."""
 
     path: Path
+
+    @property
+    def is_study(self) -> bool:
+        """Whether a study was begun here."""
+        return (self.path / _CONFIG).exists()
 
     @property
     def database(self) -> Path:
@@ -70,6 +76,11 @@ class StudyFolder:
         return False
 
 
+def folder_of(config: StudyConfig) -> StudyFolder:
+    """Return where a study lies, or will: below its root, under its name."""
+    return StudyFolder(Path(config.root).resolve() / config.name)
+
+
 @contextmanager
 def create_study_folder(config: StudyConfig) -> Iterator[StudyFolder]:
     """Create the study's folder, for this process alone, and hold its lock.
@@ -80,7 +91,7 @@ def create_study_folder(config: StudyConfig) -> Iterator[StudyFolder]:
     Raises:
         StudyError: the name is taken, or the folder cannot be made.
     """
-    folder = StudyFolder(Path(config.root).resolve() / config.name)
+    folder = folder_of(config)
     check_name_is_free(folder)
     try:
         folder.path.parent.mkdir(parents=True, exist_ok=True)
@@ -117,11 +128,10 @@ def open_study_folder(folder: StudyFolder) -> Iterator[StudyFolder]:
 def check_name_is_free(folder: StudyFolder) -> None:
     """Raise StudyError if there is something under the study's name already."""
     if folder.path.exists():
-        is_study = (folder.path / _CONFIG).exists()
-        look = f"look at it with `study status {folder.path.name}`"
+        go_on = f"go on with it: `study resume {folder.path.name}`"
         message = (
             f"a study's name must be new, but '{folder.path.name}' is taken: {folder.path} exists; "
-            f"choose another name, or {look if is_study else 'remove it, for it holds no study'}"
+            f"choose another name, or {go_on if folder.is_study else _NO_STUDY}"
         )
         raise StudyError(message)
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMMANDS = {
-    "run": ["--address", "--help", "-h", "file"],
+    "run": ["--address", "--help", "--resume", "-h", "file"],
+    "resume": ["--address", "--help", "--hours", "--root", "--trials", "-h", "name"],
     "front": ["--baseline", "--help", "--root", "-h", "name"],
     "status": ["--help", "--root", "-h", "name"],
     "prepare": ["--help", "-h", "file"],
@@ -116,6 +117,8 @@ def test_help_of_a_command_says_what_it_does(
         (["run", "bad.yaml"], "bad.yaml: unknown key 'training.epoch'; did you mean 'epochs'?"),
         (["prepare", "bad.yaml"], "bad.yaml: unknown key 'training.epoch'"),
         (["run", "nowhere.yaml"], "nowhere"),
+        (["run", "--resume"], "--resume goes on with the study that a file names; give the file"),
+        (["resume", "toy"], "there is no study 'toy' in studies"),
         (["status", "toy"], "there is no study 'toy' in studies"),
         (["front", "toy"], "there is no study 'toy' in studies"),
         (["front", "toy", "--baseline", "no.json"], "no.json cannot be read"),

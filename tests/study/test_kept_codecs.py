@@ -1,87 +1,33 @@
-"""What stays of a study's codecs, held against plain loops over all that ever happened."""
+"""What stays of a study's codecs: worked examples, the budget, faults."""
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
-from study.codec_files import codec_file, codec_files
+from study.codec_files import codec_file
 from study.front import Direction, Objective
 from study.kept_codecs import DELETED, KeptCodecs, candidates
 from study.measures import Constraint
-from study.records import EpochRecord, TrialRecord, TrialState
+from study.records import TrialState
+from tests.study.on_disk import (
+    COMPLETE,
+    OBJECTIVES,
+    PLENTY,
+    SIZE,
+    keeper,
+    log,
+    record,
+    there,
+    train,
+    write,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-OBJECTIVES = (
-    Objective("bpp", Direction.MINIMIZE, reference=3.0),
-    Objective("d1_psnr_db", Direction.MAXIMIZE, reference=20.0),
-)
-EPOCHS = 4
-SIZE = 100
-PLENTY = 10**9
-
-Value = tuple[float, float]
-
-
-def record(
-    number: int,
-    *values: Value,
-    state: TrialState = TrialState.RUNNING,
-    final: Value | None = None,
-    feasible: bool = True,
-) -> TrialRecord:
-    """A trial with these estimates; measured, if complete, as the last of them or as said."""
-    measured = dict(zip(("bpp", "d1_psnr_db"), final or values[-1], strict=True)) if values else {}
-    return TrialRecord(
-        number,
-        state,
-        {},
-        tuple(
-            EpochRecord(epoch, {"bpp_estimated": bpp, "d1_psnr_db": psnr_db})
-            for epoch, (bpp, psnr_db) in enumerate(values, start=1)
-        ),
-        total_epochs=EPOCHS,
-        final=measured if state is TrialState.COMPLETE else {},
-        feasible=feasible,
-    )
-
-
-def write(codecs: Path, trial: int, epoch: int, size: int = SIZE) -> None:
-    file = codec_file(codecs, trial, epoch)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(bytes(size))
-
-
-def there(codecs: Path) -> set[tuple[int, int]]:
-    return {(trial, epoch) for trial, epoch, _ in codec_files(codecs)}
-
-
-def keeper(codecs: Path, most: int = PLENTY, said: list[str] | None = None) -> KeptCodecs:
-    return KeptCodecs(codecs, OBJECTIVES, most, (said if said is not None else []).append)
-
-
-def train(kept: KeptCodecs, codecs: Path, whole: TrialRecord) -> None:
-    """Tell of a trial epoch by epoch as it happens, and of its end."""
-    for count, epoch in enumerate(whole.epochs, start=1):
-        write(codecs, whole.number, epoch.epoch)
-        running = replace(whole, state=TrialState.RUNNING, epochs=whole.epochs[:count], final={})
-        kept.note(running)
-    kept.note(whole)
-
-
-def log(codecs: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in (codecs / DELETED).read_text().splitlines()]
-
-
-COMPLETE = TrialState.COMPLETE
 
 
 class TestWorkedExamples:
@@ -253,118 +199,6 @@ class TestFaults:
         assert there(tmp_path) == {(0, 3)}
         assert len(said) == 1
         assert "could not be deleted or noted" in said[0]
-
-
-@dataclass
-class History:
-    """A made-up study: who trains, in which epoch, and how each will end."""
-
-    rng: np.random.Generator
-    codecs: Path
-    records: dict[int, TrialRecord] = field(default_factory=dict)
-    most: int = PLENTY
-
-    def __post_init__(self) -> None:
-        self.kept = keeper(self.codecs, self.most)
-
-    def step(self) -> None:
-        running = [n for n, one in self.records.items() if one.state is TrialState.RUNNING]
-        if not running or (len(running) < 5 and self.rng.random() < 0.3):
-            number = len(self.records)
-            self.note(record(number))
-            return
-        chosen = self.records[int(self.rng.choice(running))]
-        fate = self.rng.random()
-        if len(chosen.epochs) == EPOCHS:
-            self.note(self.measured(chosen))
-        elif fate < 0.1:
-            states = [TrialState.PRUNED, TrialState.FAILED]
-            self.note(replace(chosen, state=states[int(self.rng.integers(2))]))
-        else:
-            # Coarse values, so that some are equal.
-            bpp, psnr_db = self.rng.integers(1, 16, 2) / 4
-            metrics = {"bpp_estimated": float(bpp), "d1_psnr_db": 30.0 + float(psnr_db)}
-            epoch = EpochRecord(len(chosen.epochs) + 1, metrics)
-            write(self.codecs, chosen.number, epoch.epoch)
-            self.note(replace(chosen, epochs=(*chosen.epochs, epoch)))
-
-    def measured(self, trained: TrialRecord) -> TrialRecord:
-        last = trained.epochs[-1].metrics
-        final = {
-            "bpp": last["bpp_estimated"] + float(self.rng.integers(-1, 2)) / 8,
-            "d1_psnr_db": last["d1_psnr_db"],
-        }
-        return replace(trained, state=COMPLETE, final=final)
-
-    def note(self, one: TrialRecord) -> None:
-        self.records[one.number] = one
-        self.kept.note(one)
-
-    def restart(self) -> None:
-        """A driver that was killed: the next has the records and the folder, in any order."""
-        self.kept = keeper(self.codecs, self.most)
-        for number in self.rng.permutation(len(self.records)):
-            self.kept.note(self.records[int(number)])
-
-
-def beats(one: Value, other: Value) -> bool:
-    no_worse = one[0] <= other[0] and one[1] >= other[1]
-    return no_worse and one != other
-
-
-def best(points: Mapping[tuple[int, int], Value]) -> set[tuple[int, int]]:
-    """The front by comparing each with each."""
-    return {
-        key
-        for key, value in points.items()
-        if not any(beats(other, value) for other in points.values())
-    }
-
-
-def expected(records: Sequence[TrialRecord]) -> set[tuple[int, int]]:
-    complete = [one for one in records if one.state is COMPLETE]
-    estimated = {
-        (one.number, epoch.epoch): (epoch.metrics["bpp_estimated"], epoch.metrics["d1_psnr_db"])
-        for one in complete
-        for epoch in one.epochs
-    }
-    final = {(one.number, EPOCHS): (one.final["bpp"], one.final["d1_psnr_db"]) for one in complete}
-    return best(estimated) | best(final)
-
-
-@pytest.mark.parametrize("history_seed", range(6))
-def test_after_any_history_the_front_is_there_and_nothing_else_of_ended_trials(
-    history_seed: int, tmp_path: Path
-) -> None:
-    history = History(np.random.default_rng(history_seed), tmp_path)
-    for step in range(250):
-        history.step()
-        if history.rng.random() < 0.03:
-            history.restart()
-        records = list(history.records.values())
-        ended = {one.number for one in records if one.state.is_final}
-        on_disk = there(tmp_path)
-        assert {key for key in on_disk if key[0] in ended} == expected(records), step
-        for one in records:
-            if one.number not in ended and one.epochs:
-                assert (one.number, one.epochs[-1].epoch) in on_disk, step
-    assert len(expected(records)) > 1
-    found = {(each.trial, each.epoch) for each in candidates(tmp_path, records, OBJECTIVES)}
-    assert found <= there(tmp_path)
-    assert all(epoch < EPOCHS for _, epoch in found)
-
-
-@pytest.mark.parametrize("history_seed", range(3))
-def test_within_a_budget_no_more_is_there_than_must_be(history_seed: int, tmp_path: Path) -> None:
-    most = 6 * SIZE
-    history = History(np.random.default_rng(history_seed), tmp_path, most=most)
-    for step in range(200):
-        history.step()
-        on_disk = there(tmp_path)
-        running = [one for one in history.records.values() if not one.state.is_final]
-        newest = {(one.number, one.epochs[-1].epoch) for one in running if one.epochs}
-        assert newest <= on_disk, step
-        assert SIZE * len(on_disk) <= max(most, SIZE * len(newest)), step
 
 
 def test_a_note_reads_its_own_trials_folder_only(tmp_path: Path) -> None:
