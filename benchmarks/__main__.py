@@ -15,6 +15,7 @@ BENCHMARKS = {
     "search": "the neighbour searches of one step, against k-d trees and PyTorch",
     "hierarchy": "the hierarchy of one patch, against the plain twin's geometry",
     "codec": "whole clouds to files and back, against Draco",
+    "fronts": "front and hypervolume of a million points, against moocore and Optuna (has a bar)",
 }
 """Name to what is measured; each is a module with `run(pairs)`, which says whether its bars held.
 """

@@ -16,6 +16,7 @@ from benchmarks import (
     codec,
     cohorts,
     epochs,
+    fronts,
     hierarchy,
     members,
     norms,
@@ -52,6 +53,8 @@ def small() -> Iterator[None]:
         (cohorts, "GPU_COHORT", 2),
         (epochs, "COHORTS", (1, 2)),
         (epochs, "recipe", lambda: recipe),
+        (fronts, "MANY", 2_000),
+        (fronts, "FEW", 20),
         (packing, "packings", lambda: (ways, 2)),
     ]
     forget()
@@ -149,6 +152,15 @@ def test_a_missed_bar_is_told_and_no_failure(
     monkeypatch.setattr(sys, "argv", ["benchmarks", "hierarchy"])
     main()
     assert ("bar missed: hierarchy" in capsys.readouterr().out) is told
+
+
+def test_all_ways_to_a_front_find_the_same() -> None:
+    for _, points in fronts.clouds(200):
+        ours, volume = fronts.by_study(points, Lap())
+        for way in (fronts.by_moocore, fronts.by_optuna):
+            mask, other = way(points, Lap())
+            assert (mask == ours).all()
+            assert other == pytest.approx(volume, rel=1e-12)
 
 
 def test_norms_are_compared_pair_by_pair() -> None:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from study.config import HaltingSection, ObjectiveSection, TrainingConfig
+from study.config import HaltingSection, TrainingConfig
 from study.errors import StudyError
 from study.front import Direction, Objective
 from study.halting import check_halting, make_rule, rungs_of
 from study.ranges import Range
-from study.space import check_space
+from study.space_checks import check_space
 from study.study_file import parse_study
 from tests.study.toy import STUDY
 
@@ -67,23 +67,6 @@ def test_what_makes_no_sense_is_refused_before_anything_starts(
     )
     with pytest.raises(StudyError, match=sentence):
         check_space(config)
-
-
-@pytest.mark.parametrize(
-    "halting", [HaltingSection(rule="pareto"), HaltingSection(rule="single", metric="bpp")]
-)
-def test_an_objective_that_epochs_do_not_have_is_refused(halting: HaltingSection) -> None:
-    study = parse_study(STUDY, origin="x")
-    late = ObjectiveSection(metric="decode_s", direction="minimize", reference=1.0)
-    config = study.model_copy(
-        update={
-            "halting": halting,
-            "objectives": (*study.objectives, late),
-        }
-    )
-    with pytest.raises(StudyError, match="but decode_s can be measured on a finished codec only"):
-        check_halting(config)
-    check_halting(config.model_copy(update={"halting": HaltingSection()}))
 
 
 def test_a_rule_that_can_stop_somebody_is_accepted() -> None:
