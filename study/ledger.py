@@ -146,6 +146,8 @@ class Ledger:
         run.metrics.update(final)
         run.epochs = {epoch.epoch for epoch in record.epochs}.union(run.epochs or ())
         tags = {"state": record.state.value, "outcome": record.outcome}
+        if not record.feasible:
+            tags["feasible"] = "false"
         self._annotate(
             run,
             tags=tags | {"checkpoint": record.checkpoint or ""},

@@ -10,7 +10,6 @@ from study.conditions import check_conditions, is_active
 from study.config import LossWeights, ModelSection, StudyConfig, TrainingConfig
 from study.errors import StudyError
 from study.halting import check_halting
-from study.measures import check_estimates
 from study.nearest import did_you_mean
 from study.space import PUBLISHED, apply, baseline, contains, table_of, value_of
 
@@ -53,7 +52,6 @@ def check_space(config: StudyConfig) -> None:
         _check_first(config, number, settings)
     _check_trial_count(config)
     check_halting(config)
-    check_estimates(config)
 
 
 def _ends(searched: Range) -> tuple[Choice, ...]:

@@ -73,18 +73,23 @@ def _empty_table(
     settings: Sequence[str],
 ) -> Table:
     """Return the table's title, headings and footnote."""
+    best, volume = len(front(records, objectives)), hypervolume(records, objectives)
     complete = sum(record.state is TrialState.COMPLETE for record in records)
     broken = sum(not record.feasible for record in records)
+    notes = _footnotes(records, metrics)
+    if best and volume == 0.0:
+        references = ", ".join(f"{o.metric} {o.reference:g}" for o in objectives)
+        notes.insert(0, f"hypervolume 0: no trial is better than every reference ({references})")
     table = Table(
-        title=f"Pareto front: {len(front(records, objectives))} of {complete} complete trials, "
+        title=f"Pareto front: {best} of {complete} complete trials, "
         + f"{broken} break{'s' * (broken == 1)} a constraint, " * bool(broken)
-        + f"hypervolume {hypervolume(records, objectives):.4g}",
+        + f"hypervolume {volume:.4g}",
         title_justify="left",
         title_style="bold",
         box=SIMPLE_HEAD,
         collapse_padding=True,
         pad_edge=False,
-        caption="\n".join(_footnotes(records, metrics)),
+        caption="\n".join(notes),
         caption_justify="left",
     )
     table.add_column("trial", justify="right", no_wrap=True)

@@ -87,7 +87,7 @@ def test_the_columns_are_the_first_objectives() -> None:
     assert "decode s" in shown
     assert "density" not in shown
     assert line_of("★ 0", shown)[3:7] == ["", "~31.25", "~1.500", ""]
-    assert line_of("◆ 1", shown)[3:7] == ["0.0512", "35.00", "0.500", "1.50e-04"]
+    assert line_of("◆ 1", shown)[3:7] == ["0.0512", "35.00", "0.500", "0.00015"]
 
 
 def test_what_is_pruned_or_infeasible_is_not_on_the_front_and_says_so() -> None:

@@ -63,7 +63,7 @@ def test_what_no_epoch_knows_stops_no_trial_early() -> None:
     halting = STUDY.replace("epochs: 3", "epochs: 9") + "halting: {rule: pareto}\n"
     assert parse_study(halting + "constraints: [decode_s <= 1]", origin="x")
     seconds = "objectives:\n  - {metric: decode_s, direction: minimize, reference: 1}\n"
-    with pytest.raises(StudyError, match="but decode_s can only be measured at the end; set halti"):
+    with pytest.raises(StudyError, match="but decode_s can be measured on a finished codec only"):
         parse_study(halting.replace("objectives:\n", seconds), origin="x")
     assert parse_study(STUDY.replace("objectives:\n", seconds), origin="x")
 

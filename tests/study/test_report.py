@@ -185,6 +185,12 @@ def test_the_table_has_a_column_for_each_objective_and_constraint() -> None:
     assert broken.rstrip().endswith("breaks decode_s <= 0.05")
 
 
+def test_a_front_beyond_the_references_says_why_its_volume_is_nothing() -> None:
+    note = "hypervolume 0: no trial is better than every reference (bpp 2, d1_psnr_db 30)"
+    assert note in "\n".join(printed([trial(0, 2.5, 35.0)]))
+    assert "hypervolume 0" not in "\n".join(printed([trial(0, 1.5, 35.0)]))
+
+
 def test_a_pruned_trial_says_how_far_it_came() -> None:
     assert any(line.rstrip().endswith("pruned 3/10") for line in printed(study()))
 
