@@ -81,6 +81,7 @@ def run_study(
     with create_study_folder(config) as folder, ThreadPoolExecutor(max_workers=1) as helper:
         # Ray takes seconds to import and to start, most of them in other threads and processes.
         importing = helper.submit(import_module, "study.cluster")
+        rehearse_search(config, console)
         data = prepare_data(config, console)
         cluster = importing.result()
         tuning = helper.submit(import_module, "study.tuning")
@@ -97,6 +98,18 @@ def run_study(
             observers = (view, tracking)
             run_trials(config, folder, store, data, observers, trainable, joined=joined, tell=tell)
         return finish(config, folder, store, tracking)
+
+
+def rehearse_search(config: StudyConfig, console: Console) -> None:
+    """Refuse a search that cannot begin, and tell what it learns from.
+
+    Raises:
+        StudyError: the sampler cannot do what the study asks of it, or a `warm_start` is useless.
+    """
+    from study.samplers import rehearse
+
+    for sentence in rehearse(config):
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
 def prepare_data(config: StudyConfig, console: Console) -> dict[Preparation, Path]:

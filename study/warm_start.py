@@ -34,11 +34,8 @@ if TYPE_CHECKING:
     Row = Mapping[str, object]
 
 _TABLE = "front.parquet"
-_REPORTED = {
-    *("trial", "state", "on_front", "is_baseline", "epochs", "elapsed_s", "outcome", "checkpoint"),
-    *("d1_psnr_gain_db", "bpp_estimated"),
-}
-"""Columns of a report's tables that say nothing to a search."""
+_REPORTED = {"trial", "state", "on_front"}
+"""Columns by which a report's table is known. It has many that say nothing to a search."""
 
 _NOT_COMPLETE = "not complete"
 _MISSING = "with a value missing"
@@ -204,5 +201,7 @@ def _is_missing(cell: object) -> bool:
 
 
 def _unread(columns: list[str]) -> list[str]:
-    known = {*_REPORTED, *MEASURES, *searchable(), "model"}
+    if set(columns) >= _REPORTED:
+        return []
+    known = {"state", *MEASURES, *searchable(), "model"}
     return [name for name in columns if name not in known]
