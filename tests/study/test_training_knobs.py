@@ -62,7 +62,7 @@ MODEL_CHANGES = {
 
 
 DATA = DataRecipe(
-    max_objects=8,
+    max_objects=4,
     points_per_object=400,
     cube_size=50.0,
     min_points=20,
