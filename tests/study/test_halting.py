@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -208,6 +209,18 @@ def best_first(rule: Rule) -> list[int]:
     """Read the nine trials' places from the sentences."""
     rule.decide(1, minimised(NINE))
     return sorted(NINE, key=lambda trial: int(rule.explain(1, trial).split("ranked ")[1][0]))
+
+
+def test_the_table_of_the_docs() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "halting.md").read_text(encoding="utf-8")
+    cells = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    table = [tuple(map(float, row)) for row in cells[2:]]
+    losses = np.array([minimised(NINE)[trial] for trial in NINE])
+    of = layers(losses)
+    assert table == [
+        (trial, *NINE[trial], of[trial] + 1, place)
+        for place, trial in enumerate(best_first(pareto()), start=1)
+    ]
 
 
 def test_the_worked_example_of_the_docs() -> None:
