@@ -2,61 +2,64 @@
 
 Ray Tune is given cohorts and knows no trial; the store, and whoever is shown a trial, knows trials.
 Here cohorts are formed from the trials that the store proposes, and what workers report of them is
-written down trial by trial.
+written down trial by trial. A cohort whose worker is lost goes on in another, from its newest
+checkpoint; so does one whose driver was.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
-from math import ceil
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from study.cohort_book import Asked, Book
 from study.config import CohortConfig
-from study.trainable import CONFIG, DIVERGED, ELAPSED_S, EPOCH, FINAL, METRICS, TRIAL
+from study.orders import Order
+from study.records import Fault
+from study.scribe import Scribe
+from study.trainable import EPOCH, METRICS, TRIAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
+    from study.budget import Budget
+    from study.cohort_folder import CohortFolders
     from study.config import TrialConfig
-    from study.records import TrialRecord
+    from study.halts import Halts, Judged
+    from study.scribe import Observer
     from study.storage import TrialStore
 
-
-_UNTOLD = (
-    "its cohort ended and its worker told nothing of it; the workers' logs are in the study's "
-    "folder, below ray/"
-)
+_TRIES = 3
+"""How often in a row a cohort may lose its worker without any news of it. Then its trials go on one
+by one, to find out which of them does it; and one that is alone has failed."""
 
 
-class Observer(Protocol):
-    """Someone who is shown every change of a trial. It must neither raise nor wait."""
+class Settings(NamedTuple):
+    """What all cohorts of a study have in common.
 
-    def on_trial(self, record: TrialRecord) -> None:
-        """Take note of a trial as it stands."""
+    Attributes:
+        size: most trials in one.
+        folders: where their workers write; None where there are no workers, as in a simulation.
+        codecs: where what trials learn is kept.
+        longest_step_s: after which a worker's step counts as hanging; None: by its own pace.
+    """
 
-
-class _Asked(NamedTuple):
-    """A trial that the store proposed."""
-
-    settings: Mapping[str, Any]
-    config: TrialConfig
+    size: int
+    folders: CohortFolders | None = None
+    codecs: Path | None = None
+    longest_step_s: float | None = None
 
 
 class Cohorts:
     """The cohorts of one run of a study.
 
-    No worker begins its next step before Ray has given its report here, and the database takes ten
-    milliseconds and more for each trial. So epochs are written by a thread while the worker trains
-    on. What must see them written waits for that; `note_checkpoint`, which would keep the worker
-    waiting, does not. Observers are called from either thread, never from both at once.
-
     Args:
-        store: the study's trials.
+        store: the study's trials. Those that have no end go on, before any begins.
         make_config: what a trial's worker needs to know, from its number and settings.
         observers: who is shown each change of a trial.
-        trials: how many to run in all.
-        size: most trials in a cohort.
-        orders: name under which workers find their orders.
+        settings: what the cohorts have in common.
+        budget: says whether another trial may begin.
+        halts: says which trials stop at a rung.
     """
 
     def __init__(
@@ -64,53 +67,67 @@ class Cohorts:
         store: TrialStore,
         make_config: Callable[[int, Mapping[str, Any]], TrialConfig],
         observers: Sequence[Observer],
+        settings: Settings,
         *,
-        trials: int,
-        size: int,
-        orders: str,
+        budget: Budget,
+        halts: Halts,
     ) -> None:
         self._store = store
         self._make_config = make_config
-        self._observers = observers
-        self._budget = trials
-        self._size = size
-        self._orders = orders
-        self._waiting: _Asked | None = None
-        self._first: list[_Asked] = []
-        self._members: list[list[int]] = []
-        self._unfinished: list[set[int]] = []
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="epochs")
-        self._writing: Future[None] | None = None
+        self._scribe = Scribe(store, (budget, *observers))
+        self._settings = settings
+        self._budget, self._halts = budget, halts
+        self._waiting: deque[Asked] = deque()
+        self._books: dict[int, Book] = {}
+        self._again: deque[int] = deque()
+        self._recall()
 
     def form(self) -> CohortConfig | None:
-        """Begin the next cohort; None where all trials were given out."""
+        """Hand out a cohort: one that is to go on, or the next. None where there is none now."""
         self.settle()
+        while self._again:
+            number = self._again.popleft()
+            if self._books[number].unfinished:
+                return self._handed_out(number)
         first = self._next(None)
         if first is None:
             return None
-        number = len(self._first)
-        self._first.append(first)
-        self._members.append([])
-        self._unfinished.append(set())
-        trials = (first.config, *self._others(number, self._size - 1))
-        self._admit(number, trials)
-        return CohortConfig(cohort=number, trials=trials, size=self._size, orders=self._orders)
+        number = max(self._books, default=self._newest) + 1
+        self._books[number] = Book(first, (number,))
+        self._admit(number, (first.config, *self._others(number, self._settings.size - 1)))
+        return self._handed_out(number)
 
-    def refill(self, cohort: int, room: int) -> tuple[TrialConfig, ...]:
-        """Return trials that join a cohort: as many as there are, of its shape, and find room."""
-        if self._budget == 0 and self._waiting is None:
-            return ()  # And the worker, which asks after each epoch, waits for no writing.
+    def is_done(self) -> bool:
+        """Tell, where `form` had none, whether there will be none any more."""
         self.settle()
-        trials = tuple(self._others(cohort, room))
-        self._admit(cohort, trials)
-        return trials
+        return not any(book.unfinished for book in self._books.values())
 
-    def take(self, cohort: int, reports: Sequence[Mapping[str, Any]]) -> None:
-        """Write down what a cohort's worker reports of its trials."""
-        self.settle()
-        self._writing = self._writer.submit(self._write, cohort, reports)
-        if not all(EPOCH in report for report in reports):
-            self.settle()  # A trial has ended: whoever asks next shall learn from it.
+    def take(self, cohort: int, reports: Sequence[Mapping[str, Any]], room: int = 0) -> Order:
+        """Write down what a cohort's worker reports of its trials, and say what follows.
+
+        Args:
+            cohort: which.
+            reports: one for each trial of which there is something to say.
+            room: for how many more trials it asks.
+
+        Returns:
+            Who joins it before its next step, and who leaves. Its worker finds it in its folder.
+        """
+        book = self._books[cohort]
+        book.note_news(reports)
+        self._forget_earlier(cohort, book)
+        judged = self._judge(book, reports)
+        self._scribe.take(reports, judged)
+        ended = [r[TRIAL] for r in reports if EPOCH not in r or r[TRIAL] in judged.stops]
+        for number in ended:
+            book.unfinished.pop(number, None)
+        if ended:
+            self.settle()  # Whoever asks next shall learn from it.
+        joining = self._refill(cohort, room) if room else ()
+        order = Order(join=joining, leave=tuple(judged.stops))
+        if order and book.opening is not None:
+            book.opening.give(order)
+        return order
 
     def settle(self) -> None:
         """Wait until all that was taken is written.
@@ -118,98 +135,137 @@ class Cohorts:
         Raises:
             Exception: it could not be.
         """
-        if self._writing is not None:
-            writing, self._writing = self._writing, None
-            writing.result()
-
-    def _write(self, cohort: int, reports: Sequence[Mapping[str, Any]]) -> None:
-        for report in reports:
-            number = report[TRIAL]
-            if CONFIG in report:
-                self._store.record_config(number, report[CONFIG])
-            if DIVERGED in report:
-                self._store.fail(number, report[DIVERGED], report[ELAPSED_S])
-            elif FINAL in report:
-                self._store.complete(number, report[FINAL], report[ELAPSED_S])
-            else:
-                self._store.record_epoch(number, report[EPOCH], report[METRICS], report[ELAPSED_S])
-            if EPOCH not in report:
-                self._unfinished[cohort].discard(number)
-        self._show(report[TRIAL] for report in reports)
-
-    def note_checkpoint(self, cohort: int, path: str) -> None:
-        """Write down where a cohort's newest checkpoint lies."""
-        self._store.record_checkpoint(cohort, path)
+        self._scribe.settle()
 
     def lose(self, cohort: int, why: str) -> None:
-        """End all unfinished trials of a cohort whose worker failed for good."""
+        """Have the unfinished trials of a cohort go on whose worker is lost, as long as they do."""
         self.settle()
-        lost = sorted(self._unfinished[cohort])
-        for number in lost:
-            self._store.fail(number, why)
-        self._unfinished[cohort].clear()
-        # Once more: until now the cohort's checkpoint moved on.
-        self._show(self._members[cohort])
+        book = self._books[cohort]
+        book.tries += 1
+        if book.opening is not None and book.opening.hung():
+            why = f"{Fault.HUNG}: a step took longer than resources.longest_step_s allows; {why}"
+        if book.tries < _TRIES:
+            self._again.append(cohort)
+        elif len(book.unfinished) > 1:
+            self._dissolve(cohort)
+        else:
+            self._fail(book, why)
 
     def end(self, cohort: int) -> None:
         """Close the book of a cohort that is done; a trial without an end would be missed."""
-        self.lose(cohort, _UNTOLD)
+        self.settle()
+        why = (
+            f"{Fault.LOST}: its cohort ended and its worker told nothing of it; the workers' logs "
+            "are in the study's folder, below ray/"
+        )
+        self._fail(self._books[cohort], why)
+
+    def _recall(self) -> None:
+        """Take up what earlier drivers left unfinished."""
+        unfinished = self._store.settle()
+        records = self._store.records(driver_alive=True)
+        self._budget.recall(records)
+        self._halts.recall(records)
+        epochs = {record.number: len(record.epochs) for record in records}
+        self._newest = max((r.cohort for r in records if r.cohort is not None), default=-1)
+        for trial in unfinished:
+            asked = Asked(trial.settings, self._make_config(trial.number, trial.settings))
+            if not trial.cohorts:
+                self._waiting.append(asked)
+                continue
+            history = tuple(reversed(trial.cohorts))
+            book = self._books.setdefault(history[0], Book(asked, history))
+            book.unfinished[trial.number] = asked.config
+            book.epochs[trial.number] = epochs[trial.number]
+        self._again.extend(sorted(self._books))
+        self._newest = max(self._books, default=self._newest)
+        self._scribe.show(epochs)
+
+    def _handed_out(self, number: int) -> CohortConfig:
+        book, settings = self._books[number], self._settings
+        places: dict[str, Any] = {}
+        if settings.folders is not None:
+            restore = settings.folders.checkpoints(book.history)
+            book.opening = settings.folders.open(number)
+            places["folder"] = str(book.opening.path)
+            places["restore"] = tuple(map(str, restore))
+        return CohortConfig(
+            cohort=number,
+            trials=tuple(book.unfinished.values()),
+            size=max(settings.size, len(book.unfinished)),
+            codecs=None if settings.codecs is None else str(settings.codecs),
+            longest_step_s=settings.longest_step_s,
+            **places,
+        )
+
+    def _forget_earlier(self, cohort: int, book: Book) -> None:
+        """Delete what the cohort's earlier workers left, once this one has a checkpoint."""
+        folders, opening = self._settings.folders, book.opening
+        if folders is not None and opening is not None and opening.checkpoints():
+            folders.forget_before(cohort, opening)
+
+    def _judge(self, book: Book, reports: Sequence[Mapping[str, Any]]) -> Judged:
+        epochs = {
+            report[TRIAL]: (report[EPOCH], report[METRICS])
+            for report in reports
+            if EPOCH in report and report[TRIAL] in book.unfinished
+        }
+        return self._halts.judge(
+            epochs, {trial: book.unfinished[trial].training.epochs for trial in epochs}
+        )
+
+    def _dissolve(self, cohort: int) -> None:
+        """Let each unfinished trial of a cohort go on by itself."""
+        book = self._books[cohort]
+        trials, book.unfinished = book.unfinished, {}
+        for number, trial in trials.items():
+            alone = max(self._books) + 1
+            asked = book.like._replace(config=trial)
+            self._books[alone] = Book(asked, (alone, *book.history))
+            self._books[alone].epochs[number] = book.epochs.get(number, 0)
+            self._admit(alone, [trial])
+            self._again.append(alone)
+
+    def _fail(self, book: Book, why: str) -> None:
+        failed, book.unfinished = book.unfinished, {}
+        self._scribe.fail(failed, why)
+
+    def _refill(self, cohort: int, room: int) -> tuple[TrialConfig, ...]:
+        """Return trials that join a cohort: as many as there are, of its shape, and find room."""
+        if not self._waiting and self._budget.spent():
+            return ()  # And the worker, which asks after each epoch, waits for no writing.
+        self.settle()
+        trials = tuple(self._others(cohort, room))
+        self._admit(cohort, trials)
+        return trials
 
     def _others(self, cohort: int, most: int) -> Iterable[TrialConfig]:
         """Take up to so many trials of a cohort's shape."""
         for _ in range(most):
-            if (asked := self._next(self._first[cohort])) is None:
+            if (asked := self._next(self._books[cohort].like)) is None:
                 return
             yield asked.config
 
-    def _next(self, like: _Asked | None) -> _Asked | None:
+    def _next(self, like: Asked | None) -> Asked | None:
         """Take a trial of the shape of another, or of any shape.
 
         Returns None where there is none left, or where the next that the study file wishes for is
         of another shape: that one begins the next cohort, and no second is asked for that might.
         """
-        waiting = self._waiting
-        if waiting is not None and (like is None or waiting.config.shape == like.config.shape):
-            self._waiting = None
-            return waiting
-        if self._budget == 0 or (waiting is not None and self._store.has_wishes()):
+        for asked in self._waiting:
+            if like is None or asked.config.shape == like.config.shape:
+                self._waiting.remove(asked)
+                return asked
+        if self._budget.spent() or (self._waiting and self._store.has_wishes()):
             return None
-        self._budget -= 1
         number, settings = self._store.ask(like.settings if like else None)
-        asked = _Asked(settings, self._make_config(number, settings))
+        asked = Asked(settings, self._make_config(number, settings))
+        self._budget.begin(number, asked.config.training.epochs)
         if like is None or asked.config.shape == like.config.shape:
             return asked
-        self._waiting = asked
+        self._waiting.append(asked)
         return self._next(like)
 
     def _admit(self, cohort: int, trials: Sequence[TrialConfig]) -> None:
-        numbers = [trial.trial for trial in trials]
-        for number in numbers:
-            self._store.record_cohort(number, cohort)
-        self._members[cohort].extend(numbers)
-        self._unfinished[cohort].update(numbers)
-        self._show(numbers)
-
-    def _show(self, numbers: Iterable[int]) -> None:
-        for record in self._store.records_of(numbers):
-            for observer in self._observers:
-                observer.on_trial(record)
-
-
-def even_size(trials: int, most: int, at_once: int) -> int:
-    """Return the size of cohorts that deal trials evenly over those that run at once.
-
-    20 trials, at most 8 in a cohort and 2 cohorts at once: 4 cohorts of 5, for after two of 8 the
-    last two of 2 would leave the machine to a few.
-    """
-    rounds = ceil(trials / (most * at_once))
-    return ceil(trials / (rounds * at_once))
-
-
-def learning_size(trials: int, at_once: int) -> int:
-    """Return the largest size with which there are two rounds of cohorts.
-
-    All trials of a round are proposed before any of them has ended: in one round the sampler would
-    learn nothing.
-    """
-    return max(1, ceil(trials / (2 * at_once)))
+        self._books[cohort].unfinished |= {trial.trial: trial for trial in trials}
+        self._scribe.admit(cohort, [trial.trial for trial in trials])

@@ -18,7 +18,8 @@ from study.kept_codecs import candidates
 from study.measures import MEASURES, constraints_of
 from study.records import TrialState
 from study.report import front_table
-from study.runner import masked, objectives_of
+from study.addresses import masked
+from study.front import objectives_of
 from study.tracking import ui_command
 
 if TYPE_CHECKING:

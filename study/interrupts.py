@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ INTERRUPTED = 130
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PATIENCE_S = 15.0
-"""How long an interrupted study may take to stop; three seconds are usual."""
+"""How long Ray may stay silent once a study is to stop; usually it answers within a second."""
 
 
 @contextmanager
@@ -28,7 +28,6 @@ def noted_interrupts() -> Iterator[threading.Event]:
     Signals are left alone in other threads than the main one, which alone may handle them.
     """
     noted = threading.Event()
-    patience = ExitStack()
     if threading.current_thread() is not threading.main_thread():
         yield noted
         return
@@ -37,7 +36,6 @@ def noted_interrupts() -> Iterator[threading.Event]:
         if noted.is_set():
             signal.default_int_handler(number, frame)
         noted.set()
-        patience.enter_context(exit_when_stuck())
 
     before = {number: signal.signal(number, note) for number in _SIGNALS}
     try:
@@ -45,7 +43,6 @@ def noted_interrupts() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        patience.close()
 
 
 @contextmanager

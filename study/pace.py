@@ -86,3 +86,22 @@ def try_sizes(step_s: Callable[[int], float | None], most: int, longest_s: float
         if taken > longest_s:
             return Tried(seconds, best, ended=True)
         size = min(2 * size, most)
+
+
+def even_size(trials: int, most: int, at_once: int) -> int:
+    """Return the size of cohorts that deal trials evenly over those that run at once.
+
+    20 trials, at most 8 in a cohort and 2 cohorts at once: 4 cohorts of 5, for after two of 8 the
+    last two of 2 would leave the machine to a few.
+    """
+    rounds = math.ceil(trials / (most * at_once))
+    return math.ceil(trials / (rounds * at_once))
+
+
+def learning_size(trials: int, at_once: int) -> int:
+    """Return the largest size with which there are two rounds of cohorts.
+
+    All trials of a round are proposed before any of them has ended: in one round the sampler would
+    learn nothing.
+    """
+    return max(1, math.ceil(trials / (2 * at_once)))

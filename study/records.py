@@ -32,12 +32,29 @@ class TrialState(StrEnum):
         return self in {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED}
 
 
+class Fault(StrEnum):
+    """Why a trial failed: what the sentence about it begins with."""
+
+    DIVERGED = "diverged"
+    OUT_OF_MEMORY = "out of memory"
+    HUNG = "hung"
+    LOST = "lost"
+    ERROR = "error"
+
+
 @dataclass(frozen=True)
 class EpochRecord:
-    """The validation metrics after one finished epoch (counted from 1)."""
+    """The validation metrics after one finished epoch (counted from 1).
+
+    Attributes:
+        epoch: its number.
+        metrics: of validation, and of the training itself.
+        judged: whether the halting rule was asked about the trial here.
+    """
 
     epoch: int
     metrics: Mapping[str, float]
+    judged: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,9 +71,11 @@ class TrialRecord:
         outcome: the sentence a user reads about how it ended; empty while it runs.
         is_baseline: it trained with D-PCC's published coefficients.
         elapsed_s: seconds of work so far.
-        checkpoint: where its cohort's last checkpoint lies, if any; its part bears the number.
         cohort: number of the cohort that it trains in; None before it joins one.
         feasible: False where the finished codec breaks a constraint: it is not on the front then.
+        rung: the epoch after which it was stopped, of a pruned trial.
+        folder: where its codecs lie, below the study's folder; None before it joins a cohort.
+        ended_s: when it ended, in seconds since 1970; None before.
     """
 
     number: int
@@ -68,9 +87,18 @@ class TrialRecord:
     outcome: str = ""
     is_baseline: bool = False
     elapsed_s: float = 0.0
-    checkpoint: str | None = None
     cohort: int | None = None
     feasible: bool = True
+    rung: int | None = None
+    folder: str | None = None
+    ended_s: float | None = None
+
+    @property
+    def fault(self) -> Fault | None:
+        """Why it failed; None where it did not."""
+        if self.state is not TrialState.FAILED:
+            return None
+        return next((fault for fault in Fault if self.outcome.startswith(fault)), Fault.ERROR)
 
     @property
     def latest(self) -> Mapping[str, float]:

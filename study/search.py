@@ -16,17 +16,15 @@ from ray.tune import Callback
 from ray.tune.search import Searcher
 
 from study.errors import StudyError
-from study.orders import Order
-from study.trainable import COHORT, COHORT_CONFIG, REPORTS, ROOM
+from study.records import Fault
+from study.trainable import COHORT, COHORT_CONFIG, NOTE, OPENING, REPORTS, ROOM
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from ray.tune import Checkpoint
     from ray.tune.experiment import Trial
 
     from study.cohorts import Cohorts
-    from study.orders import OrderDesk
 
 
 class CohortSearcher(Searcher):
@@ -34,14 +32,18 @@ class CohortSearcher(Searcher):
 
     Args:
         cohorts: the study's cohorts.
-        desk: where orders to running cohorts are given.
+        tell: given what the user should know.
+        stopping: tells whether the study is to stop; no cohort is begun then.
     """
 
-    def __init__(self, cohorts: Cohorts, desk: OrderDesk) -> None:
+    def __init__(
+        self, cohorts: Cohorts, tell: Callable[[str], None], stopping: Callable[[], bool]
+    ) -> None:
         super().__init__()
         self._cohorts = cohorts
-        self._desk = desk
+        self._tell, self._stopping = tell, stopping
         self._numbers: dict[str, int] = {}
+        self._handed_out = 0
 
     def set_search_properties(
         self,
@@ -59,21 +61,30 @@ class CohortSearcher(Searcher):
             raise StudyError(message)
         return True
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override] # FINISHED
-        """Begin the next cohort, if any trial is left; its configuration is Ray's."""
-        cohort = self._cohorts.form()
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override] # FINISHED
+        """Hand out a cohort, if there is one now; its configuration is Ray's.
+
+        Ray asks again after None: a cohort whose worker is lost is handed out once more.
+        """
+        cohort = None if self._stopping() else self._cohorts.form()
         if cohort is None:
-            return Searcher.FINISHED
+            return Searcher.FINISHED if self._cohorts.is_done() else None
         self._numbers[trial_id] = cohort.cohort
-        return {COHORT: cohort.cohort, COHORT_CONFIG: cohort.model_dump_json()}
+        self._handed_out += 1
+        return {
+            COHORT: cohort.cohort,
+            OPENING: self._handed_out,
+            COHORT_CONFIG: cohort.model_dump_json(),
+        }
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
-        """Write down what a step says, and fill the room that the cohort has, if it asks."""
-        cohort = self._numbers[trial_id]
-        self._cohorts.take(cohort, json.loads(result[REPORTS]))
-        if result[ROOM] and (joining := self._cohorts.refill(cohort, result[ROOM])):
-            # Before this returns: the next step of the worker begins with a look at its orders.
-            self._desk.give(cohort, Order(join=joining))
+        """Write down what a step says; what follows from it the worker finds in its folder.
+
+        It does so before its next step, which Ray begins after this returns.
+        """
+        self._cohorts.take(self._numbers[trial_id], json.loads(result[REPORTS]), result[ROOM])
+        if result[NOTE]:
+            self._tell(result[NOTE])
 
     def on_trial_complete(
         self,
@@ -106,7 +117,7 @@ class CohortSearcher(Searcher):
 
 
 class CohortNotes(Callback):
-    """Writes down what Ray tells callbacks only: checkpoints, and why a cohort was given up."""
+    """Hears what Ray tells callbacks only: why the worker of a cohort was lost."""
 
     def __init__(self, cohorts: Cohorts) -> None:
         self._cohorts = cohorts
@@ -115,17 +126,6 @@ class CohortNotes(Callback):
         """Give Ray's pickle nothing, as in `CohortSearcher`."""
         return {}
 
-    def on_checkpoint(
-        self,
-        iteration: int,  # noqa: ARG002 (Ray's signature)
-        trials: Sequence[Trial],  # noqa: ARG002
-        trial: Trial,
-        checkpoint: Checkpoint,
-        **info: object,  # noqa: ARG002
-    ) -> None:
-        """Write down where the cohort's newest checkpoint lies."""
-        self._cohorts.note_checkpoint(trial.config[COHORT], checkpoint.path)
-
     def on_trial_error(
         self,
         iteration: int,  # noqa: ARG002 (Ray's signature)
@@ -133,11 +133,15 @@ class CohortNotes(Callback):
         trial: Trial,
         **info: object,  # noqa: ARG002
     ) -> None:
-        """End the trials of a cohort whose worker failed for good."""
-        self._cohorts.lose(trial.config[COHORT], _failure_sentence(trial))
+        """Have the trials of a cohort go on whose worker failed."""
+        self._cohorts.lose(trial.config[COHORT], failure_sentence(trial))
 
 
-def _failure_sentence(trial: Trial) -> str:
+_DIED = ("ActorDiedError", "ActorUnavailableError", "NodeDiedError", "WorkerCrashedError")
+"""What Ray calls it when a process or its machine is gone; all else was raised in our own code."""
+
+
+def failure_sentence(trial: Trial) -> str:
     """Say in one line why a worker failed, and where the whole story is."""
     log = Path(trial.error_file) if trial.error_file else None
     try:
@@ -145,5 +149,8 @@ def _failure_sentence(trial: Trial) -> str:
     except OSError:
         text, log = "", None
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    reason = lines[-1] if lines else "the worker was lost"
-    return f"{reason} (the whole log: {trial.path}/{log.name})" if log else reason
+    died = not lines or any(name in text for name in _DIED)
+    reason = "its worker was killed or its machine is gone" if died else lines[-1]
+    reason = reason.removeprefix("study.errors.StudyError: ")
+    where = f" (the whole log: {trial.path}/{log.name})" if log else ""
+    return f"{Fault.LOST if died else Fault.ERROR}: {reason}{where}"

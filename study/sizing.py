@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING
 import ray
 from ray.exceptions import RayError
 
-from study.cohorts import even_size, learning_size
 from study.data.version import code_version
-from study.pace import Tried, try_sizes
+from study.pace import Tried, even_size, learning_size, try_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

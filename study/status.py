@@ -14,7 +14,7 @@ from study.live import in_cohorts, trial_table
 from study.measures import constraints_of
 from study.records import TrialState
 from study.report.rows import why
-from study.runner import objectives_of
+from study.front import objectives_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,41 +1,39 @@
-"""The truth about a study's trials: Optuna's database in the study's folder (design, decision 5).
+"""The truth about a study's trials: Optuna's storage (design, decision 5).
 
-One row per trial: its parameters, its state and, once it is complete, the measured values. All
-else that is known of it lies beside them as user attributes, written as it arrives:
-
-==============  ==================================================================================
-``epoch:0007``  ``{"metrics": {...}, "elapsed_s": ...}`` after the seventh epoch
-``final``       the metrics measured on the finished codec
-``outcome``     the sentence a user reads about how it ended
-``cohort``      the number of the cohort that it trains in
-``config``      the trial's configuration as its worker saw it
-``elapsed_s``   seconds of work when it ended
-``baseline``    true for the first trial if it has all of the published coefficients
-==============  ==================================================================================
-
-Where the last checkpoint of a cohort lies is an attribute of the study, ``checkpoint:0003``: it
-moves as long as the cohort trains, also for those of its trials that have ended.
+What is known of each trial is told in `study.trial_rows`; of the study as a whole there are, as
+attributes of Optuna's study, its identity, the code that began it, the study file that it began
+with, who works on it (`study.lease`) and for how long it was worked on.
 """
 
 from __future__ import annotations
 
 import math
-import uuid
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
-from optuna.samplers import TPESampler
-from optuna.storages import RDBStorage
 
-from study.errors import StudyError
-from study.records import EpochRecord, TrialRecord, TrialState
-from study.space import baseline, decides_shape, is_integer, is_published
+from study.database import open_study
+from study.measures import broken, constraints_of
+from study.records import TrialState
+from study.samplers import make_sampler, note_constraints, suggest
+from study.space import baseline, decides_shape, is_published
+from study.study_attributes import StudyAttributes
+from study.trial_rows import (
+    BASELINE,
+    COHORTS,
+    CONFIG,
+    ENDING,
+    FOLDER,
+    GOES_ON,
+    OPTUNAS,
+    RUN,
+    RUNG,
+    STOPS,
+    epoch_key,
+    epoch_keys,
+    to_record,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,81 +42,74 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from study.config import StudyConfig
-    from study.ranges import Range
+    from study.records import TrialRecord
 
-_EPOCH_PREFIX = "epoch:"
-_CHECKPOINT_PREFIX = "checkpoint:"
-_IDENTITY = "identity"
-_CODE_VERSION = "code_version"
-_STATES = {
-    optuna.trial.TrialState.COMPLETE: TrialState.COMPLETE,
-    optuna.trial.TrialState.PRUNED: TrialState.PRUNED,
-    optuna.trial.TrialState.FAIL: TrialState.FAILED,
-}
+_WAITING, _RUNNING = optuna.trial.TrialState.WAITING, optuna.trial.TrialState.RUNNING
 
 
-class TrialStore:
+@dataclass(frozen=True)
+class Unfinished:
+    """A trial that was begun and has no end.
+
+    Attributes:
+        number: its number.
+        settings: by dotted name.
+        cohorts: in which it has trained, the newest last; empty if it never began to.
+    """
+
+    number: int
+    settings: Mapping[str, Any]
+    cohorts: tuple[int, ...]
+
+
+class TrialStore(StudyAttributes):
     """The trials of one study, in its database.
 
     Args:
         config: the study.
-        database: the SQLite file; created when it is missing. One that exists is only read until a
-            method writes into it.
+        database: the SQLite file, created when it is missing; a study with a `storage.uri` uses
+            that. None keeps everything in memory. A study that exists is only read until a method
+            writes into it.
 
     Raises:
-        StudyError: the file cannot be opened, or holds no study of this name.
+        StudyError: the database cannot be opened, or holds no study of this name.
     """
 
-    def __init__(self, config: StudyConfig, database: Path) -> None:
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
+    def __init__(self, config: StudyConfig, database: Path | None) -> None:
         self._config = config
         self._objectives = tuple(objective.metric for objective in config.objectives)
-        self._distributions = {
-            name: _distribution(searched, integer=is_integer(config, name))
-            for name, searched in config.search.space.items()
-        }
-        self._running: dict[int, optuna.Trial] = {}
+        self._running: dict[int, int] = {}
         self._wishes = True
-        self._study = _study(config, database)
-
-    @property
-    def identity(self) -> str:
-        """What no other study has, not even one of the same name in the same place later.
-
-        It is given by `enqueue_first`.
-        """
-        identity: str = self._study.user_attrs[_IDENTITY]
-        return identity
-
-    @property
-    def code_version(self) -> str:
-        """The code that began the study; given by `enqueue_first`."""
-        version: str = self._study.user_attrs[_CODE_VERSION]
-        return version
-
-    def worker_config(self, number: int) -> dict[str, Any]:
-        """Return a trial's configuration as its worker saw it; empty before its first epoch."""
-        config: dict[str, Any] = self._study.get_trials(deepcopy=False)[number].user_attrs.get(
-            "config", {}
-        )
-        return config
+        study, self._storage = open_study(config, database, make_sampler(config))
+        super().__init__(study)
+        self._study_id = self._storage.get_study_id_from_name(config.name)
 
     def enqueue_first(self, code_version: str) -> None:
-        """Begin a new study: the published setting is tried first, the study file's wishes next."""
-        self._study.set_user_attr(_IDENTITY, uuid.uuid4().hex)
-        self._study.set_user_attr(_CODE_VERSION, code_version)
+        """Begin a study: the published setting is tried first, the study file's wishes next.
+
+        Whoever was killed while doing so leaves it to the next to finish.
+        """
+        if self.is_begun():
+            return
+        self.begin(code_version, self._config.model_dump(mode="json"))
         first = baseline(self._config)
-        published = is_published(self._config, first)
-        self._study.enqueue_trial(first, user_attrs={"baseline": published})
-        for settings in self._config.search.first:
-            self._study.enqueue_trial(settings)
+        published = {BASELINE: is_published(self._config, first)}
+        wishes = [(first, published), *((settings, {}) for settings in self._config.search.first)]
+        for settings, attributes in wishes[len(self._trials()) :]:
+            self._study.enqueue_trial(settings, user_attrs=attributes)
+        self.mark_begun()
+
+    # Asking.
 
     def has_wishes(self) -> bool:
         """Tell whether settings that the study file names still wait to be asked for."""
         if self._wishes:  # Each look reads every running trial anew.
-            waiting = (optuna.trial.TrialState.WAITING,)
-            self._wishes = bool(self._study.get_trials(deepcopy=False, states=waiting))
+            self._wishes = bool(self._study.get_trials(deepcopy=False, states=(_WAITING,)))
         return self._wishes
+
+    def begun(self) -> int:
+        """Return how many trials were begun."""
+        return sum(trial.state != _WAITING for trial in self._trials())
 
     def ask(self, like: Mapping[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
         """Start a trial: its number, and its settings by dotted name.
@@ -129,63 +120,45 @@ class TrialStore:
                 study file's wishes come first, whatever their shape.
         """
         if like is not None and not self.has_wishes():
-            fixed = {name: like[name] for name in self._distributions if decides_shape(name)}
+            fixed = {name: value for name, value in like.items() if decides_shape(name)}
             if fixed:
                 self._study.enqueue_trial(fixed)
-        trial = self._study.ask(self._distributions)
-        self._running[trial.number] = trial
-        return trial.number, trial.params
+        return self._completed(self._study.ask())
 
-    def record_cohort(self, number: int, cohort: int) -> None:
-        """Write down which cohort a trial trains in."""
-        self._running[number].set_user_attr("cohort", cohort)
+    def _completed(self, trial: optuna.Trial) -> tuple[int, dict[str, Any]]:
+        """Give a trial all settings that it lacks."""
+        settings = suggest(trial, self._config)
+        self._running[trial.number] = self._id_of(trial.number)
+        return trial.number, settings
 
-    def record_checkpoint(self, cohort: int, path: str) -> None:
-        """Write down where a cohort's last checkpoint lies."""
-        self._study.set_user_attr(f"{_CHECKPOINT_PREFIX}{cohort:04d}", path)
+    def settle(self) -> list[Unfinished]:
+        """Bring what a killed driver left half-written to its end; return who is to go on.
 
-    # A worker that goes on from a checkpoint reports again what came after it. An epoch then
-    # replaces its first report; a trial that has ended stays as it ended.
-
-    def record_epoch(
-        self, number: int, epoch: int, metrics: Mapping[str, float], elapsed_s: float
-    ) -> None:
-        """Write down a finished epoch (counted from 1); a repeated one replaces the first."""
-        if trial := self._running.get(number):
-            value = {"metrics": dict(metrics), "elapsed_s": elapsed_s}
-            trial.set_user_attr(f"{_EPOCH_PREFIX}{epoch:04d}", value)
-
-    def record_config(self, number: int, config: Mapping[str, object]) -> None:
-        """Write down the configuration that the worker says it has."""
-        if trial := self._running.get(number):
-            trial.set_user_attr("config", config)
-
-    def complete(self, number: int, final: Mapping[str, float], elapsed_s: float) -> None:
-        """End a trial with its measured metrics; one that is no number makes it a failed trial."""
-        values = [final.get(metric, math.nan) for metric in self._objectives]
-        if not all(math.isfinite(value) for value in values):
-            shown = ", ".join(f"{m} = {v}" for m, v in zip(self._objectives, values, strict=True))
-            self.fail(number, f"the finished codec could not be measured: {shown}", elapsed_s)
-            return
-        if trial := self._running.pop(number, None):
-            trial.set_user_attr("final", dict(final))
-            trial.set_user_attr("elapsed_s", elapsed_s)
-            trial.set_user_attr("outcome", "trained to the end and measured")
-            self._study.tell(number, values)
-
-    def fail(self, number: int, outcome: str, elapsed_s: float | None = None) -> None:
-        """End a trial without a result, with the sentence that says why.
-
-        Args:
-            number: which trial.
-            outcome: the sentence.
-            elapsed_s: seconds of work; None: until the last epoch that was recorded.
+        A trial whose end was written but not told is told; one that was to stop at a rung is
+        stopped; one that has not got all of its settings gets them.
         """
-        if trial := self._running.pop(number, None):
-            if elapsed_s is not None:
-                trial.set_user_attr("elapsed_s", elapsed_s)
-            trial.set_user_attr("outcome", outcome)
-            self._study.tell(number, state=optuna.trial.TrialState.FAIL)
+        found = []
+        for trial in self._study.get_trials(deepcopy=False, states=(_RUNNING,)):
+            number, attributes = trial.number, trial.user_attrs
+            self._running[number] = trial._trial_id  # noqa: SLF001 (Optuna has no other way)
+            epochs = epoch_keys(attributes)
+            if ENDING in attributes:
+                self._tell(number, attributes[ENDING])
+            elif epochs and attributes[epochs[-1]].get(RUNG) == STOPS:
+                outcome = attributes[epochs[-1]]["outcome"]
+                self.prune(number, outcome, attributes[epochs[-1]]["elapsed_s"])
+            else:
+                again = optuna.Trial(self._study, trial._trial_id)  # noqa: SLF001
+                _, settings = self._completed(again)
+                found.append(Unfinished(number, settings, tuple(attributes.get(COHORTS, ()))))
+        return found
+
+    # Reading.
+
+    def worker_config(self, number: int) -> dict[str, Any]:
+        """Return a trial's configuration as its worker saw it; empty before its first epoch."""
+        config: dict[str, Any] = self._trials()[number].user_attrs.get(CONFIG, {})
+        return config
 
     def record(self, number: int) -> TrialRecord:
         """Return one trial as it stands; an unfinished one is running."""
@@ -194,9 +167,8 @@ class TrialStore:
 
     def records_of(self, numbers: Iterable[int]) -> list[TrialRecord]:
         """Return some trials as they stand, in the order asked for, from one look."""
-        trials, checkpoints = self._study.get_trials(deepcopy=False), self._checkpoints()
-        running = TrialState.RUNNING
-        return [self._to_record(trials[number], running, checkpoints) for number in numbers]
+        trials = self._trials()
+        return [self._to_record(trials[number], TrialState.RUNNING) for number in numbers]
 
     def records(self, *, driver_alive: bool) -> list[TrialRecord]:
         """Return all trials that were started, by number.
@@ -206,88 +178,117 @@ class TrialStore:
                 are interrupted.
         """
         unfinished = TrialState.RUNNING if driver_alive else TrialState.INTERRUPTED
-        waiting = optuna.trial.TrialState.WAITING
-        trials, checkpoints = self._study.get_trials(deepcopy=False), self._checkpoints()
         return [
-            self._to_record(trial, unfinished, checkpoints)
-            for trial in trials
-            if trial.state != waiting
+            self._to_record(trial, unfinished)
+            for trial in self._trials()
+            if trial.state != _WAITING
         ]
 
-    def _checkpoints(self) -> dict[int, str]:
-        """Where the last checkpoint of each cohort lies."""
-        return {
-            int(key.removeprefix(_CHECKPOINT_PREFIX)): path
-            for key, path in self._study.user_attrs.items()
-            if key.startswith(_CHECKPOINT_PREFIX)
-        }
+    def _trials(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False)
 
-    def _to_record(
-        self, trial: FrozenTrial, unfinished: TrialState, checkpoints: Mapping[int, str]
-    ) -> TrialRecord:
-        attributes = trial.user_attrs
-        epochs = sorted(key for key in attributes if key.startswith(_EPOCH_PREFIX))
-        last = attributes[epochs[-1]]["elapsed_s"] if epochs else 0.0
-        config = attributes.get("config", {})
-        training = config.get("training", {})
-        cohort = attributes.get("cohort")
-        return TrialRecord(
-            number=trial.number,
-            state=_STATES.get(trial.state, unfinished),
-            params=trial.params,
-            epochs=tuple(
-                EpochRecord(int(key.removeprefix(_EPOCH_PREFIX)), attributes[key]["metrics"])
-                for key in epochs
-            ),
-            total_epochs=training.get("epochs", self._config.training.epochs),
-            final=attributes.get("final", {}),
-            outcome=attributes.get("outcome", ""),
-            is_baseline=attributes.get("baseline", False),
-            elapsed_s=attributes.get("elapsed_s", last),
-            checkpoint=checkpoints.get(cohort) if epochs and cohort is not None else None,
-            cohort=cohort,
-        )
+    def _to_record(self, trial: FrozenTrial, unfinished: TrialState) -> TrialRecord:
+        return to_record(trial, unfinished, self._config.training.epochs)
 
+    # Writing down. A worker that goes on from a checkpoint reports again what came after it. An
+    # epoch then replaces its first report; a trial that has ended stays as it ended.
 
-def _distribution(searched: Range, *, integer: bool) -> BaseDistribution:
-    if searched.choices is not None:
-        return CategoricalDistribution(searched.choices)
-    low, high = searched.ends
-    if integer:
-        return IntDistribution(int(low), int(high), log=searched.log)
-    return FloatDistribution(low, high, log=searched.log)
+    def record_cohort(self, number: int, cohort: int) -> None:
+        """Write down which cohort a trial trains in, and where its codecs will be."""
+        attributes = self._trials()[number].user_attrs
+        before = attributes.get(COHORTS, [])
+        if cohort not in before:
+            self._write(number, COHORTS, [*before, cohort])
+        if FOLDER not in attributes:
+            self._write(number, FOLDER, f"codecs/trial-{number:04d}")
 
+    def record_run(self, number: int, run_id: str) -> None:
+        """Write down which run MLflow shows a trial in; not of one that has ended meanwhile."""
+        if number in self._running:
+            self._write(number, RUN, run_id)
 
-def _study(config: StudyConfig, database: Path) -> optuna.Study:
-    """Create the study, or open it if there is a database."""
-    sampler = TPESampler(
-        multivariate=True, seed=config.seed, n_startup_trials=config.search.startup_trials
-    )
-    if not database.exists():
-        return optuna.create_study(
-            study_name=config.name,
-            storage=_open(database),
-            directions=[objective.direction for objective in config.objectives],
-            sampler=sampler,
-        )
-    try:
-        return optuna.load_study(study_name=config.name, storage=_open(database), sampler=sampler)
-    except KeyError as error:
-        message = f"the database {database} must hold the study {config.name}, but does not"
-        raise StudyError(message) from error
+    def record_epoch(
+        self,
+        number: int,
+        epoch: int,
+        metrics: Mapping[str, float],
+        elapsed_s: float,
+        stops: str | None = None,
+        *,
+        at_rung: bool = False,
+    ) -> None:
+        """Write down a finished epoch (counted from 1); a repeated one replaces the first.
 
+        Args:
+            number: which trial.
+            epoch: which of its epochs.
+            metrics: validation's, and the training's own.
+            elapsed_s: seconds of work so far.
+            stops: the sentence why the trial stops here; None: it goes on.
+            at_rung: whether the halting rule was asked.
+        """
+        value: dict[str, object] = {"metrics": dict(metrics), "elapsed_s": elapsed_s}
+        if at_rung:
+            value |= {RUNG: STOPS, "outcome": stops} if stops else {RUNG: GOES_ON}
+        if number in self._running:
+            self._write(number, epoch_key(epoch), value)
 
-def _open(database: Path) -> RDBStorage:
-    try:
-        # Readers such as `study status` may look in while the driver writes.
-        return RDBStorage(
-            f"sqlite:///{database.resolve()}",
-            engine_kwargs={"connect_args": {"timeout": 30}},
-        )
-    except Exception as error:
-        reason = str(error).splitlines()[0]
-        message = (
-            f"the study's database must be Optuna's, and {database} cannot be opened as such "
-            f"({reason}); restore it, or remove the study's folder"
-        )
-        raise StudyError(message) from error
+    def record_config(self, number: int, config: Mapping[str, object]) -> None:
+        """Write down the configuration that the worker says it has."""
+        if number in self._running:
+            self._write(number, CONFIG, dict(config))
+
+    def complete(self, number: int, final: Mapping[str, float], elapsed_s: float) -> None:
+        """End a trial with its measured metrics; one that is no number makes it a failed trial."""
+        values = [final.get(metric, math.nan) for metric in self._objectives]
+        if not all(math.isfinite(value) for value in values):
+            shown = ", ".join(f"{m} = {v}" for m, v in zip(self._objectives, values, strict=True))
+            self.fail(number, f"the finished codec could not be measured: {shown}", elapsed_s)
+            return
+        breaks = [str(each) for each in broken(final, constraints_of(self._config))]
+        outcome = "trained to the end and measured"
+        if breaks:
+            outcome += f", but breaks {' and '.join(breaks)}"
+        self._end(number, TrialState.COMPLETE, outcome, elapsed_s, final=dict(final), broken=breaks)
+
+    def prune(self, number: int, outcome: str, elapsed_s: float) -> None:
+        """End a trial that was stopped at a rung."""
+        self._end(number, TrialState.PRUNED, outcome, elapsed_s)
+
+    def fail(self, number: int, outcome: str, elapsed_s: float | None = None) -> None:
+        """End a trial without a result, with the sentence that says why.
+
+        Args:
+            number: which trial.
+            outcome: the sentence.
+            elapsed_s: seconds of work; None: until the last epoch that was recorded.
+        """
+        self._end(number, TrialState.FAILED, outcome, elapsed_s)
+
+    def _end(
+        self,
+        number: int,
+        state: TrialState,
+        outcome: str,
+        elapsed_s: float | None,
+        **more: object,
+    ) -> None:
+        if number in self._running:
+            ending = {"state": state.value, "outcome": outcome, "elapsed_s": elapsed_s, **more}
+            self._write(number, ENDING, ending)
+            self._tell(number, ending)
+
+    def _tell(self, number: int, ending: Mapping[str, Any]) -> None:
+        """Tell Optuna how a trial ended, which the row already says."""
+        trial_id, state = self._running.pop(number), TrialState(ending["state"])
+        if state is not TrialState.COMPLETE:
+            self._study.tell(number, state=OPTUNAS[state])
+            return
+        note_constraints(self._config, self._storage, trial_id, ending["final"])
+        self._study.tell(number, [ending["final"][metric] for metric in self._objectives])
+
+    def _write(self, number: int, key: str, value: object) -> None:
+        self._storage.set_trial_user_attr(self._running[number], key, value)
+
+    def _id_of(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)

@@ -12,10 +12,12 @@ import ray
 from pydantic import BaseModel
 from ray import tune
 
+from study.cohort_folder import HUNG_FILE, Opening
 from study.config import CohortConfig, TrialConfig
 from study.members import Member
-from study.orders import OrderReader
+from study.orders import orders_after
 from study.pace import Pace
+from study.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 
 REPORTS = "reports"
 ROOM = "room"
-"""Keys of a step's result: what it says of each trial, and for how many more the cohort asks."""
+NOTE = "note"
+"""Keys of a step's result: what it says of each trial, for how many more the cohort asks, and what
+else the user should know, as a sentence."""
 
 TRIAL = "trial"
 EPOCH = "epoch"
@@ -37,9 +41,11 @@ ELAPSED_S = "elapsed_s"
 """Keys of a report; that of an epoch says how large the file of its codec is."""
 
 COHORT = "cohort"
+OPENING = "opening"
 COHORT_CONFIG = "cohort_config"
-"""Keys of what Ray is given as a cohort's configuration: its number, and a `CohortConfig` as text
-(Ray takes apart what it can look into, and names things after it)."""
+"""Keys of what Ray is given as a cohort's configuration: its number, the how manieth that this
+driver hands out, and a `CohortConfig` as text (Ray takes apart what it can look into, and names
+things after it)."""
 
 PROGRESS_FILE = "cohort.json"
 
@@ -80,7 +86,14 @@ class Work(Protocol):
         """Write everything that is needed to go on."""
 
     def load(self, folder: Path) -> None:
-        """Go on from what was saved, with the trials that were in it."""
+        """Go on from what was saved, with the trials that were in it.
+
+        Raises:
+            StudyError: it is not whole.
+        """
+
+    def write_codecs(self, folder: Path) -> Mapping[int, tuple[int, int]]:
+        """Write what each trial of the last epoch has learned: its epoch, and bytes, by trial."""
 
 
 class _Progress(BaseModel):
@@ -95,14 +108,19 @@ class _Progress(BaseModel):
     elapsed_s: dict[int, float] = {}
     """Seconds of the steps that each took part in."""
     pace: Pace = Pace()
+    steps: int = 0
+    """Steps taken."""
+    reports: list[dict[str, Any]] = []
+    """What the newest step said: a driver that died may not have heard it."""
 
 
 class CohortTrainable(tune.Trainable, ABC):
     """A cohort in Ray's hands: abstract in what it trains, final in how.
 
-    An epoch is reported and saved before the next step begins, and each measuring is a step of its
-    own, so that no failure costs more than the step it happens in. A worker is used for one cohort
-    after the other.
+    Each step ends with a checkpoint that holds what it reports, and each measuring is a step of its
+    own: no failure costs more than the step it happens in, and nothing that was trained is trained
+    again because a driver did not hear of it. Checkpoints are written here and not through Ray,
+    whose own come one round trip later. A worker is used for one cohort after the other.
     """
 
     @abstractmethod
@@ -118,11 +136,19 @@ class CohortTrainable(tune.Trainable, ABC):
         """
 
     def setup(self, config: Mapping[str, Any]) -> None:
-        """Begin a cohort in a new worker."""
+        """Begin a cohort in a new worker, or go on with one."""
         self._cohort = CohortConfig.model_validate_json(config[COHORT_CONFIG])
-        self._orders = OrderReader(self._cohort.orders, self._cohort.cohort)
-        self._work = self.open_work(self._cohort)
-        self._progress = _Progress(trials={trial.trial: trial for trial in self._cohort.trials})
+        self._opening = Opening(Path(self._cohort.folder))
+        self._patience = Patience(self._opening.path / HUNG_FILE, self._cohort.longest_step_s)
+        with self._patience.limit("beginning"):
+            self._work = self.open_work(self._cohort)
+            self._progress = _Progress(trials={trial.trial: trial for trial in self._cohort.trials})
+            self._untold = self._restore()
+            self._note = ""
+            if self._cohort.restore and not self._untold:
+                self._note = (
+                    f"cohort {self._cohort.cohort} begins anew, for none of its checkpoints is whole"
+                )
 
     def reset_config(self, new_config: Mapping[str, Any]) -> bool:
         """Begin another cohort in the same worker."""
@@ -132,27 +158,70 @@ class CohortTrainable(tune.Trainable, ABC):
 
     def step(self) -> dict[str, Any]:
         """Follow the orders; then measure a trial that waits for it, or train an epoch of all."""
+        if self._untold:
+            self._untold = False
+            return self._told(self._progress.reports)
         self._follow_orders()
         reports = []
-        if self._work.finished:
-            reports = [self._measure(self._work.finished[0])]
-        elif self._work.living:
-            reports = self._train()
-        return {
-            REPORTS: json.dumps(reports),
-            ROOM: self._room(),
-            "done": not (self._work.living or self._work.finished),
-        }
+        with self._patience.limit("measuring" if self._work.finished else "epoch"):
+            if self._work.finished:
+                reports = [self._measure(self._work.finished[0])]
+            elif self._work.living:
+                reports = self._train()
+            self._progress.steps += 1
+            self._progress.reports = reports
+            if self._is_busy():
+                self._opening.write_checkpoint(self._progress.steps, self._save)
+        return self._told(reports)
+
+    def _told(self, reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        note, self._note = self._note, ""
+        done = not self._is_busy()
+        return {REPORTS: json.dumps(reports), ROOM: self._room(), NOTE: note, "done": done}
+
+    def _is_busy(self) -> bool:
+        return bool(self._work.living or self._work.finished)
+
+    def _save(self, folder: Path) -> None:
+        self._work.save(folder)
+        text = self._progress.model_dump_json()
+        (folder / PROGRESS_FILE).write_text(text, encoding="utf-8")
+
+    def _restore(self) -> bool:
+        """Go on from the newest checkpoint that is whole, and tell whether there was one."""
+        for path in map(Path, self._cohort.restore):
+            try:
+                progress = (path / PROGRESS_FILE).read_text(encoding="utf-8")
+                self._progress = _Progress.model_validate_json(progress)
+                self._work.load(path)
+            except (OSError, ValueError):  # ValueError: damaged text, and any StudyError
+                self._work = self.open_work(self._cohort)
+                continue
+            self._progress.followed = 0
+            self._call_roll()
+            return True
+        self._progress = _Progress(trials={trial.trial: trial for trial in self._cohort.trials})
+        return False
+
+    def _call_roll(self) -> None:
+        """Let go whoever ended meanwhile, and take in whoever is not in the checkpoint."""
+        wanted = {trial.trial: trial for trial in self._cohort.trials}
+        living = (*self._work.living, *self._work.finished)
+        self._work.leave([trial for trial in living if trial not in wanted])
+        self._join([each for n, each in wanted.items() if n not in self._progress.trials])
+
+    def _join(self, trials: Sequence[TrialConfig]) -> None:
+        progress = self._progress
+        came = [trial.model_copy(update={"order_from": progress.clock}) for trial in trials]
+        progress.trials |= {trial.trial: trial for trial in came}
+        if came:
+            self._work.join([member_of(trial) for trial in came])
 
     def _follow_orders(self) -> None:
-        progress = self._progress
-        for order in self._orders.after(progress.followed):
+        for order in orders_after(self._opening.path, self._progress.followed):
             self._work.leave([trial for trial in order.leave if self._is_in(trial)])
-            came = [trial.model_copy(update={"order_from": progress.clock}) for trial in order.join]
-            progress.trials |= {trial.trial: trial for trial in came}
-            if came:
-                self._work.join([member_of(trial) for trial in came])
-            progress.followed += 1
+            self._join(order.join)
+            self._progress.followed += 1
 
     def _is_in(self, trial: int) -> bool:
         return trial in self._work.living or trial in self._work.finished
@@ -200,20 +269,6 @@ class CohortTrainable(tune.Trainable, ABC):
         """For how many more trials there is room that is worth filling."""
         living, size = len(self._work.living), self._cohort.size
         return size - living if self._progress.pace.worth_refilling(living, size) else 0
-
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Save the cohort as it stands."""
-        folder = Path(checkpoint_dir)
-        self._work.save(folder)
-        text = self._progress.model_dump_json()
-        (folder / PROGRESS_FILE).write_text(text, encoding="utf-8")
-
-    def load_checkpoint(self, checkpoint: str) -> None:  # type: ignore[override] # Ray's is wrong
-        """Go on from a checkpoint."""
-        folder = Path(checkpoint)
-        self._work.load(folder)
-        text = (folder / PROGRESS_FILE).read_text(encoding="utf-8")
-        self._progress = _Progress.model_validate_json(text)
 
 
 class CodecTrainable(CohortTrainable):

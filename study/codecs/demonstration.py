@@ -24,7 +24,7 @@ from study.ending import short
 from study.errors import StudyError
 from study.front import front
 from study.metrics import PsnrConvention, d1_psnr_db
-from study.runner import objectives_of
+from study.front import objectives_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

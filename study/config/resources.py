@@ -30,6 +30,12 @@ class ResourcesSection(Section):
         description="cohorts that run at once; auto: as many as there is room for at the start, on "
         "a joined cluster at least one; a number may exceed its room, the rest wait for machines",
     )
+    longest_step_s: Literal["auto"] | Annotated[float, Field(gt=0.0)] = Field(
+        "auto",
+        description="seconds after which an epoch, or the measuring of a codec, counts as hanging: "
+        "its worker is ended and begins again from its checkpoint; auto: 20 times the longest so "
+        "far and at least 10 minutes, for the first 6 hours",
+    )
 
 
 class TrackingSection(Section):

@@ -53,9 +53,17 @@ class CohortConfig(Section):
     cohort: Annotated[int, Field(ge=0)] = Field(description="the cohort's number")
     trials: tuple[TrialConfig, ...] = Field(min_length=1, description="those that begin it")
     size: Count = Field(description="trials there is room for; others may join as some leave")
-    orders: str = Field(description="name under which Ray knows the study's orders to workers")
+    folder: str = Field(
+        "", description="where its worker keeps checkpoints and finds its orders, new to it"
+    )
     codecs: str | None = Field(
         None, description="folder for each trial's codec after each epoch; null writes none"
+    )
+    restore: tuple[str, ...] = Field(
+        (), description="checkpoints to go on from: the first of them that is whole"
+    )
+    longest_step_s: Annotated[float, Field(gt=0.0)] | None = Field(
+        None, description="a worker whose step takes longer is ended; None: by its own pace"
     )
 
     @model_validator(mode="after")

@@ -18,7 +18,9 @@ from study.errors import StudyError
 from study.folder import all_studies, next_free_name
 from study.front import front
 from study.records import TrialState
-from study.runner import Ended, masked, objectives_of, run_study
+from study.addresses import masked
+from study.front import objectives_of
+from study.runner import Ended, run_study
 from study.search import CohortSearcher, _failure_sentence
 from study.status import read_records
 from study.study_file import parse_study

@@ -1,0 +1,85 @@
+"""Optuna's storage of a study: where it is, opening it, and making it anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import optuna
+from optuna.exceptions import DuplicatedStudyError
+from optuna.storages import InMemoryStorage, RDBStorage
+
+from study.addresses import masked
+from study.errors import StudyError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from optuna.samplers import BaseSampler
+    from optuna.storages import BaseStorage
+
+    from study.config import StudyConfig
+
+_WAIT_S = 30
+"""Readers such as `study status` may look in while the driver writes."""
+
+
+def is_there(config: StudyConfig, database: Path) -> bool:
+    """Tell whether a study has a database that can be asked. A server's is only found by asking."""
+    return config.storage.uri is not None or database.exists()
+
+
+def open_study(
+    config: StudyConfig, database: Path | None, sampler: BaseSampler
+) -> tuple[optuna.Study, BaseStorage]:
+    """Open a study, or make it where its database holds none.
+
+    Args:
+        config: the study; its `storage.uri`, where it has one, is used in place of the file.
+        database: the file; None keeps everything in memory.
+        sampler: proposes settings.
+
+    Raises:
+        StudyError: the database cannot be reached, or is another's.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    storage: BaseStorage
+    uri = config.storage.uri
+    if database is None:
+        storage, is_new = InMemoryStorage(), True
+    elif uri is None:
+        is_new = not database.exists()
+        storage = _reached(f"sqlite:///{database.resolve()}", f"{database}")
+    else:
+        storage = _reached(uri, masked(uri))
+        is_new = config.name not in {each.study_name for each in storage.get_all_studies()}
+    name = config.name
+    try:
+        if not is_new:
+            return optuna.load_study(study_name=name, storage=storage, sampler=sampler), storage
+        directions = [objective.direction for objective in config.objectives]
+        made = optuna.create_study(
+            study_name=name, storage=storage, directions=directions, sampler=sampler
+        )
+    except KeyError as error:
+        message = f"the database {database} must hold the study {name}, but does not"
+        raise StudyError(message) from error
+    except DuplicatedStudyError as error:
+        place = masked(uri) if uri else database
+        message = f"a study's name must be new in its storage, but {place} holds a study '{name}'"
+        raise StudyError(message) from error
+    return made, storage
+
+
+def _reached(uri: str, shown: str) -> RDBStorage:
+    sqlite = uri.startswith("sqlite")
+    try:
+        return RDBStorage(
+            uri, engine_kwargs={"connect_args": {"timeout": _WAIT_S}} if sqlite else None
+        )
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        message = (
+            f"the study's database must be Optuna's, and {shown} cannot be opened as such "
+            f"({reason}); restore it, or remove the study's folder"
+        )
+        raise StudyError(message) from error

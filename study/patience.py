@@ -1,0 +1,58 @@
+"""Ends a worker whose step hangs, whatever it hangs in."""
+
+from __future__ import annotations
+
+import faulthandler
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_FIRST_S = 6 * 3600.0
+"""For the first of a kind, of which nothing is known yet."""
+
+_LEAST_S = 600.0
+_FACTOR = 20.0
+
+
+class Patience:
+    """How long a worker's steps may take.
+
+    The clock is Python's `faulthandler`: a thread that needs no interpreter, so that it works too
+    where native code never returns. It writes every thread's stack and ends the process, which Ray
+    sees as a lost worker.
+
+    Args:
+        note: where the stacks are written; the file is empty otherwise.
+        longest_s: the limit of every step; None: by the pace of the steps before.
+    """
+
+    def __init__(self, note: Path, longest_s: float | None) -> None:
+        self._note = note
+        self._fixed_s = longest_s
+        self._longest_s: dict[str, float] = {}
+
+    def limit_s(self, kind: str) -> float:
+        """Seconds that the next step of a kind may take."""
+        if self._fixed_s is not None:
+            return self._fixed_s
+        if kind not in self._longest_s:
+            return _FIRST_S
+        return max(_LEAST_S, _FACTOR * self._longest_s[kind])
+
+    @contextmanager
+    def limit(self, kind: str) -> Iterator[None]:
+        """End the process if the block, a step of this kind, takes too long."""
+        started = time.monotonic()
+        self._note.parent.mkdir(parents=True, exist_ok=True)
+        with self._note.open("w", encoding="utf-8") as file:
+            faulthandler.dump_traceback_later(self.limit_s(kind), exit=True, file=file)
+            try:
+                yield
+            finally:
+                faulthandler.cancel_dump_traceback_later()
+        seconds = time.monotonic() - started
+        self._longest_s[kind] = max(seconds, self._longest_s.get(kind, 0.0))
