@@ -1,8 +1,8 @@
 """Where a cohort's worker writes, and where the driver finds it again after anything.
 
 Every time a cohort is handed to a worker it gets a new folder, an *opening* of its own: a worker
-that outlives its driver, or that was thought dead, can then never write among the checkpoints of its
-successor.
+that outlives its driver, or that was thought dead, can then never write among the checkpoints of
+its successor.
 
     cohorts/cohort-0003/opening-002/step-000012/   a checkpoint: all that is needed to go on
                                     orders.jsonl   what the driver tells the worker

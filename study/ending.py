@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from study.addresses import masked
 from study.folder import StudyFolder
+from study.front import objectives_of
 from study.interrupts import INTERRUPTED
 from study.kept_codecs import candidates
 from study.measures import MEASURES, constraints_of
 from study.records import TrialState
 from study.report import front_table
-from study.addresses import masked
-from study.front import objectives_of
 from study.tracking import ui_command
 
 if TYPE_CHECKING:

@@ -45,8 +45,13 @@ class StudyFolder:
 
     @property
     def ray(self) -> Path:
-        """Where Ray Tune keeps the trials' checkpoints and logs."""
+        """Where Ray Tune keeps the logs of workers."""
         return self.path / "ray"
+
+    @property
+    def cohorts(self) -> Path:
+        """Where workers keep what they need to go on (`study.cohort_folder`)."""
+        return self.path / "cohorts"
 
     @property
     def codecs(self) -> Path:

@@ -150,7 +150,7 @@ class Ledger:
             tags["feasible"] = "false"
         self._annotate(
             run,
-            tags=tags | {"checkpoint": record.checkpoint or ""},
+            tags=tags | {"folder": record.folder or ""},
             params={name: str(value) for name, value in record.params.items()},
         )
         self._set_status(run, _RUN_STATUS[record.state])

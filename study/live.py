@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.progress import TaskID
 
-    from study.cohorts import Observer
     from study.config import StudyConfig
     from study.front import Objective
     from study.measures import Constraint
+    from study.scribe import Observer
 
 _STYLES = {
     TrialState.RUNNING: "bold cyan",

@@ -1,8 +1,8 @@
 """What the driver tells the workers of cohorts that already train: who joins, and who leaves.
 
-The orders to a cohort are lines of a file in its folder, which only grows. A worker saves how many of
-them it has followed with its checkpoint. A file rather than a process of Ray's: it cannot die, and
-it is where checkpoints are, on the file system that all machines share.
+The orders to a cohort are lines of a file in its folder, which only grows. A worker saves how many
+of them it has followed with its checkpoint. A file rather than a process of Ray's: it cannot die,
+and it is where checkpoints are, on the file system that all machines share.
 """
 
 from __future__ import annotations

@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from rich.markup import escape
 
+from study.addresses import masked
 from study.architectures import preparations
 from study.data import describe, open_data_set, prepare
 from study.data.version import code_version
 from study.errors import StudyError
-from study.folder import create_study_folder
-from study.front import Direction, Objective, front, hypervolume
+from study.folder import create_study_folder, open_study_folder
+from study.front import front, hypervolume, objectives_of
+from study.lease import hold
 from study.live import live_view, preparation_view
 from study.measures import constraints_of
 from study.records import TrialState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
     from study.config import Preparation, StudyConfig
     from study.folder import StudyFolder
+    from study.front import Objective
     from study.metrics import RateCurve
     from study.records import TrialRecord
     from study.report import ReportFiles
@@ -48,14 +50,16 @@ class Ended:
     Attributes:
         folder: the study's folder.
         records: all trials that were started.
-        files: the report; None when the study was interrupted.
+        files: the report; None when the study was stopped before its end.
         note: what could not be recorded in MLflow, as a sentence, or None.
+        why: why it ended, or was stopped.
     """
 
     folder: StudyFolder
     records: Sequence[TrialRecord]
     files: ReportFiles | None
     note: str | None
+    why: str = ""
 
 
 def run_study(
@@ -65,7 +69,7 @@ def run_study(
     address: str | None = None,
     trainable: type[CohortTrainable] | None = None,
 ) -> Ended:
-    """Run a new study to its end, or until it is interrupted.
+    """Run a new study to its end, or until it is stopped.
 
     Args:
         config: the study.
@@ -77,8 +81,48 @@ def run_study(
         StudyError: the name is taken, the data cannot be prepared, or Ray cannot be reached.
             Nothing of the study is left behind then.
     """
+    with create_study_folder(config) as folder:
+        return _drive(config, folder, console, address, trainable)
+
+
+def resume_study(
+    folder: StudyFolder,
+    config: StudyConfig,
+    console: Console,
+    *,
+    address: str | None = None,
+    trainable: type[CohortTrainable] | None = None,
+) -> Ended:
+    """Go on with a study, after whatever ended its last driver.
+
+    Trials without an end go on from their newest checkpoint under their own numbers; what was left
+    half-written is brought to its end.
+
+    Args:
+        folder: the study's.
+        config: as it began, but for what `study.changes` allows to change.
+        console: where its progress is shown.
+        address: a running Ray cluster to join; None starts Ray on this machine.
+        trainable: what a cohort does; None trains codecs.
+
+    Raises:
+        StudyError: another driver is at work, or as for `run_study`. Nothing is lost then.
+    """
+    with open_study_folder(folder):
+        return _drive(config, folder, console, address, trainable)
+
+
+def _drive(
+    config: StudyConfig,
+    folder: StudyFolder,
+    console: Console,
+    address: str | None,
+    trainable: type[CohortTrainable] | None,
+) -> Ended:
+    """Be the study's driver."""
     objectives = objectives_of(config)
-    with create_study_folder(config) as folder, ThreadPoolExecutor(max_workers=1) as helper:
+    tell = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    with ThreadPoolExecutor(max_workers=1) as helper:
         # Ray takes seconds to import and to start, most of them in other threads and processes.
         importing = helper.submit(import_module, "study.cluster")
         rehearse_search(config, console)
@@ -87,17 +131,36 @@ def run_study(
         tuning = helper.submit(import_module, "study.tuning")
         opening = helper.submit(open_store, config, folder)
         with (
-            suppress(cluster.Stopped),
             live_view(console, config, objectives) as view,
+            _outcome(cluster.Stopped) as outcome,
             cluster.ray_running(address),
+            hold(opening.result(), folder, tell=tell) as lease,
         ):
-            store, run_trials = opening.result(), tuning.result().run_trials
-            tracking = open_tracking(config, objectives, store.identity)
-            joined = address is not None
-            tell = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+            store = opening.result()
+            tracking = open_tracking(config, objectives, store)
             observers = (view, tracking)
-            run_trials(config, folder, store, data, observers, trainable, joined=joined, tell=tell)
-        return finish(config, folder, store, tracking)
+            site = tuning.result().Site(folder, store, data, lease, address is not None)
+            outcome.why = tuning.result().run_trials(config, site, observers, trainable, tell)
+            outcome.is_whole = True
+        return finish(config, folder, store, tracking, outcome)
+
+
+@dataclass
+class Outcome:
+    """How the work of a driver ended: why, and whether the study came to its end."""
+
+    why: str = ""
+    is_whole: bool = False
+
+
+@contextmanager
+def _outcome(stopped: type[BaseException]) -> Iterator[Outcome]:
+    """Take note of why the block was left, where the study was stopped."""
+    outcome = Outcome()
+    try:
+        yield outcome
+    except stopped as stop:
+        outcome.why = str(stop)
 
 
 def rehearse_search(config: StudyConfig, console: Console) -> None:
@@ -137,18 +200,20 @@ def prepare_data(config: StudyConfig, console: Console) -> dict[Preparation, Pat
     return folders
 
 
-def objectives_of(config: StudyConfig) -> tuple[Objective, ...]:
-    """Return the study's objectives as the front understands them."""
-    return tuple(
-        Objective(objective.metric, Direction(objective.direction), objective.reference)
-        for objective in config.objectives
-    )
-
-
 def open_store(config: StudyConfig, folder: StudyFolder) -> TrialStore:
-    """Create the study's database, with the published setting first in its queue."""
+    """Open the study's database, or create it with the published setting first in its queue.
+
+    A file gets its name when all is in it: whoever is killed before leaves none.
+    """
     from study.storage import TrialStore
 
+    if config.storage.uri is None and not folder.database.exists():
+        partial_file = folder.database.with_suffix(".partial")
+        partial_file.unlink(missing_ok=True)
+        store = TrialStore(config, partial_file)
+        store.enqueue_first(code_version())
+        store.close()
+        partial_file.rename(folder.database)
     store = TrialStore(config, folder.database)
     store.enqueue_first(code_version())
     return store
@@ -159,41 +224,41 @@ def tracking_uri(config: StudyConfig) -> str:
     return config.tracking.uri or f"sqlite:///{Path(config.root).resolve() / 'mlflow.db'}"
 
 
-def masked(uri: str) -> str:
-    """Return an address without its user and password, for eyes and files that others may see."""
-    credentials, at, _ = urlsplit(uri).netloc.rpartition("@")
-    return uri.replace(credentials + at, "***@", 1) if at else uri
-
-
 def open_tracking(
-    config: StudyConfig, objectives: Sequence[Objective], identity: str
+    config: StudyConfig, objectives: Sequence[Objective], store: TrialStore
 ) -> MlflowObserver:
     """Start recording in MLflow; it catches up by itself and never stops a trial."""
     from study.tracking import MlflowObserver
 
     shown = config.model_dump(mode="json")
-    if config.tracking.uri is not None:
-        shown["tracking"]["uri"] = masked(config.tracking.uri)
+    for section in ("tracking", "storage"):
+        if shown[section]["uri"] is not None:
+            shown[section]["uri"] = masked(shown[section]["uri"])
     return MlflowObserver(
         uri=tracking_uri(config),
         artifact_root=Path(config.root).resolve() / "mlartifacts",
         study_name=config.name,
         study_config=shown,
         objectives=objectives,
-        study_id=identity,
+        study_id=store.identity,
     )
 
 
 def finish(
-    config: StudyConfig, folder: StudyFolder, store: TrialStore, tracking: MlflowObserver
+    config: StudyConfig,
+    folder: StudyFolder,
+    store: TrialStore,
+    tracking: MlflowObserver,
+    ended: Outcome,
 ) -> Ended:
     """Write the report of a study that came to its end, and close the books."""
     records = store.records(driver_alive=False)
-    if sum(record.state.is_final for record in records) < config.search.trials:
-        for record in records:
-            if record.state is TrialState.INTERRUPTED:
-                tracking.on_trial(record)
-        return Ended(folder, records, None, tracking.close(_TRACKING_TIMEOUT_INTERRUPTED_S))
+    for record in records:
+        if record.state is TrialState.INTERRUPTED:
+            tracking.on_trial(record)
+    if not ended.is_whole:
+        note = tracking.close(_TRACKING_TIMEOUT_INTERRUPTED_S)
+        return Ended(folder, records, None, note, ended.why)
     files = report(config, records, folder)
     objectives = objectives_of(config)
     tracking.on_summary(
@@ -203,7 +268,7 @@ def finish(
         },
         [files.html, files.png, files.csv, files.parquet],
     )
-    return Ended(folder, records, files, tracking.close(_TRACKING_TIMEOUT_S))
+    return Ended(folder, records, files, tracking.close(_TRACKING_TIMEOUT_S), ended.why)
 
 
 def report(

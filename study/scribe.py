@@ -87,9 +87,9 @@ class Scribe:
                 self._store.complete(number, report[FINAL], elapsed_s)
             else:
                 stops = judged.stops.get(number)
-                told = {"stops": stops, "at_rung": number in judged.asked}
+                asked = number in judged.asked
                 epoch, metrics = report[EPOCH], report[METRICS]
-                self._store.record_epoch(number, epoch, metrics, elapsed_s, **told)
+                self._store.record_epoch(number, epoch, metrics, elapsed_s, stops, at_rung=asked)
                 if stops is not None:
                     self._store.prune(number, stops, elapsed_s)
         self.show(report[TRIAL] for report in reports)

@@ -9,12 +9,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from study.errors import StudyError
-from study.front import front
+from study.front import front, objectives_of
 from study.live import in_cohorts, trial_table
 from study.measures import constraints_of
 from study.records import TrialState
 from study.report.rows import why
-from study.front import objectives_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import optuna
+from optuna.storages import RDBStorage
 
 from study.database import open_study
-from study.measures import broken, constraints_of
+from study.measures import broken, constraints_of, epoch_violation, violations
 from study.records import TrialState
 from study.samplers import make_sampler, note_constraints, suggest
 from study.space import baseline, decides_shape, is_published
@@ -78,11 +79,16 @@ class TrialStore(StudyAttributes):
     def __init__(self, config: StudyConfig, database: Path | None) -> None:
         self._config = config
         self._objectives = tuple(objective.metric for objective in config.objectives)
-        self._running: dict[int, int] = {}
+        self._constraints = constraints_of(config)
+        self._running: dict[int, optuna.Trial] = {}
         self._wishes = True
         study, self._storage = open_study(config, database, make_sampler(config))
         super().__init__(study)
-        self._study_id = self._storage.get_study_id_from_name(config.name)
+
+    def close(self) -> None:
+        """Let go of the database's file."""
+        if isinstance(self._storage, RDBStorage):
+            self._storage.engine.dispose()
 
     def enqueue_first(self, code_version: str) -> None:
         """Begin a study: the published setting is tried first, the study file's wishes next.
@@ -127,9 +133,8 @@ class TrialStore(StudyAttributes):
 
     def _completed(self, trial: optuna.Trial) -> tuple[int, dict[str, Any]]:
         """Give a trial all settings that it lacks."""
-        settings = suggest(trial, self._config)
-        self._running[trial.number] = self._id_of(trial.number)
-        return trial.number, settings
+        self._running[trial.number] = trial
+        return trial.number, suggest(trial, self._config)
 
     def settle(self) -> list[Unfinished]:
         """Bring what a killed driver left half-written to its end; return who is to go on.
@@ -140,7 +145,8 @@ class TrialStore(StudyAttributes):
         found = []
         for trial in self._study.get_trials(deepcopy=False, states=(_RUNNING,)):
             number, attributes = trial.number, trial.user_attrs
-            self._running[number] = trial._trial_id  # noqa: SLF001 (Optuna has no other way)
+            again = optuna.Trial(self._study, trial._trial_id)  # noqa: SLF001 (no other way)
+            self._running[number] = again
             epochs = epoch_keys(attributes)
             if ENDING in attributes:
                 self._tell(number, attributes[ENDING])
@@ -148,7 +154,6 @@ class TrialStore(StudyAttributes):
                 outcome = attributes[epochs[-1]]["outcome"]
                 self.prune(number, outcome, attributes[epochs[-1]]["elapsed_s"])
             else:
-                again = optuna.Trial(self._study, trial._trial_id)  # noqa: SLF001
                 _, settings = self._completed(again)
                 found.append(Unfinished(number, settings, tuple(attributes.get(COHORTS, ()))))
         return found
@@ -245,7 +250,7 @@ class TrialStore(StudyAttributes):
             shown = ", ".join(f"{m} = {v}" for m, v in zip(self._objectives, values, strict=True))
             self.fail(number, f"the finished codec could not be measured: {shown}", elapsed_s)
             return
-        breaks = [str(each) for each in broken(final, constraints_of(self._config))]
+        breaks = [str(each) for each in broken(final, self._constraints)]
         outcome = "trained to the end and measured"
         if breaks:
             outcome += f", but breaks {' and '.join(breaks)}"
@@ -280,15 +285,18 @@ class TrialStore(StudyAttributes):
 
     def _tell(self, number: int, ending: Mapping[str, Any]) -> None:
         """Tell Optuna how a trial ended, which the row already says."""
-        trial_id, state = self._running.pop(number), TrialState(ending["state"])
-        if state is not TrialState.COMPLETE:
-            self._study.tell(number, state=OPTUNAS[state])
-            return
-        note_constraints(self._config, self._storage, trial_id, ending["final"])
-        self._study.tell(number, [ending["final"][metric] for metric in self._objectives])
+        trial, state = self._running.pop(number), TrialState(ending["state"])
+        final = ending.get("final", {})
+        if state is not TrialState.FAILED and self._constraints:
+            beyond = violations(final, self._constraints)
+            if state is TrialState.PRUNED:
+                last = self.record(number).latest
+                beyond = [epoch_violation(last, [each]) for each in self._constraints]
+            note_constraints(trial, dict(zip(map(str, self._constraints), beyond, strict=True)))
+        if state is TrialState.COMPLETE:
+            self._study.tell(trial, [final[metric] for metric in self._objectives])
+        else:
+            self._study.tell(trial, state=OPTUNAS[state])
 
     def _write(self, number: int, key: str, value: object) -> None:
-        self._storage.set_trial_user_attr(self._running[number], key, value)
-
-    def _id_of(self, number: int) -> int:
-        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+        self._running[number].set_user_attr(key, value)

@@ -146,9 +146,7 @@ class CohortTrainable(tune.Trainable, ABC):
             self._untold = self._restore()
             self._note = ""
             if self._cohort.restore and not self._untold:
-                self._note = (
-                    f"cohort {self._cohort.cohort} begins anew, for none of its checkpoints is whole"
-                )
+                self._note = "a cohort begins anew, for none of its checkpoints is whole"
 
     def reset_config(self, new_config: Mapping[str, Any]) -> bool:
         """Begin another cohort in the same worker."""

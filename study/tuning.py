@@ -94,9 +94,7 @@ def run_trials(
             longest_step_s=None if longest_s == "auto" else longest_s,
         )
         budget, halts = Budget(config), Halts(config)
-        cohorts = Cohorts(
-            site.store, make_config, observers, settings, budget=budget, halts=halts
-        )
+        cohorts = Cohorts(site.store, make_config, observers, settings, budget=budget, halts=halts)
         try:
             _tuner(does, planned, site.folder, cohorts, stop, tell).fit()
         finally:

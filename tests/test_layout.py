@@ -33,13 +33,21 @@ MAY_IMPORT = {
 CONFINED = {
     "ray": {
         "study/cluster.py",
-        "study/orders.py",
+        "study/planning.py",
         "study/search.py",
         "study/sizing.py",
+        "study/stopping.py",
         "study/trainable.py",
         "study/tuning.py",
     },
-    "optuna": {"study/repeatable.py", "study/samplers.py", "study/storage.py"},
+    "optuna": {
+        "study/database.py",
+        "study/repeatable.py",
+        "study/samplers.py",
+        "study/storage.py",
+        "study/study_attributes.py",
+        "study/trial_rows.py",
+    },
     "mlflow": {"study/ledger.py"},
     "pyarrow": {"study/data/store.py", "study/report/tables.py", "study/warm_start.py"},
     # It comes with torch, but not everywhere: the file that imports it is itself imported lazily.

@@ -22,9 +22,8 @@ from study.codecs.operating_point import Wish
 from study.data import open_data_set
 from study.ending import short
 from study.errors import StudyError
-from study.front import front
+from study.front import front, objectives_of
 from study.metrics import PsnrConvention, d1_psnr_db
-from study.front import objectives_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

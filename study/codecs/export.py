@@ -19,8 +19,8 @@ from study.config import TrialConfig
 from study.data.manifest import read_manifest
 from study.data.version import code_version
 from study.errors import StudyError
-from study.metrics import PsnrConvention
 from study.front import objectives_of
+from study.metrics import PsnrConvention
 from study.space import apply
 from study.status import read_records
 from study.storage import TrialStore

@@ -159,7 +159,7 @@ def rows(
             "rung": rung(record),
             "elapsed_s": float(record.elapsed_s),
             "outcome": record.outcome,
-            "checkpoint": record.checkpoint,
+            "codecs": record.folder,
         }
         for record in sorted(records, key=lambda record: record.number)
     ]

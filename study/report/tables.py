@@ -26,7 +26,7 @@ _FIXED_TYPES = {
     "epochs": pa.int64(),
     "rung": pa.int64(),
     "outcome": pa.string(),
-    "checkpoint": pa.string(),
+    "codecs": pa.string(),
 }
 
 

@@ -13,13 +13,12 @@ import pytest
 import ray
 from rich.console import Console
 
+from study.addresses import masked
 from study.cluster import ray_running
 from study.errors import StudyError
 from study.folder import all_studies, next_free_name
-from study.front import front
+from study.front import front, objectives_of
 from study.records import TrialState
-from study.addresses import masked
-from study.front import objectives_of
 from study.runner import Ended, run_study
 from study.search import CohortSearcher, _failure_sentence
 from study.status import read_records
