@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from study.scribe import Observer
     from study.storage import TrialStore
 
-_TRIES = 3
-"""How often in a row a cohort may lose its worker without any news of it. Then its trials go on one
-by one, to find out which of them does it; and one that is alone has failed."""
+_TRIES = {Fault.LOST: 3, Fault.HUNG: 2, Fault.ERROR: 2}
+"""How often in a row a cohort may lose its worker in some way without any news of it. Then its
+trials go on one by one, to find out which of them does it; and one that is alone has failed. Code
+that raises will most likely do so again, while a worker that is killed may have had bad luck."""
 
 
 class Settings(NamedTuple):
@@ -137,19 +138,28 @@ class Cohorts:
         """
         self._scribe.settle()
 
-    def lose(self, cohort: int, why: str) -> None:
-        """Have the unfinished trials of a cohort go on whose worker is lost, as long as they do."""
+    def lose(self, cohort: int, fault: Fault, why: str) -> None:
+        """Have the unfinished trials of a cohort go on whose worker is lost, as long as they do.
+
+        Args:
+            cohort: which.
+            fault: how it was lost.
+            why: the rest of the sentence that the user reads if they do not.
+        """
         self.settle()
         book = self._books[cohort]
         book.tries += 1
         if book.opening is not None and book.opening.hung():
-            why = f"{Fault.HUNG}: a step took longer than resources.longest_step_s allows; {why}"
-        if book.tries < _TRIES:
+            fault, why = (
+                Fault.HUNG,
+                f"a step took longer than resources.longest_step_s allows; {why}",
+            )
+        if book.tries < _TRIES[fault]:
             self._again.append(cohort)
         elif len(book.unfinished) > 1:
             self._dissolve(cohort)
         else:
-            self._fail(book, why)
+            self._fail(book, f"{fault}: {why}")
 
     def end(self, cohort: int) -> None:
         """Close the book of a cohort that is done; a trial without an end would be missed."""

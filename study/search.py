@@ -134,14 +134,14 @@ class CohortNotes(Callback):
         **info: object,  # noqa: ARG002
     ) -> None:
         """Have the trials of a cohort go on whose worker failed."""
-        self._cohorts.lose(trial.config[COHORT], failure_sentence(trial))
+        self._cohorts.lose(trial.config[COHORT], *failure(trial))
 
 
 _DIED = ("ActorDiedError", "ActorUnavailableError", "NodeDiedError", "WorkerCrashedError")
 """What Ray calls it when a process or its machine is gone; all else was raised in our own code."""
 
 
-def failure_sentence(trial: Trial) -> str:
+def failure(trial: Trial) -> tuple[Fault, str]:
     """Say in one line why a worker failed, and where the whole story is."""
     log = Path(trial.error_file) if trial.error_file else None
     try:
@@ -153,4 +153,4 @@ def failure_sentence(trial: Trial) -> str:
     reason = "its worker was killed or its machine is gone" if died else lines[-1]
     reason = reason.removeprefix("study.errors.StudyError: ")
     where = f" (the whole log: {trial.path}/{log.name})" if log else ""
-    return f"{Fault.LOST if died else Fault.ERROR}: {reason}{where}"
+    return (Fault.LOST if died else Fault.ERROR), reason + where

@@ -92,9 +92,6 @@ class Work(Protocol):
             StudyError: it is not whole.
         """
 
-    def write_codecs(self, folder: Path) -> Mapping[int, tuple[int, int]]:
-        """Write what each trial of the last epoch has learned: its epoch, and bytes, by trial."""
-
 
 class _Progress(BaseModel):
     """What a worker knows of its cohort beyond the training itself, kept beside its checkpoint."""

@@ -131,6 +131,8 @@ def _tuner(
             verbose=0,
             # A cohort whose worker is lost is handed out again by the searcher, as after a restart.
             failure_config=tune.FailureConfig(max_failures=0),
+            # Workers write their own checkpoints.
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[CohortNotes(cohorts), StopAfterEpochs(stop, tell)],
         ),
     )

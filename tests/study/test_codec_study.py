@@ -93,7 +93,8 @@ class TestStudyOfTheCodec:
         assert ended.records[0].params["loss.bpp_lambda"] == config.loss.bpp_lambda
         assert ended.records[1].params["loss.bpp_lambda"] == 0.2
 
-    def test_every_trial_leaves_a_checkpoint(self, ended: Ended) -> None:
+    def test_every_trial_leaves_its_codec_and_no_checkpoint(self, ended: Ended) -> None:
         for record in ended.records:
-            assert record.checkpoint is not None
-            assert any(Path(record.checkpoint).iterdir())
+            assert record.folder is not None
+            assert (ended.folder.path / record.folder / f"epoch-{EPOCHS:04d}.pt").exists()
+        assert not ended.folder.cohorts.exists()

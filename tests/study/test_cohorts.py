@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from study.architectures import preparations
-from study.cohorts import Cohorts, even_size, learning_size
+from study.budget import Budget
+from study.cohorts import Cohorts, Settings
 from study.config import CohortConfig
-from study.records import TrialState
+from study.halts import Halts
+from study.pace import even_size, learning_size
+from study.records import Fault, TrialState
 from study.space import trial_config
 from study.storage import TrialStore
 from study.study_file import parse_study
@@ -48,7 +51,14 @@ def make(tmp_path: Path) -> Make:
         data = dict.fromkeys(preparations(config), Path("x"))
         make_config = partial(trial_config, config, data_folders=data)
         seen = Seen()
-        cohorts = Cohorts(store, make_config, [seen], trials=trials, size=size, orders="o")
+        cohorts = Cohorts(
+            store,
+            make_config,
+            [seen],
+            Settings(size),
+            budget=Budget(config),
+            halts=Halts(config),
+        )
         return cohorts, store, seen
 
     return made
@@ -104,12 +114,12 @@ def test_room_is_filled_with_the_same_shape_while_the_budget_lasts(make: Make) -
     cohorts, store, _ = make(trials=5, size=3, search=SHAPES)
     first = cohorts.form()
     assert first is not None
-    joined = cohorts.refill(0, 1)
+    joined = cohorts.take(0, [], room=1).join
     assert [trial.trial for trial in joined] == [3]
     assert joined[0].shape == first.trials[0].shape
     assert store.record(3).cohort == 0
-    assert [trial.trial for trial in cohorts.refill(0, 2)] == [4]
-    assert cohorts.refill(0, 2) == ()
+    assert [trial.trial for trial in cohorts.take(0, [], room=2).join] == [4]
+    assert not cohorts.take(0, [], room=2)
     assert cohorts.form() is None
 
 
@@ -148,16 +158,37 @@ def test_what_cannot_be_written_is_not_lost_on_the_way(make: Make) -> None:
         cohorts.settle()
 
 
-def test_a_lost_cohort_fails_whoever_was_not_finished(make: Make) -> None:
-    cohorts, store, seen = make(trials=3, size=2)
-    formed(cohorts)
-    cohorts.take(0, [{TRIAL: 0, FINAL: FINAL_METRICS, ELAPSED_S: 2.0}, epoch(1)])
-    cohorts.lose(0, "the worker was lost")
+def test_a_cohort_that_is_lost_goes_on_and_then_each_by_itself(make: Make) -> None:
+    cohorts, store, seen = make(trials=3, size=3)
+    first = cohorts.form()
+    assert first is not None
+    cohorts.take(0, [{TRIAL: 0, FINAL: FINAL_METRICS, ELAPSED_S: 2.0}])
+    for _ in range(2):
+        assert not cohorts.is_done()
+        cohorts.lose(0, Fault.LOST, "killed")
+        again = cohorts.form()
+        assert again is not None
+        assert (again.cohort, again.trials) == (0, first.trials[1:])
+    cohorts.take(0, [epoch(1)])  # Good news: it may be lost as often again.
+    for _ in range(2):
+        cohorts.take(0, [epoch(1)])  # What was said before is no news.
+        cohorts.lose(0, Fault.LOST, "killed")
+        assert cohorts.form() is not None
+    cohorts.lose(0, Fault.LOST, "killed")
+    alone = formed(cohorts)
+    assert [(each.cohort, numbers(each)) for each in alone] == [(1, [1]), (2, [2])]
+    for _ in range(2):
+        cohorts.lose(2, Fault.LOST, "killed")
+        assert [each.cohort for each in formed(cohorts)] == [2]
+    cohorts.lose(2, Fault.LOST, "killed")
+    assert formed(cohorts) == []
     states = [store.record(number).state for number in range(3)]
-    assert states == [TrialState.COMPLETE, TrialState.FAILED, TrialState.RUNNING]
-    assert store.record(1).outcome == "the worker was lost"
-    assert store.record(1).elapsed_s == 1.0
-    assert seen.numbers[-1] == 1
+    assert states == [TrialState.COMPLETE, TrialState.RUNNING, TrialState.FAILED]
+    assert (store.record(2).fault, store.record(2).outcome) == (Fault.LOST, "lost: killed")
+    assert not cohorts.is_done()
+    cohorts.take(1, [{TRIAL: 1, FINAL: FINAL_METRICS, ELAPSED_S: 2.0}])
+    assert cohorts.is_done()
+    assert set(seen.numbers[-2:]) == {1, 2}
 
 
 def test_no_trial_of_a_cohort_that_is_done_is_waited_for(make: Make) -> None:
@@ -168,18 +199,8 @@ def test_no_trial_of_a_cohort_that_is_done_is_waited_for(make: Make) -> None:
     done, untold = store.record(0), store.record(1)
     assert (done.state, done.outcome) == (TrialState.COMPLETE, "trained to the end and measured")
     assert untold.state is TrialState.FAILED
-    assert untold.outcome.startswith("its cohort ended and its worker told nothing of it")
+    assert untold.outcome.startswith("lost: its cohort ended and its worker told nothing of it")
     assert seen.numbers[-2:] == [0, 1]
-
-
-def test_every_trial_lies_in_its_cohorts_newest_checkpoint(make: Make) -> None:
-    cohorts, store, _ = make(trials=3, size=2)
-    formed(cohorts)
-    cohorts.take(0, [epoch(0), epoch(1)])
-    cohorts.note_checkpoint(0, "/first")
-    cohorts.take(0, [{TRIAL: 0, FINAL: FINAL_METRICS, ELAPSED_S: 2.0}])
-    cohorts.note_checkpoint(0, "/second")
-    assert [store.record(number).checkpoint for number in range(3)] == ["/second", "/second", None]
 
 
 def test_a_trial_that_ends_in_its_first_epoch_keeps_its_configuration(make: Make) -> None:

@@ -66,7 +66,7 @@ def trial(
         outcome="completed 10 epochs" if is_complete else "",
         is_baseline=number == 0,
         elapsed_s=125.4,
-        checkpoint=f"trials/{number}",
+        folder=f"trials/{number}",
     )
 
 
@@ -214,7 +214,7 @@ def test_csv_has_a_row_for_each_trial_by_dotted_names(files: ReportFiles) -> Non
         *("loss.bpp_lambda", "loss.chamfer_coe", "loss.density_coe", "loss.pts_num_coe"),
         *("bpp", "bpp_estimated", "patch_chamfer", "d1_psnr_db", "d2_psnr_db", "chamfer"),
         *("density", "points_ratio", "encode_s", "decode_s", "d1_psnr_gain_db"),
-        *("epochs", "rung", "elapsed_s", "outcome", "checkpoint"),
+        *("epochs", "rung", "elapsed_s", "outcome", "codecs"),
     ]
     assert [row["trial"] for row in rows] == list("01234567")
     assert [row["on_front"] for row in rows[:4]] == ["true", "true", "true", "false"]
@@ -228,7 +228,7 @@ def test_csv_has_a_row_for_each_trial_by_dotted_names(files: ReportFiles) -> Non
 def test_parquet_keeps_types_and_the_name(files: ReportFiles) -> None:
     table = pyarrow.parquet.read_table(files.parquet)
     assert table.num_rows == 8
-    columns = ("trial", "on_front", "bpp", "checkpoint")
+    columns = ("trial", "on_front", "bpp", "codecs")
     types = [str(table.schema.field(name).type) for name in columns]
     assert types == ["int64", "bool", "double", "string"]
     assert table.column("bpp").to_pylist() == [1.4, 0.5, 0.9, 1.0, None, None, None, None]

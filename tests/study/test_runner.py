@@ -18,12 +18,12 @@ from study.cluster import ray_running
 from study.errors import StudyError
 from study.folder import all_studies, next_free_name
 from study.front import front, objectives_of
-from study.records import TrialState
+from study.planning import check_fit, resources_per_cohort, slots
+from study.records import Fault, TrialState
 from study.runner import Ended, run_study
-from study.search import CohortSearcher, _failure_sentence
+from study.search import CohortSearcher, failure
 from study.status import read_records
 from study.study_file import parse_study
-from study.tuning import check_fit, resources_per_cohort, slots
 from tests.study import toy
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def test_a_study_runs_from_the_published_setting_to_its_report(tmp_path: Path) -
     assert [epoch.epoch for epoch in baseline.epochs] == [1, 2, 3]
     assert baseline.final["bpp"] == pytest.approx((0.3 + 0.875) * 1.01)
     assert baseline.final["d1_psnr_db"] == pytest.approx(30 + 8 * 0.875)
-    assert baseline.checkpoint is not None
+    assert baseline.folder == "codecs/trial-0000"
     assert len(front(ended.records, objectives_of(config))) == 3  # the toy trades one for the other
 
     assert ended.note is None
@@ -88,7 +88,7 @@ def test_each_way_a_trial_can_end_is_told_and_stops_no_other(tmp_path: Path) -> 
     assert diverged.outcome == "diverged: the loss was no longer a finite number"
     assert len(diverged.epochs) == 1
     assert raised.state is TrialState.FAILED
-    assert raised.outcome.startswith("RuntimeError: no luck today (the whole log: ")
+    assert raised.outcome.startswith("error: RuntimeError: no luck today (the whole log: ")
     assert died_once.state is TrialState.COMPLETE
     assert [epoch.epoch for epoch in died_once.epochs] == [1, 2, 3]
     assert unmeasurable.state is TrialState.FAILED
@@ -137,11 +137,11 @@ def test_credentials_are_not_shown(uri: str, shown: str) -> None:
 @pytest.mark.parametrize("log", [None, "nowhere/error.txt"])
 def test_a_failure_without_a_readable_log_is_told_all_the_same(log: str | None) -> None:
     trial = SimpleNamespace(error_file=log, path="x")
-    assert _failure_sentence(trial) == "the worker was lost"  # type: ignore[arg-type]
+    assert failure(trial) == (Fault.LOST, "its worker was killed or its machine is gone")  # type: ignore[arg-type]
 
 
 def test_tune_may_not_be_told_of_one_metric(tmp_path: Path) -> None:
-    searcher = CohortSearcher(None, None)  # type: ignore[arg-type] # neither is reached
+    searcher = CohortSearcher(None, None, None)  # type: ignore[arg-type] # neither is reached
     with pytest.raises(StudyError, match="several objectives"):
         searcher.set_search_properties("bpp", "min", {})
     with pytest.raises(StudyError, match="own database"):

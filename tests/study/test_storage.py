@@ -86,7 +86,6 @@ def test_everything_told_is_read_back_by_another_process(
     store.record_epoch(number, 1, {"loss": 3.0}, elapsed_s=1.5)
     store.record_epoch(number, 2, {"loss": 2.0}, elapsed_s=2.5)
     store.record_cohort(number, 5)
-    store.record_checkpoint(5, "/somewhere")
     final = {"bpp": 0.5, "d1_psnr_db": 34.0, "encode_s": 0.1}
     store.complete(number, final, elapsed_s=3.0)
 
@@ -97,7 +96,7 @@ def test_everything_told_is_read_back_by_another_process(
     assert record.total_epochs == 7
     assert record.final == final
     assert record.elapsed_s == 3.0
-    assert (record.cohort, record.checkpoint) == (5, "/somewhere")
+    assert (record.cohort, record.folder) == (5, "codecs/trial-0000")
 
 
 def test_an_epoch_that_is_trained_again_replaces_the_first_attempt(store: TrialStore) -> None:
