@@ -109,7 +109,7 @@ class KeptCodecs:
         self._front_deletions = 0
         self._is_stuck = False
 
-    def note(self, record: TrialRecord) -> None:
+    def on_trial(self, record: TrialRecord) -> None:
         """Take note of a trial after an epoch or at its end, and delete what need not stay."""
         there = self._look(record)
         if record.state is TrialState.COMPLETE:

@@ -19,6 +19,7 @@ from study.data.version import code_version
 from study.errors import StudyError
 from study.folder import create_study_folder, open_study_folder
 from study.front import front, hypervolume, objectives_of
+from study.kept_codecs import KeptCodecs
 from study.lease import hold
 from study.live import live_view, preparation_view
 from study.measures import constraints_of
@@ -138,7 +139,14 @@ def _drive(
         ):
             store = opening.result()
             tracking = open_tracking(config, objectives, store)
-            observers = (view, tracking)
+            kept = KeptCodecs(
+                folder.codecs,
+                objectives,
+                config.storage.codec_bytes,
+                tell,
+                constraints_of(config),
+            )
+            observers = (view, tracking, kept)
             site = tuning.result().Site(folder, store, data, lease, address is not None)
             outcome.why = tuning.result().run_trials(config, site, observers, trainable, tell)
             outcome.is_whole = True

@@ -68,8 +68,8 @@ def train(kept: KeptCodecs, codecs: Path, whole: TrialRecord) -> None:
     for count, epoch in enumerate(whole.epochs, start=1):
         write(codecs, whole.number, epoch.epoch)
         running = replace(whole, state=TrialState.RUNNING, epochs=whole.epochs[:count], final={})
-        kept.note(running)
-    kept.note(whole)
+        kept.on_trial(running)
+    kept.on_trial(whole)
 
 
 def log(codecs: Path) -> list[dict[str, object]]:

@@ -35,7 +35,7 @@ class TestWorkedExamples:
         kept = keeper(tmp_path)
         for count in range(1, 4):
             write(tmp_path, 7, count)
-            kept.note(record(7, *[(1.0, 30.0), (1.0, 31.0), (1.2, 30.5)][:count]))
+            kept.on_trial(record(7, *[(1.0, 30.0), (1.0, 31.0), (1.2, 30.5)][:count]))
         assert there(tmp_path) == {(7, 2), (7, 3)}  # 1 is worse than 2; 3 is the newest
 
     def test_an_early_epoch_of_lower_rate_stays_to_the_end(self, tmp_path: Path) -> None:
@@ -59,10 +59,10 @@ class TestWorkedExamples:
         kept = keeper(tmp_path)
         better = record(1, (0.6, 34))
         write(tmp_path, 1, 1)
-        kept.note(better)
+        kept.on_trial(better)
         train(kept, tmp_path, record(0, (0.7, 33), state=COMPLETE))
         assert there(tmp_path) == {(0, 1), (1, 1)}
-        kept.note(replace(better, state=TrialState.PRUNED))
+        kept.on_trial(replace(better, state=TrialState.PRUNED))
         assert there(tmp_path) == {(0, 1)}
 
     @pytest.mark.parametrize("state", [TrialState.PRUNED, TrialState.FAILED])
@@ -86,7 +86,7 @@ class TestWorkedExamples:
         kept = keeper(tmp_path)
         write(tmp_path, 0, 1)
         write(tmp_path, 0, 2)
-        kept.note(record(0, (1.0, 30)))
+        kept.on_trial(record(0, (1.0, 30)))
         assert there(tmp_path) == {(0, 1), (0, 2)}
 
     def test_what_breaks_a_constraint_beats_nothing(self, tmp_path: Path) -> None:
@@ -141,10 +141,10 @@ class TestBudget:
         kept = keeper(tmp_path, 1)
         for number in range(3):
             write(tmp_path, number, 1)
-            kept.note(record(number, (1.0 + number, 30.0 + number)))
+            kept.on_trial(record(number, (1.0 + number, 30.0 + number)))
         assert there(tmp_path) == {(0, 1), (1, 1), (2, 1)}
         write(tmp_path, 0, 2)
-        kept.note(record(0, (1.0, 30.0), (2.0, 33.0)))
+        kept.on_trial(record(0, (1.0, 30.0), (2.0, 33.0)))
         assert there(tmp_path) == {(0, 2), (1, 1), (2, 1)}
 
     def test_of_two_that_are_equal_one_stays(self, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ class TestBudget:
         assert len(there(tmp_path)) == 5
         again = keeper(tmp_path, 2 * SIZE)
         for each in ended:
-            again.note(each)
+            again.on_trial(each)
         assert len(there(tmp_path)) == 2
 
 
@@ -188,7 +188,7 @@ class TestFaults:
         write(tmp_path, 0, 1)
         (tmp_path / "trial-0000" / ".epoch-0002.pt.partial").write_bytes(b"half")
         (tmp_path / "trial-0000" / "epoch-mine.pt").write_bytes(b"not ours")
-        kept.note(record(0, (1.0, 30), state=TrialState.FAILED))
+        kept.on_trial(record(0, (1.0, 30), state=TrialState.FAILED))
         assert [path.name for path in tmp_path.glob("trial-0000/*")] == ["epoch-mine.pt"]
 
     def test_a_disk_that_refuses_stops_no_study(self, tmp_path: Path) -> None:
@@ -216,6 +216,6 @@ def test_a_note_reads_its_own_trials_folder_only(tmp_path: Path) -> None:
         angle = (number + 1) / 301 * math.pi / 2
         value = (3.0 - 2 * math.sin(angle), 20.0 + 10 * math.cos(angle))
         write(tmp_path, number, 1)
-        kept.note(record(number, value, state=COMPLETE))
+        kept.on_trial(record(number, value, state=COMPLETE))
     assert len(there(tmp_path)) == 300
     assert calls <= 4 * 300

@@ -71,13 +71,13 @@ class History:
 
     def note(self, one: TrialRecord) -> None:
         self.records[one.number] = one
-        self.kept.note(one)
+        self.kept.on_trial(one)
 
     def restart(self) -> None:
         """A driver that was killed: the next has the records and the folder, in any order."""
         self.kept = keeper(self.codecs, self.most)
         for number in self.rng.permutation(len(self.records)):
-            self.kept.note(self.records[int(number)])
+            self.kept.on_trial(self.records[int(number)])
 
 
 def beats(one: Value, other: Value) -> bool:
