@@ -163,7 +163,7 @@ def _go_on(
     trainable: type[CohortTrainable] | None,
 ) -> int:
     from study.resuming import check_can_go_on
-    from study.runner import resume_study  # type: ignore[attr-defined] # it comes
+    from study.runner import resume_study
 
     check_can_go_on(folder, config)
     ended = resume_study(folder, config, console, address=address, trainable=trainable)

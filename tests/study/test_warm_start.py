@@ -60,7 +60,7 @@ def records_of(config: StudyConfig, trials: int) -> list[TrialRecord]:
                 outcome="",
                 is_baseline=False,
                 elapsed_s=1.0,
-                checkpoint=None,
+                folder=None,
                 cohort=0,
             )
         )
