@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
 from study.config import StudyConfig
@@ -12,6 +13,7 @@ from study.measures import MEASURES
 from study.nearest import did_you_mean
 from study.ranges import default_space
 from study.report.rows import as_text
+from study.search_checks import SAMPLERS
 from study.study_file import QUICKSTART, section_in
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ def explain(section: str | None, console: Console) -> None:
             _print_fields(name, model, console)
         if name == "search" and section in (None, name):
             _print_default_space(console)
+            _print_samplers(console)
         if name == "objectives" and section in (None, name):
             _print_metrics(console)
     console.print(f"\n[dim]an example to copy: {QUICKSTART}[/]", soft_wrap=True)
@@ -56,11 +59,13 @@ def _print_fields(title: str, model: type[BaseModel], console: Console) -> None:
     table.add_column(no_wrap=True, style="dim")
     table.add_column()
     for name, field in model.model_fields.items():
-        table.add_row(f"  {name}", _default(field), field.description or "")
+        table.add_row(f"  {name}", _default(field), escape(field.description or ""))
         nested = section_in(field.annotation)
         if nested is not None and model is not StudyConfig:
             for inner, inner_field in nested.model_fields.items():
-                table.add_row(f"    {inner}", _default(inner_field), inner_field.description or "")
+                table.add_row(
+                    f"    {inner}", _default(inner_field), escape(inner_field.description or "")
+                )
     console.print(table)
 
 
@@ -71,6 +76,15 @@ def _print_default_space(console: Console) -> None:
         low, high = (as_text(float(end)) for end in searched.ends)
         scale = ", log: true" if searched.log else ""
         table.add_row(f"  {name}", f"{{low: {low}, high: {high}{scale}}}")
+    console.print(table, highlight=False)
+
+
+def _print_samplers(console: Console) -> None:
+    console.print("\n[bold]search.sampler[/]  Who proposes settings.")
+    table = Table.grid(padding=(0, 2))
+    for name, meaning in SAMPLERS.items():
+        table.add_row(f"  {name}", meaning)
+    table.add_row("  module:Class", "a sampler of Optuna's kind that Python can import")
     console.print(table, highlight=False)
 
 

@@ -11,7 +11,17 @@ from study.numbered import DEFAULT_POINTS, GridChoices, wished
 if TYPE_CHECKING:
     from study.config import StudyConfig
 
-SAMPLERS = ("tpe", "gp", "nsga2", "nsga3", "cmaes", "qmc", "random", "grid")
+SAMPLERS = {
+    "tpe": "tells good trials from bad ones and proposes what looks like the good; the default",
+    "gp": "fits Gaussian processes and looks for most volume to gain; for tens of trials",
+    "nsga2": "crosses the best trials; for hundreds of trials",
+    "nsga3": "as nsga2, for three objectives and more",
+    "cmaes": "adapts a normal distribution; one objective, ranges only, no constraints",
+    "qmc": "spreads trials evenly (scrambled Sobol), learns nothing",
+    "random": "draws, learns nothing",
+    "grid": "all combinations of choices and of `points` values of each range (4), learns nothing",
+}
+"""Who may propose settings, and how."""
 
 
 def check_search(config: StudyConfig) -> None:

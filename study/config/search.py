@@ -22,10 +22,13 @@ class SearchSection(Section):
         "another sampler of Optuna's kind as module:Class",
     )
     sampler_options: dict[str, Any] = Field(
-        default_factory=dict, description="keyword arguments of the sampler, such as {gamma: ...}"
+        default_factory=dict,
+        description="keyword arguments of the sampler, such as {n_ei_candidates: 48}",
     )
     startup_trials: Count = Field(
-        10, description="trials drawn at random before a sampler that learns begins to"
+        10,
+        description="ended trials before a sampler that learns begins to, drawn at random until "
+        "then; as many make a generation of nsga2 and nsga3",
     )
     stratify: dict[str, Annotated[int, Field(ge=2)]] = Field(
         default_factory=dict,
@@ -35,7 +38,7 @@ class SearchSection(Section):
     first: tuple[dict[str, SearchedChoice], ...] = Field(
         (),
         description="settings to try right after the published one, such as "
-        "[{loss.bpp_lambda: 0.05}]; searched settings that are not named are drawn",
+        "[{loss.bpp_lambda: 0.05}]; searched settings that are not named are drawn at random",
     )
     warm_start: tuple[str, ...] = Field(
         (),
@@ -45,8 +48,10 @@ class SearchSection(Section):
     space: dict[str, Range] = Field(
         default_factory=default_space,
         min_length=1,
-        description="dotted name of a setting -> {low, high, log} or {choices}; under the name "
-        "`model`, choices that are tables of settings which change together",
+        description="dotted name of a setting -> {low, high, log}, {choices} or {value}, with a "
+        "condition in `when`; of loss, training and model all can be searched, of data how clouds "
+        "are cut; under the name `model`, choices that are tables of settings which change "
+        "together",
     )
 
 
