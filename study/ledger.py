@@ -19,7 +19,7 @@ from study.front import front
 from study.records import TrialState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from mlflow import MlflowClient
@@ -112,6 +112,7 @@ class Ledger:
         tags: Mapping[str, str],
         study_config: Mapping[str, object],
         objectives: Sequence[Objective],
+        on_run: Callable[[int, str], None],
     ) -> None:
         """Find the experiment and its runs, or make it.
 
@@ -121,8 +122,12 @@ class Ledger:
             tags: what marks every run of this study.
             study_config: kept with the summary as ``study.json``.
             objectives: what the front is about.
+            on_run: told a trial's number and run as soon as there is one, before anything else is
+                written into it; where it raises, it is told again with the next record.
         """
         self._client = client
+        self._on_run = on_run
+        self._told: set[int] = set()
         self._tags = dict(tags)
         self._study_config = study_config
         self._objectives = objectives
@@ -138,13 +143,17 @@ class Ledger:
     def write_trial(self, record: TrialRecord) -> None:
         """Bring a trial's run up to its record, in one request after each epoch."""
         run = self._trial_run(record)
+        if record.number not in self._told:
+            self._on_run(record.number, run.run_id)
+            self._told.add(record.number)
         missing = self._missing_epochs(run, record)
         entries = [entry for epoch in missing for entry in _metrics(epoch.metrics, epoch.epoch)]
         final = {_FINAL + name: value for name, value in record.final.items()}
         entries += _metrics(_unlike(final, run.metrics), record.total_epochs)
         self._write_metrics(run, entries)
         run.metrics.update(final)
-        run.epochs = {epoch.epoch for epoch in record.epochs}.union(run.epochs or ())
+        if record.epochs:
+            run.epochs = {epoch.epoch for epoch in record.epochs}.union(run.epochs or ())
         tags = {"state": record.state.value, "outcome": record.outcome}
         if not record.feasible:
             tags["feasible"] = "false"
@@ -219,8 +228,11 @@ class Ledger:
     def _missing_epochs(self, run: _Tracked, record: TrialRecord) -> list[EpochRecord]:
         """Return the epochs whose metrics the run lacks.
 
-        The last metric by name tells: an epoch's metrics are written in that order.
+        The last metric by name tells: an epoch's metrics are written in that order. A trial that
+        begins anew in a run that has epochs does not tell by which names to ask for them.
         """
+        if not record.epochs:
+            return []
         if run.epochs is None:
             names = {max(epoch.metrics) for epoch in record.epochs}
             run.epochs = {

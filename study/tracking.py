@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+import threading
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -17,11 +18,14 @@ from study.ledger import Ledger, connect, quieten
 from study.records import TrialState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from study.front import Objective
     from study.records import TrialRecord
+
+_WORKERS_START_S = 20.0
+"""How long MLflow is not imported while no worker has told of its first epoch."""
 
 
 class MlflowObserver:
@@ -35,6 +39,8 @@ class MlflowObserver:
         objectives: what the front is about.
         study_id: tells this study's runs from those of another one of the same name, for instance
             on a server that several people use, or after a study's folder was deleted.
+        on_run: told each trial's number and MLflow run, once, from the background thread; whatever
+            it raises counts as a failure to deliver, and it is told again.
     """
 
     def __init__(
@@ -46,19 +52,29 @@ class MlflowObserver:
         study_config: Mapping[str, object],
         objectives: Sequence[Objective],
         study_id: str = "",
+        on_run: Callable[[int, str], None] = lambda _trial, _run: None,
     ) -> None:
         """Return at once: mlflow is imported, and its database made, in the background."""
         quieten()
         self._uri = uri
         self._records: dict[int, TrialRecord] = {}
+        self._told: set[int] = set()
+        self._workers_work = threading.Event()
+
+        def tell(trial: int, run: str) -> None:
+            if trial not in self._told:  # A connection made anew would tell all of them again.
+                on_run(trial, run)
+                self._told.add(trial)
 
         def reach() -> Ledger:
+            self._workers_work.wait(_WORKERS_START_S)
             return Ledger(
                 client=connect(uri),
                 artifact_location=artifact_root.resolve().as_uri() if _is_database(uri) else None,
                 tags={"study": study_name, "study_id": study_id},
                 study_config=study_config,
                 objectives=objectives,
+                on_run=tell,
             )
 
         self._courier = Courier("mlflow", reach)
@@ -66,12 +82,12 @@ class MlflowObserver:
     def on_trial(self, record: TrialRecord) -> None:
         """Take note of a trial: at its start, after each epoch, and at its end. Microseconds.
 
-        Nothing is sent before the first epoch: to import MLflow and open its database takes seconds
-        of a processor that the starting workers need.
+        A trial has its run from its start. The first ones wait a little for theirs: to import
+        MLflow and open its database takes seconds of a processor that the starting workers need.
         """
         self._records[record.number] = record
-        if record.state is TrialState.RUNNING and not record.epochs:
-            return
+        if record.epochs or record.state.is_final:
+            self._workers_work.set()
         self._courier.send(f"trial {record.number}", lambda ledger: ledger.write_trial(record))
         if record.state is TrialState.COMPLETE:
             records = tuple(self._records.values())
@@ -89,6 +105,7 @@ class MlflowObserver:
 
         Nothing of the study is lost then: MLflow only mirrors it.
         """
+        self._workers_work.set()
         missing, error = self._courier.close(timeout_s)
         if not missing:
             return None

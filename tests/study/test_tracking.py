@@ -8,11 +8,13 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from study import tracking
 from study.ledger import connect, quieten
 from study.records import EpochRecord, TrialState
 from study.tracking import ui_command
@@ -25,6 +27,7 @@ from tests.study.tracked import (
     runs,
     steps,
     trial,
+    wait_for_deliveries,
 )
 
 
@@ -99,6 +102,120 @@ def test_a_later_observer_fills_the_gaps(folder: Path) -> None:
     assert set(found) == {"0", "1"}
     assert steps(folder, found["0"], "bpp_estimated") == [1, 2, 3]
     assert found["0"].info.status == "FINISHED"
+
+
+def test_a_trial_has_its_run_from_its_start(folder: Path) -> None:
+    told: list[tuple[int, str]] = []
+    begun = trial(0, state=TrialState.RUNNING, epochs=0)
+    record(folder, [begun], on_run=lambda *run: told.append(run))
+    (run,) = runs(folder).values()
+    assert told == [(0, run.info.run_id)]
+    assert run.info.status == "RUNNING"
+    assert run.data.params == {"loss.bpp_lambda": "1.0", "loss.chamfer_coe": "0.1"}
+    assert run.data.metrics == {}
+
+
+def test_each_run_is_told_once_and_before_anything_is_written_into_it(folder: Path) -> None:
+    told: list[tuple[int, str]] = []
+
+    def on_run(number: int, run: str) -> None:
+        assert rows(folder)["metrics"] == written[number]
+        told.append((number, run))
+
+    written = {0: 0, 1: 6}  # Three epochs of two metrics.
+    watching = observer(folder, on_run=on_run)
+    for number in (0, 1):
+        watching.on_trial(trial(number, state=TrialState.RUNNING))
+        wait_for_deliveries(watching)
+        watching.on_trial(trial(number))
+        wait_for_deliveries(watching)
+        written[1] = rows(folder)["metrics"]
+    assert watching.close(PATIENCE_S) is None
+    assert told == [(number, runs(folder)[str(number)].info.run_id) for number in (0, 1)]
+
+
+def test_whoever_cannot_take_note_of_a_run_is_told_again(folder: Path) -> None:
+    told: list[int] = []
+
+    def on_run(number: int, _run: str) -> None:
+        told.append(number)
+        if len(told) == 1:
+            message = "database is locked"
+            raise RuntimeError(message)
+
+    watching = observer(folder, on_run=on_run)
+    watching.on_trial(trial(0))
+    wait_for_deliveries(watching)
+    assert watching.close(PATIENCE_S) is None
+    assert told == [0, 0]
+    (run,) = runs(folder).values()
+    assert run.data.metrics["final/bpp"] == 1.0
+    assert steps(folder, run, "d1_psnr_db") == [1, 2, 3]
+
+
+def test_a_study_that_goes_on_continues_its_runs(folder: Path) -> None:
+    """Three drivers: each is told the same runs, and none writes a point that is there."""
+    told: list[dict[int, str]] = []
+    lives = [
+        [trial(0, state=TrialState.INTERRUPTED, epochs=1), trial(1)],
+        [trial(0, state=TrialState.RUNNING, epochs=1), trial(1)],
+        [trial(0, state=TrialState.RUNNING, epochs=2), trial(1)],
+    ]
+    statuses = []
+    for trials in lives:
+        ids: dict[int, str] = {}
+        record(folder, trials, on_run=ids.__setitem__)
+        told.append(ids)
+        found = runs(folder)
+        statuses.append(found["0"].info.status)
+    assert told[0] == told[1] == told[2]
+    assert told[0].keys() == {0, 1}
+    assert statuses == ["KILLED", "RUNNING", "RUNNING"]
+    assert steps(folder, found["0"], "d1_psnr_db") == [1, 2]
+    assert steps(folder, found["1"], "d1_psnr_db") == [1, 2, 3]
+    assert steps(folder, found["1"], "final/bpp") == [3]
+
+
+def test_a_trial_that_begins_anew_writes_no_epoch_twice(folder: Path) -> None:
+    """Its first checkpoint was lost; the run has two epochs of its life before."""
+    record(folder, [trial(0, state=TrialState.RUNNING, epochs=2)])
+    watching = observer(folder)
+    for epochs in range(4):
+        watching.on_trial(trial(0, state=TrialState.RUNNING, epochs=epochs))
+        watching._workers_work.set()
+        wait_for_deliveries(watching)
+    assert watching.close(PATIENCE_S) is None
+    assert steps(folder, runs(folder)["0"], "d1_psnr_db") == [1, 2, 3]
+
+
+def test_mlflow_is_not_imported_while_the_first_workers_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached = threading.Event()
+
+    def reach(_uri: str) -> None:
+        reached.set()
+        raise ConnectionError
+
+    monkeypatch.setattr(tracking, "connect", reach)
+    watching = observer(tmp_path)
+    watching.on_trial(trial(0, state=TrialState.RUNNING, epochs=0))
+    assert not reached.wait(0.5)
+    watching.on_trial(trial(0, state=TrialState.RUNNING, epochs=1))
+    assert reached.wait(10)
+    watching.close(0)
+
+
+def test_workers_that_start_slowly_do_not_keep_a_trial_from_its_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached = threading.Event()
+    monkeypatch.setattr(tracking, "_WORKERS_START_S", 0.1)
+    monkeypatch.setattr(tracking, "connect", lambda _uri: reached.set())
+    watching = observer(tmp_path)
+    watching.on_trial(trial(0, state=TrialState.RUNNING, epochs=0))
+    assert reached.wait(10)
+    watching.close(0)
 
 
 def test_leaving_the_front_is_noted(folder: Path) -> None:

@@ -22,6 +22,7 @@ from tests.study.tracked import (
     observer,
     runs,
     trial,
+    wait_for_deliveries,
 )
 
 if TYPE_CHECKING:
@@ -85,13 +86,12 @@ def test_a_server_that_dies_midway_and_comes_back(tmp_path: Path) -> None:
         port = unused.getsockname()[1]
     picture = tmp_path / "front.html"
     picture.write_text("<p>front</p>")
+    told: list[dict[int, str]] = [{}, {}]
     with server(tmp_path, port) as uri:
-        watching = observer(tmp_path, uri)
+        watching = observer(tmp_path, uri, on_run=told[0].__setitem__)
+        watching.on_trial(trial(0, state=TrialState.RUNNING, epochs=0))
         watching.on_trial(trial(0, state=TrialState.RUNNING, epochs=1))
-        deadline = time.monotonic() + PATIENCE_S
-        while watching._courier._parcels:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_for_deliveries(watching)
     watching.on_trial(trial(0, state=TrialState.RUNNING, epochs=2))
     time.sleep(2)  # long enough for an attempt on the dead server
     start = time.monotonic()
@@ -105,13 +105,18 @@ def test_a_server_that_dies_midway_and_comes_back(tmp_path: Path) -> None:
     assert "lacks trial 0, trial 1, the front and the summary (" in sentence
 
     with server(tmp_path, port) as uri:
-        again = observer(tmp_path, uri)
+        again = observer(tmp_path, uri, on_run=told[1].__setitem__)
+        again.on_trial(trial(0, state=TrialState.RUNNING, epochs=2))
+        wait_for_deliveries(again)
+        assert runs(tmp_path, uri)["0"].info.status == "RUNNING"
         again.on_trial(trial(0))
         again.on_trial(trial(1))
         again.on_summary({"hypervolume": 6.0}, [picture])
         assert again.close(PATIENCE_S) is None
         found = runs(tmp_path, uri)
         assert set(found) == {"0", "1", ""}
+        assert told[1] == {int(n): run.info.run_id for n, run in found.items() if n}
+        assert told[0] == {0: told[1][0]}
         assert found["0"].data.metrics["final/bpp"] == 1.0
         page = f"{uri}/get-artifact?path=front.html&run_uuid={found[''].info.run_id}"
         with urllib.request.urlopen(page, timeout=20) as answer:  # noqa: S310

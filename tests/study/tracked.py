@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from study.records import EpochRecord, TrialRecord, TrialState
 from study.tracking import MlflowObserver
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from mlflow.entities import Run
@@ -52,7 +53,16 @@ def database(folder: Path) -> str:
     return f"sqlite:///{folder / 'mlflow.db'}"
 
 
-def observer(folder: Path, uri: str = "", study_id: str = "") -> MlflowObserver:
+def nobody(_trial: int, _run: str) -> None:
+    """Be told of runs."""
+
+
+def observer(
+    folder: Path,
+    uri: str = "",
+    study_id: str = "",
+    on_run: Callable[[int, str], None] = nobody,
+) -> MlflowObserver:
     return MlflowObserver(
         uri=uri or database(folder),
         artifact_root=folder / "artifacts",
@@ -60,15 +70,29 @@ def observer(folder: Path, uri: str = "", study_id: str = "") -> MlflowObserver:
         study_config={"seed": 7, "loss": {"bpp_lambda": 1e-4}},
         objectives=OBJECTIVES,
         study_id=study_id,
+        on_run=on_run,
     )
 
 
-def record(folder: Path, trials: Sequence[TrialRecord], study_id: str = "") -> None:
+def record(
+    folder: Path,
+    trials: Sequence[TrialRecord],
+    study_id: str = "",
+    on_run: Callable[[int, str], None] = nobody,
+) -> None:
     """Give the trials to a new observer and wait for it."""
-    watching = observer(folder, study_id=study_id)
+    watching = observer(folder, study_id=study_id, on_run=on_run)
     for one in trials:
         watching.on_trial(one)
     assert watching.close(PATIENCE_S) is None
+
+
+def wait_for_deliveries(watching: MlflowObserver) -> None:
+    """Wait until MLflow has all that was sent."""
+    deadline = time.monotonic() + PATIENCE_S
+    while watching._courier._parcels:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def runs(folder: Path, uri: str = "") -> dict[str, Run]:
