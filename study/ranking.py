@@ -95,19 +95,24 @@ def by_volume(losses: ArrayLike, reference: ArrayLike) -> list[int]:
         first; then (1, 4) adds 1 and (4, 1) adds 1, and the earlier row goes first: 1, 0, 2.
     """
     checked, bound = _checked(losses), np.asarray(reference, dtype=np.float64)
+    alone = np.prod(np.maximum(bound - checked, 0.0), axis=1)
     net = epsilon_net(checked)
     # What a row adds only shrinks when others come before it, so an old value is an upper bound:
     # the row that stays on top with its value taken anew is the best, and few are taken anew.
-    waiting = [(-_volume_added(checked[row], checked[:0], bound), p) for p, row in enumerate(net)]
+    waiting = [(-alone[row], place) for place, row in enumerate(net) if alone[row] > 0]
     heapq.heapify(waiting)
     order: list[int] = []
-    while waiting and waiting[0][0] < 0:
+    while waiting:
         _, place = heapq.heappop(waiting)
-        anew = (-_volume_added(checked[net[place]], checked[order], bound), place)
+        row = net[place]
+        # The part of the others' volume that lies within the row's own is not the row's to add.
+        within = np.maximum(checked.take(order, axis=0), checked[row])
+        shared = moocore.hypervolume(within, ref=bound) if order else 0.0
+        anew = (shared - alone[row], place)
         if waiting and anew > waiting[0]:
             heapq.heappush(waiting, anew)
         elif anew[0] < 0:
-            order.append(net[place])
+            order.append(row)
     taken = set(order)
     return order + [row for row in net if row not in taken]
 
@@ -137,17 +142,6 @@ def places(losses: ArrayLike, asked: Sequence[int], cover: Coverage) -> list[int
         order = cover(checked[members])
         found.update((int(members[at]), before + place) for place, at in enumerate(order))
     return [found[row] for row in asked]
-
-
-def _volume_added(row: Losses, others: Losses, reference: Losses) -> float:
-    """Return the volume that a row dominates and none of the others does."""
-    if not (row < reference).all():
-        return 0.0
-    alone = float(np.prod(reference - row))
-    if not len(others):
-        return alone
-    # The part of the others' volume within the row's own.
-    return alone - float(moocore.hypervolume(np.maximum(others, row), ref=reference))
 
 
 def _checked(losses: ArrayLike) -> Losses:
