@@ -66,14 +66,21 @@ def _traces(picture: Picture) -> list[go.Scatter]:
     ]
 
 
+_OF_A_PLANE = (
+    *("title.text", "title.subtitle.text", "xaxis.title.text", "yaxis.title.text"),
+    *("xaxis.range", "yaxis.range", "legend.x", "legend.xanchor", "legend.y", "legend.yanchor"),
+)
+"""What of the layout differs from plane to plane."""
+
+
 def _menu(pictures: Sequence[Picture], traces: Sequence[int]) -> dict[str, Any]:
     """Return the menu of planes: each shows its own traces, axes and words."""
     owners = [number for number, count in enumerate(traces) for _ in range(count)]
     buttons = []
     for number, picture in enumerate(pictures):
-        layout = _layout(picture).to_plotly_json()
-        changed = {key: layout[key] for key in ("title", "xaxis", "yaxis", "legend")}
-        changed["annotations"] = layout.get("annotations", [])
+        layout = _layout(picture)
+        changed = {name: layout[name] for name in _OF_A_PLANE}
+        changed["annotations"] = layout.to_plotly_json()["annotations"]
         buttons.append(
             {
                 "label": " and ".join(picture.plane.metrics),
@@ -81,7 +88,9 @@ def _menu(pictures: Sequence[Picture], traces: Sequence[int]) -> dict[str, Any]:
                 "args": [{"visible": [owner == number for owner in owners]}, changed],
             }
         )
-    return {"buttons": buttons, "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"}
+    # Below the plot on the left: the right has the footnote, the top words and tools.
+    place = {"x": 0, "xanchor": "left", "y": -0.08, "yanchor": "top", "direction": "up"}
+    return {"buttons": buttons, **place}
 
 
 def _paths(dots: Sequence[Dot]) -> go.Scatter:
@@ -229,7 +238,7 @@ def _layout(picture: Picture) -> go.Layout:
                 "xref": "paper",
                 "yref": "paper",
                 "x": 1,
-                "y": -0.12,
+                "y": -0.16,
                 "xanchor": "right",
                 "font": {"size": 11, "color": palette.MUTED},
             }

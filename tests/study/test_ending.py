@@ -51,6 +51,13 @@ def test_the_next_command_names_the_root_that_was_read(
     assert "--root" not in shown(tmp_path / "studies")
 
 
+def test_trials_that_were_stopped_early_are_counted(tmp_path: Path) -> None:
+    pruned = [TrialRecord(number, TrialState.PRUNED, {}) for number in (1, 2)]
+    assert "2 trials were stopped early" in shown(tmp_path, records=[FAILED, *pruned])
+    assert "1 trial was stopped early" in shown(tmp_path, records=[FAILED, pruned[0]])
+    assert "stopped early" not in shown(tmp_path)
+
+
 def test_credentials_stay_off_the_screen(tmp_path: Path) -> None:
     text = shown(tmp_path, "tracking: {uri: 'https://me:secret@host'}")
     assert "secret" not in text
