@@ -20,6 +20,7 @@ import numpy as np
 from study.errors import StudyError
 from study.front import to_minimisation
 from study.halving import NO_VIOLATIONS, Halving
+from study.measures import estimate_name
 from study.nearest import did_you_mean
 from study.ranking import coverage, places
 
@@ -117,10 +118,18 @@ def check_halting(config: StudyConfig) -> None:
     """Hold the halting rule against the rest of the study, before anything starts.
 
     Raises:
-        StudyError: the rule ranks by something that is no objective, or has a setting that it would
-            never use.
+        StudyError: the rule ranks by something that is no objective or that no epoch estimates, or
+            has a setting that it would never use.
     """
     halting, epochs = config.halting, _most_epochs(config)
+    unknown = [o.metric for o in config.objectives if estimate_name(o.metric) is None]
+    if unknown and halting.rule != "none":
+        message = (
+            f"the rule '{halting.rule}' needs every objective after every epoch, but "
+            f"{' and '.join(unknown)} can be measured on a finished codec only; take it out of the "
+            "objectives (a constraint may hold it), or set halting.rule: none"
+        )
+        raise StudyError(message)
     _check_metric(halting, [objective.metric for objective in config.objectives])
     if halting.rule != "none" and not rungs_of(halting, epochs):
         message = (
