@@ -11,6 +11,7 @@ from study.study_file import parse_study
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from study.choices import Choice
     from study.config import StudyConfig
@@ -76,11 +77,18 @@ def opened(config: StudyConfig, storage: optuna.storages.BaseStorage | None = No
     )
 
 
+def _storage(database: Path | None) -> optuna.storages.BaseStorage:
+    if database is None:
+        return optuna.storages.InMemoryStorage()
+    return optuna.storages.RDBStorage(f"sqlite:///{database}")
+
+
 def played(
     config: StudyConfig,
     trials: int,
     *,
     restart: bool = False,
+    database: Path | None = None,
     tells: bool = True,
     violation: Callable[[Settings], float] | None = None,
 ) -> list[Settings]:
@@ -90,18 +98,19 @@ def played(
         config: the study.
         trials: how many, after those that the study file names.
         restart: ask each of another process, as it were.
+        database: where the study is kept; None keeps it in memory.
         tells: whether trials ever end.
         violation: of a constraint, by a trial's settings.
     """
-    study = opened(config)
-    storage = study._storage
+    storage = _storage(database)
+    study = opened(config, storage)
     for _ in range(1 + len(config.search.first)):
         study.enqueue_trial({})
     asked: list[Settings] = []
     pending: list[optuna.Trial] = []
     for number in range(1 + len(config.search.first) + trials):
         if restart:
-            study = opened(config, storage)
+            study = opened(config, storage if database is None else _storage(database))
         trial = study.ask()
         assert trial.number == number
         asked.append(suggest(trial, config))

@@ -22,6 +22,8 @@ from tests.study.proposing import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from study.config import StudyConfig
 
 MANY = {
@@ -71,6 +73,13 @@ def test_a_study_that_was_killed_proposes_what_an_undisturbed_one_does(sampler: 
     undisturbed = played(config, MANY[sampler])
     assert played(config, MANY[sampler], restart=True) == undisturbed
     assert len({str(settings) for settings in undisturbed}) > len(undisturbed) / 2
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga3"])
+def test_so_it_does_when_each_process_opens_the_database(sampler: str, tmp_path: Path) -> None:
+    config = searching(sampler)
+    restarted = played(config, 12, restart=True, database=tmp_path / "optuna.db")
+    assert restarted == played(config, 12)
 
 
 @pytest.mark.parametrize("sampler", EACH)
