@@ -17,7 +17,7 @@ from optuna.storages import RDBStorage
 from study.database import open_study
 from study.measures import broken, constraints_of, epoch_violation, violations
 from study.records import TrialState
-from study.samplers import make_sampler, note_constraints, suggest
+from study.samplers import follows_shape, make_sampler, note_constraints, suggest
 from study.space import baseline, decides_shape, is_published
 from study.study_attributes import StudyAttributes
 from study.trial_rows import (
@@ -108,7 +108,9 @@ class TrialStore(StudyAttributes):
     # Asking.
 
     def has_wishes(self) -> bool:
-        """Tell whether settings that the study file names still wait to be asked for."""
+        """Tell whether the next trial has a shape of its own: the study file wishes, or a grid."""
+        if not follows_shape(self._config):
+            return True
         if self._wishes:  # Each look reads every running trial anew.
             self._wishes = bool(self._study.get_trials(deepcopy=False, states=(_WAITING,)))
         return self._wishes
