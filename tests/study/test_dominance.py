@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 GENERATORS: dict[str, Callable[[np.random.Generator, int], Points]] = {
     "spread evenly": lambda g, n: g.random((n, 3)),
     "with ties and copies": lambda g, n: g.integers(0, 5, (n, 3)).astype(float),
+    "near a plane, with ties and copies": lambda g, n: _steps(g.integers(0, 6, (n, 3))),
     "all on the front, a plane": lambda g, n: g.dirichlet((1.0, 1.0, 1.0), n),
     "all on the front of the first two": lambda g, n: _line(g.random(n), g.random(n)),
     "one value of the last": lambda g, n: np.column_stack((g.random((n, 2)), np.full(n, 0.5))),
@@ -32,6 +33,11 @@ GENERATORS: dict[str, Callable[[np.random.Generator, int], Points]] = {
 
 def _line(x: Points, z: Points) -> Points:
     return np.column_stack((x, 1.0 - x, z))
+
+
+def _steps(cells: NDArray[np.int64]) -> Points:
+    """Most on the front or just behind it, many equal in one objective to others before."""
+    return np.column_stack((cells[:, :2], 12 - cells[:, :2].sum(axis=1) + cells[:, 2] // 4)) / 8.0
 
 
 def nondominated_by_definition(points: Points) -> list[bool]:

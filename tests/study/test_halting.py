@@ -154,7 +154,8 @@ class TestEveryHalvingRule:
     ) -> None:
         rule = rule_of({**settings, "reduction": 2.0})
         arrivals = {0: (0.0, 0.0), 1: (5.0, 5.0), 2: (1.0, 1.0), 3: (6.0, 6.0)}
-        assert rule.decide(1, arrivals, {0: 0.1, 2: 3.0, 1: -1.0}) == {0, 2}
+        assert rule.decide(1, arrivals, {0: 0.1, 2: 3.0, 3: -1.0}) == {0, 2}
+        assert "ranked 1st" in rule.explain(1, 1)  # to keep one by more is no better
         assert rule.decide(1, {4: (-9.0, -9.0)}, {4: 1e-9}) == {4}
         assert rule.explain(1, 4) == (
             "stopped after epoch 1: ranked 3rd of 5 that came so far (behind all that keep the "
