@@ -80,7 +80,7 @@ def _menu(pictures: Sequence[Picture], traces: Sequence[int]) -> dict[str, Any]:
     for number, picture in enumerate(pictures):
         layout = _layout(picture)
         changed = {name: layout[name] for name in _OF_A_PLANE}
-        changed["annotations"] = layout.to_plotly_json()["annotations"]
+        changed["annotations"] = layout.to_plotly_json().get("annotations", [])
         buttons.append(
             {
                 "label": " and ".join(picture.plane.metrics),
