@@ -66,6 +66,14 @@ class StudyFolder:
         """
         return load_study(self.path / _CONFIG)
 
+    def keep(self, config: StudyConfig) -> None:
+        """Write down a study whose budgets, resources or places have changed.
+
+        Raises:
+            StudyError: the file cannot be written.
+        """
+        write_study(config, self.path / _CONFIG)
+
     def driver_alive(self) -> bool:
         """Tell whether a process works on the study now: only such a one holds the lock."""
         try:
@@ -109,7 +117,7 @@ def create_study_folder(config: StudyConfig) -> Iterator[StudyFolder]:
         raise StudyError(message) from error
     try:
         with _locked(folder):
-            write_study(config, folder.path / _CONFIG)
+            folder.keep(config)
             yield folder
     except BaseException:
         if not folder.ray.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from rich.markup import escape
 
 from study.addresses import masked
 from study.architectures import preparations
+from study.changes import check_changes
+from study.config import StudyConfig
 from study.data import describe, open_data_set, prepare
 from study.data.version import code_version
 from study.errors import StudyError
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from study.config import Preparation, StudyConfig
+    from study.config import Preparation
     from study.folder import StudyFolder
     from study.front import Objective
     from study.metrics import RateCurve
@@ -138,6 +141,8 @@ def _drive(
             hold(opening.result(), folder, tell=tell) as lease,
         ):
             store = opening.result()
+            check_changes(began(store), config)  # Its copy in the folder may have been edited.
+            folder.keep(config)
             tracking = open_tracking(config, objectives, store)
             kept = KeptCodecs(
                 folder.codecs,
@@ -227,6 +232,11 @@ def open_store(config: StudyConfig, folder: StudyFolder) -> TrialStore:
     return store
 
 
+def began(store: TrialStore) -> StudyConfig:
+    """Return the study as its study file had it when it began."""
+    return StudyConfig.model_validate_json(json.dumps(store.study_file()))
+
+
 def tracking_uri(config: StudyConfig) -> str:
     """Return where MLflow keeps its records: by default one database for all studies of a root."""
     return config.tracking.uri or f"sqlite:///{Path(config.root).resolve() / 'mlflow.db'}"
@@ -249,6 +259,7 @@ def open_tracking(
         study_config=shown,
         objectives=objectives,
         study_id=store.identity,
+        on_run=store.record_run,
     )
 
 

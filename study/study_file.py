@@ -125,8 +125,11 @@ def write_study(config: StudyConfig, path: Path) -> None:
         StudyError: the file cannot be written.
     """
     text = yaml.dump(config.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False)
+    # A driver that is killed meanwhile must not leave a part of it: nothing could be read then.
+    partial = path.with_name(f".{path.name}.partial")
     try:
-        path.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
     except OSError as error:
         message = f"the study file {path} cannot be written: {error}"
         raise StudyError(message) from error

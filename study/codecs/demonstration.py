@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -69,6 +70,8 @@ def demonstrate(config: StudyConfig, ended: Ended, console: Console) -> None:
 
 def _demonstrate(ended: Ended, console: Console) -> None:
     place = ended.folder.path
+    # A study that went on has another knee, perhaps, than when it ended first.
+    shutil.rmtree(place / CODEC, ignore_errors=True)
     exported = export(ended.folder, Wish(knee=True), place / CODEC)
     objects = open_data_set(exported.data).clouds("test")
     if not objects:
@@ -121,7 +124,7 @@ def _code(
 def _decompress_elsewhere(place: Path, points: int) -> float:
     """Let `study decompress` decode the file in a process of its own; return what that took."""
     started = time.perf_counter()
-    words = ("decompress", place / CODEC, place / COMPRESSED, place / DECODED)
+    words = ("decompress", place / CODEC, place / COMPRESSED, place / DECODED, "--force")
     done = subprocess.run(  # noqa: S603 (the command is ours)
         [sys.executable, "-m", "study", *map(str, words)],
         capture_output=True,

@@ -195,3 +195,18 @@ def test_run_names_the_way_to_go_on(tmp_path: Path) -> None:
         create_study_folder(config),
     ):
         pass
+
+
+def test_a_study_file_that_is_being_written_is_the_old_or_the_new(
+    study: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_path: Path, text: str, **_: object) -> int:
+        raise OSError(28, f"No space left on device, after {len(text)} characters")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(StudyError, match="No space left on device"):
+        study.keep(with_more(study, trials=9))
+    assert study.config().search.trials == 3
+    monkeypatch.undo()
+    study.keep(with_more(study, trials=9))
+    assert study.config().search.trials == 9

@@ -257,13 +257,21 @@ class TestDemonstration:
         decoded = codec.decompress(file.read_bytes()).points
         np.testing.assert_array_equal(read_cloud(study.path / DECODED).points, decoded)
 
+    def test_a_study_that_went_on_has_another_example(self, study: StudyFolder) -> None:
+        for name in ("codec/codec.json", COMPRESSED, DECODED):
+            (study.path / name).parent.mkdir(exist_ok=True)
+            (study.path / name).write_text("of its first end")
+        assert "The same points came out of a process of its own" in self.shown(
+            study, records_of(study)
+        )
+
     def test_without_a_front_nothing_is_shown(self, study: StudyFolder) -> None:
         failed = [r for r in records_of(study) if r.state is not TrialState.COMPLETE]
         assert self.shown(study, failed) == ""
         assert not (study.path / "codec").exists()
 
     def test_what_goes_wrong_is_a_note(self, study: StudyFolder) -> None:
-        (study.path / "codec").mkdir()
+        (study.path / "codec").touch()
         shown = self.shown(study, records_of(study))
         assert shown.startswith("note   no example: a codec is written into a new folder")
 
