@@ -94,10 +94,13 @@ def _empty_table(
     )
     table.add_column("trial", justify="right", no_wrap=True)
     for metric in metrics:
-        table.add_column(heading(metric), justify="right", no_wrap=True)
+        words = heading(metric)
+        # Two fit beside four settings in 100 columns; of more, headings take two lines.
+        words = words.replace(" ", "\n", 1) if len(metrics) > 2 else words
+        table.add_column(words, justify="right", no_wrap=True)
     table.add_column("gain dB", justify="right", no_wrap=True)
     for setting in settings:
-        table.add_column(setting, justify="right")
+        table.add_column(setting, justify="right", no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
     if not _all_complete(records):
         table.add_column("state")

@@ -175,11 +175,12 @@ def test_the_table_has_a_column_for_each_objective_and_constraint() -> None:
     ]
     records[3] = replace(records[3], feasible=False)
     out = io.StringIO()
-    Console(file=out, width=130).print(front_table(records, objectives, constraints))
+    Console(file=out, width=120).print(front_table(records, objectives, constraints))
     lines = out.getvalue().splitlines()
     assert "3 of 4 complete trials, 1 breaks a constraint, hypervolume" in lines[0]
-    headings = ["trial", "bpp", "D1", "PSNR", "dB", "density", "diff.", "decode", "s", "gain", "dB"]
-    assert lines[2].split()[:11] == headings
+    assert lines[2].split()[:6] == ["D1", "density", "decode"]
+    assert lines[3].split()[:8] == ["trial", "bpp", "PSNR", "dB", "diff.", "s", "gain", "dB"]
+    assert "…" not in "".join(lines)
     (broken,) = [line for line in lines[1:] if "breaks" in line]
     assert broken.split()[:5] == ["3", "1.000", "36.00", "0.5", "0.06"]
     assert broken.rstrip().endswith("breaks decode_s <= 0.05")
