@@ -12,6 +12,7 @@ from study import running
 from study.codecs import cli as codec_cli
 from study.errors import StudyError
 from study.interrupts import INTERRUPTED
+from study.simulation import cli as simulation_cli
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,6 +122,7 @@ def build_parser() -> argparse.ArgumentParser:
     ui = commands.add_parser("ui", help="browse all trials with MLflow, on this machine only")
     ui.add_argument("--port", type=int, default=5000, help="default: %(default)s")
     codec_cli.add_commands(commands)
+    simulation_cli.add_commands(commands)
     for command in (front, status, ui):
         command.add_argument(
             "--root", type=Path, default=Path("studies"), help="where the studies are (%(default)s)"
@@ -183,4 +185,5 @@ _COMMANDS = {
     "explain": _explain,
     "ui": _ui,
     **codec_cli.COMMANDS,
+    **simulation_cli.COMMANDS,
 }

@@ -49,11 +49,13 @@ class EpochRecord:
     Attributes:
         epoch: its number.
         metrics: of validation, and of the training itself.
+        elapsed_s: seconds of work from the trial's beginning to the epoch's end.
         judged: whether the halting rule was asked about the trial here.
     """
 
     epoch: int
     metrics: Mapping[str, float]
+    elapsed_s: float = 0.0
     judged: bool = False
 
 

@@ -66,6 +66,7 @@ def to_record(trial: FrozenTrial, unfinished: TrialState, usual_epochs: int) -> 
             EpochRecord(
                 int(key.removeprefix(EPOCH_PREFIX)),
                 attributes[key]["metrics"],
+                attributes[key]["elapsed_s"],
                 judged=RUNG in attributes[key],
             )
             for key in epochs

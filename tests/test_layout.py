@@ -49,7 +49,12 @@ CONFINED = {
         "study/trial_rows.py",
     },
     "mlflow": {"study/ledger.py"},
-    "pyarrow": {"study/data/store.py", "study/report/tables.py", "study/warm_start.py"},
+    "pyarrow": {
+        "study/data/store.py",
+        "study/report/tables.py",
+        "study/simulation/table_file.py",
+        "study/warm_start.py",
+    },
     # It comes with torch, but not everywhere: the file that imports it is itself imported lazily.
     "triton": {"model/nearest_triton.py"},
 }

@@ -60,6 +60,26 @@ COMMANDS = {
     ],
     "evaluate": ["--force", "--help", "--out", "-h", "clouds", "codec"],
     "baseline": ["--force", "--help", "--out", "-h", "clouds", "codec"],
+    "record": ["--force", "--help", "--root", "-h", "names", "table"],
+    "simulate": [
+        "--cohort",
+        "--coverage",
+        "--epochs",
+        "--force",
+        "--grace",
+        "--halting",
+        "--help",
+        "--out",
+        "--reduction",
+        "--sampler",
+        "--seeds",
+        "--stratify",
+        "--study",
+        "--trials",
+        "--workers",
+        "-h",
+        "table",
+    ],
 }
 
 

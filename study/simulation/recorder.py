@@ -1,0 +1,41 @@
+"""Takes recordings from studies."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from study.errors import StudyError
+from study.folder import find_study
+from study.simulation.recording import Begun, join, recorded
+from study.study_file import parse_study
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from study.simulation.recording import Recording
+
+
+def record_studies(root: Path, names: Sequence[str]) -> tuple[Recording, str]:
+    """Return what the complete trials of some studies have shown, and what to tell of others.
+
+    Raises:
+        StudyError: there is no such study, they do not belong together, or have too few trials.
+    """
+    from study.storage import TrialStore
+
+    studies, trials = [], []
+    for name in dict.fromkeys(names):
+        folder = find_study(root, name)
+        config = folder.config()
+        if not folder.database.exists():
+            raise StudyError(f"the study {name} has no trial yet; wait for some to be complete")
+        store = TrialStore(config, folder.database)
+        begun = parse_study(json.dumps(store.study_file()), origin=name)
+        studies.append(Begun(store.code_version, begun))
+        trials += recorded(name, config.training.epochs, store.records(driver_alive=False))
+    recording = join(studies, trials)
+    twice = len(trials) - len(recording.trials)
+    told = f" ({twice} more had settings that are in it already)" if twice else ""
+    return recording, told

@@ -1,0 +1,193 @@
+"""What is compared: how settings are proposed, and when trials are stopped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import product
+from math import ceil
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from study.config import HaltingSection
+from study.errors import StudyError
+from study.numbered import GridChoices, wished
+from study.search_checks import check_search
+from study.space import contains
+from study.space_checks import check_space
+from study.study_file import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from study.choices import Choice
+    from study.config import StudyConfig
+    from study.ranges import Range
+    from study.simulation.recording import Recording
+
+RANDOM = "random"
+NONE = "none"
+_NAME = "simulated"
+_TRAINS_ALIKE = ("data", "model", "loss", "training")
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """One way to run a study.
+
+    Attributes:
+        sampler: who proposes settings.
+        halting: when trials are stopped.
+        stratify: searched range -> number of slices, as pairs.
+    """
+
+    sampler: str
+    halting: HaltingSection = field(default_factory=HaltingSection)
+    stratify: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What it is called: ``tpe, bpp_lambda in 8, pareto 1 by 3 (epsilon_net)``."""
+        slices = [f"{name.rpartition('.')[2]} in {count}" for name, count in self.stratify]
+        return ", ".join([self.sampler, *slices, _halting_words(self.halting)])
+
+
+YARDSTICK = Strategy(RANDOM)
+"""What all others are held against: random settings, every trial trained to its end."""
+
+
+def _halting_words(halting: HaltingSection) -> str:
+    if halting.rule == NONE:
+        return "no halting"
+    how = halting.coverage if halting.rule == "pareto" else halting.metric
+    return f"{halting.rule} {halting.grace} by {halting.reduction:g} ({how})"
+
+
+@dataclass(frozen=True)
+class Offered:
+    """What shall be combined; each at least once."""
+
+    samplers: Sequence[str]
+    rules: Sequence[str]
+    graces: Sequence[int]
+    reductions: Sequence[float]
+    coverages: Sequence[str]
+    stratify: Sequence[tuple[tuple[str, int], ...]]
+
+
+def combined(offered: Offered) -> list[Strategy]:
+    """Return the yardstick and every combination, in the order given.
+
+    Raises:
+        StudyError: a halting rule cannot be as given.
+    """
+    haltings = list(_haltings(offered))
+    strategies = [
+        Strategy(sampler, halting, slices)
+        for sampler, slices, halting in product(offered.samplers, offered.stratify, haltings)
+    ]
+    return list(dict.fromkeys([YARDSTICK, *strategies]))
+
+
+def _haltings(offered: Offered) -> Iterator[HaltingSection]:
+    for rule in offered.rules:
+        if rule == NONE:
+            yield HaltingSection()
+            continue
+        name, _, metric = rule.partition(":")
+        coverages = offered.coverages if name == "pareto" else offered.coverages[:1]
+        for grace, reduction, coverage in product(offered.graces, offered.reductions, coverages):
+            yield _halting(
+                {"rule": name, "grace": grace, "reduction": reduction, "coverage": coverage}
+                | ({"metric": metric} if metric else {})
+            )
+
+
+def _halting(fields: Mapping[str, object]) -> HaltingSection:
+    try:
+        return HaltingSection.model_validate(fields)
+    except ValidationError as error:
+        raise StudyError(describe(error, "halting")) from error
+
+
+def base_study(recording: Recording, study: StudyConfig | None) -> StudyConfig:
+    """Return the study that strategies are variants of.
+
+    Args:
+        recording: whose space is searched, for its objectives, where no study is given.
+        study: what else to search, how, or for which of the recorded metrics.
+
+    Raises:
+        StudyError: the study's trials would not train as the recorded ones did.
+    """
+    own = recording.config
+    if study is None:
+        search = type(own.search)(trials=1, space=own.search.space)
+        return own.model_copy(
+            update={"search": search, "halting": HaltingSection(), "budget": type(own.budget)()}
+        )
+    for section in _TRAINS_ALIKE:
+        if getattr(study, section) != getattr(own, section):
+            raise StudyError(
+                f"a simulated study must train as the recorded one did, but {study.name} and the "
+                f"recorded {own.name} differ in `{section}`; change what is searched, its "
+                "objectives, halting or constraints only"
+            )
+    _check_within(study.search.space, own.search.space)
+    return study
+
+
+def _check_within(space: Mapping[str, Range], recorded: Mapping[str, Range]) -> None:
+    if set(space) != set(recorded):
+        raise StudyError(
+            f"a simulated study must search what was recorded, which is {', '.join(recorded)}, "
+            f"but searches {', '.join(space)}"
+        )
+    for name, searched in space.items():
+        ends: Sequence[Choice] = searched.options or searched.ends
+        if not all(contains(recorded[name], end) for end in ends):
+            raise StudyError(
+                f"curves are known within the recorded space only, but search.space.{name} "
+                "reaches beyond it; make it narrower"
+            )
+
+
+def variant(base: StudyConfig, strategy: Strategy, *, epochs: int, seed: int) -> StudyConfig:
+    """Return a strategy as a study that ends when so many epochs are spent.
+
+    Raises:
+        StudyError: the sampler is unknown or cannot search this, or what is stratified is not
+            searched.
+    """
+    search = base.search.model_copy(
+        update={
+            "trials": _most_trials(base, strategy, epochs),
+            "sampler": strategy.sampler,
+            "sampler_options": (
+                base.search.sampler_options if strategy.sampler == base.search.sampler else {}
+            ),
+            "stratify": dict(strategy.stratify),
+        }
+    )
+    config = base.model_copy(
+        update={
+            "name": _NAME,
+            "seed": seed,
+            "search": search,
+            "halting": strategy.halting,
+            "budget": type(base.budget)(epochs=epochs),
+        }
+    )
+    check_space(config)
+    check_search(config)
+    return config
+
+
+def _most_trials(base: StudyConfig, strategy: Strategy, epochs: int) -> int:
+    """Return how many trials so many epochs may be spent on; a grid has no more than its points."""
+    whole = ceil(epochs / base.training.epochs)
+    # Each takes one epoch at least; without halting each takes all of its own.
+    most = whole if strategy.halting.rule == NONE else epochs
+    if strategy.sampler == "grid":
+        most = min(most, len(GridChoices(base)) + wished(base))
+    return most
