@@ -156,17 +156,10 @@ def rows(
             **{name: record.latest.get(name) for name in metrics},
             "d1_psnr_gain_db": psnr_gain_db(record),
             "epochs": len(record.epochs),
-            "rung": rung(record),
+            "rung": record.rung,
             "elapsed_s": float(record.elapsed_s),
             "outcome": record.outcome,
             "codecs": record.folder,
         }
         for record in sorted(records, key=lambda record: record.number)
     ]
-
-
-def rung(record: TrialRecord) -> int | None:
-    """Return the epoch after which a trial was stopped; None where it was not."""
-    if record.state is not TrialState.PRUNED or not record.epochs:
-        return None
-    return record.epochs[-1].epoch

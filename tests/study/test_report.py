@@ -80,7 +80,7 @@ def study() -> list[TrialRecord]:
         trial(3, 1.0, 36.0),
         trial(4, 0.8, 35.5, TrialState.RUNNING),
         replace(failed, outcome="diverged: the loss of <patch> 7 & 8 was NaN"),
-        trial(6, 0.7, 34.0, TrialState.PRUNED),
+        replace(trial(6, 0.7, 34.0, TrialState.PRUNED), rung=3),
         TrialRecord(7, TrialState.INTERRUPTED, params=failed.params, total_epochs=50),
     ]
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from study.errors import StudyError
+from study.front import objectives_of
 from study.records import EpochRecord, TrialRecord, TrialState
 from study.report.rows import rows
 from study.report.tables import trial_table, write_csv, write_parquet
-from study.runner import objectives_of
 from study.samplers import rehearse, suggest, warm_trials
 from study.study_file import write_study
 from study.warm_start import read_warm_start
