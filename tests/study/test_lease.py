@@ -19,6 +19,7 @@ from optuna.storages import RDBStorage
 from study.errors import StudyError
 from study.folder import StudyFolder, create_study_folder, open_study_folder
 from study.lease import STALE_S, Holder, Timing, _ourselves, hold
+from study.runner import open_store
 from study.study_file import parse_study
 from tests.study.toy import STUDY
 
@@ -241,6 +242,21 @@ def test_signs_of_life_go_on_when_a_locked_storage_answers_again(
 
         wait_until(beats_again)
         assert not lease.lost.is_set()
+
+
+def test_the_studys_own_storage_holds_the_lease_for_all_to_see(folder: StudyFolder) -> None:
+    """Two connections to it, as two machines have; the second finds the first's signs of life."""
+    config = folder.config()
+    first, second = open_store(config, folder), open_store(config, folder)
+    with hold(first, folder, timing=FAST) as lease:
+        seen = Holder.read(second.lease())
+        assert seen is not None
+        assert seen.pid == os.getpid()
+        wait_until(lambda: (Holder.read(second.lease()) or seen).beat > seen.beat)
+        second.write_lease(holder(folder))
+        assert lease.lost.wait(10)
+    with pytest.raises(StudyError, match="on elsewhere"), hold(second, folder, timing=FAST):
+        pass
 
 
 def test_a_second_process_on_this_machine_is_refused_at_once(folder: StudyFolder) -> None:
