@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from study.trainable import EPOCH, TRIAL
+from study.reports import EPOCH, TRIAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,8 +15,8 @@ from study.cohort_book import Asked, Book
 from study.config import CohortConfig
 from study.orders import Order
 from study.records import Fault
+from study.reports import EPOCH, METRICS, TRIAL
 from study.scribe import Scribe
-from study.trainable import EPOCH, METRICS, TRIAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
-from study.trainable import CONFIG, DIVERGED, ELAPSED_S, EPOCH, FINAL, METRICS, TRIAL
+from study.reports import CONFIG, DIVERGED, ELAPSED_S, EPOCH, FINAL, METRICS, TRIAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

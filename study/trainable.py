@@ -18,6 +18,7 @@ from study.members import Member
 from study.orders import orders_after
 from study.pace import Pace
 from study.patience import Patience
+from study.reports import CODEC, CONFIG, DIVERGED, ELAPSED_S, EPOCH, FINAL, METRICS, TRIAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,16 +30,6 @@ ROOM = "room"
 NOTE = "note"
 """Keys of a step's result: what it says of each trial, for how many more the cohort asks, and what
 else the user should know, as a sentence."""
-
-TRIAL = "trial"
-EPOCH = "epoch"
-METRICS = "metrics"
-FINAL = "final"
-DIVERGED = "diverged"
-CODEC = "codec_bytes"
-CONFIG = "config"
-ELAPSED_S = "elapsed_s"
-"""Keys of a report; that of an epoch says how large the file of its codec is."""
 
 COHORT = "cohort"
 OPENING = "opening"

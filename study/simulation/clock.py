@@ -3,7 +3,7 @@
 The store, the sampler, the halting rule, the budget and the book of cohorts are those of a real
 study; the store's database is in memory. What Ray does in a real one is done here: as many workers
 as given each take a cohort, and after each of its steps hand in the reports that a worker would
-write (`study.trainable`), with metrics from recorded curves. A step of n trials lasts n times as
+write (`study.reports`), with metrics from recorded curves. A step of n trials lasts n times as
 long as the recorded median for one: where trials share a processor, that is what they do.
 """
 
@@ -22,9 +22,9 @@ from study.front import front, hypervolume, objectives_of
 from study.halts import Halts
 from study.pace import Pace
 from study.records import TrialState
+from study.reports import ELAPSED_S, EPOCH, FINAL, METRICS, TRIAL
 from study.space import trial_config
 from study.storage import TrialStore
-from study.trainable import ELAPSED_S, EPOCH, FINAL, METRICS, TRIAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

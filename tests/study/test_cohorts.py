@@ -15,10 +15,10 @@ from study.config import CohortConfig
 from study.halts import Halts
 from study.pace import even_size, learning_size
 from study.records import Fault, TrialState
+from study.reports import CONFIG, DIVERGED, ELAPSED_S, EPOCH, FINAL, METRICS, TRIAL
 from study.space import trial_config
 from study.storage import TrialStore
 from study.study_file import parse_study
-from study.trainable import CONFIG, DIVERGED, ELAPSED_S, EPOCH, FINAL, METRICS, TRIAL
 from tests.study.toy import STUDY
 
 if TYPE_CHECKING:
