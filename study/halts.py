@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from study.records import TrialRecord
 
 
+BASELINE = 0
+"""The first trial, with the published coefficients, always trains to its end: it is what the others
+are compared with, and others are held against it at every rung."""
+
+
 class Judged(NamedTuple):
     """What the rule said after an epoch.
 
@@ -76,7 +81,7 @@ class Halts:
         for rung, came in arrivals.items():
             values = {trial: self._values(metrics) for trial, metrics in came.items()}
             beyond = {t: epoch_violation(metrics, self._constraints) for t, metrics in came.items()}
-            for trial in self._rule.decide(rung, values, beyond):
+            for trial in self._rule.decide(rung, values, beyond) - {BASELINE}:
                 stops[trial] = self._rule.explain(rung, trial)
         return Judged(frozenset(t for came in arrivals.values() for t in came), stops)
 

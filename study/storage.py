@@ -210,9 +210,20 @@ class TrialStore(StudyAttributes):
             self._write(number, FOLDER, f"codecs/trial-{number:04d}")
 
     def record_run(self, number: int, run_id: str) -> None:
-        """Write down which run MLflow shows a trial in; not of one that has ended meanwhile."""
+        """Write down which run MLflow shows a trial in.
+
+        Optuna lets nobody write to a trial that has ended: of one that did before MLflow was
+        reached, the study knows the run.
+        """
         if number in self._running:
             self._write(number, RUN, run_id)
+        else:
+            self.record_late_run(number, run_id)
+
+    def runs(self) -> dict[int, str]:
+        """Return the ids of MLflow's runs by trial, as far as they are known."""
+        own = {t.number: t.user_attrs[RUN] for t in self._trials() if RUN in t.user_attrs}
+        return self.late_runs() | own
 
     def record_epoch(
         self,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _IDENTITY, _CODE_VERSION, _STUDY_FILE, _LEASE = "identity", "code_version", "study_file", "lease"
 _BEGUN = "begun"
-_WORKED_PREFIX = "worked_s:"
+_WORKED_PREFIX, _RUN_PREFIX = "worked_s:", "run:"
 
 
 class StudyAttributes:
@@ -77,3 +77,15 @@ class StudyAttributes:
     def record_work(self, driver: str, seconds: float) -> None:
         """Write down for how long a driver has worked on the study so far."""
         self._study.set_user_attr(_WORKED_PREFIX + driver, seconds)
+
+    def record_late_run(self, number: int, run_id: str) -> None:
+        """Write down the run of a trial that has ended already."""
+        self._study.set_user_attr(f"{_RUN_PREFIX}{number:04d}", run_id)
+
+    def late_runs(self) -> dict[int, str]:
+        """Return what `record_late_run` wrote, by trial."""
+        return {
+            int(key.removeprefix(_RUN_PREFIX)): run_id
+            for key, run_id in self._study.user_attrs.items()
+            if key.startswith(_RUN_PREFIX)
+        }
