@@ -12,7 +12,7 @@
 ====================  ============================================================================
 
 The schema's metadata hold ``format`` (the number below), and ``studies``: a JSON list with the code
-version and the study file of each study.
+version and the study file of each study, without where it was kept.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ FORMAT = 1
 """Raised when a reader of the old one would misread a table, or could not read it."""
 
 _FORMAT_KEY, _STUDIES_KEY = b"format", b"studies"
+_PLACES = {"root", "data_root", "tracking", "storage"}
+"""Where a study was kept: it makes no curve, and addresses may hold passwords."""
+
 _FINAL = "final."
 _SECONDS = "seconds"
 _KEYS = ("study", "trial", "epoch")
@@ -59,7 +62,7 @@ def write_recording(recording: Recording, path: Path, *, force: bool = False) ->
     studies = [
         {
             "code_version": begun.code_version,
-            "study_file": begun.config.model_dump(mode="json", exclude_unset=True),
+            "study_file": begun.config.model_dump(mode="json", exclude_unset=True, exclude=_PLACES),
         }
         for begun in recording.studies
     ]

@@ -9,9 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from study.errors import StudyError
+from study.ranges import default_space
 from study.records import EpochRecord, TrialRecord, TrialState
+from study.simulation import EMBEDDED
 from study.simulation.recording import Begun, join, recorded
 from study.simulation.table_file import read_recording, write_recording
+from study.space import PUBLISHED
 from tests.study.simulation import curves
 
 if TYPE_CHECKING:
@@ -61,6 +64,15 @@ def test_a_table_gives_back_what_it_was_given(tmp_path: Path) -> None:
     assert fifth["loss.bpp_lambda"] == given.trials[1].settings["loss.bpp_lambda"]
     assert fifth["final.bpp"] == given.trials[1].final["bpp"]
     assert fifth["seconds"] == curves.EPOCH_S
+
+
+def test_a_table_does_not_tell_where_a_study_was_kept(tmp_path: Path) -> None:
+    given = curves.recording(12)
+    kept = "storage: {uri: 'postgresql://me:secret@host/db'}\nroot: /home/secret\n"
+    trials = join([Begun("v1", curves.config(curves.STUDY + kept))], given.trials)
+    write_recording(trials, tmp_path / "t.parquet")
+    assert b"secret" not in (tmp_path / "t.parquet").read_bytes()
+    assert read_recording(tmp_path / "t.parquet") == given
 
 
 def test_choices_of_any_kind_come_back_as_they_were(tmp_path: Path) -> None:
@@ -177,3 +189,11 @@ def test_a_table_is_not_replaced_unasked(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="exists"):
         write_recording(curves.recording(12), path)
     assert path.read_text() == "mine"
+
+
+def test_the_table_that_comes_with_the_package_is_small_and_holds_enough() -> None:
+    shipped = read_recording(EMBEDDED)
+    assert EMBEDDED.stat().st_size < 300_000
+    assert len(shipped.trials) >= 150
+    assert set(shipped.config.search.space) == set(default_space())
+    assert shipped.trials[0].settings == PUBLISHED
