@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from study.report import palette
 from study.simulation.compare import QUARTILES
@@ -24,7 +25,7 @@ _SIZE_INCHES = (9.6, 6.0)
 _DOTS_PER_INCH = 170
 _COLORS = (palette.FRONT, palette.BASELINE, "#009e73", "#cc79a7", "#e69f00", palette.BEATEN)
 _DASHES = ("-", "--", ":", "-.")
-_EARLY = 1 / 12
+_EARLY = 1 / 6
 """The share of the epochs after which the axis begins: before it hypervolumes rise from nothing."""
 
 
@@ -55,13 +56,15 @@ def write_picture(comparison: Comparison, path: Path) -> None:
         edgecolor="none",
     )
     plan = comparison.plan
+    references = ", ".join(f"{o.metric} {o.reference:g}" for o in plan.base.objectives)
     figure.text(
         0.085, 0.945, "Hypervolume by epochs spent", size=14, weight="bold", color=palette.INK
     )
     figure.text(
         0.085,
         0.9,
-        f"simulated: {plan.seeds} seeds each, median and quartiles   ·   up to the left is better",
+        f"{plan.seeds} simulated studies each, median and quartiles   ·   up and to the left is "
+        f"better   ·   reference: {references}",
         size=10,
         color=palette.MUTED,
     )
@@ -85,7 +88,7 @@ def _draw_frame(axes: Axes, comparison: Comparison) -> None:
     axes.set_xlim(0, plan.epochs)
     axes.set_ylim(low - room, high + room)
     axes.set_xlabel("epochs of all trials together", size=10, color=palette.INK)
-    axes.set_ylabel(_volume_title(comparison), size=10, color=palette.INK)
+    axes.set_ylabel("hypervolume of the complete trials", size=10, color=palette.INK)
     axes.grid(color=palette.GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(length=0, labelsize=9, labelcolor=palette.MUTED)
@@ -93,16 +96,11 @@ def _draw_frame(axes: Axes, comparison: Comparison) -> None:
         spine.set_visible(False)
     axes.axhline(comparison.target, color=palette.INK, linewidth=1, linestyle=(0, (4, 3)))
     axes.annotate(
-        "what full-length random search reaches",
-        (plan.epochs, comparison.target),
-        xytext=(-4, 4),
+        "the target: what random search has at the end",
+        (0, comparison.target),
+        xytext=(5, 4),
         textcoords="offset points",
-        ha="right",
         size=8.5,
         color=palette.INK,
+        path_effects=[withStroke(linewidth=3, foreground="white")],
     )
-
-
-def _volume_title(comparison: Comparison) -> str:
-    references = ", ".join(f"{o.metric} {o.reference:g}" for o in comparison.plan.base.objectives)
-    return f"hypervolume of the complete trials (reference: {references})"
