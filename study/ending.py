@@ -54,6 +54,7 @@ def show_end(config: StudyConfig, ended: Ended, console: Console) -> int:
         _show_interrupted(config, ended, console)
         return INTERRUPTED
     show_front(config, ended.records, ended.files, console)
+    _show_why(config, ended, console)
     if any(record.state is TrialState.COMPLETE for record in ended.records):
         return DONE
     why = escape(ended.records[0].outcome)
@@ -114,13 +115,28 @@ def _show_earlier(
         )
 
 
+def _show_why(config: StudyConfig, ended: Ended, console: Console) -> None:
+    """Say why a study ended, where it is not that all of its trials came to their end."""
+    unfinished = sum(record.state is TrialState.INTERRUPTED for record in ended.records)
+    if len(ended.records) >= config.search.trials and not unfinished:
+        return
+    console.print(f"\n[yellow]ended[/]  {escape(ended.why)}", soft_wrap=True)
+    if unfinished:
+        root = escape(_root_option(ended.folder.path.parent))
+        console.print(
+            f"  [bold]{escape(_program())} resume {config.name}{root} --hours H[/]   [dim]goes on "
+            f"with its {unfinished} unfinished trials[/]",
+            soft_wrap=True,
+        )
+
+
 def _show_interrupted(config: StudyConfig, ended: Ended, console: Console) -> None:
     complete = sum(record.state is TrialState.COMPLETE for record in ended.records)
     unfinished = [r for r in ended.records if r.state is TrialState.INTERRUPTED]
     epochs = sum(len(record.epochs) for record in unfinished)
     root, program = escape(_root_option(ended.folder.path.parent)), escape(_program())
     console.print(
-        f"\n[yellow]interrupted[/] with {complete} of {config.search.trials} trials complete; "
+        f"\n[yellow]{escape(ended.why)}[/] with {complete} of {config.search.trials} trials complete; "
         f"kept in {escape(short(ended.folder.path))}, with the {epochs} finished epochs of "
         f"{len(unfinished)} unfinished trials\n"
         f"  [bold]{program} resume {config.name}{root}[/]   [dim]goes on from there[/]\n"

@@ -22,6 +22,7 @@ from study.data.version import code_version
 from study.errors import StudyError
 from study.folder import create_study_folder, open_study_folder
 from study.front import front, hypervolume, objectives_of
+from study.interrupts import BY_SIGNAL, TAKEN_OVER
 from study.kept_codecs import KeptCodecs
 from study.lease import hold
 from study.live import live_view, preparation_view
@@ -54,7 +55,7 @@ class Ended:
     Attributes:
         folder: the study's folder.
         records: all trials that were started.
-        files: the report; None when the study was stopped before its end.
+        files: the report; None when the study was interrupted.
         note: what could not be recorded in MLflow, as a sentence, or None.
         why: why it ended, or was stopped.
     """
@@ -154,21 +155,19 @@ def _drive(
             observers = (view, tracking, kept)
             site = tuning.result().Site(folder, store, data, lease, address is not None)
             outcome.why = tuning.result().run_trials(config, site, observers, trainable, tell)
-            outcome.is_whole = True
         return finish(config, folder, store, tracking, outcome)
 
 
 @dataclass
 class Outcome:
-    """How the work of a driver ended: why, and whether the study came to its end."""
+    """Why the work of a driver ended, as a sentence."""
 
     why: str = ""
-    is_whole: bool = False
 
 
 @contextmanager
 def _outcome(stopped: type[BaseException]) -> Iterator[Outcome]:
-    """Take note of why the block was left, where the study was stopped."""
+    """Take note of why the block was left where the study was stopped."""
     outcome = Outcome()
     try:
         yield outcome
@@ -270,12 +269,12 @@ def finish(
     tracking: MlflowObserver,
     ended: Outcome,
 ) -> Ended:
-    """Write the report of a study that came to its end, and close the books."""
+    """Write the report of a study that came to its end or spent its hours; close the books."""
     records = store.records(driver_alive=False)
     for record in records:
         if record.state is TrialState.INTERRUPTED:
             tracking.on_trial(record)
-    if not ended.is_whole:
+    if ended.why in {BY_SIGNAL, TAKEN_OVER}:
         note = tracking.close(_TRACKING_TIMEOUT_INTERRUPTED_S)
         return Ended(folder, records, None, note, ended.why)
     files = report(config, records, folder)

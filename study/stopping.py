@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ray.tune import Callback
 
 from study.cluster import Stopped
-from study.interrupts import exit_when_stuck
+from study.interrupts import BY_SIGNAL, TAKEN_OVER, exit_when_stuck
 
 if TYPE_CHECKING:
     import threading
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from study.lease import Lease
     from study.storage import TrialStore
 
-INTERRUPT = "interrupted"
 _NOTE_EVERY_S = 30.0
 
 
@@ -72,9 +71,9 @@ class Stop:
     def _reason(self) -> str | None:
         now_s = time.monotonic()
         if self._lease.lost.is_set():
-            return "another driver has taken the study over"
+            return TAKEN_OVER
         if self._interrupted.is_set():
-            return INTERRUPT
+            return BY_SIGNAL
         if now_s - self._noted_s > _NOTE_EVERY_S:
             self.note_work()
         worked_s = self._before_s + now_s - self._began_s
