@@ -136,9 +136,9 @@ def _show_interrupted(config: StudyConfig, ended: Ended, console: Console) -> No
     epochs = sum(len(record.epochs) for record in unfinished)
     root, program = escape(_root_option(ended.folder.path.parent)), escape(_program())
     console.print(
-        f"\n[yellow]{escape(ended.why)}[/] with {complete} of {config.search.trials} trials complete; "
-        f"kept in {escape(short(ended.folder.path))}, with the {epochs} finished epochs of "
-        f"{len(unfinished)} unfinished trials\n"
+        f"\n[yellow]{escape(ended.why)}[/] with {complete} of {config.search.trials} trials "
+        f"complete; kept in {escape(short(ended.folder.path))}, with the {epochs} finished epochs "
+        f"of {len(unfinished)} unfinished trials\n"
         f"  [bold]{program} resume {config.name}{root}[/]   [dim]goes on from there[/]\n"
         f"  [bold]{program} status {config.name}{root}[/]   [dim]how far each trial came[/]\n"
         f"  [bold]{program} front {config.name}{root}[/]    [dim]the front of the complete ones[/]",

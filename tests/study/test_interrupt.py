@@ -59,6 +59,14 @@ def wait_for(text: str, process: subprocess.Popen[str]) -> None:
     assert any(text in line for line in process.stdout)
 
 
+def wait_for_workers(folder: Path) -> None:
+    latest_s = time.monotonic() + 60
+    while not list(folder.glob("studies/toy/cohorts/*/opening-*/hung.txt")):
+        assert time.monotonic() < latest_s, "no worker began"
+        time.sleep(0.2)
+    time.sleep(3)  # Ray hears of it.
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_stopped_study_tells_the_truth_and_goes_on(
     how: signal.Signals, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -101,8 +109,7 @@ def test_a_stopped_study_tells_the_truth_and_goes_on(
 
 def test_ctrl_c_twice_stops_at_once(tmp_path: Path) -> None:
     with driver(tmp_path, seconds=60) as process:
-        wait_for("started", process)
-        time.sleep(5)  # The workers have begun.
+        wait_for_workers(tmp_path)
         os.killpg(process.pid, signal.SIGINT)
         wait_for("Ctrl-C again", process)
         stopped = time.monotonic()
