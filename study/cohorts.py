@@ -43,12 +43,14 @@ class Settings(NamedTuple):
         folders: where their workers write; None where there are no workers, as in a simulation.
         codecs: where what trials learn is kept.
         longest_step_s: after which a worker's step counts as hanging; None: by its own pace.
+        written_at_once: whether reports are written without a thread, as in a simulation.
     """
 
     size: int
     folders: CohortFolders | None = None
     codecs: Path | None = None
     longest_step_s: float | None = None
+    written_at_once: bool = False
 
 
 class Cohorts:
@@ -75,7 +77,7 @@ class Cohorts:
     ) -> None:
         self._store = store
         self._make_config = make_config
-        self._scribe = Scribe(store, (budget, *observers))
+        self._scribe = Scribe(store, (budget, *observers), at_once=settings.written_at_once)
         self._settings = settings
         self._budget, self._halts = budget, halts
         self._waiting: deque[Asked] = deque()

@@ -33,18 +33,27 @@ class Scribe:
     Args:
         store: the study's trials.
         observers: who is shown each change of a trial.
+        at_once: whether reports are written before `take` returns, without a thread: where no
+            worker trains on meanwhile, and memory is the database, handing over costs more.
     """
 
-    def __init__(self, store: TrialStore, observers: Sequence[Observer]) -> None:
+    def __init__(
+        self, store: TrialStore, observers: Sequence[Observer], *, at_once: bool = False
+    ) -> None:
         self._store = store
         self._observers = observers
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scribe")
+        self._thread = (
+            None if at_once else ThreadPoolExecutor(max_workers=1, thread_name_prefix="scribe")
+        )
         self._writing: Future[None] | None = None
 
     def take(self, reports: Sequence[Mapping[str, Any]], judged: Judged) -> None:
         """Write down what a worker reports, and what the halting rule said to it."""
         self.settle()
-        self._writing = self._thread.submit(self._write, reports, judged)
+        if self._thread is None:
+            self._write(reports, judged)
+        else:
+            self._writing = self._thread.submit(self._write, reports, judged)
 
     def settle(self) -> None:
         """Wait until all that was taken is written.

@@ -98,7 +98,7 @@ def simulate(config: StudyConfig, surrogate: Surrogate, *, workers: int, size: i
         store,
         make_config,
         [gauge],
-        Settings(size),
+        Settings(size, written_at_once=True),
         budget=Budget(config),
         halts=Halts(config),
     )
@@ -128,7 +128,6 @@ def _run(
         epochs += sum(EPOCH in report for report in reports)
         gauge.at(epochs, now)
         worker.follow(cohorts.take(worker.cohort, reports, worker.room))
-        cohorts.settle()
         if worker.is_done:
             cohorts.end(worker.cohort)
         else:
