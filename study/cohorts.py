@@ -103,7 +103,7 @@ class Cohorts:
     def is_done(self) -> bool:
         """Tell, where `form` had none, whether there will be none any more."""
         self.settle()
-        return not any(book.unfinished for book in self._books.values())
+        return not self._waiting and not any(book.unfinished for book in self._books.values())
 
     def take(self, cohort: int, reports: Sequence[Mapping[str, Any]], room: int = 0) -> Order:
         """Write down what a cohort's worker reports of its trials, and say what follows.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import optuna
-from optuna.exceptions import DuplicatedStudyError
+from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 from optuna.storages import InMemoryStorage, RDBStorage
 
 from study.addresses import masked
@@ -83,3 +83,27 @@ def _reached(uri: str, shown: str) -> RDBStorage:
             f"({reason}); restore it, or remove the study's folder"
         )
         raise StudyError(message) from error
+
+
+def in_words(error: BaseException, name: str) -> StudyError | None:
+    """Return what to tell the user of an error that stopped a study; None where it is ours.
+
+    Args:
+        error: as it arrived; what matters may be one of its causes.
+        name: the study's.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, StudyError):
+            return cause
+        if isinstance(cause, StorageInternalError | OSError):
+            root: BaseException = cause
+            while root.__cause__ is not None:
+                root = root.__cause__
+            return StudyError(
+                "a study must be able to write what it learns, but that failed "
+                f"({str(root).splitlines()[0]}); nothing that was finished is lost: make room or "
+                f"mend the storage, and go on with `study resume {name}`"
+            )
+        cause = cause.__cause__ or cause.__context__
+    return None

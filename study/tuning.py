@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ray import tune
 
 from study.budget import Budget
-from study.cluster import Stopped
 from study.cohort_folder import CohortFolders
 from study.cohorts import Cohorts, Settings
+from study.database import in_words
 from study.halts import Halts
 from study.interrupts import noted_interrupts
 from study.planning import plan
@@ -96,14 +97,22 @@ def run_trials(
         budget, halts = Budget(config), Halts(config)
         cohorts = Cohorts(site.store, make_config, observers, settings, budget=budget, halts=halts)
         try:
-            _tuner(does, planned, site.folder, cohorts, stop, tell).fit()
+            try:
+                _tuner(does, planned, site.folder, cohorts, stop, tell).fit()
+            finally:
+                cohorts.settle()
+        except Exception as error:
+            # Ray wraps whatever our own code raised within its loop.
+            told = in_words(error, config.name)
+            raise (told or error) from error
         finally:
-            cohorts.settle()
-            stop.note_work()
-        if stop.why is not None:
-            raise Stopped(stop.why)
+            with suppress(Exception):  # The hours of a few seconds; the other error matters more.
+                stop.note_work()
+        enough = budget.spent()
+        if enough is None:
+            stop.check()
         folders.forget()
-    return budget.spent() or "every trial came to its end"
+    return enough or "every trial came to its end"
 
 
 def _tuner(
