@@ -28,6 +28,23 @@ def is_there(config: StudyConfig, database: Path) -> bool:
     return config.storage.uri is not None or database.exists()
 
 
+def check_new(config: StudyConfig) -> None:
+    """Refuse to begin a study under a name that its storage knows already.
+
+    Raises:
+        StudyError: it does, or it cannot be reached.
+    """
+    uri, name = config.storage.uri, config.name
+    if uri is None:  # The folder is new, and so is the file in it.
+        return
+    if name in {each.study_name for each in _reached(uri, masked(uri)).get_all_studies()}:
+        message = (
+            f"a study's name must be new in its storage, but {masked(uri)} holds a study '{name}'; "
+            "choose another name, or go on with that one by `study resume` where its folder is"
+        )
+        raise StudyError(message)
+
+
 def open_study(
     config: StudyConfig, database: Path | None, sampler: BaseSampler
 ) -> tuple[optuna.Study, BaseStorage]:

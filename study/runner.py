@@ -86,6 +86,10 @@ def run_study(
         StudyError: the name is taken, the data cannot be prepared, or Ray cannot be reached.
             Nothing of the study is left behind then.
     """
+    if config.storage.uri is not None:
+        from study.database import check_new
+
+        check_new(config)
     with create_study_folder(config) as folder:
         return _drive(config, folder, console, address, trainable)
 
@@ -142,7 +146,9 @@ def _drive(
             hold(opening.result(), folder, tell=tell) as lease,
         ):
             store = opening.result()
-            check_changes(began(store), config)  # Its copy in the folder may have been edited.
+            check_changes(
+                began(store, config), config
+            )  # Its copy in the folder may have been edited.
             folder.keep(config)
             tracking = open_tracking(config, objectives, store)
             kept = KeptCodecs(
@@ -231,9 +237,14 @@ def open_store(config: StudyConfig, folder: StudyFolder) -> TrialStore:
     return store
 
 
-def began(store: TrialStore) -> StudyConfig:
-    """Return the study as its study file had it when it began."""
-    return StudyConfig.model_validate_json(json.dumps(store.study_file()))
+def began(store: TrialStore, config: StudyConfig) -> StudyConfig:
+    """Return the study as its study file had it when it began.
+
+    The storage that holds it does not say its own address, which may have a password.
+    """
+    held = store.study_file()
+    held["storage"]["uri"] = config.storage.uri
+    return StudyConfig.model_validate_json(json.dumps(held))
 
 
 def tracking_uri(config: StudyConfig) -> str:

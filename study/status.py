@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 def read_records(folder: StudyFolder, config: StudyConfig) -> list[TrialRecord]:
     """Return a study's trials; none if it was stopped before it had a database."""
+    from study.database import is_there
     from study.storage import TrialStore
 
-    if not folder.database.exists():
+    if not is_there(config, folder.database):
         return []
     return TrialStore(config, folder.database).records(driver_alive=folder.driver_alive())
 

@@ -97,7 +97,10 @@ class TrialStore(StudyAttributes):
         """
         if self.is_begun():
             return
-        self.begin(code_version, self._config.model_dump(mode="json"))
+        told = self._config.model_dump(mode="json")
+        # Others may look into the storage, and addresses hold passwords.
+        told["storage"]["uri"] = told["tracking"]["uri"] = None
+        self.begin(code_version, told)
         first = baseline(self._config)
         published = {BASELINE: is_published(self._config, first)}
         wishes = [(first, published), *((settings, {}) for settings in self._config.search.first)]

@@ -6,9 +6,10 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
 from optuna.exceptions import StorageInternalError
 
-from study.database import in_words
+from study.database import check_new, in_words
 from study.errors import StudyError
 from study.storage import TrialStore
 from study.study_file import parse_study
@@ -29,7 +30,7 @@ number, _ = store.ask()
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 size = database.stat().st_size
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-from study.database import in_words
+from study.database import check_new, in_words
 try:
     store.record_epoch(number, 1, {f"m{i}": 1.0 for i in range(20000)}, elapsed_s=1.0)
 except Exception as error:
@@ -65,3 +66,23 @@ def test_what_ray_wraps_is_unwrapped() -> None:
     assert in_words(raised(KeyError("a bug")), "x") is None
     told = in_words(raised(StorageInternalError("An exception is raised")), "x")
     assert "`study resume x`" in str(told)
+
+
+def test_a_study_in_a_database_of_another_place(tmp_path: Path) -> None:
+    text = STUDY + f"storage: {{uri: 'sqlite:///{tmp_path}/shared.db'}}\n"
+    config = parse_study(text, origin="toy")
+    check_new(config)
+    store = TrialStore(config, tmp_path / "unused.db")
+    store.enqueue_first("v1")
+    store.ask()
+    again = TrialStore(config, tmp_path / "unused.db")
+    assert [record.number for record in again.records(driver_alive=False)] == [0]
+    assert again.study_file()["storage"]["uri"] is None, "it may hold a password"
+    assert not (tmp_path / "unused.db").exists()
+    with pytest.raises(StudyError, match="must be new in its storage"):
+        check_new(config)
+    other = config.model_copy(update={"name": "other"})
+    check_new(other)
+    TrialStore(other, tmp_path / "unused.db").enqueue_first("v1")
+    with pytest.raises(StudyError, match="cannot be opened as such"):
+        check_new(parse_study(STUDY + "storage: {uri: 'nosuch://me:secret@x'}\n", origin="toy"))
