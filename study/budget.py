@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from study.front import hypervolume, objectives_of
+from study.space import most_epochs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +25,7 @@ class Budget:
         self._trials = config.search.trials
         self._limits = config.budget
         self._objectives = objectives_of(config)
-        self._longest = _most_epochs(config)
+        self._longest = most_epochs(config)
         self._epochs: dict[int, int] = {}
         self._ended: dict[int, TrialRecord] = {}
         self._volumes = [0.0]
@@ -69,13 +70,3 @@ class Budget:
                     f"hypervolume, less than {gain.hypervolume:g}"
                 )
         return None
-
-
-def _most_epochs(config: StudyConfig) -> int:
-    """Return how many epochs a trial may train at most."""
-    searched = config.search.space.get("training.epochs")
-    if searched is None:
-        return config.training.epochs
-    if searched.choices is not None:
-        return max(int(choice) for choice in searched.choices)
-    return int(searched.ends[1])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from study.errors import StudyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from study.config import StudyConfig
 
@@ -48,6 +48,18 @@ def check_changes(began: StudyConfig, now: StudyConfig) -> None:
             f"{', '.join(FREE[:-1])} and {FREE[-1]} may change: undo the rest, or begin a study "
             "under another name"
         )
+
+
+def began(held: Mapping[str, Any], now: StudyConfig) -> StudyConfig:
+    """Return the study as its study file had it when it began.
+
+    Args:
+        held: what its storage holds of it: all but the storage's own address, which may have a
+            password.
+        now: the study as it goes on.
+    """
+    storage = {**held["storage"], "uri": now.storage.uri}
+    return type(now).model_validate_json(json.dumps({**held, "storage": storage}))
 
 
 def _differences(name: str, before: object, after: object) -> Iterator[tuple[str, object, object]]:

@@ -95,7 +95,7 @@ class Cohorts:
         first = self._next(None)
         if first is None:
             return None
-        number = max(self._books, default=self._newest) + 1
+        number = self._new_number()
         self._books[number] = Book(first, (number,))
         self._admit(number, (first.config, *self._others(number, self._settings.size - 1)))
         return self._handed_out(number)
@@ -190,8 +190,11 @@ class Cohorts:
             book.unfinished[trial.number] = asked.config
             book.epochs[trial.number] = epochs[trial.number]
         self._again.extend(sorted(self._books))
-        self._newest = max(self._books, default=self._newest)
         self._scribe.show(epochs)
+
+    def _new_number(self) -> int:
+        """Return the number of a new cohort, in whose folder no other has been."""
+        return max((self._newest, *self._books)) + 1
 
     def _handed_out(self, number: int) -> CohortConfig:
         book, settings = self._books[number], self._settings
@@ -231,7 +234,7 @@ class Cohorts:
         book = self._books[cohort]
         trials, book.unfinished = book.unfinished, {}
         for number, trial in trials.items():
-            alone = max(self._books) + 1
+            alone = self._new_number()
             asked = book.like._replace(config=trial)
             self._books[alone] = Book(asked, (alone, *book.history))
             self._books[alone].epochs[number] = book.epochs.get(number, 0)

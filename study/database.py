@@ -24,8 +24,13 @@ _WAIT_S = 30
 
 
 def is_there(config: StudyConfig, database: Path) -> bool:
-    """Tell whether a study has a database that can be asked. A server's is only found by asking."""
-    return config.storage.uri is not None or database.exists()
+    """Tell whether a study is in its database, without making it there.
+
+    Raises:
+        StudyError: the database cannot be reached.
+    """
+    uri = config.storage.uri
+    return database.exists() if uri is None else _holds(_reached(uri, masked(uri)), config.name)
 
 
 def check_new(config: StudyConfig) -> None:
@@ -37,7 +42,7 @@ def check_new(config: StudyConfig) -> None:
     uri, name = config.storage.uri, config.name
     if uri is None:  # The folder is new, and so is the file in it.
         return
-    if name in {each.study_name for each in _reached(uri, masked(uri)).get_all_studies()}:
+    if _holds(_reached(uri, masked(uri)), name):
         message = (
             f"a study's name must be new in its storage, but {masked(uri)} holds a study '{name}'; "
             "choose another name, or go on with that one by `study resume` where its folder is"
@@ -68,7 +73,7 @@ def open_study(
         storage = _reached(f"sqlite:///{database.resolve()}", f"{database}")
     else:
         storage = _reached(uri, masked(uri))
-        is_new = config.name not in {each.study_name for each in storage.get_all_studies()}
+        is_new = not _holds(storage, config.name)
     name = config.name
     try:
         if not is_new:
@@ -85,6 +90,10 @@ def open_study(
         message = f"a study's name must be new in its storage, but {place} holds a study '{name}'"
         raise StudyError(message) from error
     return made, storage
+
+
+def _holds(storage: BaseStorage, name: str) -> bool:
+    return name in {each.study_name for each in storage.get_all_studies()}
 
 
 def _reached(uri: str, shown: str) -> RDBStorage:

@@ -57,8 +57,9 @@ def show_end(config: StudyConfig, ended: Ended, console: Console) -> int:
     _show_why(config, ended, console)
     if any(record.state is TrialState.COMPLETE for record in ended.records):
         return DONE
-    why = escape(ended.records[0].outcome)
-    console.print(f"[red]no trial could be finished; the first one: {why}[/]")
+    failed = [record.outcome for record in ended.records if record.state is TrialState.FAILED]
+    why = f"no trial could be finished; the first one: {failed[0]}" if failed else "no trial ended"
+    console.print(f"[red]{escape(why)}[/]")
     return NOTHING_FINISHED
 
 

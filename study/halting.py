@@ -23,6 +23,7 @@ from study.halving import NO_VIOLATIONS, Halving
 from study.measures import estimate_name
 from study.nearest import did_you_mean
 from study.ranking import coverage, places
+from study.space import most_epochs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,7 +78,7 @@ def make_rule(halting: HaltingSection, objectives: Sequence[Objective], epochs: 
     Args:
         halting: the study file's section.
         objectives: what every arrival's values are of, in this order.
-        epochs: how many each trial trains; there is no rung at the last one.
+        epochs: how many the longest trial trains; there is no rung at the last one.
 
     Raises:
         StudyError: the rule `single` names none of the objectives.
@@ -121,7 +122,7 @@ def check_halting(config: StudyConfig) -> None:
         StudyError: the rule ranks by something that is no objective or that no epoch estimates, or
             has a setting that it would never use.
     """
-    halting, epochs = config.halting, _most_epochs(config)
+    halting, epochs = config.halting, most_epochs(config)
     unknown = [o.metric for o in config.objectives if estimate_name(o.metric) is None]
     if unknown and halting.rule != "none":
         message = (
@@ -138,14 +139,6 @@ def check_halting(config: StudyConfig) -> None:
             "halting.rule: none"
         )
         raise StudyError(message)
-
-
-def _most_epochs(config: StudyConfig) -> int:
-    searched = config.search.space.get("training.epochs")
-    if searched is None:
-        return config.training.epochs
-    values = searched.ends if searched.choices is None else searched.choices
-    return max(value for value in values if isinstance(value, int))
 
 
 def _check_metric(halting: HaltingSection, metrics: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from study.front import objectives_of, to_minimisation
 from study.halting import make_rule
 from study.measures import constraints_of, epoch_values, epoch_violation
+from study.space import most_epochs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,7 +25,8 @@ class Judged(NamedTuple):
     """What the rule said after an epoch.
 
     Attributes:
-        asked: the trials that it was asked about.
+        asked: the trials that it was asked about after this epoch, now or when the same was
+            reported before.
         stops: the sentence why, of each trial that stops.
     """
 
@@ -42,7 +44,7 @@ class Halts:
     def __init__(self, config: StudyConfig) -> None:
         self._objectives = objectives_of(config)
         self._constraints = constraints_of(config)
-        self._rule = make_rule(config.halting, self._objectives, config.training.epochs)
+        self._rule = make_rule(config.halting, self._objectives, most_epochs(config))
         self._asked: set[tuple[int, int]] = set()
 
     def recall(self, records: Iterable[TrialRecord]) -> None:
@@ -83,7 +85,8 @@ class Halts:
             beyond = {t: epoch_violation(metrics, self._constraints) for t, metrics in came.items()}
             for trial in self._rule.decide(rung, values, beyond) - {BASELINE}:
                 stops[trial] = self._rule.explain(rung, trial)
-        return Judged(frozenset(t for came in arrivals.values() for t in came), stops)
+        asked = frozenset(t for t, (epoch, _) in epochs.items() if (t, epoch) in self._asked)
+        return Judged(asked, stops)
 
     def _values(self, metrics: Mapping[str, float]) -> list[float]:
         values = epoch_values(metrics, self._objectives)

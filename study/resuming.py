@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from study.changes import check_changes
 from study.errors import StudyError
 from study.folder import open_study_folder
 from study.records import TrialState
+from study.study_file import parse_study
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +25,9 @@ def with_more(
     """Return a study as it began, with other budgets where they are given.
 
     It goes on in the folder where it lies now, which may have been moved.
+
+    Raises:
+        StudyError: its file is damaged, or it cannot have that much more.
     """
     began = folder.config()
     search, budget = began.search, began.budget
@@ -31,7 +36,9 @@ def with_more(
     if hours is not None:
         budget = budget.model_copy(update={"hours": hours})
     root = str(folder.path.parent)
-    return began.model_copy(update={"search": search, "budget": budget, "root": root})
+    more = began.model_copy(update={"search": search, "budget": budget, "root": root})
+    # As a study file is checked: a grid, say, has only so many points.
+    return parse_study(json.dumps(more.model_dump(mode="json")), origin=began.name)
 
 
 def check_can_go_on(folder: StudyFolder, config: StudyConfig) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +14,7 @@ from rich.markup import escape
 
 from study.addresses import masked
 from study.architectures import preparations
-from study.changes import check_changes
-from study.config import StudyConfig
+from study.changes import began, check_changes
 from study.data import describe, open_data_set, prepare
 from study.data.version import code_version
 from study.errors import StudyError
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from study.config import Preparation
+    from study.config import Preparation, StudyConfig
     from study.folder import StudyFolder
     from study.front import Objective
     from study.metrics import RateCurve
@@ -146,9 +144,8 @@ def _drive(
             hold(opening.result(), folder, tell=tell) as lease,
         ):
             store = opening.result()
-            check_changes(
-                began(store, config), config
-            )  # Its copy in the folder may have been edited.
+            # Its copy in the folder may have been edited.
+            check_changes(began(store.study_file(), config), config)
             folder.keep(config)
             tracking = open_tracking(config, objectives, store)
             kept = KeptCodecs(
@@ -237,16 +234,6 @@ def open_store(config: StudyConfig, folder: StudyFolder) -> TrialStore:
     return store
 
 
-def began(store: TrialStore, config: StudyConfig) -> StudyConfig:
-    """Return the study as its study file had it when it began.
-
-    The storage that holds it does not say its own address, which may have a password.
-    """
-    held = store.study_file()
-    held["storage"]["uri"] = config.storage.uri
-    return StudyConfig.model_validate_json(json.dumps(held))
-
-
 def tracking_uri(config: StudyConfig) -> str:
     """Return where MLflow keeps its records: by default one database for all studies of a root."""
     return config.tracking.uri or f"sqlite:///{Path(config.root).resolve() / 'mlflow.db'}"
@@ -283,7 +270,8 @@ def finish(
     """Write the report of a study that came to its end or spent its hours; close the books."""
     records = store.records(driver_alive=False)
     for record in records:
-        if record.state is TrialState.INTERRUPTED:
+        # Those of a study that was taken over run, for its new driver.
+        if record.state is TrialState.INTERRUPTED and ended.why != TAKEN_OVER:
             tracking.on_trial(record)
     if ended.why in {BY_SIGNAL, TAKEN_OVER}:
         note = tracking.close(_TRACKING_TIMEOUT_INTERRUPTED_S)

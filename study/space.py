@@ -128,6 +128,16 @@ def is_integer(config: StudyConfig, name: str) -> bool:
     return type(value_of(config, name)) is int
 
 
+def most_epochs(config: StudyConfig) -> int:
+    """Return how many epochs a trial may train at most."""
+    searched = config.search.space.get("training.epochs")
+    if searched is None:
+        return config.training.epochs
+    values = searched.ends if searched.options is None else searched.options
+    most = max(int(value) for value in values)
+    return max(most, config.training.epochs) if searched.when else most
+
+
 def decides_shape(name: str) -> bool:
     """Tell whether trials with different values of a setting cannot train as one population."""
     return name.partition(".")[0] in {"model", "data"} or name == "training.patches_per_step"

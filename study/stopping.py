@@ -99,6 +99,10 @@ class StopAfterEpochs(Callback):
         """Give Ray's pickle nothing, as in `CohortSearcher`."""
         return {}
 
+    def close(self) -> None:
+        """Let the process live on: Ray has answered, or is left."""
+        self._patience.close()
+
     def on_step_begin(
         self,
         iteration: int,  # noqa: ARG002 (Ray's signature)
@@ -108,7 +112,7 @@ class StopAfterEpochs(Callback):
         """Leave, when it is time to."""
         if not self._stop.is_asked():
             return
-        self._patience.close()
+        self.close()
         running = {trial.trial_id for trial in trials if trial.status == "RUNNING"}
         if self._awaited is None:
             self._awaited = running

@@ -71,7 +71,7 @@ def to_record(trial: FrozenTrial, unfinished: TrialState, usual_epochs: int) -> 
             )
             for key in epochs
         ),
-        total_epochs=training.get("epochs", usual_epochs),
+        total_epochs=training.get("epochs", trial.params.get("training.epochs", usual_epochs)),
         final=ending.get("final", {}) if state is TrialState.COMPLETE else {},
         outcome=ending.get("outcome", "") if state.is_final else "",
         is_baseline=attributes.get(BASELINE, False),

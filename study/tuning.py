@@ -96,15 +96,20 @@ def run_trials(
         )
         budget, halts = Budget(config), Halts(config)
         cohorts = Cohorts(site.store, make_config, observers, settings, budget=budget, halts=halts)
+        searcher = CohortSearcher(cohorts, tell, stop.is_asked)
+        leave = StopAfterEpochs(stop, tell)
         try:
             try:
-                _tuner(does, planned, site.folder, cohorts, stop, tell).fit()
+                callbacks = [CohortNotes(cohorts), leave]
+                _tuner(does, planned, site.folder, searcher, callbacks).fit()
             finally:
+                leave.close()
                 cohorts.settle()
         except Exception as error:
             # Ray wraps whatever our own code raised within its loop.
-            told = in_words(error, config.name)
-            raise (told or error) from error
+            if told := in_words(error, config.name):
+                raise told from error
+            raise
         finally:
             with suppress(Exception):  # The hours of a few seconds; the other error matters more.
                 stop.note_work()
@@ -119,14 +124,13 @@ def _tuner(
     trainable: type[CohortTrainable],
     planned: Plan,
     folder: StudyFolder,
-    cohorts: Cohorts,
-    stop: Stop,
-    tell: Callable[[str], None],
+    searcher: CohortSearcher,
+    callbacks: list[tune.Callback],
 ) -> tune.Tuner:
     return tune.Tuner(
         tune.with_resources(trainable, dict(planned.resources)),
         tune_config=tune.TuneConfig(
-            search_alg=CohortSearcher(cohorts, tell, stop.is_asked),
+            search_alg=searcher,
             num_samples=-1,  # The searcher says when it is enough.
             max_concurrent_trials=planned.at_once,
             reuse_actors=True,
@@ -142,7 +146,7 @@ def _tuner(
             failure_config=tune.FailureConfig(max_failures=0),
             # Workers write their own checkpoints.
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            callbacks=[CohortNotes(cohorts), StopAfterEpochs(stop, tell)],
+            callbacks=callbacks,
         ),
     )
 

@@ -23,13 +23,14 @@ def record_studies(root: Path, names: Sequence[str]) -> tuple[Recording, str]:
     Raises:
         StudyError: there is no such study, they do not belong together, or have too few trials.
     """
+    from study.database import is_there
     from study.storage import TrialStore
 
     studies, trials = [], []
     for name in dict.fromkeys(names):
         folder = find_study(root, name)
         config = folder.config()
-        if not folder.database.exists():
+        if not is_there(config, folder.database):
             raise StudyError(f"the study {name} has no trial yet; wait for some to be complete")
         store = TrialStore(config, folder.database)
         begun = parse_study(json.dumps(store.study_file()), origin=name)

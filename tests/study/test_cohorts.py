@@ -42,10 +42,12 @@ class Seen:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    def made(trials: int, size: int, search: str = "") -> tuple[Cohorts, TrialStore, Seen]:
+    def made(
+        trials: int, size: int, search: str = "", halting: str = "{}"
+    ) -> tuple[Cohorts, TrialStore, Seen]:
         ours = f"trials: {trials}, startup_trials: 2" + (f", {search}" if search else "")
         text = STUDY.replace("trials: 3, startup_trials: 2", ours)
-        config = parse_study(text, origin="toy")
+        config = parse_study(f"{text}\nhalting: {halting}", origin="toy")
         store = TrialStore(config, tmp_path / "optuna.db")
         store.enqueue_first("v1")
         data = dict.fromkeys(preparations(config), Path("x"))
@@ -189,6 +191,28 @@ def test_a_cohort_that_is_lost_goes_on_and_then_each_by_itself(make: Make) -> No
     cohorts.take(1, [{TRIAL: 1, FINAL: FINAL_METRICS, ELAPSED_S: 2.0}])
     assert cohorts.is_done()
     assert set(seen.numbers[-2:]) == {1, 2}
+
+
+def test_a_new_cohort_never_has_the_number_of_an_earlier_one(make: Make) -> None:
+    """Its folder may hold checkpoints, and those of other trials."""
+    cohorts, store, _ = make(trials=4, size=2)
+    assert [cohort.cohort for cohort in formed(cohorts)] == [0, 1]
+    cohorts.take(1, [{TRIAL: trial, FINAL: FINAL_METRICS, ELAPSED_S: 2.0} for trial in (2, 3)])
+    store.close()
+    after_a_kill, _, _ = make(trials=6, size=2)
+    found = formed(after_a_kill)
+    assert [(each.cohort, numbers(each)) for each in found] == [(0, [0, 1]), (2, [4, 5])]
+
+
+def test_what_is_said_again_at_a_rung_stays_judged(make: Make) -> None:
+    """A restarted driver learns of those that came to the rung by what is written of them."""
+    cohorts, store, _ = make(trials=2, size=2, halting="{rule: pareto, grace: 1}")
+    cohorts.form()
+    said = {**epoch(0), METRICS: {"bpp_estimated": 1.0, "d1_psnr_db": 30.0}}
+    for _ in range(2):
+        cohorts.take(0, [said])
+        cohorts.settle()
+        assert [each.judged for each in store.record(0).epochs] == [True]
 
 
 def test_no_trial_of_a_cohort_that_is_done_is_waited_for(make: Make) -> None:

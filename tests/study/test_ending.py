@@ -11,9 +11,11 @@ import pytest
 from rich.console import Console
 
 from study.codec_files import codec_file
-from study.ending import show_front
+from study.ending import NOTHING_FINISHED, show_end, show_front
+from study.folder import StudyFolder
 from study.records import EpochRecord, TrialRecord, TrialState
 from study.report import ReportFiles
+from study.runner import Ended
 from study.study_file import parse_study
 from tests.study.toy import STUDY
 
@@ -115,3 +117,17 @@ def test_of_many_earlier_epochs_a_few_are_named(tmp_path: Path) -> None:
 
 def test_without_kept_codecs_nothing_is_said_of_them(tmp_path: Path) -> None:
     assert "would be on the front" not in shown(tmp_path, records=[rising(0)])
+
+
+def test_a_study_in_which_nothing_ended_says_so(tmp_path: Path) -> None:
+    """Its hours may be over before that, or its epochs be fewer than a trial's."""
+    config = parse_study(STUDY, origin="x")
+    a, b, c, d = (tmp_path / "toy" / f"front.{kind}" for kind in "abcd")
+    files = ReportFiles(a, b, c, d)
+    running = TrialRecord(0, TrialState.INTERRUPTED, {})
+    for records in ([], [running]):
+        console = Console(file=io.StringIO(), width=200)
+        ended = Ended(StudyFolder(tmp_path / "toy"), records, files, None, "its hours are over")
+        assert show_end(config, ended, console) == NOTHING_FINISHED
+        assert isinstance(console.file, io.StringIO)
+        assert console.file.getvalue().rstrip().endswith("no trial ended")

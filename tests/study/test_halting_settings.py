@@ -10,6 +10,7 @@ from study.config import HaltingSection, TrainingConfig
 from study.errors import StudyError
 from study.front import Direction, Objective
 from study.halting import check_halting, make_rule, rungs_of
+from study.halts import Halts
 from study.ranges import Range
 from study.space_checks import check_space
 from study.study_file import parse_study
@@ -92,3 +93,6 @@ def test_trials_that_train_for_different_times_have_the_rungs_of_the_longest() -
         }
     )
     check_halting(config)
+    assert Halts(config).judge(
+        {1: (4, {"bpp_estimated": 1.0, "d1_psnr_db": 30.0})}, {1: 8}
+    ).asked == {1}

@@ -99,6 +99,21 @@ def test_more_trials_and_hours_may_be_given(study: StudyFolder, driver: Driver) 
     assert with_more(study).search == began.search
 
 
+def test_more_trials_than_a_grid_has_are_refused_before_anything_is_written(
+    tmp_path: Path, driver: Driver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The study's copy of its file could never be read again, and no command would work."""
+    space = "space: {loss.bpp_lambda: {choices: [1e-4, 1e-2]}}"
+    text = STUDY.replace("startup_trials: 2", f"sampler: grid, {space}")
+    config = parse_study(text, origin=FILE).model_copy(update={"root": str(tmp_path)})
+    with create_study_folder(config) as folder:
+        folder.ray.mkdir()
+    sentence = refused(["resume", "toy", "--root", str(tmp_path), "--trials", "4"], capsys)
+    assert "search.trials must be at most 3, for the grid has 2 points" in sentence
+    assert folder.config().search.trials == 3
+    assert not driver.resumed
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [("--trials", "0"), ("--trials", "many"), ("--hours", "0"), ("--hours", "nan")],

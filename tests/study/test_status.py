@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, cast
 from rich.console import Console
 
 from study import status
+from study.folder import StudyFolder
 from study.records import EpochRecord, TrialRecord, TrialState
+from study.storage import TrialStore
 from study.study_file import parse_study
 from tests.study.toy import STUDY
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
     from study.config import StudyConfig
-    from study.folder import StudyFolder
 
 EPOCHS = (EpochRecord(1, {"bpp_estimated": 0.75, "d1_psnr_db": 31.25}),)
 
@@ -61,3 +64,16 @@ def test_every_trial_that_is_not_on_the_front_for_good_says_why(
     assert [cell.strip() for cell in rows["◆ 1"][2:6]] == ["complete", "1/3", "1.500", "35.00"]
     assert [cell.strip() for cell in rows["2"][2:6]] == ["pruned", "1/3", "~0.750", "~31.25"]
     assert rows["0"][2].strip() == "infeasible"
+
+
+def test_a_study_in_a_storage_elsewhere_is_read_and_not_made_there(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'server.db'}"
+    config = parse_study(STUDY + f"storage: {{uri: '{uri}'}}", origin="toy")
+    folder = StudyFolder(tmp_path / "toy")
+    assert status.read_records(folder, config) == []
+    assert status.read_records(folder, config) == []
+    store = TrialStore(config, folder.database)
+    assert not store.is_begun()
+    store.enqueue_first("v1")
+    store.ask()
+    assert [record.number for record in status.read_records(folder, config)] == [0]

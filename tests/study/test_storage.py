@@ -92,7 +92,10 @@ def test_everything_told_is_read_back_by_another_process(
     (record,) = TrialStore(config, tmp_path / "optuna.db").records(driver_alive=False)
     assert record.state is TrialState.COMPLETE
     assert record.params == PUBLISHED
-    assert record.epochs == (EpochRecord(1, {"loss": 3.0}), EpochRecord(2, {"loss": 2.0}))
+    assert record.epochs == (
+        EpochRecord(1, {"loss": 3.0}, 1.5),
+        EpochRecord(2, {"loss": 2.0}, 2.5),
+    )
     assert record.total_epochs == 7
     assert record.final == final
     assert record.elapsed_s == 3.0
@@ -103,7 +106,7 @@ def test_an_epoch_that_is_trained_again_replaces_the_first_attempt(store: TrialS
     number, _ = store.ask()
     store.record_epoch(number, 1, {"loss": 3.0}, elapsed_s=1.0)
     store.record_epoch(number, 1, {"loss": 2.5}, elapsed_s=4.0)
-    assert store.record(number).epochs == (EpochRecord(1, {"loss": 2.5}),)
+    assert store.record(number).epochs == (EpochRecord(1, {"loss": 2.5}, 4.0),)
 
 
 def test_an_unfinished_trial_runs_only_as_long_as_its_driver(store: TrialStore) -> None:
