@@ -19,7 +19,7 @@ ui: $(INSTALLED)
 	@.venv/bin/study ui
 
 test: $(INSTALLED)
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED)
 	@$(PYTHON) -m ruff check

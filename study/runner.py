@@ -28,7 +28,7 @@ from study.measures import constraints_of
 from study.records import TrialState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import Console
 
@@ -148,17 +148,20 @@ def _drive(
             check_changes(began(store.study_file(), config), config)
             folder.keep(config)
             tracking = open_tracking(config, objectives, store)
-            kept = KeptCodecs(
-                folder.codecs,
-                objectives,
-                config.storage.codec_bytes,
-                tell,
-                constraints_of(config),
-            )
-            observers = (view, tracking, kept)
+            observers = (view, tracking, *_keepers(config, folder, tell))
             site = tuning.result().Site(folder, store, data, lease, address is not None)
             outcome.why = tuning.result().run_trials(config, site, observers, trainable, tell)
         return finish(config, folder, store, tracking, outcome)
+
+
+def _keepers(
+    config: StudyConfig, folder: StudyFolder, tell: Callable[[str], None]
+) -> list[KeptCodecs]:
+    """Return what deletes the codecs that are not to be kept."""
+    if config.storage.keep == "all":
+        return []
+    objectives, constraints = objectives_of(config), constraints_of(config)
+    return [KeptCodecs(folder.codecs, objectives, config.storage.codec_bytes, tell, constraints)]
 
 
 @dataclass

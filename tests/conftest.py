@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    given = config.getoption("--seed")
+    # With pytest-xdist this runs once more in each process, which is told the one seed.
+    told: dict[str, int] = getattr(config, "workerinput", {})
+    given = told.get("seed", config.getoption("--seed"))
     config.stash[SEED] = int.from_bytes(os.urandom(4), "big") if given is None else given
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 (pytest-xdist's, which has no types)
+    node.workerinput["seed"] = node.config.stash[SEED]
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -54,8 +54,13 @@ class StorageSection(Section):
         description="Optuna's storage, such as postgresql://host/name; null: optuna.db in the "
         "study's folder",
     )
+    keep: Literal["front", "all"] = Field(
+        "front",
+        description="codecs kept: front, those that no other beats, over all epochs; all: that of "
+        "every epoch of every trial",
+    )
     codec_bytes: Count = Field(
         2**30,
-        description="most bytes of codecs kept, those of the front; beyond it the front's least "
-        "useful ones are deleted, and that is told",
+        description="most bytes of the front's codecs; beyond it the least useful of them are "
+        "deleted, and that is told",
     )

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from study.config import TrialConfig
 from study.data import open_data_set
+from study.front import front, objectives_of
 from study.records import TrialState
 from study.runner import run_study
 from study.study_file import parse_study
@@ -93,8 +94,10 @@ class TestStudyOfTheCodec:
         assert ended.records[0].params["loss.bpp_lambda"] == config.loss.bpp_lambda
         assert ended.records[1].params["loss.bpp_lambda"] == 0.2
 
-    def test_every_trial_leaves_its_codec_and_no_checkpoint(self, ended: Ended) -> None:
-        for record in ended.records:
+    def test_the_front_leaves_its_codecs_and_no_checkpoint(
+        self, config: StudyConfig, ended: Ended
+    ) -> None:
+        for record in front(ended.records, objectives_of(config)):
             assert record.folder is not None
             assert (ended.folder.path / record.folder / f"epoch-{EPOCHS:04d}.pt").exists()
         assert not ended.folder.cohorts.exists()

@@ -127,11 +127,11 @@ def test_validation_that_does_not_fit_is_divided_too(
     sizes = []
     real = Validation.of
 
-    def of(validation: Validation, codec: Codec) -> list[dict[str, float]]:
+    def of(validation: Validation, codec: Codec, extra: Sequence[str]) -> list[dict[str, float]]:
         if codec.trials > 1:
             raise MemoryError
         sizes.append(codec.trials)
-        return real(validation, codec)
+        return real(validation, codec, extra)
 
     monkeypatch.setattr(Validation, "of", of)
     found = training_of(data, *members).run_epoch()

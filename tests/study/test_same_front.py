@@ -44,6 +44,7 @@ objectives:
   - {{metric: bpp, direction: minimize, reference: 3.0}}
   - {{metric: d1_psnr_db, direction: maximize, reference: 10.0}}
 resources: {{cohort: {cohort}, concurrent_cohorts: 1}}
+storage: {{keep: all}}
 """
 
 
