@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 import optuna
@@ -42,7 +43,13 @@ def check_new(config: StudyConfig) -> None:
     uri, name = config.storage.uri, config.name
     if uri is None:  # The folder is new, and so is the file in it.
         return
-    if _holds(_reached(uri, masked(uri)), name):
+    storage = _reached(uri, masked(uri))
+    if _holds(storage, name):
+        there = optuna.load_study(study_name=name, storage=storage)
+        waiting = optuna.trial.TrialState.WAITING
+        if all(trial.state == waiting for trial in there.get_trials(deepcopy=False)):
+            optuna.delete_study(study_name=name, storage=storage)  # It never began.
+            return
         message = (
             f"a study's name must be new in its storage, but {masked(uri)} holds a study '{name}'; "
             "choose another name, or go on with that one by `study resume` where its folder is"
@@ -103,10 +110,10 @@ def _reached(uri: str, shown: str) -> RDBStorage:
             uri, engine_kwargs={"connect_args": {"timeout": _WAIT_S}} if sqlite else None
         )
     except Exception as error:
-        reason = str(error).splitlines()[0]
+        reason = _first_line(error)
         message = (
             f"the study's database must be Optuna's, and {shown} cannot be opened as such "
-            f"({reason}); restore it, or remove the study's folder"
+            f"({reason}); restore it, or see to its address"
         )
         raise StudyError(message) from error
 
@@ -122,14 +129,24 @@ def in_words(error: BaseException, name: str) -> StudyError | None:
     while cause is not None:
         if isinstance(cause, StudyError):
             return cause
-        if isinstance(cause, StorageInternalError | OSError):
+        if isinstance(cause, StorageInternalError) or _is_no_room(cause):
             root: BaseException = cause
             while root.__cause__ is not None:
                 root = root.__cause__
             return StudyError(
                 "a study must be able to write what it learns, but that failed "
-                f"({str(root).splitlines()[0]}); nothing that was finished is lost: make room or "
+                f"({_first_line(root)}); nothing that was finished is lost: make room or "
                 f"mend the storage, and go on with `study resume {name}`"
             )
         cause = cause.__cause__ or cause.__context__
     return None
+
+
+def _is_no_room(error: BaseException) -> bool:
+    """Tell whether an error is the file system's refusal to keep what it is given."""
+    refusals = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
+    return isinstance(error, OSError) and error.errno in refusals
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -23,7 +23,7 @@ TAKEN_OVER = "another driver has taken the study over"
 """Why a study stopped that is no longer this driver's."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_PATIENCE_S = 15.0
+_PATIENCE_S = 45.0
 """How long Ray may stay silent once a study is to stop; usually it answers within a second."""
 
 

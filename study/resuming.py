@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from study.budget import Budget
 from study.changes import check_changes
 from study.errors import StudyError
 from study.folder import open_study_folder
@@ -62,19 +63,15 @@ def check_left(config: StudyConfig, records: Sequence[TrialRecord]) -> None:
     """Raise StudyError if all trials have ended and no other may begin; it says what to raise."""
     if any(not record.state.is_final for record in records):
         return
-    ended, most = len(records), config.search.trials
-    epochs = sum(len(record.epochs) for record in records)
-    complete = sum(record.state is TrialState.COMPLETE for record in records)
-    told = f"nothing is left to do in '{config.name}': its {ended} trials have ended, {complete}"
-    if ended >= most:
-        raise StudyError(
-            f"{told} of them complete, and search.trials is {most}; allow more, as in "
-            f"`study resume {config.name} --trials {2 * ended}`, or look at its front with "
-            f"`study front {config.name}`"
-        )
-    if config.budget.epochs is not None and epochs >= config.budget.epochs:
-        raise StudyError(
-            f"{told} of them complete, and the {epochs} epochs that they trained are all of "
-            f"budget.epochs, {config.budget.epochs}; raise that in the study file, and go on with "
-            "`study run FILE --resume`"
-        )
+    budget = Budget(config)
+    budget.recall(records)
+    why = budget.spent()
+    if why is None:
+        return
+    ended, complete = len(records), sum(r.state is TrialState.COMPLETE for r in records)
+    raise StudyError(
+        f"nothing is left to do in '{config.name}': its {ended} trials have ended, {complete} of "
+        f"them complete, and {why}; allow more, as in `study resume {config.name} --trials "
+        f"{2 * ended}` or by another budget in the study file and `study run FILE --resume`, or "
+        f"look at its front with `study front {config.name}`"
+    )

@@ -133,25 +133,26 @@ def _drive(
         # Ray takes seconds to import and to start, most of them in other threads and processes.
         importing = helper.submit(import_module, "study.cluster")
         rehearse_search(config, console)
+        opening = helper.submit(open_store, config, folder)
         data = prepare_data(config, console)
         cluster = importing.result()
         tuning = helper.submit(import_module, "study.tuning")
-        opening = helper.submit(open_store, config, folder)
-        with (
-            live_view(console, config, objectives) as view,
-            _outcome(cluster.Stopped) as outcome,
-            cluster.ray_running(address),
-            hold(opening.result(), folder, tell=tell) as lease,
-        ):
+        with hold(opening.result(), folder, tell=tell) as lease:
             store = opening.result()
-            # Its copy in the folder may have been edited.
-            check_changes(began(store.study_file(), config), config)
-            folder.keep(config)
-            tracking = open_tracking(config, objectives, store)
-            observers = (view, tracking, *_keepers(config, folder, tell))
-            site = tuning.result().Site(folder, store, data, lease, address is not None)
-            outcome.why = tuning.result().run_trials(config, site, observers, trainable, tell)
-        return finish(config, folder, store, tracking, outcome)
+            with (
+                live_view(console, config, objectives) as view,
+                _outcome(cluster.Stopped) as outcome,
+                cluster.ray_running(address),
+            ):
+                # Its copy in the folder may have been edited.
+                check_changes(began(store.study_file(), config), config)
+                folder.keep(config)
+                tracking = open_tracking(config, objectives, store)
+                observers = (view, tracking, *_keepers(config, folder, tell))
+                site = tuning.result().Site(folder, store, data, lease, address is not None)
+                outcome.why = tuning.result().run_trials(config, site, observers, trainable, tell)
+            # Still under the lease: what MLflow lacks is written now.
+            return finish(config, folder, store, tracking, outcome)
 
 
 def _keepers(

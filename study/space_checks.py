@@ -11,7 +11,7 @@ from study.config import LossWeights, ModelSection, StudyConfig, TrainingConfig
 from study.errors import StudyError
 from study.halting import check_halting
 from study.nearest import did_you_mean
-from study.space import PUBLISHED, apply, baseline, contains, table_of, value_of
+from study.space import PUBLISHED, apply, baseline, contains, most_epochs, table_of, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +51,7 @@ def check_space(config: StudyConfig) -> None:
     for number, settings in enumerate(config.search.first):
         _check_first(config, number, settings)
     _check_trial_count(config)
+    _check_epoch_budget(config)
     check_halting(config)
 
 
@@ -179,6 +180,16 @@ def _check_trial_count(config: StudyConfig) -> None:
         message = (
             f"search.trials must be at least {needed}, the published setting and those of "
             f"search.first, but is {config.search.trials}"
+        )
+        raise StudyError(message)
+
+
+def _check_epoch_budget(config: StudyConfig) -> None:
+    most, longest = config.budget.epochs, most_epochs(config)
+    if most is not None and most < longest:
+        message = (
+            f"budget.epochs must be enough for one trial, which may train {longest} epochs, but is "
+            f"{most}"
         )
         raise StudyError(message)
 

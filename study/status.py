@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from study.budget import Budget
 from study.errors import StudyError
 from study.front import front, objectives_of
 from study.live import in_cohorts, trial_table
@@ -42,7 +43,7 @@ def summary(config: StudyConfig, records: Sequence[TrialRecord], *, driver_alive
     finished = sum(counts[state] for state in TrialState if state.is_final)
     if driver_alive:
         word = "running"
-    elif finished >= config.search.trials:
+    elif finished == len(records) and _is_spent(config, records):
         word = "finished"
     else:
         word = "interrupted"
@@ -50,6 +51,12 @@ def summary(config: StudyConfig, records: Sequence[TrialRecord], *, driver_alive
     if together := in_cohorts(records):
         parts.append(together)
     return f"{word}, {finished} of {config.search.trials} trials finished ({', '.join(parts)})"
+
+
+def _is_spent(config: StudyConfig, records: Sequence[TrialRecord]) -> bool:
+    budget = Budget(config)
+    budget.recall(records)
+    return budget.spent() is not None
 
 
 def show_studies(folders: Sequence[StudyFolder], root: Path, console: Console) -> None:

@@ -64,7 +64,7 @@ def to_record(trial: FrozenTrial, unfinished: TrialState, usual_epochs: int) -> 
         params=trial.params,
         epochs=tuple(
             EpochRecord(
-                int(key.removeprefix(EPOCH_PREFIX)),
+                _number(key),
                 attributes[key]["metrics"],
                 attributes[key]["elapsed_s"],
                 judged=RUNG in attributes[key],
@@ -78,7 +78,7 @@ def to_record(trial: FrozenTrial, unfinished: TrialState, usual_epochs: int) -> 
         elapsed_s=ending.get("elapsed_s") or last_s,
         cohort=cohorts[-1] if cohorts else None,
         feasible=not ending.get("broken"),
-        rung=len(epochs) if state is TrialState.PRUNED else None,
+        rung=_number(epochs[-1]) if epochs and state is TrialState.PRUNED else None,
         folder=attributes.get(FOLDER),
         ended_s=trial.datetime_complete.timestamp() if trial.datetime_complete else None,
     )
@@ -87,6 +87,10 @@ def to_record(trial: FrozenTrial, unfinished: TrialState, usual_epochs: int) -> 
 def epoch_keys(attributes: Mapping[str, object]) -> list[str]:
     """Return the keys of a trial's epochs, the first one first."""
     return sorted(key for key in attributes if key.startswith(EPOCH_PREFIX))
+
+
+def _number(key: str) -> int:
+    return int(key.removeprefix(EPOCH_PREFIX))
 
 
 def epoch_key(epoch: int) -> str:

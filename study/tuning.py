@@ -114,7 +114,7 @@ def run_trials(
             with suppress(Exception):  # The hours of a few seconds; the other error matters more.
                 stop.note_work()
         enough = budget.spent()
-        if enough is None:
+        if enough is None or site.lease.lost.is_set():
             stop.check()
         folders.forget()
     return enough or "every trial came to its end"
