@@ -13,7 +13,7 @@ Here, as in Syne Tune, it goes on or stops at once, for a codec that trains in a
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from study.config import HaltingSection, StudyConfig
     from study.front import Objective
     from study.ranking import Losses
+
+
+_LEAST_GRACE = 2
+_LEAST_EPOCHS = 12
+"""For shorter trainings there is no evidence that stopping any gains something."""
 
 
 class Rule(Protocol):
@@ -84,7 +89,7 @@ def make_rule(halting: HaltingSection, objectives: Sequence[Objective], epochs: 
         StudyError: the rule `single` names none of the objectives.
     """
     rungs = rungs_of(halting, epochs)
-    match halting.rule:
+    match rule_of(halting, [objective.metric for objective in objectives], epochs):
         case "none":
             return NoHalting()
         case "pareto":
@@ -105,14 +110,34 @@ def make_rule(halting: HaltingSection, objectives: Sequence[Objective], epochs: 
 def rungs_of(halting: HaltingSection, epochs: int) -> tuple[int, ...]:
     """Return the epochs after which trials are judged: grace, grace * reduction, ... below epochs.
 
-    Rounded (a half goes up), and at least one epoch apart where the reduction is small.
+    Rounded (a half goes up), and at least one epoch apart where the reduction is small; no more
+    than are asked for.
     """
     rungs: list[int] = []
-    exact: float = halting.grace
-    while (rung := math.floor(exact + 0.5)) < epochs:
+    exact: float = first_rung(halting, epochs)
+    while len(rungs) < halting.rungs and (rung := math.floor(exact + 0.5)) < epochs:
         rungs.append(rung)
         exact = max(exact * halting.reduction, rung + 1)
     return tuple(rungs) if halting.rule != "none" else ()
+
+
+def first_rung(halting: HaltingSection, epochs: int) -> int:
+    """Return how many epochs every trial trains: of so many a sixth, where nothing is asked for.
+
+    That is where the evidence has it (docs/simulation.md): after one epoch of twelve all rates are
+    still alike, after two trials rank nearly as they do in the end.
+    """
+    return halting.grace or max(_LEAST_GRACE, math.floor(epochs / 6 + 0.5))
+
+
+def rule_of(
+    halting: HaltingSection, metrics: Sequence[str], epochs: int
+) -> Literal["none", "pareto", "single"]:
+    """Return the rule, and of `auto` what it stands for."""
+    if halting.rule != "auto":
+        return halting.rule
+    estimated = all(estimate_name(metric) is not None for metric in metrics)
+    return "pareto" if estimated and epochs >= _LEAST_EPOCHS else "none"
 
 
 def check_halting(config: StudyConfig) -> None:
@@ -123,20 +148,22 @@ def check_halting(config: StudyConfig) -> None:
             has a setting that it would never use.
     """
     halting, epochs = config.halting, most_epochs(config)
-    unknown = [o.metric for o in config.objectives if estimate_name(o.metric) is None]
-    if unknown and halting.rule != "none":
+    metrics = [objective.metric for objective in config.objectives]
+    rule = rule_of(halting, metrics, epochs)
+    unknown = [metric for metric in metrics if estimate_name(metric) is None]
+    if unknown and rule != "none":
         message = (
             f"the rule '{halting.rule}' needs every objective after every epoch, but "
             f"{' and '.join(unknown)} can be measured on a finished codec only; take it out of the "
             "objectives (a constraint may hold it), or set halting.rule: none"
         )
         raise StudyError(message)
-    _check_metric(halting, [objective.metric for objective in config.objectives])
-    if halting.rule != "none" and not rungs_of(halting, epochs):
+    _check_metric(halting, metrics)
+    if rule != "none" and not rungs_of(halting, epochs):
         message = (
             f"halting.grace must be less than the {epochs} epochs that trials train, or the rule "
-            f"'{halting.rule}' would never stop one, but is {halting.grace}; make it less, or set "
-            "halting.rule: none"
+            f"'{rule}' would never stop one, but is {first_rung(halting, epochs)}; make it less, "
+            "or set halting.rule: none"
         )
         raise StudyError(message)
 

@@ -58,17 +58,23 @@ class SearchSection(Section):
 class HaltingSection(Section):
     """Which trials are stopped before their last epoch."""
 
-    rule: Literal["none", "pareto", "single"] = Field(
-        "none",
+    rule: Literal["auto", "none", "pareto", "single"] = Field(
+        "auto",
         description="none: every trial trains to its end; pareto: at a rung those are stopped that "
-        "the whole front ranks low; single: those that one objective ranks low",
+        "the whole front ranks low; single: those that one objective ranks low; auto: pareto where "
+        "trials train at least 12 epochs and each epoch estimates all objectives, else none",
     )
-    grace: Count = Field(1, description="epochs that every trial trains: the first rung")
+    grace: Count | None = Field(
+        None,
+        description="epochs that every trial trains: the first rung; where it is not set, a sixth "
+        "of all epochs, at least 2",
+    )
     reduction: Annotated[float, Field(gt=1.0)] = Field(
         3.0, description="one in so many goes on at a rung; each rung is as many times further on"
     )
+    rungs: Count = Field(1, description="most rungs; fewer where the epochs end before")
     coverage: Literal["epsilon_net", "hypervolume"] = Field(
-        "epsilon_net",
+        "hypervolume",
         description="what ranks trials that do not dominate each other: how evenly they cover the "
         "front, or how much volume each adds",
     )

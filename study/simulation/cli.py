@@ -92,6 +92,7 @@ def _add_strategies(simulate: argparse.ArgumentParser) -> None:
         ("--halting", str, "LIST", "none, pareto, or single:METRIC (none,pareto)"),
         ("--grace", _at_least(1), "LIST", "epochs before the first rung"),
         ("--reduction", _beyond_one, "LIST", "one in so many goes on at a rung"),
+        ("--rungs", _at_least(1), "LIST", "most rungs (1)"),
         ("--coverage", str, "LIST", "of pareto: epsilon_net or hypervolume"),
         ("--stratify", _slices, "LIST", "none, or RANGE=SLICES; several at once joined by +"),
     )
@@ -222,6 +223,7 @@ def _simulate(arguments: argparse.Namespace, console: Console) -> int:
 
 def _offered(arguments: argparse.Namespace, base: StudyConfig) -> Offered:
     """Return what to combine: as the words say, else as the study does, else as usual."""
+    from study.halting import first_rung
     from study.simulation.strategies import Offered
 
     search, halting = base.search, base.halting
@@ -230,8 +232,9 @@ def _offered(arguments: argparse.Namespace, base: StudyConfig) -> Offered:
     return Offered(
         samplers=arguments.sampler or ((search.sampler,) if given else ("random", "tpe")),
         rules=arguments.halting or ((rule,) if given else ("none", "pareto")),
-        graces=arguments.grace or (halting.grace,),
+        graces=arguments.grace or (first_rung(halting, base.training.epochs),),
         reductions=arguments.reduction or (halting.reduction,),
+        rungs=arguments.rungs or (halting.rungs,),
         coverages=arguments.coverage or (halting.coverage,),
         stratify=arguments.stratify or (tuple(search.stratify.items()),),
     )

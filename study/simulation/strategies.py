@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import product
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
@@ -26,9 +26,13 @@ if TYPE_CHECKING:
     from study.simulation.recording import Recording
 
 RANDOM = "random"
-NONE = "none"
+NONE: Literal["none"] = "none"
 _NAME = "simulated"
 _TRAINS_ALIKE = ("data", "model", "loss", "training")
+
+
+def _no_halting() -> HaltingSection:
+    return HaltingSection(rule=NONE)
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Strategy:
     """
 
     sampler: str
-    halting: HaltingSection = field(default_factory=HaltingSection)
+    halting: HaltingSection = field(default_factory=_no_halting)
     stratify: tuple[tuple[str, int], ...] = ()
 
     @property
@@ -59,8 +63,10 @@ YARDSTICK = Strategy(RANDOM)
 def _halting_words(halting: HaltingSection) -> str:
     if halting.rule == NONE:
         return "no halting"
-    how = halting.coverage if halting.rule == "pareto" else halting.metric
-    return f"{halting.rule} {halting.grace} by {halting.reduction:g} ({how})"
+    how = halting.metric if halting.rule == "single" else halting.coverage
+    grace = "" if halting.grace is None else f" {halting.grace}"
+    often = {1: " once", 2: " twice"}.get(halting.rungs, "")
+    return f"{halting.rule}{grace} by {halting.reduction:g}{often} ({how})"
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,9 @@ class Offered:
 
     samplers: Sequence[str]
     rules: Sequence[str]
-    graces: Sequence[int]
+    graces: Sequence[int | None]
     reductions: Sequence[float]
+    rungs: Sequence[int]
     coverages: Sequence[str]
     stratify: Sequence[tuple[tuple[str, int], ...]]
 
@@ -92,15 +99,14 @@ def combined(offered: Offered) -> list[Strategy]:
 def _haltings(offered: Offered) -> Iterator[HaltingSection]:
     for rule in offered.rules:
         if rule == NONE:
-            yield HaltingSection()
+            yield _no_halting()
             continue
         name, _, metric = rule.partition(":")
-        coverages = offered.coverages if name == "pareto" else offered.coverages[:1]
-        for grace, reduction, coverage in product(offered.graces, offered.reductions, coverages):
-            yield _halting(
-                {"rule": name, "grace": grace, "reduction": reduction, "coverage": coverage}
-                | ({"metric": metric} if metric else {})
-            )
+        coverages = offered.coverages if name != "single" else offered.coverages[:1]
+        choices = product(offered.graces, offered.reductions, offered.rungs, coverages)
+        for grace, reduction, rungs, coverage in choices:
+            fields = {"grace": grace, "reduction": reduction, "rungs": rungs, "coverage": coverage}
+            yield _halting({"rule": name, **fields} | ({"metric": metric} if metric else {}))
 
 
 def _halting(fields: Mapping[str, object]) -> HaltingSection:
@@ -124,7 +130,7 @@ def base_study(recording: Recording, study: StudyConfig | None) -> StudyConfig:
     if study is None:
         search = type(own.search)(trials=1, space=own.search.space)
         return own.model_copy(
-            update={"search": search, "halting": HaltingSection(), "budget": type(own.budget)()}
+            update={"search": search, "halting": _no_halting(), "budget": type(own.budget)()}
         )
     for section in _TRAINS_ALIKE:
         if getattr(study, section) != getattr(own, section):

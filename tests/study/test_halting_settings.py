@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -35,14 +36,14 @@ OBJECTIVES = (
     ],
 )
 def test_rungs(grace: int, reduction: float, epochs: int, rungs: tuple[int, ...]) -> None:
-    section = HaltingSection(rule="pareto", grace=grace, reduction=reduction)
+    section = HaltingSection(rule="pareto", grace=grace, reduction=reduction, rungs=99)
     assert rungs_of(section, epochs) == rungs
     rule = make_rule(section, OBJECTIVES, epochs)
     assert tuple(epoch for epoch in range(epochs + 1) if rule.is_rung(epoch)) == rungs
 
 
 def test_many_rungs_lie_one_epoch_apart_however_small_the_reduction() -> None:
-    section = HaltingSection(rule="pareto", reduction=1.0 + 1e-9)
+    section = HaltingSection(rule="pareto", grace=1, reduction=1.0 + 1e-9, rungs=99)
     assert rungs_of(section, 50) == tuple(range(1, 50))
 
 
@@ -96,3 +97,41 @@ def test_trials_that_train_for_different_times_have_the_rungs_of_the_longest() -
     assert Halts(config).judge(
         {1: (4, {"bpp_estimated": 1.0, "d1_psnr_db": 30.0})}, {1: 8}
     ).asked == {1}
+
+
+@pytest.mark.parametrize(
+    ("epochs", "rungs"), [(2, ()), (5, (2,)), (12, (2,)), (15, (3,)), (50, (8,)), (51, (9,))]
+)
+def test_where_nothing_is_asked_for_the_one_rung_is_after_a_sixth(
+    epochs: int, rungs: tuple[int, ...]
+) -> None:
+    assert rungs_of(HaltingSection(rule="pareto"), epochs) == rungs
+
+
+def test_no_more_rungs_than_asked_for() -> None:
+    section = HaltingSection(rule="pareto", grace=1, rungs=2)
+    assert rungs_of(section, 30) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("objectives", "epochs", "rung"),
+    [("bpp", 12, 2), ("bpp", 11, None), ("encode_s", 12, None), ("encode_s", 50, None)],
+)
+def test_auto_halts_where_there_is_evidence_and_an_estimate(
+    objectives: str, epochs: int, rung: int | None
+) -> None:
+    """The second objective is `objectives`; encoding is timed on a finished codec only."""
+    given = (OBJECTIVES[1], Objective(objectives, Direction.MINIMIZE, 3.0))
+    rule = make_rule(HaltingSection(), given, epochs)
+    found = [epoch for epoch in range(1, epochs + 1) if rule.is_rung(epoch)]
+    assert found == ([] if rung is None else [rung])
+
+
+def test_auto_is_accepted_whatever_the_objectives_and_epochs() -> None:
+    for metric, epochs in product(("bpp", "encode_s"), (1, 12)):
+        text = STUDY.replace("metric: bpp", f"metric: {metric}")
+        config = parse_study(text, origin="x").model_copy(
+            update={"training": TrainingConfig(epochs=epochs)}
+        )
+        assert config.halting.rule == "auto"
+        check_halting(config)

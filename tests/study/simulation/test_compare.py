@@ -47,6 +47,7 @@ def offered(**changes: object) -> Offered:
         "rules": ("none",),
         "graces": (1,),
         "reductions": (3.0,),
+        "rungs": (99,),
         "coverages": ("epsilon_net",),
         "stratify": ((),),
     }

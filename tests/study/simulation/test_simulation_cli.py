@@ -76,7 +76,7 @@ def test_strategies_are_compared_in_a_table_and_a_picture(
     assert "simulating: 12 of 12 studies" in shown
     rows = [line.split("  ")[0].strip() for line in shown.splitlines() if "halting" in line]
     assert rows == ["random, no halting", "qmc, no halting"]
-    assert "qmc, pareto 1 by 3 (epsilon_net)" in shown
+    assert "qmc, pareto 2 by 3 once (hypervolume)" in shown
     assert "10 + 0" in shown
     assert (here / "p.png").read_bytes().startswith(b"\x89PNG")
 
@@ -89,7 +89,7 @@ def test_a_study_file_says_what_is_searched_and_how(
     (here / "mine.yaml").write_text(f"{text}halting: {{rule: single, metric: bpp, grace: 2}}\n")
     words = ["simulate", "t.parquet", "--study", "mine.yaml", "--seeds", "1", "--epochs", "30"]
     assert main(words) == 0
-    assert "qmc, single 2 by 3 (bpp)" in capsys.readouterr().out
+    assert "qmc, single 2 by 3 once (bpp)" in capsys.readouterr().out
     assert (here / "simulation.png").exists()
 
 
