@@ -22,6 +22,8 @@ _OBJECT_STORE_BYTES = 256 * 2**20
 
 _CONNECT_TIMEOUT_S = 5.0
 _SHUTDOWN_S = 30.0
+_START_S = 180.0
+"""Ray gives up itself after half a minute, but waits for ever for processes that were killed."""
 
 _QUIET = {
     # Files and tables that nobody reads here: the store, MLflow and the live table have them.
@@ -65,16 +67,14 @@ def ray_running(address: str | None) -> Iterator[None]:
         ray.shutdown()  # Does nothing the second time.
 
 
+def has_machines() -> bool:
+    """Tell whether any machine of the cluster is alive; one that starts workers, that is."""
+    return any(node["Alive"] for node in ray.nodes())
+
+
 def _start(address: str | None) -> None:
     if address is None:
-        ray.init(
-            # Or Ray would join whatever cluster it finds on this machine.
-            address="local",
-            include_dashboard=False,
-            object_store_memory=_OBJECT_STORE_BYTES,
-            log_to_driver=False,
-            logging_level=logging.CRITICAL,
-        )
+        _start_here()
         return
     head = _find_head(address)
     try:
@@ -83,6 +83,27 @@ def _start(address: str | None) -> None:
         message = (
             f"a Ray cluster must be running at the address, but what answers at {address} is none "
             f"({error}); leave --address out to use this machine"
+        )
+        raise StudyError(message) from error
+
+
+def _start_here() -> None:
+    stuck = f"Ray must start on this machine within {_START_S:g} s, but did not; try again"
+    try:
+        with exit_when_stuck(_START_S, stuck):
+            ray.init(
+                # Or Ray would join whatever cluster it finds on this machine.
+                address="local",
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+            )
+    except Exception as error:  # Ray's own words for a start that takes too long are no more.
+        first_line = str(error).split("\n", maxsplit=1)[0]
+        message = (
+            f"Ray must start on this machine within half a minute, but did not ({first_line}); "
+            "see that the machine has processors and memory to spare, and try again"
         )
         raise StudyError(message) from error
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from study.errors import StudyError
 from study.nearest import did_you_mean
-from study.study_file import load_study, write_study
+from study.study_file import load_study, partial_of, write_study
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,24 +105,35 @@ def create_study_folder(config: StudyConfig) -> Iterator[StudyFolder]:
         StudyError: the name is taken, or the folder cannot be made.
     """
     folder = folder_of(config)
-    check_name_is_free(folder)
-    try:
-        folder.path.parent.mkdir(parents=True, exist_ok=True)
-        folder.path.mkdir()
-    except FileExistsError:
+    if not _is_half_made(folder):
         check_name_is_free(folder)
-        raise
-    except OSError as error:
-        message = f"the study's folder {folder.path} cannot be made: {error}"
-        raise StudyError(message) from error
-    try:
-        with _locked(folder):
+        try:
+            folder.path.parent.mkdir(parents=True, exist_ok=True)
+            folder.path.mkdir()
+        except FileExistsError:
+            check_name_is_free(folder)
+            raise
+        except OSError as error:
+            message = f"the study's folder {folder.path} cannot be made: {error}"
+            raise StudyError(message) from error
+    with _locked(folder):
+        if folder.is_study:  # Another driver was faster.
+            check_name_is_free(folder)
+        try:
             folder.keep(config)
             yield folder
-    except BaseException:
-        if not folder.ray.exists():
-            rmtree(folder.path, ignore_errors=True)
-        raise
+        except BaseException:
+            if not folder.ray.exists():
+                rmtree(folder.path, ignore_errors=True)
+            raise
+
+
+def _is_half_made(folder: StudyFolder) -> bool:
+    """Tell whether a driver was killed here before it wrote down what study it begins."""
+    if not folder.path.is_dir():
+        return False
+    there = {path.name for path in folder.path.iterdir()}
+    return _LOCK in there <= {_LOCK, partial_of(folder.path / _CONFIG).name}
 
 
 @contextmanager

@@ -22,6 +22,9 @@ BY_SIGNAL = "interrupted"
 TAKEN_OVER = "another driver has taken the study over"
 """Why a study stopped that is no longer this driver's."""
 
+RAY_DIED = "Ray on this machine has died"
+"""Why a study stopped whose workers cannot be started any more."""
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PATIENCE_S = 45.0
 """How long Ray may stay silent once a study is to stop; usually it answers within a second."""
@@ -52,13 +55,15 @@ def noted_interrupts() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def exit_when_stuck(patience_s: float = _PATIENCE_S) -> Iterator[None]:
-    """End the process if the block takes too long.
+def exit_when_stuck(
+    patience_s: float = _PATIENCE_S, what: str = "interrupted; Ray did not answer any more"
+) -> Iterator[None]:
+    """End the process if the block takes too long, and say what happened.
 
     Ray's calls wait for minutes, deaf to signals, when its own processes were stopped by the same
     signal. Nothing is lost then: the store holds every finished epoch, and the kernel frees locks.
     """
-    timer = threading.Timer(patience_s, _give_up)
+    timer = threading.Timer(patience_s, _give_up, [what])
     timer.daemon = True
     timer.start()
     try:
@@ -67,7 +72,7 @@ def exit_when_stuck(patience_s: float = _PATIENCE_S) -> Iterator[None]:
         timer.cancel()
 
 
-def _give_up() -> None:
-    sys.stderr.write("interrupted; Ray did not answer any more. Every finished epoch was kept.\n")
+def _give_up(what: str) -> None:
+    sys.stderr.write(f"{what}. Every finished epoch was kept.\n")
     sys.stderr.flush()
     os._exit(INTERRUPTED)

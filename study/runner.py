@@ -20,7 +20,7 @@ from study.data.version import code_version
 from study.errors import StudyError
 from study.folder import create_study_folder, open_study_folder
 from study.front import front, hypervolume, objectives_of
-from study.interrupts import BY_SIGNAL, TAKEN_OVER
+from study.interrupts import BY_SIGNAL, RAY_DIED, TAKEN_OVER
 from study.kept_codecs import KeptCodecs
 from study.lease import hold
 from study.live import live_view, preparation_view
@@ -228,7 +228,8 @@ def open_store(config: StudyConfig, folder: StudyFolder) -> TrialStore:
 
     if config.storage.uri is None and not folder.database.exists():
         partial_file = folder.database.with_suffix(".partial")
-        partial_file.unlink(missing_ok=True)
+        for left in folder.path.glob(f"{partial_file.name}*"):  # SQLite's journal too.
+            left.unlink()
         store = TrialStore(config, partial_file)
         store.enqueue_first(code_version())
         store.close()
@@ -277,7 +278,7 @@ def finish(
         # Those of a study that was taken over run, for its new driver.
         if record.state is TrialState.INTERRUPTED and ended.why != TAKEN_OVER:
             tracking.on_trial(record)
-    if ended.why in {BY_SIGNAL, TAKEN_OVER}:
+    if ended.why in {BY_SIGNAL, TAKEN_OVER, RAY_DIED}:
         note = tracking.close(_TRACKING_TIMEOUT_INTERRUPTED_S)
         return Ended(folder, records, None, note, ended.why)
     files = report(config, records, folder)

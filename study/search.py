@@ -141,6 +141,17 @@ _DIED = ("ActorDiedError", "ActorUnavailableError", "NodeDiedError", "WorkerCras
 """What Ray calls it when a process or its machine is gone; all else was raised in our own code."""
 
 
+_OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError", "DefaultCPUAllocator", "bad_alloc")
+"""What tells that memory ran out where training could not deal with it (`study.memory`): in Python,
+in PyTorch and in Ray, which ends workers before the machine is full; in PyTorch's and C++'s own."""
+
+_LESS_MEMORY = (
+    "its worker needs more memory than is free; a smaller data.cube_size, fewer "
+    "training.patches_per_step, a smaller resources.cohort or fewer resources.concurrent_cohorts "
+    "help"
+)
+
+
 def failure(trial: Trial) -> tuple[Fault, str]:
     """Say in one line why a worker failed, and where the whole story is."""
     log = Path(trial.error_file) if trial.error_file else None
@@ -152,5 +163,7 @@ def failure(trial: Trial) -> tuple[Fault, str]:
     died = not lines or any(name in text for name in _DIED)
     reason = "its worker was killed or its machine is gone" if died else lines[-1]
     reason = reason.removeprefix("study.errors.StudyError: ")
+    if not died and any(name in text for name in _OUT_OF_MEMORY):
+        return Fault.OUT_OF_MEMORY, f"{reason}; {_LESS_MEMORY}"
     where = f" (the whole log: {trial.path}/{log.name})" if log else ""
     return (Fault.LOST if died else Fault.ERROR), reason + where

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from ray.tune import Callback
 
-from study.cluster import Stopped
-from study.interrupts import BY_SIGNAL, TAKEN_OVER, exit_when_stuck
+from study.cluster import Stopped, has_machines
+from study.interrupts import BY_SIGNAL, RAY_DIED, TAKEN_OVER, exit_when_stuck
 
 if TYPE_CHECKING:
     import threading
@@ -23,33 +23,42 @@ if TYPE_CHECKING:
     from study.storage import TrialStore
 
 _NOTE_EVERY_S = 30.0
+_LOOK_EVERY_S = 5.0
 
 
 class Stop:
-    """Whether a study is to stop, and why: Ctrl-C, its hours, or another driver.
+    """Whether a study is to stop, and why: Ctrl-C, its hours, another driver, or the end of Ray.
 
     Args:
         config: the study.
         store: where the hours of all its drivers are noted.
         lease: this driver's.
         interrupted: set by Ctrl-C.
+        joined: whether Ray ran before this driver. It may lose all its machines, and get others.
     """
 
     def __init__(
-        self, config: StudyConfig, store: TrialStore, lease: Lease, interrupted: threading.Event
+        self,
+        config: StudyConfig,
+        store: TrialStore,
+        lease: Lease,
+        interrupted: threading.Event,
+        *,
+        joined: bool,
     ) -> None:
         self.why: str | None = None
+        self._joined = joined
         self._store, self._lease, self._interrupted = store, lease, interrupted
         self._hours = config.budget.hours
         self._before_s = sum(store.worked_s().values())
         self._began_s = time.monotonic()
         self._driver = uuid.uuid4().hex[:8]
-        self._noted_s = self._began_s
+        self._noted_s = self._looked_s = self._began_s
 
     @property
     def is_at_once(self) -> bool:
         """Whether even an epoch that trains now must not be waited for."""
-        return self._lease.lost.is_set()
+        return self._lease.lost.is_set() or self.why == RAY_DIED
 
     def is_asked(self) -> bool:
         """Tell whether the study is to stop."""
@@ -76,6 +85,10 @@ class Stop:
             return BY_SIGNAL
         if now_s - self._noted_s > _NOTE_EVERY_S:
             self.note_work()
+        if not self._joined and now_s - self._looked_s > _LOOK_EVERY_S:
+            self._looked_s = now_s
+            if not has_machines():  # Tune would wait for one for ever.
+                return RAY_DIED
         worked_s = self._before_s + now_s - self._began_s
         if self._hours is not None and worked_s > 3600 * self._hours:
             return f"its {self._hours:g} hours are over"

@@ -126,13 +126,18 @@ def write_study(config: StudyConfig, path: Path) -> None:
     """
     text = yaml.dump(config.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False)
     # A driver that is killed meanwhile must not leave a part of it: nothing could be read then.
-    partial = path.with_name(f".{path.name}.partial")
+    partial = partial_of(path)
     try:
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
     except OSError as error:
         message = f"the study file {path} cannot be written: {error}"
         raise StudyError(message) from error
+
+
+def partial_of(path: Path) -> Path:
+    """Return what a study file is called until all of it is written."""
+    return path.with_name(f".{path.name}.partial")
 
 
 def _read(path: Path) -> str:

@@ -98,8 +98,9 @@ class _Progress(BaseModel):
     pace: Pace = Pace()
     steps: int = 0
     """Steps taken."""
-    reports: list[dict[str, Any]] = []
-    """What the newest step said: a driver that died may not have heard it."""
+    told: list[list[dict[str, Any]]] = []
+    """What the two newest steps said. A driver that died may not have heard the last, nor have
+    written down the one before: it does so while the next step is trained."""
 
 
 class CohortTrainable(tune.Trainable, ABC):
@@ -131,9 +132,11 @@ class CohortTrainable(tune.Trainable, ABC):
         with self._patience.limit("beginning"):
             self._work = self.open_work(self._cohort)
             self._progress = _Progress(trials={trial.trial: trial for trial in self._cohort.trials})
-            self._untold = self._restore()
             self._note = ""
-            if self._cohort.restore and not self._untold:
+            self._untold: list[list[dict[str, Any]]] = []
+            if self._restore():
+                self._untold = list(self._progress.told)
+            elif self._cohort.restore:
                 self._note = "a cohort begins anew, for none of its checkpoints is whole"
 
     def reset_config(self, new_config: Mapping[str, Any]) -> bool:
@@ -145,8 +148,7 @@ class CohortTrainable(tune.Trainable, ABC):
     def step(self) -> dict[str, Any]:
         """Follow the orders; then measure a trial that waits for it, or train an epoch of all."""
         if self._untold:
-            self._untold = False
-            return self._told(self._progress.reports)
+            return self._told(self._untold.pop(0))
         self._follow_orders()
         reports = []
         with self._patience.limit("measuring" if self._work.finished else "epoch"):
@@ -155,7 +157,7 @@ class CohortTrainable(tune.Trainable, ABC):
             elif self._work.living:
                 reports = self._train()
             self._progress.steps += 1
-            self._progress.reports = reports
+            self._progress.told = [*self._progress.told, reports][-2:]
             if self._is_busy():
                 self._opening.write_checkpoint(self._progress.steps, self._save)
         return self._told(reports)

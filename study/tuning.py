@@ -83,7 +83,7 @@ def run_trials(
     make_config = partial(trial_config, config, data_folders=site.data)
     does = trainable or CodecTrainable
     with noted_interrupts() as interrupted:
-        stop = Stop(config, site.store, site.lease, interrupted)
+        stop = Stop(config, site.store, site.lease, interrupted, joined=site.joined)
         first = make_config(0, baseline(config))
         planned = plan(config, first, does, joined=site.joined, tell=tell, look=stop.check)
         folders = CohortFolders(site.folder.cohorts)

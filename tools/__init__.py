@@ -1,0 +1,1 @@
+"""Programs for those who work on the platform, or want to see it hold."""

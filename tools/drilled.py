@@ -1,0 +1,98 @@
+"""The study that the kill drill torments: the command line, with workers that count epochs.
+
+    DRILL_LOG=log.jsonl DRILL_TRAINS=study.trainable:CodecTrainable \
+        python -m tools.drilled run study.yaml
+
+Every worker appends a line to the log when it begins, after each epoch that it has trained, and
+after each checkpoint: what `tools.drill_checks` tells from is what was really done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
+
+from study.cohort_folder import Opening
+from study.trainable import CohortTrainable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from study.config import CohortConfig
+    from study.members import EpochResult
+    from study.trainable import Work
+
+LOG, TRAINS, EPOCH_S = "DRILL_LOG", "DRILL_TRAINS", "DRILL_EPOCH_S"
+"""Environment variables: the log, the trainable whose epochs are counted, and how many seconds they
+last at least: the drill needs time to kill, on a fast machine too."""
+
+
+def note(what: str, **more: object) -> None:
+    """Append a line to the log, whole whoever else appends to it or whatever is killed after."""
+    line = json.dumps({"what": what, "pid": os.getpid(), **more}) + "\n"
+    descriptor = os.open(os.environ[LOG], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(descriptor, line.encode())
+    finally:
+        os.close(descriptor)
+
+
+class CountedWork:
+    """A cohort's work, which notes every epoch that it has trained."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever the work has)
+        """Pass all else on."""
+        return getattr(self._work, name)
+
+    def run_epoch(self) -> Mapping[int, EpochResult]:
+        """Train an epoch of all, and note it."""
+        until_s = time.monotonic() + float(os.environ.get(EPOCH_S, "0"))
+        results = self._work.run_epoch()
+        time.sleep(max(0.0, until_s - time.monotonic()))
+        for trial in results:
+            note("trained", trial=trial, epoch=self._work.epochs_done(trial))
+        return results
+
+
+def epochs_of(work: Work) -> dict[int, int]:
+    """Return how far the trials of a cohort have come."""
+    return {trial: work.epochs_done(trial) for trial in (*work.living, *work.finished)}
+
+
+class _Counting(CohortTrainable):
+    """What is put before a trainable to count its epochs."""
+
+    def open_work(self, cohort: CohortConfig) -> Work:
+        return cast("Work", CountedWork(super().open_work(cohort)))  # type: ignore[safe-super]
+
+    def setup(self, config: Mapping[str, Any]) -> None:
+        super().setup(config)
+        work = self._work
+
+        class Noted(Opening):
+            def write_checkpoint(self, step: int, save: Callable[[Path], None]) -> None:
+                super().write_checkpoint(step, save)
+                note("saved", epochs=epochs_of(work))
+
+        self._opening = Noted(self._opening.path)
+        note("began", cohort=self._cohort.cohort, epochs=epochs_of(work))
+
+
+def counted(trainable: type[CohortTrainable]) -> type[CohortTrainable]:
+    """Return a trainable that does the same, and counts."""
+    return type(f"Counted{trainable.__name__}", (_Counting, trainable), {})
+
+
+if __name__ == "__main__":
+    from study.cli import main
+
+    module, _, name = os.environ[TRAINS].partition(":")
+    sys.exit(main(trainable=counted(getattr(import_module(module), name))))
