@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 _FIRST_S = 6 * 3600.0
 """For the first of a kind, of which nothing is known yet."""
 
+BEGINNING = "beginning"
+"""A step's kind: code and data are read, which takes its time whatever an epoch may take."""
+
 _LEAST_S = 600.0
 _FACTOR = 20.0
 
@@ -27,7 +30,8 @@ class Patience:
 
     Args:
         note: where the stacks are written; the file is empty otherwise.
-        longest_s: the limit of every step; None: by the pace of the steps before.
+        longest_s: the limit of every step, though a beginning may always take ten minutes; None: by
+            the pace of the steps before.
     """
 
     def __init__(self, note: Path, longest_s: float | None) -> None:
@@ -38,7 +42,7 @@ class Patience:
     def limit_s(self, kind: str) -> float:
         """Seconds that the next step of a kind may take."""
         if self._fixed_s is not None:
-            return self._fixed_s
+            return max(self._fixed_s, _LEAST_S) if kind == BEGINNING else self._fixed_s
         if kind not in self._longest_s:
             return _FIRST_S
         return max(_LEAST_S, _FACTOR * self._longest_s[kind])

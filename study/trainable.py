@@ -17,7 +17,7 @@ from study.config import CohortConfig, TrialConfig
 from study.members import Member
 from study.orders import orders_after
 from study.pace import Pace
-from study.patience import Patience
+from study.patience import BEGINNING, Patience
 from study.reports import CODEC, CONFIG, DIVERGED, ELAPSED_S, EPOCH, FINAL, METRICS, TRIAL
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class CohortTrainable(tune.Trainable, ABC):
         self._cohort = CohortConfig.model_validate_json(config[COHORT_CONFIG])
         self._opening = Opening(Path(self._cohort.folder))
         self._patience = Patience(self._opening.path / HUNG_FILE, self._cohort.longest_step_s)
-        with self._patience.limit("beginning"):
+        with self._patience.limit(BEGINNING):
             self._work = self.open_work(self._cohort)
             self._progress = _Progress(trials={trial.trial: trial for trial in self._cohort.trials})
             self._note = ""

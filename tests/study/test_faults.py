@@ -49,7 +49,7 @@ def optunas_states(ended: Ended) -> set[str]:
 
 def test_whatever_becomes_of_a_trial_has_a_name_and_stops_no_other(tmp_path: Path) -> None:
     fates = [toy.DIVERGES, toy.EATS_MEMORY, toy.HANGS, toy.DIES_ONCE]
-    ended = run(tmp_path, fates, ", longest_step_s: 3")
+    ended = run(tmp_path, fates, ", longest_step_s: 4")
     fine, diverged, too_large, hung, died_once = ended.records
     assert (fine.state, died_once.state) == (TrialState.COMPLETE, TrialState.COMPLETE)
     assert [each.fault for each in (diverged, too_large, hung)] == [
