@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from study.runner import Ended
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
 
 @pytest.fixture(scope="module", autouse=True)
 def one_ray() -> Iterator[None]:
