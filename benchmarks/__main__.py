@@ -16,9 +16,10 @@ BENCHMARKS = {
     "hierarchy": "the hierarchy of one patch, against the plain twin's geometry",
     "codec": "whole clouds to files and back, against Draco",
     "fronts": "front and hypervolume of a million points, against moocore and Optuna (has a bar)",
+    "bookkeeping": "studies of trials that do nothing, against the time they sleep (has a bar)",
 }
-"""Name to what is measured; each is a module with `run(pairs)`, which says whether its bars held.
-"""
+"""Name to what is measured; each is a module with `run(pairs)`, or `run(trials)` in the case of
+`bookkeeping`, which says whether its bars held."""
 
 
 def main() -> None:
@@ -37,7 +38,8 @@ def main() -> None:
     missed = []
     for name in arguments.names or BENCHMARKS:
         print(f"{name}: {BENCHMARKS[name]}\n  {surroundings()}", flush=True)
-        if not import_module(f"benchmarks.{name}").run(arguments.pairs):
+        amount = arguments.trials if name == "bookkeeping" else arguments.pairs
+        if not import_module(f"benchmarks.{name}").run(amount):
             missed.append(name)
     if missed:
         print(f"bar missed: {', '.join(missed)}")
@@ -45,7 +47,7 @@ def main() -> None:
 
 def command_line() -> argparse.ArgumentParser:
     """What can be asked for."""
-    listed = "\n".join(f"  {name:10} {what}" for name, what in BENCHMARKS.items())
+    listed = "\n".join(f"  {name:11} {what}" for name, what in BENCHMARKS.items())
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=f"Ratios, measured in turns, with one thread.\n\n{listed}",
@@ -58,6 +60,9 @@ def command_line() -> argparse.ArgumentParser:
         type=_at_least_two,
         default=30,
         help="runs of each way; long ones take fewer (default: 30)",
+    )
+    parser.add_argument(
+        "--trials", type=_at_least_two, default=400, help="of `bookkeeping` (default: 400)"
     )
     return parser
 
@@ -72,7 +77,7 @@ def _name(text: str) -> str:
 
 def _at_least_two(text: str) -> int:
     if int(text) < 2:
-        raise argparse.ArgumentTypeError(f"a spread needs at least 2 pairs, not {text}")
+        raise argparse.ArgumentTypeError(f"a spread needs at least 2, not {text}")
     return int(text)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks import (
     arithmetic,
+    bookkeeping,
     codec,
     cohorts,
     epochs,
@@ -138,10 +139,21 @@ def test_patches_have_as_many_points_as_promised() -> None:
     assert {len(patch.hierarchy.points) for patch in stored} == {patches.POINTS}
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize("name", sorted(BENCHMARKS.keys() - {"bookkeeping"}))
 def test_benchmark_prints_a_ratio(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     import_module(f"benchmarks.{name}").run(pairs=2)
     assert re.search(r"ratio \d+\.\d+ ", capsys.readouterr().out)
+
+
+@pytest.mark.slow
+def test_bookkeeping_is_told_stage_by_stage(capfd: pytest.CaptureFixture[str]) -> None:
+    bookkeeping.run(trials=8)
+    said = capfd.readouterr().out
+    assert "8 trials of a second, 2 at once" in said
+    assert "NOT WELL" not in said
+    stages = re.findall(r"^    (?:worker|driver|Ray): .*?([\d.]+)  \(", said, re.MULTILINE)
+    (whole,) = re.findall(r"between two trials of a worker, ms: ([\d.]+) in all", said)
+    assert sum(map(float, stages)) == pytest.approx(float(whole), abs=0.2)
 
 
 @pytest.mark.parametrize(("held", "told"), [(True, False), (False, True)])
@@ -186,7 +198,7 @@ def test_no_name_means_all() -> None:
     [
         (["--help"], 0, "a training step of one trial"),
         (["nonsense"], 2, "choose from step, cohorts, arithmetic, packing, epochs, search"),
-        (["--pairs", "1"], 2, "a spread needs at least 2 pairs, not 1"),
+        (["--pairs", "1"], 2, "a spread needs at least 2, not 1"),
     ],
 )
 def test_command_line(arguments: list[str], code: int, said: str) -> None:
