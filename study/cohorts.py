@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from study.scribe import Observer
     from study.storage import TrialStore
 
-_TRIES = {Fault.LOST: 3, Fault.HUNG: 2, Fault.ERROR: 2, Fault.OUT_OF_MEMORY: 2}
+_TRIES = {Fault.LOST: 5, Fault.HUNG: 2, Fault.ERROR: 2, Fault.OUT_OF_MEMORY: 2}
 """How often in a row a cohort may lose its worker in some way without any news of it. Then its
 trials go on one by one, to find out which of them does it; and one that is alone has failed. Code
 that raises will most likely do so again, while a worker that is killed may have had bad luck."""

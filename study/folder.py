@@ -54,6 +54,11 @@ class StudyFolder:
         return self.path / "cohorts"
 
     @property
+    def report(self) -> Path:
+        """The page that is written when a study ends (`study.report`)."""
+        return self.path / "front.html"
+
+    @property
     def codecs(self) -> Path:
         """Where the codecs that are kept lie, by trial and epoch (`study.kept_codecs`)."""
         return self.path / "codecs"

@@ -56,7 +56,8 @@ def check_can_go_on(folder: StudyFolder, config: StudyConfig) -> None:
 
     with open_study_folder(folder):
         check_changes(folder.config(), config)
-        check_left(config, read_records(folder, config))
+        if folder.report.exists():  # Without it the last driver was killed when all had ended.
+            check_left(config, read_records(folder, config))
 
 
 def check_left(config: StudyConfig, records: Sequence[TrialRecord]) -> None:

@@ -101,7 +101,8 @@ def run_trials(
         try:
             try:
                 callbacks = [CohortNotes(cohorts), leave]
-                _tuner(does, planned, site.folder, searcher, callbacks).fit()
+                if not (budget.spent() and cohorts.is_done()):
+                    _tuner(does, planned, site.folder, searcher, callbacks).fit()
             finally:
                 leave.close()
                 cohorts.settle()

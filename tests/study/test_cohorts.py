@@ -165,21 +165,21 @@ def test_a_cohort_that_is_lost_goes_on_and_then_each_by_itself(make: Make) -> No
     first = cohorts.form()
     assert first is not None
     cohorts.take(0, [{TRIAL: 0, FINAL: FINAL_METRICS, ELAPSED_S: 2.0}])
-    for _ in range(2):
+    for _ in range(4):
         assert not cohorts.is_done()
         cohorts.lose(0, Fault.LOST, "killed")
         again = cohorts.form()
         assert again is not None
         assert (again.cohort, again.trials) == (0, first.trials[1:])
     cohorts.take(0, [epoch(1)])  # Good news: it may be lost as often again.
-    for _ in range(2):
+    for _ in range(4):
         cohorts.take(0, [epoch(1)])  # What was said before is no news.
         cohorts.lose(0, Fault.LOST, "killed")
         assert cohorts.form() is not None
     cohorts.lose(0, Fault.LOST, "killed")
     alone = formed(cohorts)
     assert [(each.cohort, numbers(each)) for each in alone] == [(1, [1]), (2, [2])]
-    for _ in range(2):
+    for _ in range(4):
         cohorts.lose(2, Fault.LOST, "killed")
         assert [each.cohort for each in formed(cohorts)] == [2]
     cohorts.lose(2, Fault.LOST, "killed")
