@@ -178,9 +178,10 @@ class Driver:
 
     def _family(self) -> list[psutil.Process]:
         try:
-            return psutil.Process(self.pid).children(recursive=True)
+            family: list[psutil.Process] = psutil.Process(self.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             return []
+        return family
 
 
 def _title(process: psutil.Process) -> str:
