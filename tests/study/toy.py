@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import sys
 import time
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.codec_files import codec_file
+from study.data import open_data_set
 from study.members import EpochResult, Measured, Member
 from study.trainable import CohortTrainable, member_of
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from study.config import CohortConfig, TrialConfig
 
 FINE, DIVERGES, RAISES, DIES_ONCE, UNMEASURABLE, DIES_AT_BIRTH = 15, 2, 3, 4, 5, 6
+HANGS, EATS_MEMORY, LOSES_DATA = 7, 8, 9
 """What becomes of a trial in its second epoch, when it is measured or, once, in its first epoch:
 told by its `training.decay_every`, by default 15. Who raises or dies takes the worker along."""
 
@@ -141,6 +144,13 @@ class ToyWork:
         if fate == RAISES:
             message = "no luck today"
             raise RuntimeError(message)
+        if fate == HANGS:
+            time.sleep(600)
+        if fate == EATS_MEMORY:
+            raise MemoryError
+        if fate == LOSES_DATA:
+            shutil.rmtree(self._of_all.data_folder)
+            os.kill(os.getpid(), signal.SIGKILL)
         if fate in {DIES_ONCE, DIES_AT_BIRTH} and not self._died_before():
             os.kill(os.getpid(), signal.SIGKILL)
         return EpochResult({**self._metrics(member), "population": population})
@@ -165,6 +175,7 @@ class ToyWork:
 
 class ToyTrainable(CohortTrainable):
     def open_work(self, cohort: CohortConfig) -> ToyWork:
+        open_data_set(Path(cohort.trials[0].data_folder))
         return ToyWork(cohort)
 
     @staticmethod
