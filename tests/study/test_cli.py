@@ -71,6 +71,7 @@ COMMANDS = {
         "--help",
         "--out",
         "--reduction",
+        "--rungs",
         "--sampler",
         "--seeds",
         "--stratify",

@@ -138,7 +138,7 @@ def test_validation_that_does_not_fit_is_divided_too(
     assert sizes == [1, 1, 1]
     for trial in range(3):
         ours, theirs = found[trial].metrics, expected[trial].metrics
-        for name in ("d1_psnr_db", "bpp_estimated", "chamfer", "loss"):
+        for name in ("d1_psnr_db", "bpp_estimated", "patch_chamfer", "loss"):
             assert ours[name] == pytest.approx(theirs[name], rel=1e-4), name
 
 
