@@ -67,7 +67,14 @@ def wait_for_workers(folder: Path) -> None:
     time.sleep(3)  # Ray hears of it.
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "how",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        signal.SIGKILL,
+    ],
+)
 def test_a_stopped_study_tells_the_truth_and_goes_on(
     how: signal.Signals, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -119,6 +126,7 @@ def test_ctrl_c_twice_stops_at_once(tmp_path: Path) -> None:
     assert time.monotonic() - stopped < 30
 
 
+@pytest.mark.slow
 def test_every_trial_of_a_stopped_cohort_keeps_its_epochs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
