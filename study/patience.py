@@ -32,20 +32,21 @@ class Patience:
         note: where the stacks are written; the file is empty otherwise.
         longest_s: the limit of every step, though a beginning may always take ten minutes; None: by
             the pace of the steps before.
+        before: of the same worker with the cohort before, whose pace is known.
     """
 
-    def __init__(self, note: Path, longest_s: float | None) -> None:
+    def __init__(self, note: Path, longest_s: float | None, before: Patience | None = None) -> None:
         self._note = note
         self._fixed_s = longest_s
-        self._longest_s: dict[str, float] = {}
+        self.longest_s_by_kind: dict[str, float] = dict(before.longest_s_by_kind) if before else {}
 
     def limit_s(self, kind: str) -> float:
         """Seconds that the next step of a kind may take."""
         if self._fixed_s is not None:
             return max(self._fixed_s, _LEAST_S) if kind == BEGINNING else self._fixed_s
-        if kind not in self._longest_s:
+        if kind not in self.longest_s_by_kind:
             return _FIRST_S
-        return max(_LEAST_S, _FACTOR * self._longest_s[kind])
+        return max(_LEAST_S, _FACTOR * self.longest_s_by_kind[kind])
 
     @contextmanager
     def limit(self, kind: str) -> Iterator[None]:
@@ -59,4 +60,4 @@ class Patience:
             finally:
                 faulthandler.cancel_dump_traceback_later()
         seconds = time.monotonic() - started
-        self._longest_s[kind] = max(seconds, self._longest_s.get(kind, 0.0))
+        self.longest_s_by_kind[kind] = max(seconds, self.longest_s_by_kind.get(kind, 0.0))

@@ -128,7 +128,8 @@ class CohortTrainable(tune.Trainable, ABC):
         """Begin a cohort in a new worker, or go on with one."""
         self._cohort = CohortConfig.model_validate_json(config[COHORT_CONFIG])
         self._opening = Opening(Path(self._cohort.folder))
-        self._patience = Patience(self._opening.path / HUNG_FILE, self._cohort.longest_step_s)
+        note, longest_s = self._opening.path / HUNG_FILE, self._cohort.longest_step_s
+        self._patience = Patience(note, longest_s, getattr(self, "_patience", None))
         with self._patience.limit(BEGINNING):
             self._work = self.open_work(self._cohort)
             self._progress = _Progress(trials={trial.trial: trial for trial in self._cohort.trials})

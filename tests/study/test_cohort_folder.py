@@ -135,5 +135,6 @@ def test_patience_is_learnt_from_the_steps_before(
             now[0] += seconds
         assert patience.limit_s("epoch") == limit_s
     assert patience.limit_s("measuring") == 6 * 3600
+    assert Patience(tmp_path / HUNG_FILE, None, before=patience).limit_s("epoch") == 2000.0
     fixed = Patience(tmp_path / HUNG_FILE, 2.0)
     assert (fixed.limit_s("epoch"), fixed.limit_s(BEGINNING)) == (2.0, 600.0)
