@@ -46,7 +46,7 @@ def comparison_table(comparison: Comparison) -> Table:
         caption=_CAPTION,
         caption_justify="left",
     )
-    table.add_column("strategy", no_wrap=True)
+    table.add_column("strategy")  # It alone may take a second line.
     for epochs in checkpoints(plan):
         table.add_column(f"{epochs:,}", justify="right", no_wrap=True)
     for heading in ("to target", "quartiles", "share", "trials"):
