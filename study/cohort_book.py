@@ -41,6 +41,14 @@ class Book:
     opening: Opening | None = None
     tries: int = 0
 
+    def size(self, usual: int) -> int:
+        """Return for how many trials there is room.
+
+        Who came out of a cohort that was dissolved stays alone: it may be the one that ends its
+        workers.
+        """
+        return usual if len(self.history) == 1 else 1
+
     def note_news(self, reports: Sequence[Mapping[str, Any]]) -> None:
         """Take note of how far trials have come; what was reported before is no news."""
         for report in reports:

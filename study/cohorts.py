@@ -207,7 +207,7 @@ class Cohorts:
         return CohortConfig(
             cohort=number,
             trials=tuple(book.unfinished.values()),
-            size=max(settings.size, len(book.unfinished)),
+            size=max(book.size(settings.size), len(book.unfinished)),
             codecs=None if settings.codecs is None else str(settings.codecs),
             longest_step_s=settings.longest_step_s,
             **places,

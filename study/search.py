@@ -137,11 +137,15 @@ class CohortNotes(Callback):
         self._cohorts.lose(trial.config[COHORT], *failure(trial))
 
 
-_DIED = ("ActorDiedError", "ActorUnavailableError", "NodeDiedError", "WorkerCrashedError")
-"""What Ray calls it when a process or its machine is gone; all else was raised in our own code."""
+_RAISED = "ray::"
+"""What the story holds only where code in a worker raised: Ray names the call. Of a process or a
+machine that is gone it tells in other words each time."""
 
 
-_OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError", "DefaultCPUAllocator", "bad_alloc")
+_OUT_OF_MEMORY = (
+    *("MemoryError", "OutOfMemoryError", "DefaultCPUAllocator", "bad_alloc"),
+    "running low on memory",
+)
 """What tells that memory ran out where training could not deal with it (`study.memory`): in Python,
 in PyTorch and in Ray, which ends workers before the machine is full; in PyTorch's and C++'s own."""
 
@@ -160,7 +164,7 @@ def failure(trial: Trial) -> tuple[Fault, str]:
     except OSError:
         text, log = "", None
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    died = not lines or any(name in text for name in _DIED)
+    died = _RAISED not in text
     reason = "its worker was killed or its machine is gone" if died else lines[-1]
     reason = reason.removeprefix("study.errors.StudyError: ")
     if not died and any(name in text for name in _OUT_OF_MEMORY):

@@ -179,6 +179,7 @@ def test_a_cohort_that_is_lost_goes_on_and_then_each_by_itself(make: Make) -> No
     cohorts.lose(0, Fault.LOST, "killed")
     alone = formed(cohorts)
     assert [(each.cohort, numbers(each)) for each in alone] == [(1, [1]), (2, [2])]
+    assert [each.size for each in alone] == [1, 1], "nobody joins who may be lost with it"
     for _ in range(4):
         cohorts.lose(2, Fault.LOST, "killed")
         assert [each.cohort for each in formed(cohorts)] == [2]

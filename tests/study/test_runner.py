@@ -140,6 +140,26 @@ def test_a_failure_without_a_readable_log_is_told_all_the_same(log: str | None) 
     assert failure(trial) == (Fault.LOST, "its worker was killed or its machine is gone")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("story", "fault"),
+    [
+        ("The actor died unexpectedly before finishing this task.\n\tpid: 7", Fault.LOST),
+        ("The actor never ran - it was cancelled before it started running.", Fault.LOST),
+        ("The actor died because its node has died.", Fault.LOST),
+        ("ray::ResourceTrainable.train() (pid=1)\n  File x\nRuntimeError: bad luck", Fault.ERROR),
+        ("The actor died because of an error raised in ray::R.__init__()\nKeyError", Fault.ERROR),
+        ("killed due to the node running low on memory: 9 GB ray::R.train", Fault.OUT_OF_MEMORY),
+    ],
+)
+def test_a_killed_worker_is_told_from_code_that_raised(
+    story: str, fault: Fault, tmp_path: Path
+) -> None:
+    log = tmp_path / "error.txt"
+    log.write_text(story)
+    trial = SimpleNamespace(error_file=str(log), path="x")
+    assert failure(trial)[0] is fault  # type: ignore[arg-type]
+
+
 def test_tune_may_not_be_told_of_one_metric(tmp_path: Path) -> None:
     searcher = CohortSearcher(None, None, None)  # type: ignore[arg-type] # neither is reached
     with pytest.raises(StudyError, match="several objectives"):
