@@ -30,8 +30,8 @@ SAME = 1e-9
 """How far a value may be from that of the undisturbed study, relative to it."""
 
 _ORPHANS_S = 120.0
-"""How long the processes of a killed driver may live on: Ray notices by itself that it is gone, and on
-a busy machine that took 64 to 74 s."""
+"""How long the processes of a killed driver may live on: Ray notices by itself that it is gone,
+which took 64 to 74 s on a busy machine."""
 
 
 @dataclass(frozen=True)
