@@ -32,6 +32,7 @@ class Book:
         epochs: that each of its trials has reported.
         opening: its worker's folder.
         tries: how often in a row its worker was lost before there were any news.
+        is_tidy: whether what its earlier workers left was deleted.
     """
 
     like: Asked
@@ -40,6 +41,7 @@ class Book:
     epochs: dict[int, int] = field(default_factory=dict)
     opening: Opening | None = None
     tries: int = 0
+    is_tidy: bool = False
 
     def size(self, usual: int) -> int:
         """Return for how many trials there is room.

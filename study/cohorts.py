@@ -201,7 +201,7 @@ class Cohorts:
         places: dict[str, Any] = {}
         if settings.folders is not None:
             restore = settings.folders.checkpoints(book.history)
-            book.opening = settings.folders.open(number)
+            book.opening, book.is_tidy = settings.folders.open(number), False
             places["folder"] = str(book.opening.path)
             places["restore"] = tuple(map(str, restore))
         return CohortConfig(
@@ -216,8 +216,11 @@ class Cohorts:
     def _forget_earlier(self, cohort: int, book: Book) -> None:
         """Delete what the cohort's earlier workers left, once this one has a checkpoint."""
         folders, opening = self._settings.folders, book.opening
-        if folders is not None and opening is not None and opening.checkpoints():
+        if folders is None or opening is None or book.is_tidy:
+            return
+        if opening.checkpoints():
             folders.forget_before(cohort, opening)
+            book.is_tidy = True
 
     def _judge(self, book: Book, reports: Sequence[Mapping[str, Any]]) -> Judged:
         epochs = {

@@ -18,7 +18,7 @@ from study.members import Member
 from study.orders import orders_after
 from study.pace import Pace
 from study.patience import BEGINNING, Patience
-from study.reports import CODEC, CONFIG, DIVERGED, ELAPSED_S, EPOCH, FINAL, METRICS, TRIAL
+from study.reports import CONFIG, DIVERGED, ELAPSED_S, EPOCH, FINAL, METRICS, TRIAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -222,13 +222,9 @@ class CohortTrainable(tune.Trainable, ABC):
         seconds = time.perf_counter() - started
         self._progress.pace.note(len(trained), seconds)
         self._progress.clock += 1
-        reports = [self._epoch_report(trial, results[trial], seconds) for trial in trained]
         if self._cohort.codecs is not None:
-            written = self._work.write_codecs(Path(self._cohort.codecs))
-            for report in reports:
-                if report[TRIAL] in written:
-                    _, report[CODEC] = written[report[TRIAL]]
-        return reports
+            self._work.write_codecs(Path(self._cohort.codecs))
+        return [self._epoch_report(trial, results[trial], seconds) for trial in trained]
 
     def _epoch_report(self, trial: int, result: EpochResult, seconds: float) -> dict[str, Any]:
         own = self._progress.trials[trial]
