@@ -84,8 +84,8 @@ def by_volume(losses: ArrayLike, reference: ArrayLike) -> list[int]:
     """Return the rows of one layer so that any first few of them dominate much volume.
 
     Each next row is the one that adds most hypervolume, bounded by the reference, to those before.
-    Rows that add nothing, such as copies and those beyond the reference, come last, as
-    `epsilon_net` orders them.
+    Of rows that add the same, and of those that add nothing, such as copies and whatever lies
+    beyond the reference, the one goes first that `epsilon_net` would take first.
 
     Differs from the usual contribution, which is what is lost when one row alone is left out: there
     two rows that lie close together rank last, both of them, however good they are, and so neither
@@ -93,7 +93,7 @@ def by_volume(losses: ArrayLike, reference: ArrayLike) -> list[int]:
 
     Example:
         (1, 4), (2, 2), (4, 1) with reference (5, 5): alone they dominate 4, 9 and 4. (2, 2) goes
-        first; then (1, 4) adds 1 and (4, 1) adds 1, and the earlier row goes first: 1, 0, 2.
+        first; then (1, 4) adds 1 and (4, 1) adds 1, and the net begins with (1, 4): 1, 0, 2.
     """
     checked, bound = _checked(losses), np.asarray(reference, dtype=np.float64)
     alone = np.prod(np.maximum(bound - checked, 0.0), axis=1)
