@@ -1,9 +1,9 @@
 """Training epochs per hour of the quick start, on one core or one GPU.
 
-Whole epochs of `study.training` on the quick start's data and with its settings, validation
-included: the first, in which fresh decoders make too many points, and the second, which stands for
-all later ones. The plain twins, some steps into their training, take a number of steps on the same
-patches; an epoch of theirs is extrapolated from those, without any validation.
+Whole epochs of `study.training.training` on the quick start's data and with its settings,
+validation included: the first, in which fresh decoders make too many points, and the second, which
+stands for all later ones. The plain twins, some steps into their training, take a number of steps
+on the same patches; an epoch of theirs is extrapolated from those, without any validation.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from benchmarks.measuring import Way, device, measure, on_gpu, take_turns
 from benchmarks.members import members, quick_start
 from benchmarks.patches import prepared
 from benchmarks.step import plain_steps
-from study.training import Training
+from study.training.training import Training
 
 if TYPE_CHECKING:
     from benchmarks.measuring import Lap, Sample

@@ -14,7 +14,7 @@ import moocore
 import numpy as np
 
 from benchmarks.measuring import Way, take_turns
-from study.dominance import nondominated, nondominated_and_volume
+from study.fronts.dominance import nondominated, nondominated_and_volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +67,7 @@ def clouds(count: int) -> Iterator[tuple[str, Points]]:
 
 
 def by_study(points: Points, _: Lap) -> tuple[NDArray[np.bool_], float]:
-    """As `study.front` would, at once."""
+    """As `study.fronts.front` would, at once."""
     return nondominated_and_volume(points, REFERENCE)
 
 

@@ -19,12 +19,12 @@ from benchmarks.measuring import device
 from benchmarks.patches import whole_objects
 from model.codec import Codec
 from study.config import TrainingConfig
-from study.feeding import Feed
-from study.flat import Layout, by_name
-from study.members import Member
-from study.population import Population, fresh_states
-from study.space import apply
+from study.search.space import apply
 from study.study_file import load_study
+from study.training.feeding import Feed
+from study.training.flat import Layout, by_name
+from study.training.members import Member
+from study.training.population import Population, fresh_states
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from model.patches import PatchBatch
     from study.config import LossWeights, StudyConfig
     from study.data import DataSet
-    from study.members import MemberState
+    from study.training.members import MemberState
 
 STEPS_BEFORE = 100
 """Steps before anything is measured."""

@@ -17,12 +17,12 @@ from unittest.mock import patch
 from rich.console import Console
 
 from benchmarks import no_ops
-from study.budget import Budget
-from study.cohorts import Cohorts
-from study.kept_codecs import KeptCodecs
-from study.live import PlainLines
-from study.runner import run_study
-from study.storage import TrialStore
+from study.codecs.kept_codecs import KeptCodecs
+from study.commands.live import PlainLines
+from study.driver.cohorts import Cohorts
+from study.driver.runner import run_study
+from study.halting.budget import Budget
+from study.storage.trial_store import TrialStore
 from study.study_file import parse_study
 
 if TYPE_CHECKING:

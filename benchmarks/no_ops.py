@@ -8,9 +8,9 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from study.codec_files import codec_file
-from study.members import EpochResult, Measured, Member
-from study.trainable import CohortTrainable, member_of
+from study.codecs.codec_files import codec_file
+from study.training.members import EpochResult, Measured, Member
+from study.workers.trainable import CohortTrainable, member_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -16,7 +16,7 @@ import numpy as np
 from model.config import ModelConfig
 from study.config import LossWeights, TrainingConfig
 from study.data import DataRecipe, open_data_set, prepare
-from study.training import Member, Training
+from study.training.training import Member, Training
 
 SEEDS = (1, 2, 3)
 RATES = (1e-3, 0.01, 0.03, 0.08)

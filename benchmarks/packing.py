@@ -21,7 +21,7 @@ from benchmarks.patches import whole_objects
 from benchmarks.training_steps import OurStep
 from model.config import ModelConfig
 from study.data import open_data_set
-from study.members import MemberState
+from study.training.members import MemberState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,8 +22,8 @@ from model.points import (
     nearest_by_tree,
     nearest_on_cpu,
 )
-from study.objective import loss_terms
-from study.population import Population
+from study.training.objective import loss_terms
+from study.training.population import Population
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

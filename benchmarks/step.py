@@ -13,13 +13,13 @@ from benchmarks.training_steps import OurStep, PlainStep
 from model.codec import Codec
 from model.config import ModelConfig
 from model.published import to_published
-from study.flat import Layout, by_name
+from study.training.flat import Layout, by_name
 
 if TYPE_CHECKING:
     from benchmarks.measuring import Turns
     from benchmarks.plain_geometry import PlainTools
     from study.data import DataSet
-    from study.members import MemberState
+    from study.training.members import MemberState
 
 BARS = {("published", 0): 5.0, ("published", 1): 2.0, ("masked", 0): 8.0, ("masked", 1): 3.5}
 """Norm mode and twin -> at least so many times as fast, on a CPU with one thread."""

@@ -11,7 +11,7 @@ from benchmarks.measuring import device
 from benchmarks.members import HELD, batches, numbers_of_steps
 from benchmarks.plain_loss import plain_loss
 from study.config import LossWeights
-from study.population import Population
+from study.training.population import Population
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from model.codec import CodecOutput
     from model.config import ModelConfig
     from study.data import DataSet
-    from study.members import MemberState
+    from study.training.members import MemberState
 
 
 class OurStep:
-    """Trains a population as `study.training` does.
+    """Trains a population as `study.training.training` does.
 
     Attributes:
         population: in training.

@@ -11,9 +11,9 @@ from study.front_door import importing_at_first_use
 
 if TYPE_CHECKING:
     from study.config import StudyConfig
+    from study.driver.runner import Ended, run_study
     from study.errors import StudyError
     from study.records import TrialRecord, TrialState
-    from study.runner import Ended, run_study
     from study.study_file import load_study
 
 __all__ = [
@@ -29,12 +29,12 @@ __all__ = [
 __getattr__ = importing_at_first_use(
     __name__,
     {
-        "Ended": "runner",
+        "Ended": "driver.runner",
         "StudyConfig": "config",
         "StudyError": "errors",
         "TrialRecord": "records",
         "TrialState": "records",
         "load_study": "study_file",
-        "run_study": "runner",
+        "run_study": "driver.runner",
     },
 )

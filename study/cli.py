@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from model.errors import CodecError
-from study import running
 from study.codecs import cli as codec_cli
+from study.commands import running
+from study.driver.interrupts import INTERRUPTED
 from study.errors import StudyError
-from study.interrupts import INTERRUPTED
 from study.simulation import cli as simulation_cli
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from study.trainable import CohortTrainable
+    from study.workers.trainable import CohortTrainable
 
 _DESCRIPTION = """\
 Train many variants of a learned point cloud codec that differ in the weights of their loss,
@@ -132,10 +132,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _front(arguments: argparse.Namespace, console: Console) -> int:
     from study.codecs.results import read_curve
-    from study.ending import show_front
-    from study.folder import find_study
-    from study.runner import report
-    from study.status import read_records
+    from study.commands.ending import show_front
+    from study.commands.status import read_records
+    from study.driver.runner import report
+    from study.storage.folder import find_study
 
     curves = [read_curve(file) for file in arguments.baseline]
     folder = find_study(arguments.root, arguments.name)
@@ -146,8 +146,8 @@ def _front(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _status(arguments: argparse.Namespace, console: Console) -> int:
-    from study.folder import all_studies, find_study
-    from study.status import show_studies, show_study
+    from study.commands.status import show_studies, show_study
+    from study.storage.folder import all_studies, find_study
 
     if arguments.name is None:
         show_studies(all_studies(arguments.root), arguments.root, console)
@@ -157,7 +157,7 @@ def _status(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _prepare(arguments: argparse.Namespace, console: Console) -> int:
-    from study.runner import prepare_data
+    from study.driver.runner import prepare_data
 
     for folder in prepare_data(running.load(arguments.file), console).values():
         console.print(f"[bold]folder[/] {folder}", soft_wrap=True)
@@ -165,14 +165,14 @@ def _prepare(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _explain(arguments: argparse.Namespace, console: Console) -> int:
-    from study.explain import explain
+    from study.commands.explain import explain
 
     explain(arguments.section, console)
     return 0
 
 
 def _ui(arguments: argparse.Namespace, console: Console) -> NoReturn:
-    from study.ui import serve
+    from study.tracking.ui import serve
 
     serve(arguments.root, arguments.port, console)
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from study.architectures import check_architectures
 from study.config import StudyConfig
 from study.errors import StudyError
 from study.nearest import did_you_mean
-from study.search_checks import check_search
-from study.space import reason_of
-from study.space_checks import check_space
+from study.search.architectures import check_architectures
+from study.search.search_checks import check_search
+from study.search.space import reason_of
+from study.search.space_checks import check_space
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

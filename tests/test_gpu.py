@@ -24,8 +24,8 @@ from model.patches import collate
 from model.points import Points, gather, nearest, nearest_by_brute_force, nearest_by_tree
 from study.config import LossWeights, TrainingConfig
 from study.data import DataRecipe, open_data_set, prepare
-from study.objective import loss_terms, stacked_weights
-from study.training import Member, Training
+from study.training.objective import loss_terms, stacked_weights
+from study.training.training import Member, Training
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,11 +13,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from study.codec_files import codecs_of
-from study.folder import StudyFolder
-from study.front import front, objectives_of
+from study.codecs.codec_files import codecs_of
+from study.commands.status import read_records
+from study.fronts.front import front, objectives_of
 from study.records import TrialState
-from study.status import read_records
+from study.storage.folder import StudyFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
 
-from study.tracking import ui_command
+from study.tracking.observer import ui_command
 
 if TYPE_CHECKING:
     from pathlib import Path

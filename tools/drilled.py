@@ -1,6 +1,6 @@
 """The study that the kill drill torments: the command line, with workers that count epochs.
 
-    DRILL_LOG=log.jsonl DRILL_TRAINS=study.trainable:CodecTrainable \
+    DRILL_LOG=log.jsonl DRILL_TRAINS=study.workers.trainable:CodecTrainable \
         python -m tools.drilled run study.yaml
 
 Every worker appends a line to the log when it begins, after each epoch that it has trained, and
@@ -16,16 +16,16 @@ import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
-from study.cohort_folder import Opening
-from study.trainable import CohortTrainable
+from study.workers.cohort_folder import Opening
+from study.workers.trainable import CohortTrainable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from study.config import CohortConfig
-    from study.members import EpochResult
-    from study.trainable import Work
+    from study.training.members import EpochResult
+    from study.workers.trainable import Work
 
 LOG, TRAINS, EPOCH_S = "DRILL_LOG", "DRILL_TRAINS", "DRILL_EPOCH_S"
 """Environment variables: the log, the trainable whose epochs are counted, and how many seconds they

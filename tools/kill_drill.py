@@ -342,7 +342,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--folder", type=Path, help="new; kept (default: a temporary one)")
     parser.add_argument(
-        "--trains", default="study.trainable:CodecTrainable", help="what a cohort does"
+        "--trains", default="study.workers.trainable:CodecTrainable", help="what a cohort does"
     )
     return parser.parse_args()
 

@@ -186,7 +186,7 @@ def _count(text: str) -> int:
 def _export(arguments: argparse.Namespace, console: Console) -> int:
     from study.codecs.export import export
     from study.codecs.operating_point import Wish
-    from study.folder import find_study
+    from study.storage.folder import find_study
 
     wish = Wish(arguments.trial, arguments.knee, arguments.max_bpp, arguments.min_psnr)
     if arguments.epoch is not None and arguments.trial is None:

@@ -20,10 +20,10 @@ from study.clouds.files import COMPRESSED_SUFFIX
 from study.codecs.baseline import DEFAULT_BITS, Draco
 from study.codecs.export import export
 from study.codecs.operating_point import Wish
+from study.commands.ending import short
 from study.data import open_data_set
-from study.ending import short
 from study.errors import StudyError
-from study.front import front, objectives_of
+from study.fronts.front import front, objectives_of
 from study.metrics import PsnrConvention, d1_psnr_db
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from study.config import StudyConfig
-    from study.runner import Ended
+    from study.driver.runner import Ended
 
 _FRESH_PROCESS_TIMEOUT_S = 60.0
 _SLOWEST_POINTS_PER_S = 10_000

@@ -12,18 +12,18 @@ from model.cloud_codec import CloudCodec
 from model.codec import Codec
 from model.codec_folder import save_codec
 from model.patch_coder import PatchCoder
-from study.checkpoint import read_codec
-from study.codec_files import codec_file, codec_files
+from study.codecs.codec_files import codec_file, codec_files
 from study.codecs.operating_point import choose
+from study.commands.status import read_records
 from study.config import TrialConfig
 from study.data.manifest import read_manifest
 from study.data.version import code_version
 from study.errors import StudyError
-from study.front import objectives_of
+from study.fronts.front import objectives_of
 from study.metrics import PsnrConvention
-from study.space import apply
-from study.status import read_records
-from study.storage import TrialStore
+from study.search.space import apply
+from study.storage.trial_store import TrialStore
+from study.training.checkpoint import read_codec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from study.config import StudyConfig
     from study.data import DataRecipe
     from study.data.manifest import Manifest
-    from study.folder import StudyFolder
     from study.records import TrialRecord
+    from study.storage.folder import StudyFolder
 
 
 _MEASURED = "measured on the finished codec, in the bytes of its files"

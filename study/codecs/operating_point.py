@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from study.errors import StudyError
-from study.front import front, to_minimisation
+from study.fronts.front import front, to_minimisation
 from study.records import TrialState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from study.front import Objective
+    from study.fronts.front import Objective
     from study.records import TrialRecord
 
 RATE, QUALITY = "bpp", "d1_psnr_db"

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from study.clouds import read_clouds
 from study.codecs.results import write_evaluation
+from study.commands.live import progress_view
 from study.errors import StudyError
-from study.live import progress_view
 from study.output import check_free
 
 if TYPE_CHECKING:

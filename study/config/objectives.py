@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import Field, model_validator
 
 from study.errors import StudyError
-from study.measures import MEASURES, Constraint, measure_named
+from study.fronts.measures import MEASURES, Constraint, measure_named
 from study.section import Section
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from study.config.numbers import Count, Positive
-from study.ranges import Range, SearchedChoice, default_space
+from study.search.ranges import Range, SearchedChoice, default_space
 from study.section import Section
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from study.errors import StudyError
-from study.front import candidates, front
-from study.measures import estimate_name
+from study.fronts.front import candidates, front
+from study.fronts.measures import estimate_name
 from study.records import TrialState
 from study.report.planes import QUALITY, RATE, planes_of, subtitle
 from study.report.rows import as_text, describe, newest
@@ -21,8 +21,8 @@ from study.report.view import holds, label_place, ranges_in_view, with_room
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from study.front import Objective
-    from study.measures import Constraint
+    from study.fronts.front import Objective
+    from study.fronts.measures import Constraint
     from study.metrics import RateCurve
     from study.records import TrialRecord
     from study.report.planes import Plane

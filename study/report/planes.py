@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from study.front import Direction, hypervolume
-from study.measures import MEASURES
+from study.fronts.front import Direction, hypervolume
+from study.fronts.measures import MEASURES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from study.front import Objective
+    from study.fronts.front import Objective
     from study.records import TrialRecord
 
 RATE, QUALITY = "bpp", "d1_psnr_db"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from study.front import front, hypervolume
+from study.fronts.front import front, hypervolume
 from study.records import TrialState
 from study.report.rows import (
     as_text,
@@ -23,8 +23,8 @@ from study.report.rows import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from study.front import Objective
-    from study.measures import Constraint
+    from study.fronts.front import Objective
+    from study.fronts.measures import Constraint
     from study.records import TrialRecord
 
 _BASELINE_MARK = "★"

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from study.front import Objective
-    from study.measures import Constraint
+    from study.fronts.front import Objective
+    from study.fronts.measures import Constraint
     from study.metrics import RateCurve
     from study.records import TrialRecord
 

@@ -191,7 +191,7 @@ def _record(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _simulate(arguments: argparse.Namespace, console: Console) -> int:
-    from study.live import progress_view
+    from study.commands.live import progress_view
     from study.output import check_free, new_file
     from study.simulation import EMBEDDED
     from study.simulation.compare import Plan, compare, surrogate_of
@@ -223,7 +223,7 @@ def _simulate(arguments: argparse.Namespace, console: Console) -> int:
 
 def _offered(arguments: argparse.Namespace, base: StudyConfig) -> Offered:
     """Return what to combine: as the words say, else as the study does, else as usual."""
-    from study.halting import first_rung
+    from study.halting.rules import first_rung
     from study.simulation.strategies import Offered
 
     search, halting = base.search, base.halting

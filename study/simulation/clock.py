@@ -3,8 +3,8 @@
 The store, the sampler, the halting rule, the budget and the book of cohorts are those of a real
 study; the store's database is in memory. What Ray does in a real one is done here: as many workers
 as given each take a cohort, and after each of its steps hand in the reports that a worker would
-write (`study.reports`), with metrics from recorded curves. A step of n trials lasts n times as
-long as the recorded median for one: where trials share a processor, that is what they do.
+write (`study.workers.reports`), with metrics from recorded curves. A step of n trials lasts n times
+as long as the recorded median for one: where trials share a processor, that is what they do.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from study.architectures import preparations
-from study.budget import Budget
-from study.cohorts import Cohorts, Settings
-from study.front import front, hypervolume, objectives_of
-from study.halts import Halts
-from study.pace import Pace
+from study.driver.cohorts import Cohorts, Settings
+from study.driver.pace import Pace
+from study.fronts.front import front, hypervolume, objectives_of
+from study.halting.budget import Budget
+from study.halting.halts import Halts
 from study.records import TrialState
-from study.reports import ELAPSED_S, EPOCH, FINAL, METRICS, TRIAL
-from study.space import trial_config
-from study.storage import TrialStore
+from study.search.architectures import preparations
+from study.search.space import trial_config
+from study.storage.trial_store import TrialStore
+from study.workers.reports import ELAPSED_S, EPOCH, FINAL, METRICS, TRIAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from study.choices import Choice
     from study.config import CohortConfig, StudyConfig, TrialConfig
-    from study.front import Objective
-    from study.orders import Order
+    from study.fronts.front import Objective
     from study.records import TrialRecord
+    from study.search.choices import Choice
     from study.simulation.surrogate import Curve, Surrogate
+    from study.workers.orders import Order
 
     Report = dict[str, Any]
 
@@ -136,7 +136,7 @@ def _run(
 
 
 class _Worker:
-    """Does with one cohort what `study.trainable` does, in no time and with known results."""
+    """Does with one cohort what `study.workers.trainable` does, but from known results."""
 
     def __init__(
         self, curves: Mapping[int, Curve], surrogate: Surrogate, cohort: CohortConfig

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from study.errors import StudyError
-from study.space import contains
+from study.search.space import contains
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from study.choices import Choice
-    from study.ranges import Range
+    from study.search.choices import Choice
+    from study.search.ranges import Range
 
 _ABSENT = 0.5
 """Where a number stands that does not apply to a trial: in the middle, farthest from nothing."""

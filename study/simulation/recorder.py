@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from study.errors import StudyError
-from study.folder import find_study
 from study.simulation.recording import Begun, join, recorded
+from study.storage.folder import find_study
 from study.study_file import parse_study
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ def record_studies(root: Path, names: Sequence[str]) -> tuple[Recording, str]:
     Raises:
         StudyError: there is no such study, they do not belong together, or have too few trials.
     """
-    from study.database import is_there
-    from study.storage import TrialStore
+    from study.storage.database import is_there
+    from study.storage.trial_store import TrialStore
 
     studies, trials = [], []
     for name in dict.fromkeys(names):

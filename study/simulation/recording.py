@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from study.errors import StudyError
-from study.measures import asked_metrics
+from study.fronts.measures import asked_metrics
 from study.records import TrialState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from study.choices import Choice
     from study.config import StudyConfig
     from study.records import TrialRecord
+    from study.search.choices import Choice
 
 ALONE = ("data", "model", "loss", "training", "objectives", "constraints")
 """Sections that make a curve what it is, besides the trial's settings and the seed."""

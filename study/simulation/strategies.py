@@ -11,18 +11,18 @@ from pydantic import ValidationError
 
 from study.config import HaltingSection
 from study.errors import StudyError
-from study.numbered import GridChoices, wished
-from study.search_checks import check_search
-from study.space import contains
-from study.space_checks import check_space
+from study.search.numbered import GridChoices, wished
+from study.search.search_checks import check_search
+from study.search.space import contains
+from study.search.space_checks import check_space
 from study.study_file import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from study.choices import Choice
     from study.config import StudyConfig
-    from study.ranges import Range
+    from study.search.choices import Choice
+    from study.search.ranges import Range
     from study.simulation.recording import Recording
 
 RANDOM = "random"

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from study.choices import Choice
     from study.config import StudyConfig
-    from study.ranges import Range
+    from study.search.choices import Choice
+    from study.search.ranges import Range
 
 FORMAT = 1
 """Raised when a reader of the old one would misread a table, or could not read it."""

@@ -28,7 +28,7 @@ from model.patches import collate
 from model.points import nearest_by_brute_force
 from model.published import load_published, to_published
 from study.config import LossWeights
-from study.objective import loss_terms, stacked_weights
+from study.training.objective import loss_terms, stacked_weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,7 +15,7 @@ from model.hierarchy import build_hierarchy
 from model.patches import collate
 from model.points import Points
 from study.config import LossWeights
-from study.objective import loss_terms, stacked_weights
+from study.training.objective import loss_terms, stacked_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -22,7 +22,7 @@ from model.points import Points, nearest, squared_distances
 from model.published import load_published
 from model.rans import SymbolWriter
 from study.config import LossWeights
-from study.objective import loss_terms, stacked_weights
+from study.training.objective import loss_terms, stacked_weights
 from tests.model.support import naming
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-import study.exact  # noqa: F401  before a test multiplies matrices
+import study.training.exact  # noqa: F401  before a test multiplies matrices
 
 ROOT = str(Path(__file__).parents[2])
 

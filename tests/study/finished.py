@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.data import open_data_set, prepare
-from study.folder import create_study_folder
-from study.space import trial_config
-from study.storage import TrialStore
+from study.search.space import trial_config
+from study.storage.folder import create_study_folder
+from study.storage.trial_store import TrialStore
 from study.study_file import parse_study
-from study.training import Member, Training
+from study.training.training import Member, Training
 
 if TYPE_CHECKING:
-    from study.folder import StudyFolder
+    from study.storage.folder import StudyFolder
 
 EPOCHS = 2
 

@@ -6,9 +6,9 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from study.codec_files import codec_file, codec_files
-from study.front import Direction, Objective
-from study.kept_codecs import DELETED, KeptCodecs
+from study.codecs.codec_files import codec_file, codec_files
+from study.codecs.kept_codecs import DELETED, KeptCodecs
+from study.fronts.front import Direction, Objective
 from study.records import EpochRecord, TrialRecord, TrialState
 
 if TYPE_CHECKING:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import optuna
 
-from study.samplers import make_sampler, note_constraints, suggest
+from study.search.samplers import make_sampler, note_constraints, suggest
 from study.study_file import parse_study
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from study.choices import Choice
     from study.config import StudyConfig
+    from study.search.choices import Choice
 
     Settings = dict[str, Choice]
 

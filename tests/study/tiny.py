@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from model.config import ModelConfig
 from study.config import LossWeights, TrainingConfig
 from study.data import DataRecipe, open_data_set, prepare
-from study.training import EpochResult, Member, Training
+from study.training.training import EpochResult, Member, Training
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

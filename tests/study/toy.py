@@ -17,10 +17,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study.codec_files import codec_file
+from study.codecs.codec_files import codec_file
 from study.data import open_data_set
-from study.members import EpochResult, Measured, Member
-from study.trainable import CohortTrainable, member_of
+from study.training.members import EpochResult, Measured, Member
+from study.workers.trainable import CohortTrainable, member_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

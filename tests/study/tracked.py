@@ -7,9 +7,9 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from study.front import Direction, Objective
+from study.fronts.front import Direction, Objective
 from study.records import EpochRecord, TrialRecord, TrialState
-from study.tracking import MlflowObserver
+from study.tracking.observer import MlflowObserver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -16,22 +16,22 @@ import torch
 from rich.console import Console
 
 from model.codec_folder import CODEC, load_codec
-from study.checkpoint import read_codec, write_codec
 from study.cli import main
 from study.clouds import read_cloud, write_cloud
-from study.codec_files import codec_file
+from study.codecs.codec_files import codec_file
 from study.codecs.demonstration import COMPRESSED, DECODED, demonstrate
 from study.codecs.export import export
 from study.codecs.operating_point import Wish
+from study.commands.status import read_records
 from study.data import open_data_set
+from study.driver.runner import Ended
 from study.errors import StudyError
-from study.evaluation import measure
-from study.folder import StudyFolder
 from study.records import TrialState
-from study.runner import Ended
-from study.status import read_records
-from study.storage import TrialStore
+from study.storage.folder import StudyFolder
+from study.storage.trial_store import TrialStore
 from study.study_file import write_study
+from study.training.checkpoint import read_codec, write_codec
+from study.training.evaluation import measure
 from tests.study.finished import EPOCHS, finished_study
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 
 from study.codecs.operating_point import Wish, choose
 from study.errors import StudyError
-from study.front import Direction, Objective
+from study.fronts.front import Direction, Objective
 from study.records import TrialRecord, TrialState
 
 BOTH = (

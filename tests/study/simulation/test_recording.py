@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from study.errors import StudyError
-from study.ranges import default_space
 from study.records import EpochRecord, TrialRecord, TrialState
+from study.search.ranges import default_space
+from study.search.space import PUBLISHED
 from study.simulation import EMBEDDED
 from study.simulation.recording import Begun, join, recorded
 from study.simulation.table_file import read_recording, write_recording
-from study.space import PUBLISHED
 from tests.study.simulation import curves
 
 if TYPE_CHECKING:

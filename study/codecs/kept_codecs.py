@@ -1,0 +1,307 @@
+"""Which codecs of a study stay on the disk: those of the front, over all epochs, not only the last.
+
+An earlier epoch of a trial may be a better bargain than its last: rate settles first, and grows
+again as quality does. So each codec of each epoch is a candidate, with the epoch's estimates as its
+values (the bytes of the last alone are measured). Kept are
+
+- of complete trials: those epochs whose estimates no epoch of a complete trial beats, and the last
+  one where its measured values are on the front;
+- of running trials: the newest, and those that no complete trial and no other epoch of the same
+  trial beats. What only another running trial beats stays until that one has ended: it may yet
+  fail, or be stopped.
+
+All others are deleted at once. Beyond the study's byte budget the codecs of the front that add
+least volume go too, earlier epochs before any that was measured; a running trial's newest never.
+
+What is kept follows from the trials' records, and what is there is looked up in the folder: a codec
+that is missing, or was deleted before, is none the less deleted. Each deletion is a line in
+``deleted.jsonl``, written before the file goes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import moocore
+import numpy as np
+
+from study.codecs.codec_files import codec_file, codec_files, codecs_of
+from study.fronts.front import to_minimisation
+from study.fronts.measures import epoch_values, epoch_violation
+from study.records import TrialState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from study.fronts.front import Objective
+    from study.fronts.measures import Constraint
+    from study.records import TrialRecord
+
+    Key = tuple[int, int]
+    """Trial and epoch."""
+    Points = dict[Key, NDArray[np.float64]]
+    """Values to minimise, (objectives,), by trial and epoch."""
+
+DELETED = "deleted.jsonl"
+_DOMINATED = "dominated"
+_BUDGET = "beyond storage.codec_bytes"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An earlier epoch of a complete trial that is on the front over all epochs, and kept.
+
+    Attributes:
+        trial, epoch: which.
+        values: estimates of the objectives, in their order.
+        path: the codec's file.
+    """
+
+    trial: int
+    epoch: int
+    values: tuple[float, ...]
+    path: Path
+
+
+class KeptCodecs:
+    """Decides, after every epoch and every end, which codecs stay; deletes the others.
+
+    It looks at the trial that is told, and at the front: not at every epoch of every trial.
+    """
+
+    def __init__(
+        self,
+        codecs: Path,
+        objectives: Sequence[Objective],
+        codec_bytes: int,
+        tell: Callable[[str], None],
+        constraints: Sequence[Constraint] = (),
+    ) -> None:
+        """Look at what is there. A study that goes on then notes all of its trials, in any order.
+
+        Args:
+            codecs: the folder of the study's codecs.
+            objectives: what spans the front.
+            codec_bytes: how much all of them may take.
+            tell: given a line where a codec of the front had to go.
+            constraints: what a codec must keep to, or it is not on the front.
+        """
+        self._codecs, self._tell = codecs, tell
+        self._objectives, self._constraints = tuple(objectives), tuple(constraints)
+        self._most_bytes = codec_bytes
+        self._estimated: Points = {}
+        self._measured: Points = {}
+        self._running: dict[int, Points] = {}
+        self._newest: dict[int, int] = {}
+        self._bytes: dict[int, dict[int, int]] = {}
+        """Of each file, by trial and epoch."""
+        for trial, epoch, file in codec_files(codecs):
+            self._bytes.setdefault(trial, {})[epoch] = file.stat().st_size
+        self._sum_bytes = sum(sum(each.values()) for each in self._bytes.values())
+        self._front_deletions = 0
+        self._is_stuck = False
+
+    def on_trial(self, record: TrialRecord) -> None:
+        """Take note of a trial after an epoch or at its end, and delete what need not stay."""
+        there = self._look(record)
+        if record.state is TrialState.COMPLETE:
+            before = self._of_front()
+            self._admit(record)
+            now = self._of_front()
+            self._delete(sorted((before | there) - now), _DOMINATED)
+        elif record.state.is_final:
+            self._forget(record.number)
+            self._delete(sorted(there), f"its trial is {record.state.value}")
+        elif record.epochs:
+            self._delete(sorted(there - self._of_running(record)), _DOMINATED)
+        if record.state.is_final:
+            self._tidy(record.number)
+        self._fit()
+
+    def _look(self, record: TrialRecord) -> set[Key]:
+        """Return the trial's codecs that may be deleted: not those of epochs yet to be told."""
+        number, told = record.number, record.epochs[-1].epoch if record.epochs else 0
+        files = codecs_of(self._codecs, number)
+        self._sum_bytes -= sum(self._bytes.get(number, {}).values())
+        self._bytes[number] = {epoch: file.stat().st_size for epoch, file in files.items()}
+        self._sum_bytes += sum(self._bytes[number].values())
+        return {(number, epoch) for epoch in files if epoch <= told or record.state.is_final}
+
+    def _tidy(self, number: int) -> None:
+        """Remove what a killed worker left of an ended trial."""
+        folder = codec_file(self._codecs, number, 1).parent
+        with suppress(OSError):
+            for partial in folder.glob(".*.partial"):
+                partial.unlink()
+            folder.rmdir()  # If it is empty.
+
+    def _is_there(self, key: Key) -> bool:
+        return key[1] in self._bytes.get(key[0], {})
+
+    def _of_front(self) -> set[Key]:
+        return self._estimated.keys() | self._measured.keys()
+
+    def _admit(self, record: TrialRecord) -> None:
+        """Let a complete trial's epochs take part in the fronts."""
+        self._forget(record.number)
+        points = _points_of_complete(record, self._objectives, self._constraints)
+        self._estimated = _front(self._estimated | points)
+        final = [record.final.get(each.metric, math.nan) for each in self._objectives]
+        if record.epochs and record.feasible and all(map(math.isfinite, final)):
+            last = (record.number, record.epochs[-1].epoch)
+            measured = {last: to_minimisation(final, self._objectives)}
+            self._measured = _front(self._measured | measured)
+
+    def _of_running(self, record: TrialRecord) -> set[Key]:
+        """Return what is kept of a trial that may go on."""
+        number, newest = record.number, record.epochs[-1].epoch
+        points = _points(record, self._objectives, self._constraints)
+        if self._constraints and newest >= record.total_epochs:
+            # Once measured it may turn out to break one, and then beats nothing.
+            points.pop((number, newest), None)
+        best = _front(self._estimated | points)
+        self._running[number] = {key: best[key] for key in points if key in best}
+        self._newest[number] = newest
+        return self._running[number].keys() | {(number, newest)}
+
+    def _forget(self, number: int) -> None:
+        self._running.pop(number, None)
+        self._newest.pop(number, None)
+
+    def _fit(self) -> None:
+        """Delete codecs of the front until all fit: first earlier epochs, then measured ones."""
+        if self._sum_bytes <= self._most_bytes:
+            return
+        reference = to_minimisation([o.reference for o in self._objectives], self._objectives)
+        measured = {key: values for key, values in self._measured.items() if self._is_there(key)}
+        early = dict(self._estimated)
+        for points in self._running.values():
+            early |= points
+        newest = set(self._newest.items())
+        spare = {
+            key: values
+            for key, values in early.items()
+            if self._is_there(key) and key not in measured and key not in newest
+        }
+        for points in (spare, measured):
+            while points and self._sum_bytes > self._most_bytes:
+                added = moocore.hv_contributions(np.stack(list(points.values())), ref=reference)
+                # Of equals the earlier.
+                _, least = min(zip(added, points, strict=True))
+                del points[least]
+                self._delete([least], _BUDGET)
+                self._tell_deletion(*least)
+
+    def _tell_deletion(self, trial: int, epoch: int) -> None:
+        self._front_deletions += 1
+        count = self._front_deletions
+        if count & (count - 1) == 0:  # The first, the second, the fourth, ...
+            so_far = f", {count} of the front so far" if count > 1 else ""
+            self._tell(
+                f"the codec of trial {trial} after epoch {epoch} was deleted although nothing "
+                f"beats it{so_far}: all codecs may take {self._most_bytes:,} bytes "
+                "(storage.codec_bytes), and it added least to the front; all deletions: "
+                f"{self._codecs / DELETED}"
+            )
+
+    def _delete(self, keys: Iterable[Key], why: str) -> None:
+        """Delete codecs, of which some may be gone; a disk that refuses stops no study."""
+        gone = [key for key in keys if self._is_there(key)]
+        if not gone:
+            return
+        when = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        sizes = [self._bytes[trial].pop(epoch) for trial, epoch in gone]
+        self._sum_bytes -= sum(sizes)
+        try:
+            with (self._codecs / DELETED).open("a", encoding="utf-8") as log:
+                for (trial, epoch), size in zip(gone, sizes, strict=True):
+                    told = {"trial": trial, "epoch": epoch, "bytes": size, "why": why}
+                    log.write(json.dumps({**told, "when": when}) + "\n")
+        except OSError as error:  # The disk is full, it may be: then the more so.
+            self._tell_stuck(error)
+        try:
+            for key in gone:
+                codec_file(self._codecs, *key).unlink(missing_ok=True)
+        except OSError as error:
+            self._tell_stuck(error)
+
+    def _tell_stuck(self, error: OSError) -> None:
+        if not self._is_stuck:
+            self._tell(f"codecs that need not be kept could not be deleted or noted: {error}")
+        self._is_stuck = True
+
+
+def candidates(
+    codecs: Path,
+    records: Sequence[TrialRecord],
+    objectives: Sequence[Objective],
+    constraints: Sequence[Constraint] = (),
+) -> list[Candidate]:
+    """Return the earlier epochs that are on the front over all epochs, and are kept.
+
+    Those that add most to the front come first.
+
+    Args:
+        codecs: the folder of the study's codecs.
+        records: its trials, of which the complete ones take part.
+        objectives: what spans the front.
+        constraints: what a codec must keep to, or it is not on the front.
+    """
+    complete = [record for record in records if record.state is TrialState.COMPLETE]
+    points: Points = {}
+    for record in complete:
+        points |= _points_of_complete(record, objectives, constraints)
+    last = {(record.number, record.epochs[-1].epoch) for record in complete if record.epochs}
+    best = _front(points)
+    if not best:
+        return []
+    reference = to_minimisation([o.reference for o in objectives], objectives)
+    added = moocore.hv_contributions(np.stack(list(best.values())), ref=reference)
+    order = sorted(zip(-added, best, strict=True))
+    found = []
+    for trial, epoch in (key for _, key in order):
+        path = codec_file(codecs, trial, epoch)
+        if (trial, epoch) not in last and path.exists():
+            values = to_minimisation(best[trial, epoch], objectives)  # The sign back again.
+            found.append(Candidate(trial, epoch, tuple(values.tolist()), path))
+    return found
+
+
+def _points(
+    record: TrialRecord, objectives: Sequence[Objective], constraints: Sequence[Constraint]
+) -> Points:
+    """Return the estimates of a trial's epochs that may be on a front."""
+    points: Points = {}
+    for epoch in record.epochs:
+        values = epoch_values(epoch.metrics, objectives)
+        if values is None or not all(map(math.isfinite, values)):
+            continue
+        if epoch_violation(epoch.metrics, constraints) <= 0:
+            points[record.number, epoch.epoch] = to_minimisation(values, objectives)
+    return points
+
+
+def _points_of_complete(
+    record: TrialRecord, objectives: Sequence[Objective], constraints: Sequence[Constraint]
+) -> Points:
+    """Return the same of a complete trial; its last codec may be known to break a bound."""
+    points = _points(record, objectives, constraints)
+    if not record.feasible and record.epochs:
+        points.pop((record.number, record.epochs[-1].epoch), None)
+    return points
+
+
+def _front(points: Points) -> Points:
+    """Return the points that no other dominates; equals stay together."""
+    if len(points) < 2:
+        return points
+    best = moocore.is_nondominated(np.stack(list(points.values())), keep_weakly=True)
+    return {key: points[key] for key, is_best in zip(points, best, strict=True) if is_best}

@@ -1,0 +1,174 @@
+"""What the user reads when a study has ended: the front, where everything is, and what is next."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from study.addresses import masked
+from study.codecs.kept_codecs import candidates
+from study.driver.interrupts import INTERRUPTED
+from study.fronts.front import objectives_of
+from study.fronts.measures import MEASURES, constraints_of
+from study.records import TrialState
+from study.report import front_table
+from study.storage.folder import StudyFolder
+from study.tracking.observer import ui_command
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from study.config import StudyConfig
+    from study.driver.runner import Ended
+    from study.records import TrialRecord
+    from study.report import ReportFiles
+
+DONE, NOTHING_FINISHED = 0, 1
+"""Exit codes of `study run` that came to its end."""
+
+_EARLIER_SHOWN = 3
+"""Earlier epochs of the front that are named; those that add most to it."""
+
+_CONTENTS = {
+    "html": "the front, to explore in a browser",
+    "png": "the same as a picture",
+    "csv": "all trials as text",
+    "parquet": "all trials as a table",
+}
+
+
+def show_end(config: StudyConfig, ended: Ended, console: Console) -> int:
+    """Tell how a run ended, and return the exit code that says the same."""
+    if ended.note:
+        console.print(f"[yellow]note[/]   {escape(ended.note)}")
+    if ended.files is None:
+        _show_interrupted(config, ended, console)
+        return INTERRUPTED
+    show_front(config, ended.records, ended.files, console)
+    _show_why(config, ended, console)
+    if any(record.state is TrialState.COMPLETE for record in ended.records):
+        return DONE
+    failed = [record.outcome for record in ended.records if record.state is TrialState.FAILED]
+    why = f"no trial could be finished; the first one: {failed[0]}" if failed else "no trial ended"
+    console.print(f"[red]{escape(why)}[/]")
+    return NOTHING_FINISHED
+
+
+def show_front(
+    config: StudyConfig, records: Sequence[TrialRecord], files: ReportFiles, console: Console
+) -> None:
+    """Print the Pareto table, what failed, the baselines drawn, and where the files are."""
+    console.print()
+    console.print(front_table(records, objectives_of(config), constraints_of(config)))
+    for record in records:
+        if record.state is TrialState.FAILED:
+            outcome = escape(record.outcome)
+            console.print(f"[red]trial {record.number}[/] {outcome}", soft_wrap=True)
+    if stopped := sum(record.state is TrialState.PRUNED for record in records):
+        trials = "trial was" if stopped == 1 else "trials were"
+        console.print(f"[yellow]{stopped} {trials} stopped early[/] and cannot be on the front")
+    _show_earlier(config, records, StudyFolder(files.html.parent), console)
+    for told in files.baselines:
+        console.print(f"[bold]baseline[/] {escape(told)}", soft_wrap=True, highlight=False)
+    places = Table.grid(padding=(0, 2))
+    for kind, content in _CONTENTS.items():
+        places.add_row(escape(short(getattr(files, kind))), f"[dim]{content}[/]")
+    command = escape(_ui_command(config, root=files.html.parent.parent))
+    places.add_row(f"[bold]{command}[/]", "[dim]every trial's curves, in MLflow[/]")
+    console.print()
+    console.print(places)
+
+
+def _show_earlier(
+    config: StudyConfig, records: Sequence[TrialRecord], folder: StudyFolder, console: Console
+) -> None:
+    """Name the earlier epochs that are kept because they are bargains too; a few of many."""
+    found = candidates(folder.codecs, records, objectives_of(config), constraints_of(config))
+    for each in found[:_EARLIER_SHOWN]:
+        worth = ", ".join(
+            f"{value:{MEASURES[objective.metric].digits}} {MEASURES[objective.metric].heading}"
+            for value, objective in zip(each.values, config.objectives, strict=True)
+        )
+        console.print(
+            f"trial {each.trial} after epoch {each.epoch} would be on the front: {worth} "
+            "[dim](estimated)[/]",
+            soft_wrap=True,
+            highlight=False,
+        )
+    if found:
+        first, more = found[0], len(found) - _EARLIER_SHOWN
+        root, program = escape(_root_option(folder.path.parent)), escape(_program())
+        console.print(
+            f"{f'[dim]and {more} more;[/] ' if more > 0 else ''}[bold]{program} export "
+            f"{config.name}{root} --trial {first.trial} --epoch {first.epoch} OUT[/] "
+            "[dim]takes such a codec[/]",
+            soft_wrap=True,
+            highlight=False,
+        )
+
+
+def _show_why(config: StudyConfig, ended: Ended, console: Console) -> None:
+    """Say why a study ended, where it is not that all of its trials came to their end."""
+    unfinished = sum(record.state is TrialState.INTERRUPTED for record in ended.records)
+    if len(ended.records) >= config.search.trials and not unfinished:
+        return
+    console.print(f"\n[yellow]ended[/]  {escape(ended.why)}", soft_wrap=True)
+    if unfinished:
+        root = escape(_root_option(ended.folder.path.parent))
+        console.print(
+            f"  [bold]{escape(_program())} resume {config.name}{root} --hours H[/]   [dim]goes on "
+            f"with its {unfinished} unfinished trials[/]",
+            soft_wrap=True,
+        )
+
+
+def _show_interrupted(config: StudyConfig, ended: Ended, console: Console) -> None:
+    complete = sum(record.state is TrialState.COMPLETE for record in ended.records)
+    unfinished = [r for r in ended.records if r.state is TrialState.INTERRUPTED]
+    epochs = sum(len(record.epochs) for record in unfinished)
+    root, program = escape(_root_option(ended.folder.path.parent)), escape(_program())
+    console.print(
+        f"\n[yellow]{escape(ended.why)}[/] with {complete} of {config.search.trials} trials "
+        f"complete; kept in {escape(short(ended.folder.path))}, with the {epochs} finished epochs "
+        f"of {len(unfinished)} unfinished trials\n"
+        f"  [bold]{program} resume {config.name}{root}[/]   [dim]goes on from there[/]\n"
+        f"  [bold]{program} status {config.name}{root}[/]   [dim]how far each trial came[/]\n"
+        f"  [bold]{program} front {config.name}{root}[/]    [dim]the front of the complete ones[/]",
+        soft_wrap=True,
+    )
+
+
+def _ui_command(config: StudyConfig, root: Path) -> str:
+    if config.tracking.uri is None:
+        return f"{_program()} ui{_root_option(root)}"
+    return shlex.join(ui_command(masked(config.tracking.uri)))
+
+
+def _program() -> str:
+    """Return this command as the user can type it here: its path, unless it is on the PATH."""
+    started = Path(sys.argv[0])
+    found = shutil.which("study")
+    if started.name != "study" or (found and Path(found).resolve() == started.resolve()):
+        return "study"
+    return short(started)
+
+
+def _root_option(root: Path) -> str:
+    """Return the option that names the folder of all studies, unless it is the usual one."""
+    usual = root.resolve() == Path("studies").resolve()
+    return "" if usual else f" --root {shlex.quote(short(root))}"
+
+
+def short(path: Path) -> str:
+    """Return a path as the user would type it from here."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative

@@ -1,0 +1,93 @@
+"""How far studies are, read from their databases: also after a driver was killed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from study.commands.live import in_cohorts, trial_table
+from study.errors import StudyError
+from study.fronts.front import front, objectives_of
+from study.fronts.measures import constraints_of
+from study.halting.budget import Budget
+from study.records import TrialState
+from study.report.rows import why
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from study.config import StudyConfig
+    from study.records import TrialRecord
+    from study.storage.folder import StudyFolder
+
+
+def read_records(folder: StudyFolder, config: StudyConfig) -> list[TrialRecord]:
+    """Return a study's trials; none if it was stopped before it had a database."""
+    from study.storage.database import is_there
+    from study.storage.trial_store import TrialStore
+
+    if not is_there(config, folder.database):
+        return []
+    return TrialStore(config, folder.database).records(driver_alive=folder.driver_alive())
+
+
+def summary(config: StudyConfig, records: Sequence[TrialRecord], *, driver_alive: bool) -> str:
+    """Say in a few words where a study stands."""
+    counts = Counter(record.state for record in records)
+    finished = sum(counts[state] for state in TrialState if state.is_final)
+    if driver_alive:
+        word = "running"
+    elif finished == len(records) and _is_spent(config, records):
+        word = "finished"
+    else:
+        word = "interrupted"
+    parts = [f"{counts[state]} {state}" for state in TrialState if counts[state]]
+    if together := in_cohorts(records):
+        parts.append(together)
+    return f"{word}, {finished} of {config.search.trials} trials finished ({', '.join(parts)})"
+
+
+def _is_spent(config: StudyConfig, records: Sequence[TrialRecord]) -> bool:
+    budget = Budget(config)
+    budget.recall(records)
+    return budget.spent() is not None
+
+
+def show_studies(folders: Sequence[StudyFolder], root: Path, console: Console) -> None:
+    """Print one line for each study."""
+    if not folders:
+        here = escape(str(root))
+        console.print(f"there is no study in {here} yet; `study run` makes one", soft_wrap=True)
+    table = Table.grid(padding=(0, 2))
+    for folder in folders:
+        try:
+            config = folder.config()
+            records = read_records(folder, config)
+            line = summary(config, records, driver_alive=folder.driver_alive())
+        except StudyError as error:  # One damaged study must not hide the others.
+            line = f"cannot be read: {error}"
+        table.add_row(f"[bold]{escape(folder.path.name)}[/]", escape(line))
+    console.print(table)
+
+
+def show_study(folder: StudyFolder, console: Console) -> None:
+    """Print one study's trials, and why any of them failed, was stopped or cannot be used."""
+    config = folder.config()
+    records = read_records(folder, config)
+    objectives = objectives_of(config)
+    on_front = frozenset(r.number for r in front(records, objectives))
+    state = summary(config, records, driver_alive=folder.driver_alive())
+    console.print(f"[bold]{escape(config.name)}[/] {state}", soft_wrap=True)
+    if records:
+        console.print(trial_table([(r, r.elapsed_s) for r in records], on_front, objectives))
+    for record in records:
+        if reason := why(record, constraints_of(config)):
+            color = "red" if record.state is TrialState.FAILED else "yellow"
+            told = escape(reason)
+            console.print(f"[{color}]trial {record.number}[/] {told}", soft_wrap=True)

@@ -1,0 +1,126 @@
+"""Reaching Ray: a cluster that runs already, or this machine alone, started quietly."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import ray
+from ray._private.services import canonicalize_bootstrap_address
+
+from study.driver.interrupts import exit_when_stuck
+from study.errors import StudyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_OBJECT_STORE_BYTES = 256 * 2**20
+"""Trials send a few numbers through Ray; its default would reserve a third of the memory."""
+
+_CONNECT_TIMEOUT_S = 5.0
+_SHUTDOWN_S = 30.0
+_START_S = 180.0
+"""Ray gives up itself after half a minute, but waits for ever for processes that were killed."""
+
+_QUIET = {
+    # Files and tables that nobody reads here: the store, MLflow and the live table have them.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # `study.driver.interrupts` stops Tune, between two of its steps.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # Ray would otherwise announce a change of its default at every start.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+class Stopped(BaseException):
+    """Leaves Tune's loop. No `Exception`: Tune would take its time to clean up after one."""
+
+
+@contextmanager
+def ray_running(address: str | None) -> Iterator[None]:
+    """Join the Ray cluster at an address, or start Ray here; leave it in the end.
+
+    A Ray that this process has already reached is used as it is, and left alone.
+
+    Raises:
+        StudyError: there is no cluster at the address.
+    """
+    os.environ.update({key: value for key, value in _QUIET.items() if key not in os.environ})
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
+    if ray.is_initialized():
+        yield
+        return
+    try:
+        _start(address)
+        yield
+    except (KeyboardInterrupt, Stopped):
+        # The signal may have reached Ray's own processes, which then do not answer any more.
+        with exit_when_stuck(_SHUTDOWN_S):
+            ray.shutdown()
+        raise
+    finally:
+        ray.shutdown()  # Does nothing the second time.
+
+
+def has_machines() -> bool:
+    """Tell whether any machine of the cluster is alive; one that starts workers, that is."""
+    return any(node["Alive"] for node in ray.nodes())
+
+
+def _start(address: str | None) -> None:
+    if address is None:
+        _start_here()
+        return
+    head = _find_head(address)
+    try:
+        ray.init(address=head, log_to_driver=False, logging_level=logging.CRITICAL)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        message = (
+            f"a Ray cluster must be running at the address, but what answers at {address} is none "
+            f"({error}); leave --address out to use this machine"
+        )
+        raise StudyError(message) from error
+
+
+def _start_here() -> None:
+    stuck = f"Ray must start on this machine within {_START_S:g} s, but did not; try again"
+    try:
+        with exit_when_stuck(_START_S, stuck):
+            ray.init(
+                # Or Ray would join whatever cluster it finds on this machine.
+                address="local",
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+            )
+    except Exception as error:  # Ray's own words for a start that takes too long are no more.
+        first_line = str(error).split("\n", maxsplit=1)[0]
+        message = (
+            f"Ray must start on this machine within half a minute, but did not ({first_line}); "
+            "see that the machine has processors and memory to spare, and try again"
+        )
+        raise StudyError(message) from error
+
+
+def _find_head(address: str) -> str:
+    """Return HOST:PORT of the head that answers at an address, which may be Ray's word "auto".
+
+    It is asked before Ray does: Ray waits for minutes, and then ends the process.
+    """
+    try:
+        head = canonicalize_bootstrap_address(address) or ""
+        host, _, port = head.rpartition(":")
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_TIMEOUT_S).close()
+    except (OSError, ValueError, OverflowError) as error:
+        message = (
+            "a Ray cluster must be running at the address, HOST:PORT of its head or auto, but "
+            f"there is none at {address} ({error}); leave --address out to use this machine"
+        )
+        raise StudyError(message) from error
+    return head

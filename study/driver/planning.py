@@ -1,0 +1,108 @@
+"""How a study's trials are spread over what there is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import ray
+
+from study.driver.sizing import cohort_size
+from study.errors import StudyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from study.config import ResourcesSection, StudyConfig, TrialConfig
+    from study.workers.trainable import CohortTrainable
+
+_SINGLE_TRIALS_PER_GPU = 4
+"""Most cohorts of one trial that share a GPU by default. Sharing beyond the gaps between one
+trial's small operations only slows all of them down."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a cohort takes and holds, and how many run at once."""
+
+    resources: Mapping[str, float]
+    at_once: int
+    size: int
+
+
+def plan(
+    config: StudyConfig,
+    first: TrialConfig,
+    trainable: type[CohortTrainable],
+    *,
+    joined: bool,
+    tell: Callable[[str], None],
+    look: Callable[[], None],
+) -> Plan:
+    """Decide how many trials a cohort holds, what one takes, and how many run at once.
+
+    Args:
+        config: the study.
+        first: its first trial.
+        trainable: what a cohort does.
+        joined: whether the cluster was running already. It may grow, so a cohort need not fit yet.
+        tell: given one line on what was measured, if anything had to be.
+        look: called now and then while something is measured; may raise.
+
+    Raises:
+        StudyError: Ray was started for this study, and one cohort does not fit.
+    """
+    there = ray.cluster_resources()
+    resources = resources_per_cohort(config.resources, there)
+    if not joined:
+        check_fit(resources, there)
+    at_once = slots(config.resources, resources, there, joined=joined)
+    size = cohort_size(
+        config, first, trainable, at_once=at_once, resources=resources, tell=tell, look=look
+    )
+    if size == 1:  # Then several may share a GPU.
+        alone = config.resources.model_copy(update={"cohort": 1})
+        resources = resources_per_cohort(alone, there)
+        at_once = slots(alone, resources, there, joined=joined)
+    return Plan(resources, at_once, size)
+
+
+def resources_per_cohort(
+    wanted: ResourcesSection, cluster: Mapping[str, float]
+) -> dict[str, float]:
+    """Return the CPUs and GPUs of one cohort."""
+    gpus = wanted.gpus_per_cohort
+    if gpus == "auto":
+        share = 1 / _SINGLE_TRIALS_PER_GPU if wanted.cohort == 1 else 1.0
+        gpus = share if cluster.get("GPU", 0.0) else 0.0
+    return {"cpu": float(wanted.cpus_per_cohort), "gpu": gpus}
+
+
+def check_fit(per_cohort: Mapping[str, float], cluster: Mapping[str, float]) -> None:
+    """Raise StudyError if the cluster is smaller than one cohort."""
+    for name, amount in per_cohort.items():
+        there = cluster.get(name.upper(), 0.0)
+        if amount > there:
+            message = (
+                f"one cohort must fit the machine, but resources.{name}s_per_cohort asks for "
+                f"{amount:g} and there are {there:g}; ask for less"
+            )
+            raise StudyError(message)
+
+
+def slots(
+    wanted: ResourcesSection,
+    per_cohort: Mapping[str, float],
+    cluster: Mapping[str, float],
+    *,
+    joined: bool,
+) -> int:
+    """Return how many cohorts run at once; on a joined cluster, which may grow, some may wait."""
+    room = min(
+        int(cluster.get(name.upper(), 0.0) / amount)
+        for name, amount in per_cohort.items()
+        if amount > 0
+    )
+    if joined:
+        return max(1, room) if wanted.concurrent_cohorts == "auto" else wanted.concurrent_cohorts
+    return room if wanted.concurrent_cohorts == "auto" else min(room, wanted.concurrent_cohorts)

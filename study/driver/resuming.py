@@ -1,0 +1,78 @@
+"""Going on with a study that exists: which, with how much more, and whether anything is left."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from study.driver.changes import check_changes
+from study.errors import StudyError
+from study.halting.budget import Budget
+from study.records import TrialState
+from study.storage.folder import open_study_folder
+from study.study_file import parse_study
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from study.config import StudyConfig
+    from study.records import TrialRecord
+    from study.storage.folder import StudyFolder
+
+
+def with_more(
+    folder: StudyFolder, *, trials: int | None = None, hours: float | None = None
+) -> StudyConfig:
+    """Return a study as it began, with other budgets where they are given.
+
+    It goes on in the folder where it lies now, which may have been moved.
+
+    Raises:
+        StudyError: its file is damaged, or it cannot have that much more.
+    """
+    began = folder.config()
+    search, budget = began.search, began.budget
+    if trials is not None:
+        search = search.model_copy(update={"trials": trials})
+    if hours is not None:
+        budget = budget.model_copy(update={"hours": hours})
+    root = str(folder.path.parent)
+    more = began.model_copy(update={"search": search, "budget": budget, "root": root})
+    # As a study file is checked: a grid, say, has only so many points.
+    return parse_study(json.dumps(more.model_dump(mode="json")), origin=began.name)
+
+
+def check_can_go_on(folder: StudyFolder, config: StudyConfig) -> None:
+    """Refuse before anything is started where a study cannot go on.
+
+    Args:
+        folder: the study's.
+        config: the study as it shall go on.
+
+    Raises:
+        StudyError: a driver works on it, it would become another study, or nothing is left to do.
+    """
+    from study.commands.status import read_records
+
+    with open_study_folder(folder):
+        check_changes(folder.config(), config)
+        if folder.report.exists():  # Without it the last driver was killed when all had ended.
+            check_left(config, read_records(folder, config))
+
+
+def check_left(config: StudyConfig, records: Sequence[TrialRecord]) -> None:
+    """Raise StudyError if all trials have ended and no other may begin; it says what to raise."""
+    if any(not record.state.is_final for record in records):
+        return
+    budget = Budget(config)
+    budget.recall(records)
+    why = budget.spent()
+    if why is None:
+        return
+    ended, complete = len(records), sum(r.state is TrialState.COMPLETE for r in records)
+    raise StudyError(
+        f"nothing is left to do in '{config.name}': its {ended} trials have ended, {complete} of "
+        f"them complete, and {why}; allow more, as in `study resume {config.name} --trials "
+        f"{2 * ended}` or by another budget in the study file and `study run FILE --resume`, or "
+        f"look at its front with `study front {config.name}`"
+    )

@@ -1,0 +1,326 @@
+"""Runs a study from its first trial to its report."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from study.addresses import masked
+from study.codecs.kept_codecs import KeptCodecs
+from study.commands.live import live_view, preparation_view
+from study.data import describe, open_data_set, prepare
+from study.data.version import code_version
+from study.driver.changes import began, check_changes
+from study.driver.interrupts import BY_SIGNAL, RAY_DIED, TAKEN_OVER
+from study.errors import StudyError
+from study.fronts.front import front, hypervolume, objectives_of
+from study.fronts.measures import constraints_of
+from study.records import TrialState
+from study.search.architectures import preparations
+from study.storage.folder import create_study_folder, open_study_folder
+from study.storage.lease import hold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from rich.console import Console
+
+    from study.config import Preparation, StudyConfig
+    from study.fronts.front import Objective
+    from study.metrics import RateCurve
+    from study.records import TrialRecord
+    from study.report import ReportFiles
+    from study.storage.folder import StudyFolder
+    from study.storage.trial_store import TrialStore
+    from study.tracking.observer import MlflowObserver
+    from study.workers.trainable import CohortTrainable
+
+_TRACKING_TIMEOUT_S = 60.0
+_TRACKING_TIMEOUT_INTERRUPTED_S = 3.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a run of a study left behind.
+
+    Attributes:
+        folder: the study's folder.
+        records: all trials that were started.
+        files: the report; None when the study was interrupted.
+        note: what could not be recorded in MLflow, as a sentence, or None.
+        why: why it ended, or was stopped.
+    """
+
+    folder: StudyFolder
+    records: Sequence[TrialRecord]
+    files: ReportFiles | None
+    note: str | None
+    why: str = ""
+
+
+def run_study(
+    config: StudyConfig,
+    console: Console,
+    *,
+    address: str | None = None,
+    trainable: type[CohortTrainable] | None = None,
+) -> Ended:
+    """Run a new study to its end, or until it is stopped.
+
+    Args:
+        config: the study.
+        console: where its progress is shown.
+        address: a running Ray cluster to join; None starts Ray on this machine.
+        trainable: what a cohort does; None trains codecs.
+
+    Raises:
+        StudyError: the name is taken, the data cannot be prepared, or Ray cannot be reached.
+            Nothing of the study is left behind then.
+    """
+    if config.storage.uri is not None:
+        from study.storage.database import check_new
+
+        check_new(config)
+    with create_study_folder(config) as folder:
+        return _drive(config, folder, console, address, trainable)
+
+
+def resume_study(
+    folder: StudyFolder,
+    config: StudyConfig,
+    console: Console,
+    *,
+    address: str | None = None,
+    trainable: type[CohortTrainable] | None = None,
+) -> Ended:
+    """Go on with a study, after whatever ended its last driver.
+
+    Trials without an end go on from their newest checkpoint under their own numbers; what was left
+    half-written is brought to its end.
+
+    Args:
+        folder: the study's.
+        config: as it began, but for what `study.driver.changes` allows to change.
+        console: where its progress is shown.
+        address: a running Ray cluster to join; None starts Ray on this machine.
+        trainable: what a cohort does; None trains codecs.
+
+    Raises:
+        StudyError: another driver is at work, or as for `run_study`. Nothing is lost then.
+    """
+    with open_study_folder(folder):
+        return _drive(config, folder, console, address, trainable)
+
+
+def _drive(
+    config: StudyConfig,
+    folder: StudyFolder,
+    console: Console,
+    address: str | None,
+    trainable: type[CohortTrainable] | None,
+) -> Ended:
+    """Be the study's driver."""
+    objectives = objectives_of(config)
+    tell = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    with ThreadPoolExecutor(max_workers=1) as helper:
+        # Ray takes seconds to import and to start, most of them in other threads and processes.
+        importing = helper.submit(import_module, "study.driver.cluster")
+        rehearse_search(config, console)
+        opening = helper.submit(open_store, config, folder)
+        data = prepare_data(config, console)
+        cluster = importing.result()
+        tuning = helper.submit(import_module, "study.driver.tuning")
+        with hold(opening.result(), folder, tell=tell) as lease:
+            store = opening.result()
+            with (
+                live_view(console, config, objectives) as view,
+                _outcome(cluster.Stopped) as outcome,
+                cluster.ray_running(address),
+            ):
+                # Its copy in the folder may have been edited.
+                check_changes(began(store.study_file(), config), config)
+                folder.keep(config)
+                tracking = open_tracking(config, objectives, store)
+                observers = (view, tracking, *_keepers(config, folder, tell))
+                site = tuning.result().Site(folder, store, data, lease, address is not None)
+                outcome.why = tuning.result().run_trials(config, site, observers, trainable, tell)
+            # Still under the lease: what MLflow lacks is written now.
+            return finish(config, folder, store, tracking, outcome)
+
+
+def _keepers(
+    config: StudyConfig, folder: StudyFolder, tell: Callable[[str], None]
+) -> list[KeptCodecs]:
+    """Return what deletes the codecs that are not to be kept."""
+    if config.storage.keep == "all":
+        return []
+    objectives, constraints = objectives_of(config), constraints_of(config)
+    return [KeptCodecs(folder.codecs, objectives, config.storage.codec_bytes, tell, constraints)]
+
+
+@dataclass
+class Outcome:
+    """Why the work of a driver ended, as a sentence."""
+
+    why: str = ""
+
+
+@contextmanager
+def _outcome(stopped: type[BaseException]) -> Iterator[Outcome]:
+    """Take note of why the block was left where the study was stopped."""
+    outcome = Outcome()
+    try:
+        yield outcome
+    except stopped as stop:
+        outcome.why = str(stop)
+
+
+def rehearse_search(config: StudyConfig, console: Console) -> None:
+    """Refuse a search that cannot begin, and tell what it learns from.
+
+    Raises:
+        StudyError: the sampler cannot do what the study asks of it, or a `warm_start` is useless.
+    """
+    from study.search.samplers import rehearse
+
+    for sentence in rehearse(config):
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+
+def prepare_data(config: StudyConfig, console: Console) -> dict[Preparation, Path]:
+    """Return the study's prepared data sets, made now where they are missing.
+
+    One is enough, unless trials may differ in what shapes the data.
+
+    Raises:
+        StudyError: the source cannot be read, or the data set cannot be written.
+    """
+    folders = {}
+    for preparation in preparations(config):
+        with preparation_view(console) as on_progress:
+            folders[preparation] = prepare(
+                preparation.recipe,
+                downsample_rate=preparation.geometry.downsample_rate,
+                k=preparation.geometry.k,
+                root=Path(config.data_root).resolve(),
+                on_progress=on_progress,
+            )
+    told = escape(describe(open_data_set(next(iter(folders.values()))).manifest))
+    console.print(f"[bold]data[/]   {told}", highlight=False)
+    if len(folders) > 1:
+        console.print(f"       prepared in {len(folders)} ways, for the settings searched")
+    return folders
+
+
+def open_store(config: StudyConfig, folder: StudyFolder) -> TrialStore:
+    """Open the study's database, or create it with the published setting first in its queue.
+
+    A file gets its name when all is in it: whoever is killed before leaves none.
+    """
+    from study.storage.trial_store import TrialStore
+
+    if config.storage.uri is None and not folder.database.exists():
+        partial_file = folder.database.with_suffix(".partial")
+        for left in folder.path.glob(f"{partial_file.name}*"):  # SQLite's journal too.
+            left.unlink()
+        store = TrialStore(config, partial_file)
+        store.enqueue_first(code_version())
+        store.close()
+        partial_file.rename(folder.database)
+    store = TrialStore(config, folder.database)
+    store.enqueue_first(code_version())
+    return store
+
+
+def tracking_uri(config: StudyConfig) -> str:
+    """Return where MLflow keeps its records: by default one database for all studies of a root."""
+    return config.tracking.uri or f"sqlite:///{Path(config.root).resolve() / 'mlflow.db'}"
+
+
+def open_tracking(
+    config: StudyConfig, objectives: Sequence[Objective], store: TrialStore
+) -> MlflowObserver:
+    """Start recording in MLflow; it catches up by itself and never stops a trial."""
+    from study.tracking.observer import MlflowObserver
+
+    shown = config.model_dump(mode="json")
+    for section in ("tracking", "storage"):
+        if shown[section]["uri"] is not None:
+            shown[section]["uri"] = masked(shown[section]["uri"])
+    return MlflowObserver(
+        uri=tracking_uri(config),
+        artifact_root=Path(config.root).resolve() / "mlartifacts",
+        study_name=config.name,
+        study_config=shown,
+        objectives=objectives,
+        study_id=store.identity,
+        on_run=store.record_run,
+    )
+
+
+def finish(
+    config: StudyConfig,
+    folder: StudyFolder,
+    store: TrialStore,
+    tracking: MlflowObserver,
+    ended: Outcome,
+) -> Ended:
+    """Write the report of a study that came to its end or spent its hours; close the books."""
+    records = store.records(driver_alive=False)
+    for record in records:
+        # Those of a study that was taken over run, for its new driver.
+        if record.state is TrialState.INTERRUPTED and ended.why != TAKEN_OVER:
+            tracking.on_trial(record)
+    if ended.why in {BY_SIGNAL, TAKEN_OVER, RAY_DIED}:
+        note = tracking.close(_TRACKING_TIMEOUT_INTERRUPTED_S)
+        return Ended(folder, records, None, note, ended.why)
+    files = report(config, records, folder)
+    objectives = objectives_of(config)
+    tracking.on_summary(
+        {
+            "hypervolume": hypervolume(records, objectives),
+            "front_size": float(len(front(records, objectives))),
+        },
+        [files.html, files.png, files.csv, files.parquet],
+    )
+    return Ended(folder, records, files, tracking.close(_TRACKING_TIMEOUT_S), ended.why)
+
+
+def report(
+    config: StudyConfig,
+    records: Sequence[TrialRecord],
+    folder: StudyFolder,
+    baselines: Sequence[RateCurve] = (),
+) -> ReportFiles:
+    """Write the front's pictures and tables into the study's folder.
+
+    Args:
+        config: the study.
+        records: its trials.
+        folder: where it lies.
+        baselines: other codecs' curves, drawn beside the front.
+
+    Raises:
+        StudyError: the folder cannot be written to.
+    """
+    from study.report import write_report
+
+    try:
+        return write_report(
+            config.name,
+            records,
+            objectives_of(config),
+            folder.path,
+            baselines,
+            constraints_of(config),
+        )
+    except OSError as error:
+        message = f"the report of study {config.name} cannot be written: {error}"
+        raise StudyError(message) from error

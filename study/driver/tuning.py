@@ -1,0 +1,156 @@
+"""Lets Ray Tune run the cohorts of a study."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from ray import tune
+
+from study.driver.cohorts import Cohorts, Settings
+from study.driver.interrupts import noted_interrupts
+from study.driver.planning import plan
+from study.driver.searcher import CohortNotes, CohortSearcher
+from study.driver.stopping import Stop, StopAfterEpochs
+from study.halting.budget import Budget
+from study.halting.halts import Halts
+from study.search.space import baseline, trial_config
+from study.storage.database import in_words
+from study.workers.cohort_folder import CohortFolders
+from study.workers.trainable import COHORT, OPENING, CodecTrainable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from ray.tune.experiment import Trial
+
+    from study.config import Preparation, StudyConfig
+    from study.driver.planning import Plan
+    from study.driver.scribe import Observer
+    from study.storage.folder import StudyFolder
+    from study.storage.lease import Lease
+    from study.storage.trial_store import TrialStore
+    from study.workers.trainable import CohortTrainable
+
+
+class Site(NamedTuple):
+    """Where a study runs, and with what.
+
+    Attributes:
+        folder: the study's.
+        store: asked for each trial's settings, and told what becomes of it.
+        data: the prepared data set of every preparation that a trial may have.
+        lease: says that nobody else drives the study.
+        joined: whether the cluster was running already. It may grow, so a cohort need not fit yet.
+    """
+
+    folder: StudyFolder
+    store: TrialStore
+    data: Mapping[Preparation, Path]
+    lease: Lease
+    joined: bool
+
+
+def run_trials(
+    config: StudyConfig,
+    site: Site,
+    observers: Sequence[Observer],
+    trainable: type[CohortTrainable] | None,
+    tell: Callable[[str], None],
+) -> str:
+    """Run the study's trials, in as many cohorts at once as there is room for.
+
+    Trials that an earlier driver left unfinished go on first.
+
+    Args:
+        config: the study.
+        site: where it runs, and with what.
+        observers: who is shown each change of a trial.
+        trainable: what a cohort does; None trains codecs.
+        tell: given a line where something was measured or decided that the user would ask about.
+
+    Returns:
+        Why no further trial was begun, as a sentence.
+
+    Raises:
+        Stopped: the study is to stop before its end, for the reason given. What its trials have
+            trained is in the store, and in checkpoints from which it can be resumed.
+        StudyError: Ray was started for this study, and one cohort does not fit.
+    """
+    make_config = partial(trial_config, config, data_folders=site.data)
+    does = trainable or CodecTrainable
+    with noted_interrupts() as interrupted:
+        stop = Stop(config, site.store, site.lease, interrupted, joined=site.joined)
+        first = make_config(0, baseline(config))
+        planned = plan(config, first, does, joined=site.joined, tell=tell, look=stop.check)
+        folders = CohortFolders(site.folder.cohorts)
+        longest_s = config.resources.longest_step_s
+        settings = Settings(
+            planned.size,
+            folders,
+            site.folder.codecs,
+            longest_step_s=None if longest_s == "auto" else longest_s,
+        )
+        budget, halts = Budget(config), Halts(config)
+        cohorts = Cohorts(site.store, make_config, observers, settings, budget=budget, halts=halts)
+        searcher = CohortSearcher(cohorts, tell, stop.is_asked)
+        leave = StopAfterEpochs(stop, tell)
+        try:
+            try:
+                callbacks = [CohortNotes(cohorts), leave]
+                if not (budget.spent() and cohorts.is_done()):
+                    _tuner(does, planned, site.folder, searcher, callbacks).fit()
+            finally:
+                leave.close()
+                cohorts.settle()
+        except Exception as error:
+            # Ray wraps whatever our own code raised within its loop.
+            if told := in_words(error, config.name):
+                raise told from error
+            raise
+        finally:
+            with suppress(Exception):  # The hours of a few seconds; the other error matters more.
+                stop.note_work()
+        enough = budget.spent()
+        if enough is None or site.lease.lost.is_set():
+            stop.check()
+        folders.forget()
+    return enough or "every trial came to its end"
+
+
+def _tuner(
+    trainable: type[CohortTrainable],
+    planned: Plan,
+    folder: StudyFolder,
+    searcher: CohortSearcher,
+    callbacks: list[tune.Callback],
+) -> tune.Tuner:
+    return tune.Tuner(
+        tune.with_resources(trainable, dict(planned.resources)),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            num_samples=-1,  # The searcher says when it is enough.
+            max_concurrent_trials=planned.at_once,
+            reuse_actors=True,
+            trial_name_creator=_cohort_name,
+            trial_dirname_creator=_cohort_name,
+        ),
+        run_config=tune.RunConfig(
+            # Each driver's own: Ray would take another's files for its own unfinished business.
+            name=f"driver-{uuid.uuid4().hex[:8]}",
+            storage_path=str(folder.ray),
+            verbose=0,
+            # A cohort whose worker is lost is handed out again by the searcher, as after a restart.
+            failure_config=tune.FailureConfig(max_failures=0),
+            # Workers write their own checkpoints.
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            callbacks=callbacks,
+        ),
+    )
+
+
+def _cohort_name(trial: Trial) -> str:
+    return f"cohort-{trial.config[COHORT]:04d}-{trial.config[OPENING]:03d}"

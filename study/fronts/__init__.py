@@ -1,0 +1,1 @@
+"""Which trials no other beats: metrics, objectives, domination and hypervolume."""

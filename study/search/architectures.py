@@ -1,0 +1,103 @@
+"""The architectures that a study can reach: its own, and every combination of the searched ones."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from study.errors import StudyError
+from study.fronts.measures import asked_metrics
+from study.search.conditions import ordered
+from study.search.space import apply, baseline
+
+if TYPE_CHECKING:
+    from study.config import ModelSection, Preparation, StudyConfig
+    from study.search.choices import Choice
+
+MOST_COMBINATIONS = 1000
+"""Each is checked before anything starts, and data are prepared for each that needs its own."""
+
+
+def architectures(config: StudyConfig) -> list[ModelSection]:
+    """Return every architecture that a trial may have, the first trial's first.
+
+    Raises:
+        StudyError: two choices cannot be together, or there are too many combinations.
+    """
+    return list(dict.fromkeys(reached.model for reached in _reached(config)))
+
+
+def preparations(config: StudyConfig) -> list[Preparation]:
+    """Return every kind of data set that the study needs, the first trial's first."""
+    return list(dict.fromkeys(reached.preparation for reached in _reached(config)))
+
+
+def _reached(config: StudyConfig) -> list[StudyConfig]:
+    """Return the study with every combination of what shapes codecs and data, the first first."""
+    space = config.search.space
+    names = [name for name in ordered(space) if name.partition(".")[0] in {"model", "data"}]
+    choices = {name: space[name].options or () for name in names}
+    count = prod(map(len, choices.values()))
+    if count > MOST_COMBINATIONS:
+        raise StudyError(
+            f"search.space: the choices of model and data may make at most {MOST_COMBINATIONS:,} "
+            f"combinations, and {', '.join(choices)} make {count:,}; remove some choices"
+        )
+    combined: list[dict[str, Choice]] = [{}]
+    for name in names:
+        when = {other: values for other, values in space[name].when.items() if other in names}
+        longer = []
+        for settings in combined:
+            possible = all(settings.get(other) in values for other, values in when.items())
+            if possible:
+                longer += [{**settings, name: choice} for choice in choices[name]]
+            if not possible or len(when) < len(space[name].when):  # The study's own stands.
+                longer.append(settings)
+        combined = longer
+    return [apply(config, baseline(config)), *(apply(config, settings) for settings in combined)]
+
+
+def check_architectures(config: StudyConfig) -> None:
+    """Hold what the study says about its architectures against each other and the rest.
+
+    Raises:
+        StudyError: choices cannot be together, normals are coded or measured with that the data do
+            not hold, or a setting would reach nothing.
+    """
+    reached = architectures(config)
+    if any(model.compress_normal for model in reached) and not config.data.normals:
+        raise StudyError(
+            "model.compress_normal needs the points' normals, and data.normals is false; set "
+            "data.normals: true"
+        )
+    asked = "d2_psnr_db" in asked_metrics(config)
+    if asked and not config.data.normals:
+        raise StudyError(
+            "d2_psnr_db needs the points' normals, and data.normals is false; set data.normals: "
+            "true, or ask for d1_psnr_db"
+        )
+    if config.data.normals and not (asked or any(model.compress_normal for model in reached)):
+        raise StudyError(
+            "data.normals: true would go unread, for model.compress_normal is false and neither an "
+            "objective nor a constraint is on d2_psnr_db; change one of them, or remove "
+            "data.normals"
+        )
+    for name, needed, value in _DEPENDENT:
+        if any(getattr(model, needed) is value for model in reached):
+            continue
+        section, _, field = name.partition(".")
+        own: object = getattr(getattr(config, section), field)
+        default = type(getattr(config, section)).model_fields[field].default
+        if name in config.search.space or own != default:
+            raise StudyError(
+                f"{name} reaches nothing unless model.{needed} is {str(value).lower()}; set that, "
+                f"or leave {name} out"
+            )
+
+
+_DEPENDENT = (
+    ("loss.normal_coe", "compress_normal", True),
+    ("loss.latent_xyzs_coe", "quantize_latent_xyzs", True),
+    ("model.latent_xyzs_conv_mode", "quantize_latent_xyzs", True),
+)
+"""Settings that matter in one mode only: name, the model's switch, and its value in that mode."""

@@ -1,0 +1,184 @@
+"""The search space: dotted names resolved against the study, and settings applied to it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+
+from study.config import LossWeights, ModelSection, StudyConfig, TrialConfig
+from study.errors import StudyError
+from study.fronts.measures import extra_metrics
+from study.nearest import did_you_mean
+from study.search.choices import meaning_of
+from study.search.conditions import is_active, ordered
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pydantic_core import ErrorDetails
+
+    from study.config import Preparation
+    from study.search.choices import Choice
+    from study.search.ranges import Range
+
+PUBLISHED: Mapping[str, float] = {
+    f"loss.{name}": LossWeights.model_fields[name].default
+    for name in ("bpp_lambda", "chamfer_coe", "density_coe", "pts_num_coe")
+}
+"""D-PCC's published coefficients: what the first trial of every study trains with."""
+
+
+def apply(config: StudyConfig, settings: Mapping[str, Choice]) -> StudyConfig:
+    """Return the study with searched settings in their places, checked like a study file's.
+
+    Raises:
+        StudyError: a value is not one that the setting may have.
+    """
+    changes: dict[str, dict[str, object]] = {}
+    for name, value in settings.items():
+        section, _, field = name.partition(".")
+        changed = {field: meaning_of(value)} if field else table_of(name, value)
+        changes.setdefault(section, {}).update(changed)
+    applied = {name: _changed(config, name, fields) for name, fields in changes.items()}
+    return config.model_copy(update=applied)
+
+
+def _changed(config: StudyConfig, name: str, fields: Mapping[str, object]) -> BaseModel:
+    """Return a section with other values; those of one trial are checked together."""
+    section: BaseModel = getattr(config, name)
+    try:
+        # Through JSON, for there a list may become a tuple even in strict mode.
+        text = json.dumps({**section.model_dump(mode="json"), **fields})
+        return type(section).model_validate_json(text, strict=True)
+    except ValidationError as error:
+        reason = reason_of(error.errors()[0])
+        if len(fields) == 1:
+            ((field, value),) = fields.items()
+            message = f"search.space: {name}.{field} cannot be {value!r}: {reason}"
+        else:
+            given = ", ".join(f"{name}.{field} {value!r}" for field, value in fields.items())
+            message = f"search.space: {given} cannot be together: {reason}"
+        raise StudyError(message) from error
+
+
+def table_of(name: str, value: Choice) -> dict[str, object]:
+    """Return the settings of a choice for a whole section."""
+    settings = meaning_of(value)
+    if not isinstance(settings, dict):
+        message = (
+            f"search.space: a choice of '{name}' must be a table of its settings, such as "
+            f"{{dim: 16, hidden_dim: 32}}, and is {value!r}"
+        )
+        raise StudyError(message)
+    unknown = sorted(set(settings) - set(ModelSection.model_fields))
+    if unknown:
+        hint = did_you_mean(unknown[0], ModelSection.model_fields)
+        message = f"search.space: there is no setting '{name}.{unknown[0]}'; {hint}"
+        raise StudyError(message)
+    return settings
+
+
+def reason_of(fault: ErrorDetails) -> str:
+    """Return pydantic's reason as the end of a sentence."""
+    reason = fault["msg"].removeprefix("Value error, ")
+    return reason[0].lower() + reason[1:]
+
+
+def baseline(config: StudyConfig) -> dict[str, Choice]:
+    """Return the first trial: published coefficients, and the study's own value for the rest."""
+    first: dict[str, Choice] = {}
+    for name in ordered(config.search.space):
+        searched = config.search.space[name]
+        if not is_active(searched, first):
+            continue
+        if searched.value is not None:
+            first[name] = searched.value
+        else:
+            first[name] = PUBLISHED[name] if name in PUBLISHED else _own_choice(config, name)
+    return first
+
+
+def _own_choice(config: StudyConfig, name: str) -> Choice:
+    """Return the study's own value of a searched setting, as its choices would write it."""
+    own = value_of(config, name)
+    if not isinstance(own, tuple | BaseModel):
+        value: Choice = own
+        return value
+    for choice in config.search.space[name].choices or ():
+        if apply(config, {name: choice}) == config:
+            return choice
+    missing = "{}" if name == "model" else list(own)
+    message = (
+        f"search.space: the choices of {name} must hold the study's own, with which the first "
+        f"trial trains; add {missing}"
+    )
+    raise StudyError(message)
+
+
+def is_published(config: StudyConfig, settings: Mapping[str, Choice]) -> bool:
+    """Tell whether a trial trains with all of D-PCC's coefficients, searched or not."""
+    return apply(config, settings).loss == LossWeights()
+
+
+def is_integer(config: StudyConfig, name: str) -> bool:
+    """Tell whether a searched setting takes whole numbers only."""
+    return type(value_of(config, name)) is int
+
+
+def most_epochs(config: StudyConfig) -> int:
+    """Return how many epochs a trial may train at most."""
+    searched = config.search.space.get("training.epochs")
+    if searched is None:
+        return config.training.epochs
+    values = searched.ends if searched.options is None else searched.options
+    most = max(int(value) for value in values)
+    return max(most, config.training.epochs) if searched.when else most
+
+
+def decides_shape(name: str) -> bool:
+    """Tell whether trials with different values of a setting cannot train as one population."""
+    return name.partition(".")[0] in {"model", "data"} or name == "training.patches_per_step"
+
+
+def contains(searched: Range, value: Choice | None) -> bool:
+    """Tell whether a range or list of choices allows a value."""
+    if searched.options is not None:
+        return value in searched.options
+    low, high = searched.ends
+    return isinstance(value, int | float) and low <= value <= high
+
+
+def trial_config(
+    config: StudyConfig,
+    number: int,
+    settings: Mapping[str, Choice],
+    data_folders: Mapping[Preparation, Path],
+) -> TrialConfig:
+    """Return everything that the worker of one trial needs to know.
+
+    Its data are those that were prepared for its architecture and its way to cut clouds.
+
+    All trials share the study's seed: they start from the same weights and see the patches in the
+    same order, so that they differ by their settings and not by luck.
+    """
+    applied = apply(config, settings)
+    return TrialConfig(
+        trial=number,
+        seed=config.seed,
+        threads=config.resources.cpus_per_cohort,
+        data_folder=str(data_folders[applied.preparation]),
+        extra_metrics=extra_metrics(config),
+        model=applied.model,
+        loss=applied.loss,
+        training=applied.training,
+    )
+
+
+def value_of(config: StudyConfig, name: str) -> Any:  # noqa: ANN401 (a field of any type)
+    """Return the study's own value of a setting, or a section."""
+    section_name, _, field = name.partition(".")
+    section = getattr(config, section_name)
+    return getattr(section, field) if field else section

@@ -1,0 +1,1 @@
+"""The truth about a study: Optuna's storage, its folder, and who may write to them."""

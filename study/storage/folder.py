@@ -1,0 +1,229 @@
+"""A study's folder: who made it, where its files are, and whether a driver works on it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+from typing import TYPE_CHECKING
+
+from study.errors import StudyError
+from study.nearest import did_you_mean
+from study.study_file import load_study, partial_of, write_study
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from study.config import StudyConfig
+
+_CONFIG = "study.yaml"
+_LOCK = "driver.lock"
+_NO_STUDY = "remove it, for it holds no study"
+_LOCK_PATIENCE_S = 1.0
+"""How long a lock is tried for: `study status` holds it for a moment to look whether it is free."""
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """The folder of one study, as an absolute path."""
+
+    path: Path
+
+    @property
+    def is_study(self) -> bool:
+        """Whether a study was begun here."""
+        return (self.path / _CONFIG).exists()
+
+    @property
+    def database(self) -> Path:
+        """Optuna's database, the truth about the trials."""
+        return self.path / "optuna.db"
+
+    @property
+    def ray(self) -> Path:
+        """Where Ray Tune keeps the logs of workers."""
+        return self.path / "ray"
+
+    @property
+    def cohorts(self) -> Path:
+        """Where workers keep what they need to go on (`study.workers.cohort_folder`)."""
+        return self.path / "cohorts"
+
+    @property
+    def report(self) -> Path:
+        """The page that is written when a study ends (`study.report`)."""
+        return self.path / "front.html"
+
+    @property
+    def codecs(self) -> Path:
+        """Where the codecs that are kept lie, by trial and epoch (`study.codecs.kept_codecs`)."""
+        return self.path / "codecs"
+
+    def config(self) -> StudyConfig:
+        """Return the study as it was started.
+
+        Raises:
+            StudyError: the study's own file is missing or damaged.
+        """
+        return load_study(self.path / _CONFIG)
+
+    def keep(self, config: StudyConfig) -> None:
+        """Write down a study whose budgets, resources or places have changed.
+
+        Raises:
+            StudyError: the file cannot be written.
+        """
+        write_study(config, self.path / _CONFIG)
+
+    def driver_alive(self) -> bool:
+        """Tell whether a process works on the study now: only such a one holds the lock."""
+        try:
+            descriptor = os.open(self.path / _LOCK, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+
+def folder_of(config: StudyConfig) -> StudyFolder:
+    """Return where a study lies, or will: below its root, under its name."""
+    return StudyFolder(Path(config.root).resolve() / config.name)
+
+
+@contextmanager
+def create_study_folder(config: StudyConfig) -> Iterator[StudyFolder]:
+    """Create the study's folder, for this process alone, and hold its lock.
+
+    The lock is the kernel's: it ends with the process, however that ends. When an error ends the
+    block before Tune began its work, the folder is removed again.
+
+    Raises:
+        StudyError: the name is taken, or the folder cannot be made.
+    """
+    folder = folder_of(config)
+    if not _is_half_made(folder):
+        check_name_is_free(folder)
+        try:
+            folder.path.parent.mkdir(parents=True, exist_ok=True)
+            folder.path.mkdir()
+        except FileExistsError:
+            check_name_is_free(folder)
+            raise
+        except OSError as error:
+            message = f"the study's folder {folder.path} cannot be made: {error}"
+            raise StudyError(message) from error
+    with _locked(folder):
+        if folder.is_study:  # Another driver was faster.
+            check_name_is_free(folder)
+        try:
+            folder.keep(config)
+            yield folder
+        except BaseException:
+            if not folder.ray.exists():
+                rmtree(folder.path, ignore_errors=True)
+            raise
+
+
+def _is_half_made(folder: StudyFolder) -> bool:
+    """Tell whether a driver was killed here before it wrote down what study it begins."""
+    if not folder.path.is_dir():
+        return False
+    there = {path.name for path in folder.path.iterdir()}
+    return _LOCK in there <= {_LOCK, partial_of(folder.path / _CONFIG).name}
+
+
+@contextmanager
+def open_study_folder(folder: StudyFolder) -> Iterator[StudyFolder]:
+    """Go on in a folder that exists, for this process alone, and hold its lock.
+
+    Nothing is ever removed from it here, however the block ends.
+
+    Raises:
+        StudyError: another process on this machine works on the study.
+    """
+    with _locked(folder):
+        yield folder
+
+
+def check_name_is_free(folder: StudyFolder) -> None:
+    """Raise StudyError if there is something under the study's name already."""
+    if folder.path.exists():
+        go_on = f"go on with it: `study resume {folder.path.name}`"
+        message = (
+            f"a study's name must be new, but '{folder.path.name}' is taken: {folder.path} exists; "
+            f"choose another name, or {go_on if folder.is_study else _NO_STUDY}"
+        )
+        raise StudyError(message)
+
+
+def next_free_name(root: Path, stem: str) -> str:
+    """Return `stem` with the first number after those that are taken: quickstart-001, -002, ..."""
+    numbers = [
+        int(suffix)
+        for path in root.glob(f"{stem}-*")
+        if (suffix := path.name.removeprefix(f"{stem}-")).isdecimal()
+    ]
+    return f"{stem}-{max(numbers, default=0) + 1:03d}"
+
+
+def all_studies(root: Path) -> list[StudyFolder]:
+    """Return the studies under a root, the newest last."""
+    files = sorted(root.resolve().glob(f"*/{_CONFIG}"), key=lambda file: file.stat().st_mtime)
+    return [StudyFolder(file.parent) for file in files]
+
+
+def find_study(root: Path, name: str) -> StudyFolder:
+    """Return a study by name.
+
+    Raises:
+        StudyError: there is none of that name; the sentence names the nearest and the others.
+    """
+    folders = {folder.path.name: folder for folder in all_studies(root)}
+    if name not in folders:
+        hint = did_you_mean(name, folders)
+        known = f" (there are: {', '.join(folders)})" if hint.startswith("did") else ""
+        message = f"there is no study '{name}' in {root}; {hint}{known}"
+        raise StudyError(message)
+    return folders[name]
+
+
+@contextmanager
+def _locked(folder: StudyFolder) -> Iterator[None]:
+    """Hold the lock of a study's folder, in which stands whose it is."""
+    descriptor = os.open(folder.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        if not _lock(descriptor):
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            message = (
+                f"a study has one driver at a time, and '{folder.path.name}' is driven by "
+                f"{f'process {holder}' if holder else 'another process'} on this machine; wait for "
+                f"it, or stop it{f' with `kill {holder}`' if holder else ''}"
+            )
+            raise StudyError(message)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    latest_s = time.monotonic() + _LOCK_PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > latest_s:
+                return False
+            time.sleep(0.05)
+        else:
+            return True

@@ -1,0 +1,1 @@
+"""Training a cohort, many codecs as one model. Knows nothing of Ray, Optuna or MLflow."""

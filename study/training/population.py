@@ -1,0 +1,222 @@
+"""Members that train as one fused codec.
+
+Legend: T members, B patches, M latent points, S symbols per latent point, P parameters of a codec.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+import study.training.exact  # noqa: F401  it has to come before the first product of matrices
+from losses import weighted_sum
+from model.codec import Codec
+from study.training.flat import FlatAdam, Layout
+from study.training.members import MemberState
+from study.training.objective import loss_terms, stacked_weights
+from study.training.seeds import Purpose, derived_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from torch import Tensor
+
+    from losses import WeightedLoss
+    from model.config import ModelConfig
+    from model.patches import PatchBatch
+    from study.training.members import Member
+
+
+def fresh_states(model: ModelConfig, members: Sequence[Member], device: str) -> list[MemberState]:
+    """Members before their first step, each as its own seed makes it."""
+    codec = Codec(model, len(members))
+    codec.reset([derived_seed(member.seed, Purpose.WEIGHTS) for member in members])
+    layout = Layout(codec)
+    flat = torch.cat([parameter.detach().reshape(-1) for parameter in layout.parameters])
+    rows = layout.rows(flat).to(device)
+    return [
+        MemberState(
+            member=member,
+            parameters=row,
+            mean=torch.zeros_like(row),
+            square=torch.zeros_like(row),
+            steps=0,
+            noise=torch.Generator()
+            .manual_seed(derived_seed(member.seed, Purpose.NOISE))
+            .get_state(),
+        )
+        for member, row in zip(members, rows, strict=True)
+    ]
+
+
+class Population:
+    """A codec of T trials, one for each member, and what trains it.
+
+    Members are independent: each has its own weights, noise, gradients and optimiser state, and a
+    loss that becomes NaN stays its own. So any states can be put together, and taken apart again.
+
+    Attributes:
+        members: in the order of the codec's trials.
+        codec: theirs.
+    """
+
+    def __init__(self, model: ModelConfig, states: Sequence[MemberState], device: str) -> None:
+        """Put members together.
+
+        Args:
+            model: the architecture of all.
+            states: on any device; copied.
+            device: "cpu" or "cuda".
+        """
+        self.members = tuple(state.member for state in states)
+        self.codec = Codec(model, len(states)).to(device)
+        self.layout = Layout(self.codec)
+        self._model, self._device = model, device
+
+        def flat(rows: Iterable[Tensor]) -> Tensor:
+            return self.layout.flat(torch.stack([row.to(device) for row in rows]))
+
+        self._adam = FlatAdam(
+            self.layout,
+            flat(state.parameters for state in states),
+            flat(state.mean for state in states),
+            flat(state.square for state in states),
+            [state.steps for state in states],
+            [member.training.max_grad_norm for member in self.members],
+        )
+        self.layout.adopt(self._adam.parameters)
+        # Noise is drawn on the CPU: a seed then means the same on every device.
+        self._generators = [torch.Generator() for _ in states]
+        for generator, state in zip(self._generators, states, strict=True):
+            generator.set_state(state.noise)
+        self._noise: list[Tensor] = []
+        self._weights = stacked_weights([member.loss for member in self.members], device)
+        self._tally = LossTally()
+
+    def states(self) -> list[MemberState]:
+        """What each member is made of now; copies, on this population's device."""
+        adam = self._adam
+        parameters, mean, square = map(self.layout.rows, (adam.parameters, adam.mean, adam.square))
+        return [
+            MemberState(
+                member, parameters[i], mean[i], square[i], steps, self._generators[i].get_state()
+            )
+            for i, (member, steps) in enumerate(zip(self.members, adam.steps, strict=True))
+        ]
+
+    def halves(self) -> list[Population]:
+        """Two populations, each of half the members, that go on exactly where this one is."""
+        states, middle = self.states(), len(self.members) // 2
+        return [self._part(states, part) for part in (slice(middle), slice(middle, None))]
+
+    def begin_epoch(self, clock: int) -> None:
+        """Set every member's learning rates for the epoch that the order of patches is in."""
+        self._tally = LossTally()
+        self._adam.set_rates([learning_rates(member, clock) for member in self.members])
+
+    def draw_noise(self, latents: Sequence[tuple[int, int]]) -> None:
+        """Draw what the next steps quantise with, for so many (patches, latent points) each.
+
+        The numbers do not depend on how many steps they are drawn for at once, and one transfer
+        to a GPU serves all.
+        """
+        symbols = self.codec.config.symbol_channels
+        sizes = [patches * points * symbols for patches, points in latents]
+        on_gpu = self._device != "cpu"
+        drawn = torch.empty((len(self.members), sum(sizes)), pin_memory=on_gpu)
+        for row, generator in zip(drawn, self._generators, strict=True):
+            row.uniform_(-0.5, 0.5, generator=generator)
+        drawn = drawn.to(self._device, non_blocking=True)
+        self._noise = [
+            part.view(len(self.members), patches, points, symbols)
+            for part, (patches, points) in zip(drawn.split(sizes, dim=1), latents, strict=True)
+        ]
+
+    def step(self, batch: PatchBatch) -> int:
+        """Train on a batch with the next noise that was drawn. Taken whole or not at all.
+
+        Returns:
+            How many members did.
+        """
+        output = self.codec(batch, self._noise[0])
+        loss = weighted_sum(loss_terms(output, batch, self._model.k), self._weights)
+        # The sum over trials gives every trial exactly its own gradient.
+        objective = loss.total.sum() + self.codec.bottleneck.quantile_loss()
+        gradients = torch.autograd.grad(
+            objective, self.layout.parameters, allow_unused=True, materialize_grads=True
+        )
+        row = self._tally.row(loss)
+        self._adam.step(gradients)
+        self._tally.add(row)
+        self._noise.pop(0)
+        return len(self.members)
+
+    def any_finite(self) -> bool:
+        """Whether anybody is left to train; makes a GPU wait."""
+        return bool(self._tally.finite().any())
+
+    def finite(self) -> list[bool]:
+        """Of each member, whether its losses in this epoch and its parameters are numbers."""
+        rows = self.layout.rows(self._adam.parameters)
+        found: list[bool] = (self._tally.finite() & rows.isfinite().all(dim=1)).tolist()
+        return found
+
+    def means(self) -> list[dict[str, float]]:
+        """Of each member, the epoch's mean loss and loss terms."""
+        return self._tally.means()
+
+    def _part(self, states: Sequence[MemberState], part: slice) -> Population:
+        chosen = Population(self._model, states[part], self._device)
+        chosen._adam.set_rates(self._adam.rates[part])
+        chosen._noise = [noise[part] for noise in self._noise]
+        chosen._tally = self._tally.part(part)
+        return chosen
+
+
+def learning_rates(member: Member, clock: int) -> tuple[float, float]:
+    """Of the network and of the quantiles, in the epoch that the order of patches is in."""
+    settings = member.training
+    factor = settings.decay_factor ** ((clock - member.order_from) // settings.decay_every)
+    return settings.learning_rate * factor, settings.bottleneck_learning_rate * factor
+
+
+class LossTally:
+    """Sums over the steps of an epoch, per member, without making a GPU wait."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._steps = 0
+        self._sums = torch.zeros((1, 1))
+
+    def row(self, loss: WeightedLoss) -> Tensor:
+        """What is to be added for a step, (values, T)."""
+        if self._steps == 0:
+            self._names = [
+                "loss",
+                *(f"term_{name}" for name in loss.terms),
+                *(f"weighted_{name}" for name in loss.weighted),
+            ]
+        values = [loss.total, *loss.terms.values(), *loss.weighted.values()]
+        return torch.stack([value.detach() for value in values])
+
+    def add(self, row: Tensor) -> None:
+        """Count one step."""
+        self._sums = row if self._steps == 0 else self._sums.add_(row)
+        self._steps += 1
+
+    def finite(self) -> Tensor:
+        """(T,) bool: no member's loss has been NaN or infinite."""
+        return self._sums[0].isfinite()
+
+    def part(self, members: slice) -> LossTally:
+        """The tally of some members."""
+        chosen = LossTally()
+        chosen._names, chosen._steps = self._names, self._steps
+        chosen._sums = self._sums[:, members].clone()
+        return chosen
+
+    def means(self) -> list[dict[str, float]]:
+        """Per member: ``loss``, and every term before and after weighting."""
+        columns = (self._sums / self._steps).T.tolist()
+        return [dict(zip(self._names, column, strict=True)) for column in columns]

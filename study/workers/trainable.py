@@ -1,0 +1,303 @@
+"""One cohort as Ray Tune runs it: each step an epoch of all its trials, or the measuring of one."""
+
+from __future__ import annotations
+
+import json
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import ray
+from pydantic import BaseModel
+from ray import tune
+
+from study.config import CohortConfig, TrialConfig
+from study.driver.pace import Pace
+from study.training.members import Member
+from study.workers.cohort_folder import HUNG_FILE, Opening
+from study.workers.orders import orders_after
+from study.workers.patience import BEGINNING, Patience
+from study.workers.reports import CONFIG, DIVERGED, ELAPSED_S, EPOCH, FINAL, METRICS, TRIAL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from study.training.members import EpochResult, Measured
+
+REPORTS = "reports"
+ROOM = "room"
+NOTE = "note"
+"""Keys of a step's result: what it says of each trial, for how many more the cohort asks, and what
+else the user should know, as a sentence."""
+
+COHORT = "cohort"
+OPENING = "opening"
+COHORT_CONFIG = "cohort_config"
+"""Keys of what Ray is given as a cohort's configuration: its number, the how manieth that this
+driver hands out, and a `CohortConfig` as text (Ray takes apart what it can look into, and names
+things after it)."""
+
+PROGRESS_FILE = "cohort.json"
+
+
+class Work(Protocol):
+    """What a cohort does, epoch by epoch: see `study.training.training`. Trials have numbers."""
+
+    @property
+    def living(self) -> Sequence[int]:
+        """The trials in training."""
+
+    @property
+    def finished(self) -> Sequence[int]:
+        """The trials that were trained to their last epoch and wait to be measured."""
+
+    def epochs_done(self, trial: int) -> int:
+        """Epochs that a living or finished trial has trained."""
+
+    def run_epoch(self) -> Mapping[int, EpochResult]:
+        """Train and validate one epoch, a result for each living trial."""
+
+    def measure(self, trial: int) -> Measured:
+        """Measure the codec of a finished trial, which leaves."""
+
+    def join(self, members: Sequence[Member]) -> None:
+        """Take in trials that have not begun."""
+
+    def leave(self, trials: Sequence[int]) -> None:
+        """Let living or finished trials go."""
+
+    def write_codecs(self, folder: Path) -> Mapping[int, tuple[int, int]]:
+        """Write the codec of each trial that the last epoch trained.
+
+        See `study.codecs.codec_files` for where. Returns the epochs that each has trained, and the
+        bytes of its file.
+        """
+
+    def save(self, folder: Path) -> None:
+        """Write everything that is needed to go on."""
+
+    def load(self, folder: Path) -> None:
+        """Go on from what was saved, with the trials that were in it.
+
+        Raises:
+            StudyError: it is not whole.
+        """
+
+
+class _Progress(BaseModel):
+    """What a worker knows of its cohort beyond the training itself, kept beside its checkpoint."""
+
+    clock: int = 0
+    """Epochs since the cohort began: where in the order of patches a joining trial begins."""
+    followed: int = 0
+    """Orders followed."""
+    trials: dict[int, TrialConfig] = {}
+    """Every trial that was ever in it."""
+    elapsed_s: dict[int, float] = {}
+    """Seconds of the steps that each took part in."""
+    pace: Pace = Pace()
+    steps: int = 0
+    """Steps taken."""
+    told: list[list[dict[str, Any]]] = []
+    """What the two newest steps said. A driver that died may not have heard the last, nor have
+    written down the one before: it does so while the next step is trained."""
+
+
+class CohortTrainable(tune.Trainable, ABC):
+    """A cohort in Ray's hands: abstract in what it trains, final in how.
+
+    Each step ends with a checkpoint that holds what it reports, and each measuring is a step of its
+    own: no failure costs more than the step it happens in, and nothing that was trained is trained
+    again because a driver did not hear of it. Checkpoints are written here and not through Ray,
+    whose own come one round trip later. A worker is used for one cohort after the other.
+    """
+
+    @abstractmethod
+    def open_work(self, cohort: CohortConfig) -> Work:
+        """Return the cohort's work, before its first epoch."""
+
+    @staticmethod
+    @abstractmethod
+    def stopwatch(trial: TrialConfig) -> Callable[[int], float | None]:
+        """Return what measures the seconds of a step of so many trials like this one.
+
+        It is called in a process that has a cohort's resources, and tells None where memory ends.
+        """
+
+    def setup(self, config: Mapping[str, Any]) -> None:
+        """Begin a cohort in a new worker, or go on with one."""
+        self._cohort = CohortConfig.model_validate_json(config[COHORT_CONFIG])
+        self._opening = Opening(Path(self._cohort.folder))
+        note, longest_s = self._opening.path / HUNG_FILE, self._cohort.longest_step_s
+        self._patience = Patience(note, longest_s, getattr(self, "_patience", None))
+        with self._patience.limit(BEGINNING):
+            self._work = self.open_work(self._cohort)
+            self._progress = _Progress(trials={trial.trial: trial for trial in self._cohort.trials})
+            self._note = ""
+            self._untold: list[list[dict[str, Any]]] = []
+            if self._restore():
+                self._untold = list(self._progress.told)
+            elif self._cohort.restore:
+                self._note = "a cohort begins anew, for none of its checkpoints is whole"
+
+    def reset_config(self, new_config: Mapping[str, Any]) -> bool:
+        """Begin another cohort in the same worker."""
+        del self._work  # Or the memory of two would be taken.
+        self.setup(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Follow the orders; then measure a trial that waits for it, or train an epoch of all."""
+        if self._untold:
+            return self._told(self._untold.pop(0))
+        self._follow_orders()
+        reports = []
+        with self._patience.limit("measuring" if self._work.finished else "epoch"):
+            if self._work.finished:
+                reports = [self._measure(self._work.finished[0])]
+            elif self._work.living:
+                reports = self._train()
+            self._progress.steps += 1
+            self._progress.told = [*self._progress.told, reports][-2:]
+            if self._is_busy():
+                self._opening.write_checkpoint(self._progress.steps, self._save)
+        return self._told(reports)
+
+    def _told(self, reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        note, self._note = self._note, ""
+        done = not self._is_busy()
+        return {REPORTS: json.dumps(reports), ROOM: self._room(), NOTE: note, "done": done}
+
+    def _is_busy(self) -> bool:
+        return bool(self._work.living or self._work.finished)
+
+    def _save(self, folder: Path) -> None:
+        self._work.save(folder)
+        text = self._progress.model_dump_json()
+        (folder / PROGRESS_FILE).write_text(text, encoding="utf-8")
+
+    def _restore(self) -> bool:
+        """Go on from the newest checkpoint that is whole, and tell whether there was one."""
+        for path in map(Path, self._cohort.restore):
+            try:
+                progress = (path / PROGRESS_FILE).read_text(encoding="utf-8")
+                self._progress = _Progress.model_validate_json(progress)
+                self._work.load(path)
+            except (OSError, ValueError):  # ValueError: damaged text, and any StudyError
+                self._work = self.open_work(self._cohort)
+                continue
+            self._progress.followed = 0
+            self._call_roll()
+            return True
+        self._progress = _Progress(trials={trial.trial: trial for trial in self._cohort.trials})
+        return False
+
+    def _call_roll(self) -> None:
+        """Let go whoever ended meanwhile, and take in whoever is not in the checkpoint."""
+        wanted = {trial.trial: trial for trial in self._cohort.trials}
+        living = (*self._work.living, *self._work.finished)
+        self._work.leave([trial for trial in living if trial not in wanted])
+        self._join([each for n, each in wanted.items() if n not in self._progress.trials])
+
+    def _join(self, trials: Sequence[TrialConfig]) -> None:
+        progress = self._progress
+        came = [trial.model_copy(update={"order_from": progress.clock}) for trial in trials]
+        progress.trials |= {trial.trial: trial for trial in came}
+        if came:
+            self._work.join([member_of(trial) for trial in came])
+
+    def _follow_orders(self) -> None:
+        for order in orders_after(self._opening.path, self._progress.followed):
+            self._work.leave([trial for trial in order.leave if self._is_in(trial)])
+            self._join(order.join)
+            self._progress.followed += 1
+
+    def _is_in(self, trial: int) -> bool:
+        return trial in self._work.living or trial in self._work.finished
+
+    def _train(self) -> list[dict[str, Any]]:
+        trained = tuple(self._work.living)
+        started = time.perf_counter()
+        results = self._work.run_epoch()
+        seconds = time.perf_counter() - started
+        self._progress.pace.note(len(trained), seconds)
+        self._progress.clock += 1
+        if self._cohort.codecs is not None:
+            self._work.write_codecs(Path(self._cohort.codecs))
+        return [self._epoch_report(trial, results[trial], seconds) for trial in trained]
+
+    def _epoch_report(self, trial: int, result: EpochResult, seconds: float) -> dict[str, Any]:
+        own = self._progress.trials[trial]
+        elapsed_s = self._add_time(trial, seconds)
+        report: dict[str, Any] = {TRIAL: trial, ELAPSED_S: elapsed_s}
+        if self._progress.clock == own.order_from + 1:
+            report[CONFIG] = own.model_dump(mode="json")
+        if result.diverged is not None:
+            return {**report, DIVERGED: result.diverged}
+        return {**report, EPOCH: self._work.epochs_done(trial), METRICS: dict(result.metrics)}
+
+    def _measure(self, trial: int) -> dict[str, Any]:
+        started = time.perf_counter()
+        measured = self._work.measure(trial)
+        elapsed_s = self._add_time(trial, time.perf_counter() - started)
+        report: dict[str, Any] = {TRIAL: trial, ELAPSED_S: elapsed_s}
+        if measured.diverged is not None:
+            return {**report, DIVERGED: measured.diverged}
+        return {**report, FINAL: dict(measured.metrics)}
+
+    def _add_time(self, trial: int, seconds: float) -> float:
+        elapsed = self._progress.elapsed_s
+        elapsed[trial] = elapsed.get(trial, 0.0) + seconds
+        return elapsed[trial]
+
+    def _room(self) -> int:
+        """For how many more trials there is room that is worth filling."""
+        living, size = len(self._work.living), self._cohort.size
+        return size - living if self._progress.pace.worth_refilling(living, size) else 0
+
+
+class CodecTrainable(CohortTrainable):
+    """A cohort that trains point cloud codecs, on the GPU if it was given one or a share of one."""
+
+    def open_work(self, cohort: CohortConfig) -> Work:
+        """Return the training of the cohort's trials."""
+        # Workers alone pay for torch: the driver imports this module too.
+        import torch
+
+        from study.data import open_data_set
+        from study.training.training import Training
+
+        first = cohort.trials[0]
+        torch.set_num_threads(first.threads)
+        return Training(
+            model=first.model.build(),
+            members=[member_of(trial) for trial in cohort.trials],
+            data=open_data_set(Path(first.data_folder)),
+            order_seed=first.seed,
+            device=_device(),
+            extra_metrics=first.extra_metrics,
+        )
+
+    @staticmethod
+    def stopwatch(trial: TrialConfig) -> Callable[[int], float | None]:
+        """Return what measures training steps on the trial's own data."""
+        from study.workers.stopwatch import stopwatch
+
+        return stopwatch(trial, member_of(trial), _device())
+
+
+def member_of(trial: TrialConfig) -> Member:
+    """Return what training needs to know of one trial."""
+    return Member(
+        trial=trial.trial,
+        seed=trial.seed,
+        loss=trial.loss,
+        training=trial.training,
+        order_from=trial.order_from,
+    )
+
+
+def _device() -> str:
+    has_gpu = bool(ray.get_runtime_context().get_accelerator_ids().get("GPU"))
+    return "cuda" if has_gpu else "cpu"

@@ -1,0 +1,196 @@
+"""The command line: what it offers is pinned here, and every refusal is a sentence and code 2."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from study.cli import build_parser, main
+from study.config import StudyConfig
+from study.fronts.measures import MEASURES
+from tests.study import toy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMANDS = {
+    "run": ["--address", "--help", "--resume", "-h", "file"],
+    "resume": ["--address", "--help", "--hours", "--root", "--trials", "-h", "name"],
+    "front": ["--baseline", "--help", "--root", "-h", "name"],
+    "status": ["--help", "--root", "-h", "name"],
+    "prepare": ["--help", "-h", "file"],
+    "explain": ["--help", "-h", "section"],
+    "ui": ["--help", "--port", "--root", "-h"],
+    "export": [
+        "--epoch",
+        "--help",
+        "--knee",
+        "--max-bpp",
+        "--min-psnr",
+        "--root",
+        "--trial",
+        "-h",
+        "name",
+        "out",
+    ],
+    "compress": [
+        "--cloud",
+        "--force",
+        "--help",
+        "--samples",
+        "-h",
+        "cloud_file",
+        "codec",
+        "out",
+    ],
+    "decompress": ["--force", "--help", "-h", "codec", "file", "out"],
+    "import-checkpoint": [
+        "--cube-size",
+        "--export",
+        "--force",
+        "--help",
+        "-h",
+        "arguments",
+        "out",
+        "source",
+    ],
+    "evaluate": ["--force", "--help", "--out", "-h", "clouds", "codec"],
+    "baseline": ["--force", "--help", "--out", "-h", "clouds", "codec"],
+    "record": ["--force", "--help", "--root", "-h", "names", "table"],
+    "simulate": [
+        "--cohort",
+        "--coverage",
+        "--epochs",
+        "--force",
+        "--grace",
+        "--halting",
+        "--help",
+        "--out",
+        "--reduction",
+        "--rungs",
+        "--sampler",
+        "--seeds",
+        "--stratify",
+        "--study",
+        "--trials",
+        "--workers",
+        "-h",
+        "table",
+    ],
+}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "toy.yaml").write_text(toy.STUDY)
+    return tmp_path
+
+
+def test_the_command_line_is_small_and_pinned() -> None:
+    (commands,) = (
+        action
+        for action in build_parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
+    )
+    offered = {
+        name: sorted(
+            word for action in parser._actions for word in action.option_strings or [action.dest]
+        )
+        for name, parser in commands.choices.items()
+    }
+    assert offered == COMMANDS
+
+
+def test_help_teaches_by_example_and_loads_nothing_heavy() -> None:
+    script = (
+        "import sys; from study.cli import main\n"
+        "HEAVY = {'torch', 'ray', 'mlflow', 'optuna', 'numpy'}\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit(' '.join(HEAVY & sys.modules.keys()) or None)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "study run mine.yaml" in done.stdout
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"front", "status", "prepare"}))
+def test_help_of_a_command_says_what_it_does(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    shown = capsys.readouterr().out
+    assert command in {"explain", "ui"} or f"examples:\n  study {command}" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["run", "tou.yaml"], "there is no study file tou.yaml; did you mean 'toy.yaml'?"),
+        (["run", "bad.yaml"], "bad.yaml: unknown key 'training.epoch'; did you mean 'epochs'?"),
+        (["prepare", "bad.yaml"], "bad.yaml: unknown key 'training.epoch'"),
+        (["run", "nowhere.yaml"], "nowhere"),
+        (["run", "--resume"], "--resume goes on with the study that a file names; give the file"),
+        (["resume", "toy"], "there is no study 'toy' in studies"),
+        (["status", "toy"], "there is no study 'toy' in studies"),
+        (["front", "toy"], "there is no study 'toy' in studies"),
+        (["front", "toy", "--baseline", "no.json"], "no.json cannot be read"),
+        (["export", "toy", "--knee", "codec"], "there is no study 'toy' in studies"),
+        (["export", "toy", "--knee", "--epoch", "3", "codec"], "--epoch takes an earlier codec of"),
+        (["explain", "serch"], "there is no section 'serch'; did you mean 'search'?"),
+        (["ui"], "MLflow has nothing to show"),
+    ],
+)
+def test_what_cannot_be_used_is_a_sentence_and_code_2(
+    words: list[str], sentence: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "bad.yaml").write_text(toy.STUDY.replace("epochs", "epoch"))
+    (here / "nowhere.yaml").write_text(toy.STUDY.replace("max_objects: 6", "source: nowhere"))
+    assert main(words) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith("error: ")
+    assert sentence in shown.err
+    assert "Traceback" not in shown.err
+    assert not list(here.glob("studies/*"))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "auto", "head"])
+def test_an_address_where_no_cluster_is_leaves_nothing(
+    address: str,
+    here: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")  # what auto means, whatever else runs here
+    assert main(["run", "toy.yaml", "--address", address]) == 2
+    assert f"none at {address} (" in capsys.readouterr().err
+    assert not (here / "studies" / "toy").exists()
+
+
+def test_explain_knows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain"]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in StudyConfig.model_fields)
+    assert "bpp_lambda" in shown
+
+
+def test_explain_teaches_the_metrics_with_their_units(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "objectives"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for measure in MEASURES.values():
+        assert f"{measure.meaning} ({measure.unit})" in shown
+    assert "[bpp <= 2, decode_s <= 0.05]" in shown
+
+
+@pytest.mark.usefixtures("here")
+def test_without_studies_status_says_how_to_make_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status"]) == 0
+    assert "there is no study in studies yet" in capsys.readouterr().out

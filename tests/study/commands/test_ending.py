@@ -1,0 +1,133 @@
+"""What is read at the end: it can be typed as it stands, and is shown as it was said."""
+
+from __future__ import annotations
+
+import io
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from study.codecs.codec_files import codec_file
+from study.commands.ending import NOTHING_FINISHED, show_end, show_front
+from study.driver.runner import Ended
+from study.records import EpochRecord, TrialRecord, TrialState
+from study.report import ReportFiles
+from study.storage.folder import StudyFolder
+from study.study_file import parse_study
+from tests.study.toy import STUDY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+FAILED = TrialRecord(0, TrialState.FAILED, {}, outcome="KeyError: '[/red]' of [a] [bold]")
+
+
+def shown(root: Path, extra: str = "", records: Sequence[TrialRecord] = (FAILED,)) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    folder = root / "toy"
+    html, png, csv, parquet = (
+        folder / f"front.{kind}" for kind in ("html", "png", "csv", "parquet")
+    )
+    files = ReportFiles(html, png, csv, parquet)
+    show_front(parse_study(STUDY + extra, origin="x"), records, files, console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_reason_of_a_failure_is_no_markup(tmp_path: Path) -> None:
+    assert FAILED.outcome in shown(tmp_path)
+
+
+@pytest.mark.parametrize("program", ["study", "somewhere/pytest"])
+def test_the_next_command_names_the_root_that_was_read(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [program])
+    assert "study ui --root else " in shown(tmp_path / "else")
+    assert "study ui " in shown(tmp_path / "studies")
+    assert "--root" not in shown(tmp_path / "studies")
+
+
+def test_trials_that_were_stopped_early_are_counted(tmp_path: Path) -> None:
+    pruned = [TrialRecord(number, TrialState.PRUNED, {}) for number in (1, 2)]
+    assert "2 trials were stopped early" in shown(tmp_path, records=[FAILED, *pruned])
+    assert "1 trial was stopped early" in shown(tmp_path, records=[FAILED, pruned[0]])
+    assert "stopped early" not in shown(tmp_path)
+
+
+def test_credentials_stay_off_the_screen(tmp_path: Path) -> None:
+    text = shown(tmp_path, "tracking: {uri: 'https://me:secret@host'}")
+    assert "secret" not in text
+    assert "https://***@host" in text
+
+
+def rising(number: int) -> TrialRecord:
+    """A complete trial whose rate and quality rise with every epoch: each of them is a bargain."""
+    values = [(0.1 * (number + 1) + epoch, 30.0 + epoch - number) for epoch in range(3)]
+    return TrialRecord(
+        number,
+        TrialState.COMPLETE,
+        {},
+        tuple(
+            EpochRecord(epoch, {"bpp_estimated": bpp, "d1_psnr_db": psnr_db})
+            for epoch, (bpp, psnr_db) in enumerate(values, start=1)
+        ),
+        total_epochs=3,
+        final=dict(zip(("bpp", "d1_psnr_db"), values[-1], strict=True)),
+    )
+
+
+def test_earlier_epochs_that_are_bargains_too_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["study"])
+    for epoch in (1, 2, 3):
+        file = codec_file(tmp_path / "studies" / "toy" / "codecs", 0, epoch)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    text = shown(tmp_path / "studies", records=[rising(0)])
+    told = "trial 0 after epoch 2 would be on the front: 1.100 bpp, 31.00 D1 PSNR dB (estimated)"
+    assert told in text
+    assert "trial 0 after epoch 1 would be on the front: 0.100 bpp, 30.00" in text
+    assert "after epoch 3" not in text  # That is the trial itself, measured.
+    # Up to 3 bpp and 25 dB, the first epoch adds 1.0 x 5 and the second 1.0 x 1.
+    assert "study export toy --trial 0 --epoch 1 OUT takes such a codec" in text
+    assert "more;" not in text
+
+
+def test_of_many_earlier_epochs_a_few_are_named(tmp_path: Path) -> None:
+    epochs = tuple(
+        EpochRecord(epoch, {"bpp_estimated": 0.1 * epoch, "d1_psnr_db": 30.0 + epoch})
+        for epoch in range(1, 10)
+    )
+    for epoch in range(1, 10):
+        file = codec_file(tmp_path / "toy" / "codecs", 0, epoch)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    text = shown(tmp_path, records=[replace(rising(0), epochs=epochs)])
+    assert text.count("would be on the front") == 3
+    assert "and 5 more; " in text
+
+
+def test_without_kept_codecs_nothing_is_said_of_them(tmp_path: Path) -> None:
+    assert "would be on the front" not in shown(tmp_path, records=[rising(0)])
+
+
+def test_a_study_in_which_nothing_ended_says_so(tmp_path: Path) -> None:
+    """Its hours may be over before that, or its epochs be fewer than a trial's."""
+    config = parse_study(STUDY, origin="x")
+    a, b, c, d = (tmp_path / "toy" / f"front.{kind}" for kind in "abcd")
+    files = ReportFiles(a, b, c, d)
+    running = TrialRecord(0, TrialState.INTERRUPTED, {})
+    for records in ([], [running]):
+        console = Console(file=io.StringIO(), width=200)
+        ended = Ended(StudyFolder(tmp_path / "toy"), records, files, None, "its hours are over")
+        assert show_end(config, ended, console) == NOTHING_FINISHED
+        assert isinstance(console.file, io.StringIO)
+        assert console.file.getvalue().rstrip().endswith("no trial ended")

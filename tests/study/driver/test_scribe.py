@@ -1,0 +1,54 @@
+"""What a scribe is told stands in the store: at once where it is asked to, else when it settles."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from study.driver.scribe import Scribe
+from study.halting.halts import Judged
+from study.storage.trial_store import TrialStore
+from study.workers.reports import ELAPSED_S, EPOCH, METRICS, TRIAL
+from tests.study.simulation import curves
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from study.records import TrialRecord
+
+REPORT = {TRIAL: 0, EPOCH: 1, METRICS: {"bpp_estimated": 1.5}, ELAPSED_S: 2.0}
+
+
+class Reader:
+    """An observer that notes in which thread it was shown what."""
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[int, threading.Thread]] = []
+
+    def on_trial(self, record: TrialRecord) -> None:
+        self.shown.append((len(record.epochs), threading.current_thread()))
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_report_is_written_and_shown(at_once: bool) -> None:  # noqa: FBT001
+    store = TrialStore(curves.config(curves.STUDY), None)
+    store.enqueue_first("test")
+    store.ask()
+    reader = Reader()
+    scribe = Scribe(store, [reader], at_once=at_once)
+    reports: Sequence[Mapping[str, object]] = [REPORT]
+    scribe.take(reports, Judged(frozenset(), {}))
+    if not at_once:
+        scribe.settle()
+    assert [each.metrics for each in store.record(0).epochs] == [REPORT[METRICS]]
+    ((epochs, thread),) = reader.shown
+    assert epochs == 1
+    assert (thread is threading.current_thread()) == at_once
+
+
+def test_what_cannot_be_written_is_raised_where_it_was_taken() -> None:
+    store = TrialStore(curves.config(curves.STUDY), None)
+    with pytest.raises(IndexError):
+        Scribe(store, [], at_once=True).take([REPORT], Judged(frozenset(), {}))

@@ -1,0 +1,127 @@
+"""The observer against a real MLflow server that is dead, or killed midway."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from study.records import TrialState
+from study.tracking.observer import ui_command
+from tests.study.tracked import (
+    PATIENCE_S,
+    observer,
+    runs,
+    trial,
+    wait_for_deliveries,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def test_an_unreachable_server_costs_a_sentence(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        uri = f"http://me:secret@127.0.0.1:{unused.getsockname()[1]}"
+        watching = observer(tmp_path, uri)
+        for number in range(2):
+            watching.on_trial(trial(number))
+        watching.on_summary({"hypervolume": 6.0}, [])
+        sentence = watching.close(PATIENCE_S)
+    assert sentence is not None
+    assert "lacks trial 0, trial 1, the front and the summary ([Errno" in sentence
+    assert "Connection refused); the study's own records are whole" in sentence
+    assert "secret" not in sentence
+
+
+@contextmanager
+def server(folder: Path, port: int) -> Iterator[str]:
+    """Run the real server by the command that users are given; killed without notice at the end."""
+    uri = f"http://127.0.0.1:{port}"
+    with (folder / "server.log").open("a") as log:
+        process = subprocess.Popen(
+            ui_command(f"sqlite:///{folder / 'server.db'}", port),
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            deadline = time.monotonic() + PATIENCE_S
+            while not is_up(uri):
+                assert process.poll() is None, (folder / "server.log").read_text()
+                assert time.monotonic() < deadline, (folder / "server.log").read_text()
+                time.sleep(0.2)
+            yield uri
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def is_up(uri: str) -> bool:
+    """Say whether the server answers."""
+    try:
+        with urllib.request.urlopen(f"{uri}/health", timeout=5):  # noqa: S310
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_server_that_dies_midway_and_comes_back(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    picture = tmp_path / "front.html"
+    picture.write_text("<p>front</p>")
+    told: list[dict[int, str]] = [{}, {}]
+    with server(tmp_path, port) as uri:
+        watching = observer(tmp_path, uri, on_run=told[0].__setitem__)
+        watching.on_trial(trial(0, state=TrialState.RUNNING, epochs=0))
+        watching.on_trial(trial(0, state=TrialState.RUNNING, epochs=1))
+        wait_for_deliveries(watching)
+    watching.on_trial(trial(0, state=TrialState.RUNNING, epochs=2))
+    time.sleep(2)  # long enough for an attempt on the dead server
+    start = time.monotonic()
+    watching.on_trial(trial(0))
+    watching.on_trial(trial(1))
+    watching.on_summary({"hypervolume": 6.0}, [picture])
+    assert time.monotonic() - start < 5  # an attempt on a dead server takes longer
+    sentence = watching.close(20)
+    assert time.monotonic() - start < 15
+    assert sentence is not None
+    assert "lacks trial 0, trial 1, the front and the summary (" in sentence
+
+    with server(tmp_path, port) as uri:
+        again = observer(tmp_path, uri, on_run=told[1].__setitem__)
+        again.on_trial(trial(0, state=TrialState.RUNNING, epochs=2))
+        wait_for_deliveries(again)
+        assert runs(tmp_path, uri)["0"].info.status == "RUNNING"
+        again.on_trial(trial(0))
+        again.on_trial(trial(1))
+        again.on_summary({"hypervolume": 6.0}, [picture])
+        assert again.close(PATIENCE_S) is None
+        found = runs(tmp_path, uri)
+        assert set(found) == {"0", "1", ""}
+        assert told[1] == {int(n): run.info.run_id for n, run in found.items() if n}
+        assert told[0] == {0: told[1][0]}
+        assert found["0"].data.metrics["final/bpp"] == 1.0
+        page = f"{uri}/get-artifact?path=front.html&run_uuid={found[''].info.run_id}"
+        with urllib.request.urlopen(page, timeout=20) as answer:  # noqa: S310
+            assert answer.read() == b"<p>front</p>"
+    with closing(sqlite3.connect(tmp_path / "server.db")) as connection:
+        query = "select step from metrics where run_uuid = ? and key = 'd1_psnr_db' order by step"
+        written = connection.execute(query, (found["0"].info.run_id,)).fetchall()
+    assert written == [(1,), (2,), (3,)]

@@ -1,0 +1,275 @@
+"""A member of a cohort ends as the same trial alone, whoever joins, leaves, finishes or diverges.
+
+Trials differ in every setting that members may differ in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from study.codecs.codec_files import codec_file, codec_files
+from study.training.checkpoint import read_checkpoint, read_codec
+from tests.study.tiny import LOSS, member, tiny_data_set, train, training_of, without_clocks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from study.config import TrainingConfig
+    from study.data import DataSet
+    from study.training.training import Member, Training
+
+EPOCHS = 4
+"""Of 6 steps each."""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
+    return tiny_data_set(tmp_path_factory.getbasetemp() / "tiny")
+
+
+def some_members(count: int, seed: int, **settings: object) -> list[Member]:
+    rng = np.random.default_rng(seed)
+    base: TrainingConfig = member().training
+    return [
+        member(
+            trial,
+            seed=100 * seed + trial,
+            loss=LOSS.model_copy(
+                update={
+                    "bpp_lambda": float(10 ** rng.uniform(-4, 0)),
+                    "chamfer_coe": float(10 ** rng.uniform(-2, 0)),
+                    "density_coe": float(10 ** rng.uniform(-5, -3)),
+                }
+            ),
+            training=base.model_copy(
+                update={
+                    "patches_per_step": 1,
+                    "epochs": EPOCHS,
+                    "learning_rate": float(10 ** rng.uniform(-3.3, -2.5)),
+                    "bottleneck_learning_rate": float(10 ** rng.uniform(-3, -2)),
+                    "decay_every": int(rng.integers(1, 4)),
+                    "max_grad_norm": (None, 1.0)[trial % 2],
+                    **settings,
+                }
+            ),
+        )
+        for trial in range(count)
+    ]
+
+
+def largest_difference(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> float:
+    """Between the parameters of two codecs, but for those that cannot matter.
+
+    The first of the 43 directions is the zero vector: its weight changes a blend's length only,
+    which is normalised away. Its gradient is rounding, and Adam steps along it all the same.
+    """
+    largest = 0.0
+    for name, tensor in ours.items():
+        difference = (tensor - theirs[name]).abs()
+        if ".direction.perceptron.output." in name:
+            difference = difference[..., 1:]
+        largest = max(largest, float(difference.max()))
+    return largest
+
+
+def standing(training: Training) -> list[tuple[int, ...]]:
+    """Who is living and who is finished."""
+    return [training.living, training.finished]
+
+
+def alone(data: DataSet, one: Member, epochs: int = EPOCHS) -> Training:
+    training = training_of(data, one)
+    train(training, epochs=epochs)
+    return training
+
+
+def test_each_of_eight_ends_as_it_does_alone(data: DataSet) -> None:
+    """To 1e-5 in every weight after 24 steps."""
+    members = some_members(8, seed=1)
+    together = training_of(data, *members)
+    results = [without_clocks(together.run_epoch()) for _ in range(EPOCHS)]
+    assert together.finished == tuple(range(8))
+    for one in members:
+        by_itself = training_of(data, one)
+        for results_of_all in results:
+            ours, theirs = results_of_all[one.trial], without_clocks(by_itself.run_epoch())
+            assert ours.pop("population") == 8
+            assert theirs[one.trial].pop("population") == 1
+            assert ours == pytest.approx(theirs[one.trial], rel=1e-4)
+        parameters = by_itself.parameters(one.trial)
+        assert largest_difference(together.parameters(one.trial), parameters) < 1e-5, one
+
+
+def test_members_of_their_own_epochs_finish_one_after_the_other(data: DataSet) -> None:
+    members = [
+        replace(one, training=one.training.model_copy(update={"epochs": epochs}))
+        for one, epochs in zip(some_members(3, seed=2), (2, 1, 3), strict=True)
+    ]
+    training = training_of(data, *members)
+    assert training.run_epoch().keys() == {0, 1, 2}
+    assert standing(training) == [(0, 2), (1,)]
+    assert training.run_epoch().keys() == {0, 2}
+    assert training.run_epoch().keys() == {2}
+    assert standing(training) == [(), (1, 0, 2)]
+    assert [training.epochs_done(trial) for trial in range(3)] == [2, 1, 3]
+    for one in members:
+        parameters = alone(data, one, one.training.epochs).parameters(one.trial)
+        assert largest_difference(training.parameters(one.trial), parameters) < 1e-5
+
+
+def test_one_that_joins_late_trains_as_it_would_alone_from_there(data: DataSet) -> None:
+    first, late = some_members(2, seed=3)
+    late = replace(late, order_from=2)
+    training = training_of(data, first)
+    train(training, epochs=2)
+    assert training.clock == 2
+    training.join([late])
+    assert training.living == (0, 1)
+    train(training, epochs=2)
+    assert standing(training) == [(1,), (0,)]
+    train(training)
+    by_itself = alone(data, late)
+    assert training.clock == by_itself.clock == 6
+    assert largest_difference(training.parameters(1), by_itself.parameters(1)) < 1e-5
+    assert largest_difference(training.parameters(0), alone(data, first).parameters(0)) < 1e-5
+
+
+def test_one_joins_where_the_cohort_is_and_once(data: DataSet) -> None:
+    first, late = some_members(2, seed=3)
+    training = training_of(data, first)
+    training.run_epoch()
+    with pytest.raises(AssertionError, match="joins at 1"):
+        training.join([late])
+    with pytest.raises(AssertionError, match="was a member before"):
+        training.join([replace(first, order_from=1)])
+
+
+def test_one_that_leaves_or_diverges_changes_nothing_for_the_rest(data: DataSet) -> None:
+    staying, leaving, broken = some_members(3, seed=4)
+    broken = replace(broken, loss=LOSS.model_copy(update={"bpp_lambda": 1e39}))
+    training = training_of(data, broken, staying, leaving)
+    results = training.run_epoch()
+    assert results[broken.trial].diverged is not None
+    assert standing(training)[0] == (staying.trial, leaving.trial)
+    train(training, epochs=1)
+    training.leave([leaving.trial, broken.trial])
+    assert standing(training)[0] == (staying.trial,)
+    train(training)
+    ours = training.parameters(staying.trial)
+    assert largest_difference(ours, alone(data, staying).parameters(staying.trial)) < 1e-5
+    assert training.known == (2, 0, 1)
+    with pytest.raises(KeyError):
+        training.parameters(leaving.trial)
+
+
+def test_a_cohort_goes_on_from_its_checkpoint_with_whoever_was_in_it(
+    data: DataSet, tmp_path: Path
+) -> None:
+    """Bit for bit; the one that begins anew names other members."""
+    first, late, leaving = some_members(3, seed=5)
+    first = replace(first, training=first.training.model_copy(update={"epochs": 1}))
+    late = replace(late, order_from=1)
+    training = training_of(data, first, leaving)
+    training.run_epoch()
+    training.measure(0)
+    training.join([late])
+    training.leave([leaving.trial])
+    training.run_epoch()
+    training.save(tmp_path)
+    resumed = training_of(data, first)
+    resumed.load(tmp_path)
+    for each in (training, resumed):
+        assert standing(each) == [(1,), ()]
+        assert each.clock == 2
+        assert set(each.known) == {0, 1, 2}
+        train(each)
+    for name, expected in training.parameters(1).items():
+        assert resumed.parameters(1)[name].equal(expected), name
+
+
+def test_each_codec_that_an_epoch_trained_has_a_file_of_its_own(
+    data: DataSet, tmp_path: Path
+) -> None:
+    """Of those in training and those that have just finished; of nobody else."""
+    members = [
+        replace(one, training=one.training.model_copy(update={"epochs": epochs}))
+        for one, epochs in zip(some_members(3, seed=6), (1, 2, 3), strict=True)
+    ]
+    training = training_of(data, *members)
+    assert training.write_codecs(tmp_path) == {}
+    expected: dict[int, tuple[int, ...]] = {1: (0, 1, 2), 2: (1, 2), 3: (2,)}
+    for epoch, trials in expected.items():
+        training.run_epoch()
+        written = training.write_codecs(tmp_path)
+        assert written.keys() == set(trials)
+        for trial, (trained, size) in written.items():
+            assert trained == epoch
+            file = codec_file(tmp_path, trial, epoch)
+            assert file.stat().st_size == size
+            saved = read_codec(file)
+            assert (saved.trial, saved.epoch) == (trial, epoch)
+            for name, parameter in training.parameters(trial).items():
+                assert saved.parameters[name].equal(parameter), name
+        if epoch == 1:
+            training.measure(0)
+    places = {(trial, epoch) for epoch, trials in expected.items() for trial in trials}
+    assert {(trial, epoch) for trial, epoch, _ in codec_files(tmp_path)} == places
+
+
+def test_who_comes_leaves_or_diverges_has_no_codec_of_the_epoch(
+    data: DataSet, tmp_path: Path
+) -> None:
+    staying, leaving, broken = some_members(3, seed=4)
+    broken = replace(broken, loss=LOSS.model_copy(update={"bpp_lambda": 1e39}))
+    training = training_of(data, staying, leaving, broken)
+    training.run_epoch()
+    training.leave([leaving.trial])
+    training.join([member(7, training=staying.training, order_from=1)])
+    assert training.write_codecs(tmp_path).keys() == {staying.trial}
+    training.save(tmp_path)
+    resumed = training_of(data, staying)
+    resumed.load(tmp_path)
+    assert resumed.write_codecs(tmp_path / "again") == {}  # Its epoch was told already.
+
+
+def test_a_checkpoint_holds_each_member_as_if_it_were_alone(data: DataSet, tmp_path: Path) -> None:
+    """What the others' checkpoint would be is of the same size."""
+    sizes = []
+    for count in (1, 4):
+        training_of(data, *some_members(count, seed=7)).save(tmp_path)
+        (file,) = tmp_path.iterdir()
+        sizes.append(file.stat().st_size)
+    assert sizes[1] < 4.1 * sizes[0]
+
+
+def test_a_checkpoint_holds_nothing_of_who_was_measured(data: DataSet, tmp_path: Path) -> None:
+    """A cohort that is refilled all day must not write more and more after each epoch."""
+    first, second = some_members(2, seed=8)
+    first = replace(first, training=first.training.model_copy(update={"epochs": 1}))
+    training = training_of(data, first, second)
+    training.run_epoch()
+    training.measure(first.trial)
+    training.save(tmp_path)
+    state = read_checkpoint(tmp_path)
+    assert state["living"].keys() == {second.trial}
+    assert state["finished"] == {}
+    assert state["epochs"] == {first.trial: 1, second.trial: 1}
+
+
+def test_what_is_computed_for_one_does_not_depend_on_who_is_beside_it() -> None:
+    """The library of matrix products was asked for that; see `study.training.exact`."""
+    generator = torch.Generator().manual_seed(1)
+    a = torch.rand((8, 9, 17), generator=generator)
+    together = a @ a.mT
+    for trial in range(8):
+        assert (a[trial : trial + 1].clone() @ a[trial : trial + 1].clone().mT).equal(
+            together[trial : trial + 1]
+        )
