@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from study.errors import StudyError
-from study.fronts.front import front, to_minimisation
+from study.fronts.front import front
+from study.fronts.points import knee
 from study.records import TrialState
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ class Wish:
 
     Attributes:
         trial: this trial, on the front or not.
-        knee: the knee of the front, see :func:`knee`.
+        knee: the knee of the front, see :func:`study.fronts.points.knee`.
         max_bpp: the best D1 PSNR of those that need no more bits per input point than this.
         min_psnr_db: the lowest rate of those that reach this D1 PSNR.
     """
@@ -75,31 +74,6 @@ def choose(
             )
         return min(reaching, key=lambda record: record.final[RATE])
     return knee(best, objectives)
-
-
-def knee(best: Sequence[TrialRecord], objectives: Sequence[Objective]) -> TrialRecord:
-    """Return the front's knee: where giving up more of one objective stops buying much of another.
-
-    Every objective is scaled to [0, 1] over the front, 0 the best, so that units do not matter.
-    Of two objectives the ends of the front then lie at (0, 1) and (1, 0), and the knee is the
-    member farthest below the chord between them (the normal-boundary intersection of Das, 1999),
-    at the distance ``(1 - x - y) / sqrt(2)``: the least sum of the scaled objectives. Of more
-    objectives it is the least sum too: the member farthest below the plane in which they trade
-    evenly. The ends, each the best in one objective, are taken only where there is nothing between
-    them; a tie goes to the better first objective. An example: (0.5 bpp, 30 dB), (1 bpp, 38 dB),
-    (2.5 bpp, 40 dB) becomes (0, 1), (0.25, 0.2), (1, 0), and the knee is the second.
-
-    Args:
-        best: the front, best first objective first, at least one.
-        objectives: what spans it.
-    """
-    losses = to_minimisation([[r.final[o.metric] for o in objectives] for r in best], objectives)
-    low, high = losses.min(axis=0), losses.max(axis=0)
-    # An objective in which all are equal tells nothing, and must not divide by zero.
-    sums = ((losses - low) / np.where(high > low, high - low, 1.0)).sum(axis=1)
-    ends = set(losses.argmin(axis=0).tolist())
-    between_ends = [index for index in range(len(best)) if index not in ends] or range(len(best))
-    return best[min(between_ends, key=lambda index: sums[index])]
 
 
 def _measured(best: Sequence[TrialRecord]) -> list[TrialRecord]:

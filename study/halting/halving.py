@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from study.halting.ranking import Losses
+    from study.fronts.ranking import Losses
 
     Ranking = Callable[[Losses, Sequence[int]], list[int]]
     """Returns the places, from 0, of the asked rows among all of them."""

@@ -20,8 +20,8 @@ import numpy as np
 from study.errors import StudyError
 from study.fronts.front import to_minimisation
 from study.fronts.measures import estimate_name
+from study.fronts.ranking import coverage, places
 from study.halting.halving import NO_VIOLATIONS, Halving
-from study.halting.ranking import coverage, places
 from study.nearest import did_you_mean
 from study.search.space import most_epochs
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from study.config import HaltingSection, StudyConfig
     from study.fronts.front import Objective
-    from study.halting.ranking import Losses
+    from study.fronts.ranking import Losses
 
 
 _LEAST_GRACE = 2

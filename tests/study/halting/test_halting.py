@@ -10,7 +10,7 @@ import pytest
 
 from study.config import HaltingSection
 from study.fronts.front import Direction, Objective
-from study.halting.ranking import layers
+from study.fronts.ranking import layers
 from study.halting.rules import make_rule
 
 if TYPE_CHECKING:

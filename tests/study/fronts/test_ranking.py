@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from study.fronts.dominance import volume
-from study.halting.ranking import by_volume, coverage, epsilon_net, layers, places
+from study.fronts.ranking import by_volume, coverage, epsilon_net, layers, places
 
 if TYPE_CHECKING:
     from collections.abc import Callable
