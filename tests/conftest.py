@@ -1,11 +1,19 @@
-"""What every test gets: one thread, a seed that can be repeated, and no GPU test without a GPU."""
+"""What every test gets: one thread, a seed that can be repeated, and no GPU test without a GPU.
+
+And, for the tests that ask, a browser and a page in it.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
 
 # Two cores are shared by everything that runs here, and one thread sums in one order. Read by
 # OpenMP and its like when PyTorch is first imported, in child processes too.
@@ -40,6 +48,24 @@ def seed(request: pytest.FixtureRequest) -> int:
     value = request.config.stash[SEED]
     request.node.add_report_section("setup", "seed", f"repeat with --seed={value}")
     return value
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser for the tests of one file; they are skipped where there is none."""
+    from tests.browser import chromium
+
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """An empty page; a test in which it complains of anything fails."""
+    from tests.browser import new_page
+
+    with new_page(browser) as opened:
+        yield opened
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
