@@ -133,9 +133,9 @@ def build_parser() -> argparse.ArgumentParser:
 def _front(arguments: argparse.Namespace, console: Console) -> int:
     from study.codecs.results import read_curve
     from study.commands.ending import show_front
-    from study.commands.status import read_records
     from study.driver.runner import report
     from study.storage.folder import find_study
+    from study.storage.standing import read_records
 
     curves = [read_curve(file) for file in arguments.baseline]
     folder = find_study(arguments.root, arguments.name)

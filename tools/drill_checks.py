@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from study.codecs.codec_files import codecs_of
-from study.commands.status import read_records
 from study.fronts.front import front, objectives_of
 from study.records import TrialState
 from study.storage.folder import StudyFolder
+from study.storage.standing import read_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -14,7 +14,6 @@ from model.codec_folder import save_codec
 from model.patch_coder import PatchCoder
 from study.codecs.codec_files import codec_file, codec_files
 from study.codecs.operating_point import choose
-from study.commands.status import read_records
 from study.config import TrialConfig
 from study.data.manifest import read_manifest
 from study.data.version import code_version
@@ -22,6 +21,7 @@ from study.errors import StudyError
 from study.fronts.front import objectives_of
 from study.metrics import PsnrConvention
 from study.search.space import apply
+from study.storage.standing import read_records
 from study.storage.trial_store import TrialStore
 from study.training.checkpoint import read_codec
 

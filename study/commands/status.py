@@ -15,6 +15,7 @@ from study.fronts.measures import constraints_of
 from study.halting.budget import Budget
 from study.records import TrialState
 from study.report.rows import why
+from study.storage.standing import read_standing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,23 +26,15 @@ if TYPE_CHECKING:
     from study.config import StudyConfig
     from study.records import TrialRecord
     from study.storage.folder import StudyFolder
+    from study.storage.standing import Standing
 
 
-def read_records(folder: StudyFolder, config: StudyConfig) -> list[TrialRecord]:
-    """Return a study's trials; none if it was stopped before it had a database."""
-    from study.storage.database import is_there
-    from study.storage.trial_store import TrialStore
-
-    if not is_there(config, folder.database):
-        return []
-    return TrialStore(config, folder.database).records(driver_alive=folder.driver_alive())
-
-
-def summary(config: StudyConfig, records: Sequence[TrialRecord], *, driver_alive: bool) -> str:
+def summary(config: StudyConfig, standing: Standing) -> str:
     """Say in a few words where a study stands."""
+    records = standing.records
     counts = Counter(record.state for record in records)
     finished = sum(counts[state] for state in TrialState if state.is_final)
-    if driver_alive:
+    if standing.driven:
         word = "running"
     elif finished == len(records) and _is_spent(config, records):
         word = "finished"
@@ -68,8 +61,7 @@ def show_studies(folders: Sequence[StudyFolder], root: Path, console: Console) -
     for folder in folders:
         try:
             config = folder.config()
-            records = read_records(folder, config)
-            line = summary(config, records, driver_alive=folder.driver_alive())
+            line = summary(config, read_standing(folder, config))
         except StudyError as error:  # One damaged study must not hide the others.
             line = f"cannot be read: {error}"
         table.add_row(f"[bold]{escape(folder.path.name)}[/]", escape(line))
@@ -79,10 +71,10 @@ def show_studies(folders: Sequence[StudyFolder], root: Path, console: Console) -
 def show_study(folder: StudyFolder, console: Console) -> None:
     """Print one study's trials, and why any of them failed, was stopped or cannot be used."""
     config = folder.config()
-    records = read_records(folder, config)
-    objectives = objectives_of(config)
+    standing = read_standing(folder, config)
+    records, objectives = standing.records, objectives_of(config)
     on_front = frozenset(r.number for r in front(records, objectives))
-    state = summary(config, records, driver_alive=folder.driver_alive())
+    state = summary(config, standing)
     console.print(f"[bold]{escape(config.name)}[/] {state}", soft_wrap=True)
     if records:
         console.print(trial_table([(r, r.elapsed_s) for r in records], on_front, objectives))

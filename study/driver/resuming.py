@@ -52,7 +52,7 @@ def check_can_go_on(folder: StudyFolder, config: StudyConfig) -> None:
     Raises:
         StudyError: a driver works on it, it would become another study, or nothing is left to do.
     """
-    from study.commands.status import read_records
+    from study.storage.standing import read_records
 
     with open_study_folder(folder):
         check_changes(folder.config(), config)

@@ -170,6 +170,19 @@ def hold(
         lease.end()
 
 
+def is_driven(store: LeaseStore, folder: StudyFolder) -> bool:
+    """Tell whether a driver works on the study, on this machine or on another.
+
+    Of one on another machine only its signs of life tell: it seems to live until they are stale.
+    """
+    if folder.driver_alive():
+        return True
+    there = Holder.read(store.lease())
+    if there is None or _has_ended(there, _ourselves(folder)):
+        return False
+    return abs(time.time() - there.beat) <= STALE_S
+
+
 def _ourselves(folder: StudyFolder) -> Holder:
     now = time.time()
     place = str(folder.path.resolve())
@@ -190,7 +203,7 @@ def _has_ended(there: Holder, ours: Holder) -> bool:
         return True
     if (there.host, there.machine) != (ours.host, ours.machine):
         return False
-    # We have the folder's lock. A study that was moved meanwhile had another.
+    # Nobody else has the folder's lock. A study that was moved meanwhile had another.
     return there.folder == ours.folder or not _is_alive(there.pid)
 
 

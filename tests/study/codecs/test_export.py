@@ -22,12 +22,12 @@ from study.codecs.codec_files import codec_file
 from study.codecs.demonstration import COMPRESSED, DECODED, demonstrate
 from study.codecs.export import export
 from study.codecs.operating_point import Wish
-from study.commands.status import read_records
 from study.data import open_data_set
 from study.driver.runner import Ended
 from study.errors import StudyError
 from study.records import TrialState
 from study.storage.folder import StudyFolder
+from study.storage.standing import read_records
 from study.storage.trial_store import TrialStore
 from study.study_file import write_study
 from study.training.checkpoint import read_codec, write_codec

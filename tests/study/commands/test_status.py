@@ -11,6 +11,7 @@ from rich.console import Console
 from study.commands import status
 from study.records import EpochRecord, TrialRecord, TrialState
 from study.storage.folder import StudyFolder
+from study.storage.standing import Standing, read_records
 from study.storage.trial_store import TrialStore
 from study.study_file import parse_study
 from tests.study.toy import STUDY
@@ -49,7 +50,7 @@ def test_every_trial_that_is_not_on_the_front_for_good_says_why(
         TrialRecord(3, TrialState.FAILED, {}, EPOCHS, 3, outcome="diverged: [red] loss"),
         TrialRecord(4, TrialState.RUNNING, {}, EPOCHS, 3),
     ]
-    monkeypatch.setattr(status, "read_records", lambda *_: records)
+    monkeypatch.setattr(status, "read_standing", lambda *_: Standing(records, driven=True))
     folder = cast("StudyFolder", Folder(STUDY + "constraints: [decode_s <= 0.05]"))
     console = Console(file=io.StringIO(), width=100)
     status.show_study(folder, console)
@@ -70,10 +71,10 @@ def test_a_study_in_a_storage_elsewhere_is_read_and_not_made_there(tmp_path: Pat
     uri = f"sqlite:///{tmp_path / 'server.db'}"
     config = parse_study(STUDY + f"storage: {{uri: '{uri}'}}", origin="toy")
     folder = StudyFolder(tmp_path / "toy")
-    assert status.read_records(folder, config) == []
-    assert status.read_records(folder, config) == []
+    assert read_records(folder, config) == []
+    assert read_records(folder, config) == []
     store = TrialStore(config, folder.database)
     assert not store.is_begun()
     store.enqueue_first("v1")
     store.ask()
-    assert [record.number for record in status.read_records(folder, config)] == [0]
+    assert [record.number for record in read_records(folder, config)] == [0]

@@ -54,7 +54,7 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
     driver = Driver()
     monkeypatch.setattr("study.driver.runner.resume_study", driver.resume_study, raising=False)
     monkeypatch.setattr("study.driver.runner.run_study", driver.run_study)
-    monkeypatch.setattr("study.commands.status.read_records", lambda *_: driver.records)
+    monkeypatch.setattr("study.storage.standing.read_records", lambda *_: driver.records)
     return driver
 
 

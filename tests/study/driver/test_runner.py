@@ -14,7 +14,6 @@ import ray
 from rich.console import Console
 
 from study.addresses import masked
-from study.commands.status import read_records
 from study.driver.cluster import ray_running
 from study.driver.planning import check_fit, resources_per_cohort, slots
 from study.driver.runner import Ended, run_study
@@ -23,6 +22,7 @@ from study.errors import StudyError
 from study.fronts.front import front, objectives_of
 from study.records import Fault, TrialState
 from study.storage.folder import all_studies, next_free_name
+from study.storage.standing import read_records
 from study.study_file import parse_study
 from tests.study import toy
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from study.cli import main
-from study.commands.status import read_records
 from study.simulation.clock import simulate
 from study.simulation.compare import surrogate_of
 from study.simulation.strategies import YARDSTICK, base_study, variant
 from study.simulation.table_file import read_recording, write_recording
 from study.storage.folder import find_study
+from study.storage.standing import read_records
 from tests.study import toy
 from tests.study.simulation import curves
 

@@ -19,7 +19,7 @@ from optuna.storages import RDBStorage
 from study.driver.runner import open_store
 from study.errors import StudyError
 from study.storage.folder import StudyFolder, create_study_folder, open_study_folder
-from study.storage.lease import STALE_S, Holder, Timing, _ourselves, hold
+from study.storage.lease import STALE_S, Holder, Timing, _ourselves, hold, is_driven
 from study.study_file import parse_study
 from tests.study.toy import STUDY
 
@@ -257,6 +257,17 @@ def test_the_studys_own_storage_holds_the_lease_for_all_to_see(folder: StudyFold
         assert lease.lost.wait(10)
     with pytest.raises(StudyError, match="on elsewhere"), hold(second, folder, timing=FAST):
         pass
+
+
+def test_whoever_looks_sees_drivers_here_and_elsewhere(folder: StudyFolder) -> None:
+    assert not is_driven(Store(), folder)
+    assert is_driven(Store(holder(folder, silent_s=STALE_S / 2)), folder)
+    assert not is_driven(Store(holder(folder, silent_s=STALE_S + 5)), folder)
+    assert not is_driven(Store(holder(folder, beat=0.0)), folder)  # It ended in order.
+    ours = asdict(_ourselves(folder))  # Killed a moment ago on this machine: nobody has the lock.
+    assert not is_driven(Store(ours), folder)
+    with open_study_folder(folder):
+        assert is_driven(Store(ours), folder)
 
 
 def test_a_second_process_on_this_machine_is_refused_at_once(folder: StudyFolder) -> None:

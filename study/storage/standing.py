@@ -1,0 +1,43 @@
+"""How a study stands, read from its database: also after its driver was killed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from study.storage.lease import is_driven
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from study.config import StudyConfig
+    from study.records import TrialRecord
+    from study.storage.folder import StudyFolder
+
+
+class Standing(NamedTuple):
+    """How a study stands.
+
+    Attributes:
+        records: its trials; none if it was stopped before it had a database.
+        driven: whether a driver works on it, here or on another machine.
+    """
+
+    records: Sequence[TrialRecord]
+    driven: bool
+
+
+def read_standing(folder: StudyFolder, config: StudyConfig) -> Standing:
+    """Look how a study stands."""
+    from study.storage.database import is_there
+    from study.storage.trial_store import TrialStore
+
+    if not is_there(config, folder.database):
+        return Standing([], folder.driver_alive())
+    store = TrialStore(config, folder.database)
+    driven = is_driven(store, folder)
+    return Standing(store.records(driver_alive=driven), driven)
+
+
+def read_records(folder: StudyFolder, config: StudyConfig) -> Sequence[TrialRecord]:
+    """Return a study's trials; none if it was stopped before it had a database."""
+    return read_standing(folder, config).records
