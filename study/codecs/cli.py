@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from model.cloud_codec import CloudCodec
-    from study.codecs.export import Exported
+    from study.codecs.export import TakenCodec
+    from study.config import StudyConfig
 
 _SHAPE = argparse.RawDescriptionHelpFormatter
 
@@ -195,21 +195,29 @@ def _export(arguments: argparse.Namespace, console: Console) -> int:
             f"`study export {arguments.name} --trial 7 --epoch {arguments.epoch} OUT`"
         )
     study = find_study(arguments.root, arguments.name)
-    exported = export(study, wish, arguments.out, arguments.epoch)
-    _print_codec(exported.folder, exported.codec, console, f": trial {_told(exported)}")
+    taken = export(study, wish, arguments.out, arguments.epoch)
+    told = _told(taken, study.config())
+    _print_codec(arguments.out, taken.codec, console, f": trial {told}")
     return 0
 
 
-def _told(exported: Exported) -> str:
-    """Say which trial it is, and what it is worth."""
-    number, metrics = exported.record.number, exported.metrics
-    if exported.is_measured:
-        return f"{number}, {metrics['bpp']:.3f} bpp, {metrics['d1_psnr_db']:.2f} dB D1 PSNR"
-    rate, quality = metrics.get("bpp_estimated", math.nan), metrics.get("d1_psnr_db", math.nan)
-    return (
-        f"{number} after epoch {exported.epoch}, ~{rate:.3f} bpp, {quality:.2f} dB D1 PSNR "
-        "(estimated; `study evaluate` measures it)"
-    )
+def _told(taken: TakenCodec, config: StudyConfig) -> str:
+    """Say which trial it is, and what it is worth in the study's objectives."""
+    from study.fronts.measures import MEASURES, estimate_name
+
+    worth = []
+    for objective in config.objectives:
+        name = objective.metric
+        known_as = name if taken.is_measured else estimate_name(name)
+        if known_as is not None and known_as in taken.metrics:
+            phrase = MEASURES[name].phrase.removesuffix(" in real bytes")
+            told = phrase.format(taken.metrics[known_as])
+            worth.append(told if known_as == name else f"~{told}")
+    number = str(taken.record.number)
+    if taken.is_measured:
+        return ", ".join([number, *worth])
+    told = ", ".join([f"{number} after epoch {taken.epoch}", *worth])
+    return f"{told} (estimated; `study evaluate` measures it)"
 
 
 def _compress(arguments: argparse.Namespace, console: Console) -> int:

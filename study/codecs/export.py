@@ -40,24 +40,24 @@ _MEASURED = "measured on the finished codec, in the bytes of its files"
 
 
 @dataclass(frozen=True)
-class Exported:
-    """A codec that was just written.
+class TakenCodec:
+    """The codec of a trial, as it was measured.
 
     Attributes:
-        codec: what is in the folder.
+        codec: all that coding needs.
         record: the trial that it is of.
         epoch: after which of its epochs.
         metrics: of that epoch; those of the last were measured, others are estimates.
-        folder: where it lies.
         data: the prepared data set that it was trained on, if it is still there.
+        about: where it comes from, for whoever finds it elsewhere.
     """
 
     codec: CloudCodec
     record: TrialRecord
     epoch: int
     metrics: Mapping[str, float]
-    folder: Path
     data: Path
+    about: Mapping[str, Any]
 
     @property
     def is_measured(self) -> bool:
@@ -65,11 +65,8 @@ class Exported:
         return self.metrics is self.record.final
 
 
-def export(study: StudyFolder, wish: Wish, folder: Path, epoch: int | None = None) -> Exported:
+def export(study: StudyFolder, wish: Wish, folder: Path, epoch: int | None = None) -> TakenCodec:
     """Write the codec of one trial into a new folder, with where it comes from.
-
-    It is the codec that was measured: the weights after the last epoch, frozen in the same way.
-    One of an earlier epoch, where the study keeps it, was not measured, and says so.
 
     Args:
         study: which study; it may have been moved.
@@ -83,13 +80,39 @@ def export(study: StudyFolder, wish: Wish, folder: Path, epoch: int | None = Non
     """
     config = study.config()
     record = choose(read_records(study, config), objectives_of(config), wish)
-    store = TrialStore(config, study.database)
+    taken = take(study, config, TrialStore(config, study.database), record, epoch)
+    save_codec(taken.codec, folder, taken.about)
+    return taken
+
+
+def take(
+    study: StudyFolder,
+    config: StudyConfig,
+    store: TrialStore,
+    record: TrialRecord,
+    epoch: int | None = None,
+) -> TakenCodec:
+    """Return the codec of a trial, with where it comes from, and write nothing.
+
+    It is the codec that was measured: the weights after the last epoch, frozen in the same way.
+    One of an earlier epoch, where the study keeps it, was not measured, and says so.
+
+    Args:
+        study: which study; it may have been moved.
+        config: as it was started.
+        store: its database.
+        record: the trial.
+        epoch: after which epoch of it; None: the last.
+
+    Raises:
+        StudyError: its codec is not kept, or another one is in its place.
+    """
     trial = TrialConfig.model_validate_json(json.dumps(store.worker_config(record.number)))
     last = trial.training.epochs
     epoch = last if epoch is None else epoch
     coder = PatchCoder.freeze(_trained(study, record.number, epoch, trial))
     metrics = record.final if epoch == last else _estimated(record, epoch)
-    data = _data_of(study, config, trial)
+    data = data_of(study, config, trial)
     manifest = read_manifest(data) if data.is_dir() else None
     # What shapes the data may be searched too.
     recipe = manifest.recipe if manifest else apply(config, record.params).preparation.recipe
@@ -107,8 +130,7 @@ def export(study: StudyFolder, wish: Wish, folder: Path, epoch: int | None = Non
         "data": _of_data(manifest) if manifest else _of_lost_data(recipe),
         "code_version": {"trained": store.code_version, "exported": code_version()},
     }
-    save_codec(codec, folder, about)
-    return Exported(codec, record, epoch, metrics, folder, data)
+    return TakenCodec(codec, record, epoch, metrics, data, about)
 
 
 def _trained(study: StudyFolder, number: int, epoch: int, trial: TrialConfig) -> Codec:
@@ -144,7 +166,7 @@ def _estimated(record: TrialRecord, epoch: int) -> Mapping[str, float]:
     return next((each.metrics for each in record.epochs if each.epoch == epoch), {})
 
 
-def _data_of(study: StudyFolder, config: StudyConfig, trial: TrialConfig) -> Path:
+def data_of(study: StudyFolder, config: StudyConfig, trial: TrialConfig) -> Path:
     """Return the trial's data set: where the worker found it, or beside a study that was moved."""
     there = Path(trial.data_folder)
     moved = (Path(config.data_root), study.path.parent.parent / Path(config.data_root).name)
