@@ -18,10 +18,10 @@ from rich.console import Console
 
 from benchmarks import no_ops
 from study.codecs.kept_codecs import KeptCodecs
-from study.commands.live import PlainLines
 from study.driver.cohorts import Cohorts
 from study.driver.runner import run_study
 from study.halting.budget import Budget
+from study.report.live import PlainLines
 from study.storage.trial_store import TrialStore
 from study.study_file import parse_study
 

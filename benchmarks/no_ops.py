@@ -8,7 +8,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from study.codecs.codec_files import codec_file
+from study.training.codec_files import codec_file
 from study.training.members import EpochResult, Measured, Member
 from study.workers.trainable import CohortTrainable, member_of
 

@@ -13,11 +13,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from study.codecs.codec_files import codecs_of
 from study.fronts.front import front, objectives_of
 from study.records import TrialState
 from study.storage.folder import StudyFolder
 from study.storage.standing import read_records
+from study.training.codec_files import codecs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -12,7 +12,6 @@ from model.cloud_codec import CloudCodec
 from model.codec import Codec
 from model.codec_folder import save_codec
 from model.patch_coder import PatchCoder
-from study.codecs.codec_files import codec_file, codec_files
 from study.codecs.operating_point import choose
 from study.config import TrialConfig
 from study.data.manifest import read_manifest
@@ -24,6 +23,7 @@ from study.search.space import apply
 from study.storage.standing import read_records
 from study.storage.trial_store import TrialStore
 from study.training.checkpoint import read_codec
+from study.training.codec_files import codec_file, codec_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -30,10 +30,10 @@ from typing import TYPE_CHECKING
 import moocore
 import numpy as np
 
-from study.codecs.codec_files import codec_file, codec_files, codecs_of
 from study.fronts.front import to_minimisation
 from study.fronts.measures import epoch_values, epoch_violation
 from study.records import TrialState
+from study.training.codec_files import codec_file, codec_files, codecs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

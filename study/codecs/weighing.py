@@ -12,9 +12,9 @@ from rich.table import Table
 
 from study.clouds import read_clouds
 from study.codecs.results import write_evaluation
-from study.commands.live import progress_view
 from study.errors import StudyError
 from study.output import check_free
+from study.report.live import progress_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

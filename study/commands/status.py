@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from study.commands.live import in_cohorts, trial_table
 from study.errors import StudyError
 from study.fronts.front import front, objectives_of
 from study.fronts.measures import constraints_of
 from study.halting.budget import Budget
 from study.records import TrialState
+from study.report.live import in_cohorts, trial_table
 from study.report.rows import why
 from study.storage.standing import read_standing
 

@@ -14,7 +14,6 @@ from rich.markup import escape
 
 from study.addresses import masked
 from study.codecs.kept_codecs import KeptCodecs
-from study.commands.live import live_view, preparation_view
 from study.data import describe, open_data_set, prepare
 from study.data.version import code_version
 from study.driver.changes import began, check_changes
@@ -23,6 +22,7 @@ from study.errors import StudyError
 from study.fronts.front import front, hypervolume, objectives_of
 from study.fronts.measures import constraints_of
 from study.records import TrialState
+from study.report.live import live_view, preparation_view
 from study.search.architectures import preparations
 from study.storage.folder import create_study_folder, open_study_folder
 from study.storage.lease import hold

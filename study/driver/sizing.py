@@ -18,7 +18,7 @@ import ray
 from ray.exceptions import RayError
 
 from study.data.version import code_version
-from study.driver.pace import Tried, even_size, learning_size, try_sizes
+from study.workers.pace import Tried, even_size, learning_size, try_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

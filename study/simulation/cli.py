@@ -191,8 +191,8 @@ def _record(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _simulate(arguments: argparse.Namespace, console: Console) -> int:
-    from study.commands.live import progress_view
     from study.output import check_free, new_file
+    from study.report.live import progress_view
     from study.simulation import EMBEDDED
     from study.simulation.compare import Plan, compare, surrogate_of
     from study.simulation.picture import write_picture

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from study.driver.cohorts import Cohorts, Settings
-from study.driver.pace import Pace
 from study.fronts.front import front, hypervolume, objectives_of
 from study.halting.budget import Budget
 from study.halting.halts import Halts
@@ -24,6 +23,7 @@ from study.records import TrialState
 from study.search.architectures import preparations
 from study.search.space import trial_config
 from study.storage.trial_store import TrialStore
+from study.workers.pace import Pace
 from study.workers.reports import ELAPSED_S, EPOCH, FINAL, METRICS, TRIAL
 
 if TYPE_CHECKING:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from study.storage.lease import is_driven
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from study.config import StudyConfig
     from study.records import TrialRecord
     from study.storage.folder import StudyFolder
@@ -22,7 +20,7 @@ class Standing(NamedTuple):
         driven: whether a driver works on it, here or on another machine.
     """
 
-    records: Sequence[TrialRecord]
+    records: list[TrialRecord]
     driven: bool
 
 
@@ -38,6 +36,6 @@ def read_standing(folder: StudyFolder, config: StudyConfig) -> Standing:
     return Standing(store.records(driver_alive=driven), driven)
 
 
-def read_records(folder: StudyFolder, config: StudyConfig) -> Sequence[TrialRecord]:
+def read_records(folder: StudyFolder, config: StudyConfig) -> list[TrialRecord]:
     """Return a study's trials; none if it was stopped before it had a database."""
     return read_standing(folder, config).records

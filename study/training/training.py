@@ -11,9 +11,9 @@ from model.bottleneck import UncodableError
 from model.cloud_codec import CloudCodec
 from model.codec import Codec
 from model.patch_coder import PatchCoder
-from study.codecs.codec_files import codec_file
 from study.errors import StudyError
 from study.training.checkpoint import read_checkpoint, write_checkpoint, write_codec
+from study.training.codec_files import codec_file
 from study.training.evaluation import Validation, measure
 from study.training.feeding import Feed
 from study.training.flat import Layout, by_name

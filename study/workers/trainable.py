@@ -13,10 +13,10 @@ from pydantic import BaseModel
 from ray import tune
 
 from study.config import CohortConfig, TrialConfig
-from study.driver.pace import Pace
 from study.training.members import Member
 from study.workers.cohort_folder import HUNG_FILE, Opening
 from study.workers.orders import orders_after
+from study.workers.pace import Pace
 from study.workers.patience import BEGINNING, Patience
 from study.workers.reports import CONFIG, DIVERGED, ELAPSED_S, EPOCH, FINAL, METRICS, TRIAL
 
@@ -70,8 +70,8 @@ class Work(Protocol):
     def write_codecs(self, folder: Path) -> Mapping[int, tuple[int, int]]:
         """Write the codec of each trial that the last epoch trained.
 
-        See `study.codecs.codec_files` for where. Returns the epochs that each has trained, and the
-        bytes of its file.
+        See `study.training.codec_files` for where. Returns the epochs that each has trained, and
+        the bytes of its file.
         """
 
     def save(self, folder: Path) -> None:

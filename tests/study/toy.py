@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study.codecs.codec_files import codec_file
 from study.data import open_data_set
+from study.training.codec_files import codec_file
 from study.training.members import EpochResult, Measured, Member
 from study.workers.trainable import CohortTrainable, member_of
 

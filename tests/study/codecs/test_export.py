@@ -18,7 +18,6 @@ from rich.console import Console
 from model.codec_folder import CODEC, load_codec
 from study.cli import main
 from study.clouds import read_cloud, write_cloud
-from study.codecs.codec_files import codec_file
 from study.codecs.demonstration import COMPRESSED, DECODED, demonstrate
 from study.codecs.export import export
 from study.codecs.operating_point import Wish
@@ -31,6 +30,7 @@ from study.storage.standing import read_records
 from study.storage.trial_store import TrialStore
 from study.study_file import write_study
 from study.training.checkpoint import read_codec, write_codec
+from study.training.codec_files import codec_file
 from study.training.evaluation import measure
 from tests.study.finished import EPOCHS, finished_study
 

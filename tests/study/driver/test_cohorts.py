@@ -10,7 +10,6 @@ import pytest
 
 from study.config import CohortConfig
 from study.driver.cohorts import Cohorts, Settings
-from study.driver.pace import even_size, learning_size
 from study.halting.budget import Budget
 from study.halting.halts import Halts
 from study.records import Fault, TrialState
@@ -18,6 +17,7 @@ from study.search.architectures import preparations
 from study.search.space import trial_config
 from study.storage.trial_store import TrialStore
 from study.study_file import parse_study
+from study.workers.pace import even_size, learning_size
 from study.workers.reports import CONFIG, DIVERGED, ELAPSED_S, EPOCH, FINAL, METRICS, TRIAL
 from tests.study.toy import STUDY
 

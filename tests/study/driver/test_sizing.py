@@ -10,7 +10,6 @@ import pytest
 from study.config import ModelSection
 from study.data import prepare
 from study.driver.cluster import Stopped, ray_running
-from study.driver.pace import Tried
 from study.driver.sizing import (
     FILE_NAME,
     Situation,
@@ -22,6 +21,7 @@ from study.driver.sizing import (
 )
 from study.search.space import baseline, trial_config
 from study.study_file import parse_study
+from study.workers.pace import Tried
 from study.workers.trainable import CodecTrainable
 from tests.study import toy
 from tests.study.tiny import RECIPE

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from study.codecs.codec_files import codec_file, codec_files
 from study.training.checkpoint import read_checkpoint, read_codec
+from study.training.codec_files import codec_file, codec_files
 from tests.study.tiny import LOSS, member, tiny_data_set, train, training_of, without_clocks
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import torch
 
 from model.config import ModelConfig
 from model.native.library import SWITCH
-from study.codecs.codec_files import codec_file
 from study.training.checkpoint import read_codec
+from study.training.codec_files import codec_file
 from study.training.evaluation import Validation
 from study.training.flat import FlatAdam
 from study.training.memory import in_parts, is_out_of_memory

@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 import study
-from study.commands.live import LiveTable, PlainLines, live_view
 from study.fronts.front import Direction, Objective
 from study.fronts.measures import Constraint
 from study.records import EpochRecord, TrialRecord, TrialState
+from study.report.live import LiveTable, PlainLines, live_view
 from study.study_file import parse_study
 from tests.study.toy import STUDY
 
@@ -156,7 +156,7 @@ def test_of_trials_that_train_together_one_line_tells_an_epoch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 0.0
-    monkeypatch.setattr("study.commands.live.time.monotonic", lambda: now)
+    monkeypatch.setattr("study.report.live.time.monotonic", lambda: now)
     console = Console(file=io.StringIO(), width=120)
     config = parse_study(STUDY.replace("trials: 3", "trials: 2"), origin="toy")
     with live_view(console, config, OBJECTIVES) as view:

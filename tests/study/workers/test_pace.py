@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from study.driver.pace import Pace, Tried, try_sizes
+from study.workers.pace import Pace, Tried, try_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
