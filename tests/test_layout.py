@@ -48,7 +48,7 @@ CONFINED = {
         "study/storage/study_attributes.py",
         "study/storage/trial_rows.py",
     },
-    "mlflow": {"study/tracking/ledger.py"},
+    "mlflow": {"study/tracking/client.py", "study/tracking/ledger.py"},
     "pyarrow": {
         "study/data/store.py",
         "study/report/tables.py",

@@ -1,4 +1,4 @@
-"""What MLflow holds of a study, and writing what it lacks. The only file that imports mlflow.
+"""What MLflow holds of a study, and writing what it lacks.
 
 One experiment per study, named like it. Every trial is a flat run of its own (nested runs leave the
 UI's charts empty), and one more run, tagged ``kind=summary``, holds the front's artifacts and its
@@ -9,9 +9,7 @@ given any number of times, by this process or by a later one, and nothing is wri
 from __future__ import annotations
 
 import json
-import os
 import time
-import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -30,18 +28,6 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-_ENVIRONMENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",  # it would report usage over the network
-    "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # the live table owns the terminal
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    # The courier tries again on its own; MLflow's seven retries would hide a dead server for
-    # minutes, and urllib3 would print a warning for each.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds, instead of 120
-}
-"""MLflow takes these from the environment only; what the user has set wins."""
-
 _RUN_STATUS = {
     TrialState.RUNNING: "RUNNING",
     TrialState.INTERRUPTED: "KILLED",
@@ -58,26 +44,6 @@ _SUMMARY = "summary"
 
 _FINAL = "final/"
 """Prefix of the metrics measured on the finished codec, apart from the epochs' series."""
-
-
-def quieten() -> None:
-    """Keep MLflow's hands off the network and the terminal, where the user has not said otherwise.
-
-    Sets environment variables (MLflow knows no other way), so it belongs before mlflow is imported
-    and into the main thread.
-    """
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-
-
-def connect(uri: str) -> MlflowClient:
-    """Import mlflow (2 s) and open the address; a new database is made (3 s)."""
-    # MLflow 3.17 maps its tables in a way that SQLAlchemy 2.1 calls deprecated. The user can do
-    # nothing about it, and as an error it would keep the database from opening.
-    warnings.filterwarnings("ignore", "The ``noload`` loader strategy", DeprecationWarning)
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri=uri)
 
 
 @dataclass

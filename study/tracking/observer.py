@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from study.records import TrialState
+from study.tracking.client import connect, is_database, quieten
 from study.tracking.courier import Courier
-from study.tracking.ledger import Ledger, connect, quieten
+from study.tracking.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -70,7 +71,7 @@ class MlflowObserver:
             self._workers_work.wait(_WORKERS_START_S)
             return Ledger(
                 client=connect(uri),
-                artifact_location=artifact_root.resolve().as_uri() if _is_database(uri) else None,
+                artifact_location=artifact_root.resolve().as_uri() if is_database(uri) else None,
                 tags={"study": study_name, "study_id": study_id},
                 study_config=study_config,
                 objectives=objectives,
@@ -125,7 +126,7 @@ def ui_command(uri: str, port: int = 5000) -> list[str]:
     loopback interface only, with one worker (the default takes 25 s and 2.5 GB to start) and with
     the execution of jobs off, through which MLflow servers have been taken over.
     """
-    if not _is_database(uri):
+    if not is_database(uri):
         return [sys.executable, "-m", "webbrowser", uri]
     settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     return [
@@ -136,11 +137,6 @@ def ui_command(uri: str, port: int = 5000) -> list[str]:
         *("--host", "127.0.0.1", "--port", str(port)),
         *("--workers", "1"),
     ]
-
-
-def _is_database(uri: str) -> bool:
-    """Say whether MLflow opens the address itself rather than asking a server."""
-    return urlsplit(uri).scheme not in {"http", "https"}
 
 
 def _cause(error: BaseException) -> str:

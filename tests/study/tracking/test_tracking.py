@@ -16,7 +16,7 @@ import pytest
 
 from study.records import EpochRecord, TrialState
 from study.tracking import observer as tracking
-from study.tracking.ledger import connect, quieten
+from study.tracking.client import connect, quieten
 from study.tracking.observer import ui_command
 from tests.study.tracked import (
     PATIENCE_S,

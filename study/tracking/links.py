@@ -1,0 +1,178 @@
+"""Where MLflow's pages show a study: links to them, and how its chart view is set up.
+
+MLflow's page draws whatever its user has put together, and keeps that in the browser. It also reads
+a view that was shared, from a tag of the experiment that the link names. That tag's format is not
+documented: it was read in the page of MLflow 3.17 (``compareRunCharts`` and its neighbours), and a
+test opens it in a browser. A release that drops it leaves the plain chart view.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+from study.report.planes import planes_of
+from study.tracking.client import connect, is_missing, quieten
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from study.fronts.front import Objective
+
+OBJECTIVE = "objective/"
+"""Prefix of the metrics that are the objectives of a finished trial, whatever they are."""
+
+CHART_KEY = "front"
+CHART_TAG = f"mlflow.sharedViewState.{CHART_KEY}"
+"""The experiment's tag that holds the chart view."""
+
+_TRAINING = "workflowType=machine_learning"
+"""MLflow's page opens with menus for language models unless told."""
+
+_SECTION = "front"
+_SECTIONS = {
+    _SECTION: ("Front", True),
+    "epochs": ("Model metrics", True),  # MLflow's name for metrics without a slash: the epochs'.
+    "objective": ("objective", False),
+    "final": ("final", False),
+    "system": ("System metrics", False),
+}
+"""By our key: the name that MLflow gives to the metrics that go there, and whether it is open."""
+
+_LARGE = {"columns": 2, "cardHeight": 480}
+
+_MOST_RUNS = 1000
+"""Points of a chart; MLflow's page draws 100 unless told."""
+
+
+class Place(NamedTuple):
+    """Where MLflow holds a study.
+
+    Attributes:
+        experiment_id: of the study's experiment.
+        summary_run_id: of the run that holds its front; None where there is none yet.
+    """
+
+    experiment_id: str
+    summary_run_id: str | None
+
+
+def experiment_link(base_url: str, experiment_id: str) -> str:
+    """Return the address of a study's table of runs."""
+    return f"{base_url.rstrip('/')}/#/experiments/{experiment_id}/runs?{_TRAINING}"
+
+
+def chart_link(base_url: str, experiment_id: str) -> str:
+    """Return the address of the chart view, with rate against quality set up."""
+    page = experiment_link(base_url, experiment_id)
+    return f"{page}&compareRunsMode=CHART&viewStateShareKey={CHART_KEY}"
+
+
+def run_link(base_url: str, experiment_id: str, run_id: str) -> str:
+    """Return the address of a run."""
+    return f"{base_url.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}?{_TRAINING}"
+
+
+def summary_link(base_url: str, experiment_id: str, run_id: str) -> str:
+    """Return the address of the summary run's artifacts, among which is the interactive front."""
+    page, _, query = run_link(base_url, experiment_id, run_id).rpartition("?")
+    return f"{page}/artifacts/front.html?{query}"
+
+
+def find_summary(uri: str, study_name: str, study_id: str) -> Place | None:
+    """Return where MLflow holds a study; None where it does not. Nothing is written or made.
+
+    Args:
+        uri: of MLflow's database or server.
+        study_name: the study's name, which is the experiment's too.
+        study_id: tells it from others of that name (`StudyAttributes.identity`).
+
+    Raises:
+        Exception: MLflow cannot be reached, in its own words.
+    """
+    if is_missing(uri):
+        return None
+    quieten()
+    client = connect(uri)
+    experiment = client.get_experiment_by_name(study_name)
+    if experiment is None:
+        return None
+    wanted = f"tags.kind = 'summary' and tags.study_id = '{study_id}'"
+    found = client.search_runs([experiment.experiment_id], wanted, max_results=1)
+    return Place(experiment.experiment_id, found[0].info.run_id if found else None)
+
+
+def chart_view(objectives: Sequence[Objective], searched: Sequence[str]) -> str:
+    """Return the chart view for `CHART_TAG`: the planes of the front, and what led there.
+
+    Only trials are shown (the summary run has other metrics), those of the front first, since the
+    page loads a hundred runs and the rest when asked.
+
+    Args:
+        objectives: every two of them are the axes of a chart.
+        searched: dotted names of the settings, for the parallel coordinates.
+    """
+    metrics = [OBJECTIVE + objective.metric for objective in objectives]
+    columns = [
+        *(f"metrics.`{metric}`" for metric in metrics),
+        *(f"tags.`{tag}`" for tag in ("state", "pareto", "operating_point")),
+        *(f"params.`{name}`" for name in searched),
+    ]
+    view = {
+        "searchFilter": "tags.kind = 'trial'",
+        "orderByKey": "tags.`pareto`",
+        "orderByAsc": False,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "modelVersionFilter": "All Runs",
+        "datasetsFilter": [],
+        "selectedColumns": columns,
+        "runsHiddenMode": "SHOW_ALL",
+        "isAccordionReordered": True,  # Ours stays on top.
+        "hideEmptyCharts": True,
+        "compareRunCharts": [*_scatters(objectives), _parallel(metrics, searched)],
+        "compareRunSections": [
+            {"uuid": key, "name": name, "display": is_open, "isReordered": False, "deleted": False}
+            | (_LARGE if key == _SECTION else {})
+            for key, (name, is_open) in _SECTIONS.items()
+        ],
+    }
+    return json.dumps(view, separators=(",", ":"))
+
+
+def _scatters(objectives: Sequence[Objective]) -> list[dict[str, Any]]:
+    """Return a scatter chart for each plane of two objectives."""
+    names = {objective.metric for objective in objectives}
+    charts: list[dict[str, Any]] = []
+    for plane in planes_of(objectives):
+        across, up = (_key(metric, names) for metric in plane.metrics)
+        name = f"{plane.horizontal.metric} against {plane.vertical.metric}"
+        axes = {
+            axis: {"key": key, "type": "METRIC"} for axis, key in (("xaxis", across), ("yaxis", up))
+        }
+        charts.append({**_card("SCATTER", f"plane-{len(charts)}", name), **axes})
+    return charts
+
+
+def _key(metric: str, objectives: set[str]) -> str:
+    """Return the name of a finished trial's metric in MLflow."""
+    return (OBJECTIVE if metric in objectives else "final/") + metric
+
+
+def _parallel(metrics: Sequence[str], searched: Sequence[str]) -> dict[str, Any]:
+    """Return the chart that draws each trial as a line through its settings and objectives."""
+    card = _card("PARALLEL", "settings", "Settings and objectives")
+    return {**card, "selectedParams": list(searched), "selectedMetrics": list(metrics)}
+
+
+def _card(kind: str, key: str, name: str) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "uuid": key,
+        "displayName": name,
+        "metricSectionId": _SECTION,
+        "runsCountToCompare": _MOST_RUNS,
+        "deleted": False,
+        "isGenerated": False,
+    }
