@@ -41,7 +41,9 @@ class Worker(CohortTrainable):
 
 
 @pytest.fixture
-def folders(tmp_path: Path) -> CohortFolders:
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CohortFolders:
+    # Without a cluster Ray makes a folder for each worker in the user's home.
+    monkeypatch.setattr("ray.tune.trainable.trainable.DEFAULT_STORAGE_PATH", str(tmp_path / "ray"))
     return CohortFolders(tmp_path / "cohorts")
 
 
