@@ -149,6 +149,22 @@ def test_ctrl_c_before_the_first_trial_leaves_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "studies" / "toy").exists()
 
 
+@pytest.mark.slow
+def test_a_driver_whose_study_was_taken_over_writes_nothing_more(tmp_path: Path) -> None:
+    """As after a machine that slept: meanwhile another one took the lease."""
+    with driver(tmp_path) as process:
+        wait_for("epoch 1/3", process)
+        store = TrialStore(parse_study(toy.STUDY, origin="toy"), tmp_path / "studies/toy/optuna.db")
+        theirs = {**(store.lease() or {}), "id": "another", "host": "elsewhere", "machine": "other"}
+        store.write_lease(theirs)
+        shown, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "")
+    assert "another driver has taken the study over" in shown
+    assert store.lease() == theirs
+    records = store.records(driver_alive=True)
+    assert any(not record.state.is_final for record in records)  # For the new driver to finish.
+
+
 def test_a_driver_that_ray_no_longer_answers_ends_all_the_same() -> None:
     script = (
         "import time; from study.driver.interrupts import exit_when_stuck\n"
