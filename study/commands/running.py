@@ -178,7 +178,7 @@ def _end(
 
     code = show_end(config, ended, console)
     if code == DONE and trainable is None:  # Other trials than the codec's leave none to show.
-        from study.codecs.demonstration import demonstrate
+        from study.commands.demonstration import demonstrate
 
         demonstrate(config, ended, console)
     return code

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from model.config import ConvolutionMode, ModelConfig, NormMode
 from study.config.numbers import Count, Positive
-from study.section import Section
+from study.config.section import Section
 
 
 def _parse_ratio(value: object) -> object:

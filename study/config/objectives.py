@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
+from study.config.section import Section
 from study.errors import StudyError
 from study.fronts.measures import MEASURES, Constraint, measure_named
-from study.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from study.config.numbers import Count
-from study.section import Section
+from study.config.section import Section
 
 
 class ResourcesSection(Section):

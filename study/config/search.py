@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from study.config.numbers import Count, Positive
-from study.search.ranges import Range, SearchedChoice, default_space
-from study.section import Section
+from study.config.ranges import Range, SearchedChoice, default_space
+from study.config.section import Section
 
 
 class SearchSection(Section):

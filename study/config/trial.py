@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from study.config.codec import LossWeights, ModelSection, TrainingConfig
 from study.config.numbers import Count
-from study.section import Section
+from study.config.section import Section
 
 
 class TrialConfig(Section):

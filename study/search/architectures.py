@@ -12,7 +12,7 @@ from study.search.space import apply, baseline
 
 if TYPE_CHECKING:
     from study.config import ModelSection, Preparation, StudyConfig
-    from study.search.choices import Choice
+    from study.config.choices import Choice
 
 MOST_COMBINATIONS = 1000
 """Each is checked before anything starts, and data are prepared for each that needs its own."""

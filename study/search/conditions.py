@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from study.config.choices import meaning_of
 from study.errors import StudyError
 from study.nearest import did_you_mean
-from study.search.choices import meaning_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from study.search.choices import Choice
-    from study.search.ranges import Range
+    from study.config.choices import Choice
+    from study.config.ranges import Range
 
 
 def ordered(space: Mapping[str, Range]) -> list[str]:

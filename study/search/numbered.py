@@ -14,7 +14,7 @@ import numpy as np
 from study.errors import StudyError
 from study.search.conditions import is_active, ordered
 from study.search.space import decides_shape, is_integer
-from study.training.seeds import Purpose, derived_seed
+from study.seeds import Purpose, derived_seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from study.config import StudyConfig
-    from study.search.choices import Choice
+    from study.config.choices import Choice
 
 _GOLDEN = (5**0.5 - 1) / 2
 _SEEDS = 2**32

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from study.config import StudyConfig
-    from study.search.choices import Choice
+    from study.config.choices import Choice
     from study.search.warm_start import WarmStart, WarmTrial
 
 _BEYOND_ALL = 1e6

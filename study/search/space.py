@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from study.config import LossWeights, ModelSection, StudyConfig, TrialConfig
+from study.config.choices import meaning_of
 from study.errors import StudyError
 from study.fronts.measures import extra_metrics
 from study.nearest import did_you_mean
-from study.search.choices import meaning_of
 from study.search.conditions import is_active, ordered
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from study.config import Preparation
-    from study.search.choices import Choice
-    from study.search.ranges import Range
+    from study.config.choices import Choice
+    from study.config.ranges import Range
 
 PUBLISHED: Mapping[str, float] = {
     f"loss.{name}": LossWeights.model_fields[name].default

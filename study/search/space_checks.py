@@ -16,8 +16,8 @@ from study.search.space import PUBLISHED, apply, baseline, contains, most_epochs
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from study.search.choices import Choice
-    from study.search.ranges import Range
+    from study.config.choices import Choice
+    from study.config.ranges import Range
 
 _SECTIONS: Mapping[str, type[BaseModel]] = {
     "loss": LossWeights,

@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from study.config.choices import as_choice
 from study.errors import StudyError
 from study.fronts.measures import MEASURES, asked_metrics, constraints_of
 from study.nearest import did_you_mean
-from study.search.choices import as_choice
 from study.search.conditions import is_active, ordered
 from study.search.space import contains, is_integer, value_of
 from study.search.space_checks import searchable
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from study.config import StudyConfig
-    from study.search.choices import Choice
+    from study.config.choices import Choice
 
     Row = Mapping[str, object]
 

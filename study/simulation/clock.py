@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from study.config import CohortConfig, StudyConfig, TrialConfig
+    from study.config.choices import Choice
     from study.fronts.front import Objective
     from study.records import TrialRecord
-    from study.search.choices import Choice
     from study.simulation.surrogate import Curve, Surrogate
     from study.workers.orders import Order
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from study.search.choices import Choice
-    from study.search.ranges import Range
+    from study.config.choices import Choice
+    from study.config.ranges import Range
 
 _ABSENT = 0.5
 """Where a number stands that does not apply to a trial: in the middle, farthest from nothing."""

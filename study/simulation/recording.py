@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from study.config import StudyConfig
+    from study.config.choices import Choice
     from study.records import TrialRecord
-    from study.search.choices import Choice
 
 ALONE = ("data", "model", "loss", "training", "objectives", "constraints")
 """Sections that make a curve what it is, besides the trial's settings and the seed."""

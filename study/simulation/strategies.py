@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from study.config import StudyConfig
-    from study.search.choices import Choice
-    from study.search.ranges import Range
+    from study.config.choices import Choice
+    from study.config.ranges import Range
     from study.simulation.recording import Recording
 
 RANDOM = "random"

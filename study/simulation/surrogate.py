@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from study.search.choices import Choice
+    from study.config.choices import Choice
     from study.simulation.interpolation import Way
     from study.simulation.recording import RecordedTrial, Recording
 

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from study.config import StudyConfig
-    from study.search.choices import Choice
-    from study.search.ranges import Range
+    from study.config.choices import Choice
+    from study.config.ranges import Range
 
 FORMAT = 1
 """Raised when a reader of the old one would misread a table, or could not read it."""

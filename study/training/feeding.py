@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from model.patches import collate
+from study.seeds import Purpose, derived_seed
 from study.training.keeping import CACHE_BYTES, Kept
-from study.training.seeds import Purpose, derived_seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

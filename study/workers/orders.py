@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from study.config import TrialConfig
-from study.section import Section
+from study.config.section import Section
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from study.config import StudyConfig
-    from study.search.choices import Choice
+    from study.config.choices import Choice
 
     Settings = dict[str, Choice]
 

@@ -18,9 +18,9 @@ from rich.console import Console
 from model.codec_folder import CODEC, load_codec
 from study.cli import main
 from study.clouds import read_cloud, write_cloud
-from study.codecs.demonstration import COMPRESSED, DECODED, demonstrate
 from study.codecs.export import export
 from study.codecs.operating_point import Wish
+from study.commands.demonstration import COMPRESSED, DECODED, demonstrate
 from study.data import open_data_set
 from study.driver.runner import Ended
 from study.errors import StudyError

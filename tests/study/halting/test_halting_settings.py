@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from study.config import HaltingSection, TrainingConfig
+from study.config.ranges import Range
 from study.errors import StudyError
 from study.fronts.front import Direction, Objective
 from study.halting.halts import Halts
 from study.halting.rules import check_halting, make_rule, rungs_of
-from study.search.ranges import Range
 from study.search.space_checks import check_space
 from study.study_file import parse_study
 from tests.study.toy import STUDY

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from study.config import StudyConfig
+from study.config.ranges import Range, default_space
 from study.errors import StudyError
 from study.search.architectures import architectures, preparations
 from study.search.conditions import ordered
-from study.search.ranges import Range, default_space
 from study.search.space import PUBLISHED, apply, baseline, contains, trial_config
 from study.search.space_checks import searchable
 from study.study_file import load_study, parse_study, section_in, write_study

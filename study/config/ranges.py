@@ -7,8 +7,8 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from study.search.choices import Choice, as_choice
-from study.section import Section
+from study.config.choices import Choice, as_choice
+from study.config.section import Section
 
 SearchedChoice = Annotated[Choice, BeforeValidator(as_choice)]
 
