@@ -59,6 +59,25 @@ CONFINED = {
     "triton": {"model/nearest_triton.py"},
 }
 
+# The platform's packages and modules, from what all may use to what the user starts. Each imports
+# from its own layer and those above it in this list; imports for the type checker alone are free.
+LAYERS = (
+    {"addresses", "errors", "front_door", "nearest", "output", "records", "seeds"},
+    {"clouds", "fronts", "metrics"},
+    {"data"},
+    {"config"},
+    {"training"},
+    {"workers"},
+    {"halting", "search", "storage", "study_file"},
+    {"report"},
+    {"codecs"},
+    {"tracking"},
+    {"driver"},
+    {"simulation"},
+    {"commands"},
+    {"__init__", "__main__", "cli"},
+)
+
 
 def sources(*folders: str) -> list[Path]:
     return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
@@ -78,6 +97,44 @@ def imported(path: Path) -> Iterator[str]:
             assert node.level == 0, f"{name(path)}: imports are absolute"
             assert node.module is not None
             yield node.module.partition(".")[0]
+
+
+def part(dotted: str) -> str:
+    """The package or module of the platform that a module's dotted name lies in."""
+    return dotted.removeprefix("study").removeprefix(".").partition(".")[0] or "__init__"
+
+
+def used_parts(path: Path) -> Iterator[str]:
+    """The parts of the platform that a file imports, but for the type checker."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node not in for_types:
+            module = node.module or ""
+            if module == "study":
+                yield from (alias.name for alias in node.names)
+            elif module.startswith("study."):
+                yield part(module)
+
+
+def test_every_part_of_the_platform_has_a_layer() -> None:
+    parts = {part(name(path).removesuffix(".py").replace("/", ".")) for path in sources("study")}
+    listed = [each for layer in LAYERS for each in layer]
+    assert sorted(listed) == sorted(parts)
+
+
+def test_imports_go_one_way() -> None:
+    level = {each: depth for depth, layer in enumerate(LAYERS) for each in layer}
+    offences = []
+    for path in sources("study"):
+        own = part(name(path).removesuffix(".py").replace("/", "."))
+        offences += [(name(path), used) for used in used_parts(path) if level[used] > level[own]]
+    assert offences == []
 
 
 @pytest.mark.parametrize("package", sorted(MAY_IMPORT))
