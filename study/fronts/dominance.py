@@ -3,19 +3,21 @@
 All objectives are minimised, values are finite, and no function changes its input.
 
 moocore does the work. In two steps, both exact, it is given less of it: points that the best one
-dominates are dropped first, and what is left of a large three-dimensional set is swept in slabs
-along the last objective, each of which fits into a core's cache.
+dominates are dropped first, and what is left of a large three-dimensional set is cut into slabs
+along the last objective, each of which fits into a core's cache, and which the cores share.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import moocore
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -24,9 +26,14 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
     Rows = NDArray[np.intp]
 
+Result = TypeVar("Result")
+
 SLAB = 16_384
 """Points of a slab at least. Measured with a million on the front: moocore takes half as long per
 point of a slab as of all, and slabs of a quarter of the size are slower again, for the calls."""
+
+MOST_THREADS = 8
+"""Cutting slabs is the work of one, and takes about a fifth of all."""
 
 
 def nondominated(losses: ArrayLike) -> Mask:
@@ -52,7 +59,9 @@ def volume(losses: ArrayLike, reference: ArrayLike) -> float:
     if not _is_large(inside):
         return float(moocore.hypervolume(inside, ref=bound)) if len(inside) else 0.0
     ordered = inside.take(np.argsort(inside[:, 2]), axis=0)
-    return sum(slab.volume(ordered.take(slab.rows, axis=0), bound) for slab in _slabs(ordered))
+    return sum(
+        _on_all_cores(lambda slab: slab.volume(ordered.take(slab.rows, axis=0), bound), ordered)
+    )
 
 
 def nondominated_and_volume(losses: ArrayLike, reference: ArrayLike | None) -> tuple[Mask, float]:
@@ -67,11 +76,16 @@ def nondominated_and_volume(losses: ArrayLike, reference: ArrayLike | None) -> t
         mask[left[moocore.is_nondominated(points[left], keep_weakly=True)]] = True
         return mask, 0.0 if bound is None else volume(points[mask], bound)
     left = left[np.argsort(points[left, 2])]
-    ordered, total = points.take(left, axis=0), 0.0
-    for slab in _slabs(ordered):
+    ordered = points.take(left, axis=0)
+
+    def look(slab: _Slab) -> tuple[Rows, float]:
         rows = slab.rows[moocore.is_nondominated(ordered.take(slab.rows, axis=0), keep_weakly=True)]
+        return rows, 0.0 if bound is None else slab.volume(ordered.take(rows, axis=0), bound)
+
+    total = 0.0
+    for rows, size in _on_all_cores(look, ordered):
         mask[left[rows]] = True
-        total += 0.0 if bound is None else slab.volume(ordered.take(rows, axis=0), bound)
+        total += size
     return mask, total
 
 
@@ -112,6 +126,15 @@ class _Slab(NamedTuple):
         """Return what all points so far dominate between the slab's ends."""
         bound = np.minimum(reference, (np.inf, np.inf, self.top))
         return float(moocore.hypervolume(np.concatenate((self.floor, points)), ref=bound))
+
+
+def _on_all_cores(work: Callable[[_Slab], Result], ordered: Points) -> Iterator[Result]:
+    """Do the work on every slab, and hand out the results in their order.
+
+    Threads do, for moocore gives up Python's lock while it computes.
+    """
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_THREADS)) as cores:
+        yield from cores.map(work, _slabs(ordered))
 
 
 def _slabs(ordered: Points) -> Iterator[_Slab]:
