@@ -123,7 +123,7 @@ def compare(
         for seed in range(plan.seeds)
     ]
     courses: dict[int, Course] = {}
-    at_once = min(len(studies), processes or len(os.sched_getaffinity(0)))
+    at_once = min(len(studies), processes or os.cpu_count() or 1)
     for number, course in _courses(
         studies, _Simulator(surrogate, plan.workers, plan.size), at_once
     ):
