@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model.cloud_codec import CloudCodec
@@ -20,6 +19,7 @@ from study.errors import StudyError
 from study.fronts.front import objectives_of
 from study.metrics import PsnrConvention
 from study.search.space import apply
+from study.storage.folder import data_of
 from study.storage.standing import read_records
 from study.storage.trial_store import TrialStore
 from study.training.checkpoint import read_codec
@@ -27,6 +27,7 @@ from study.training.codec_files import codec_file, codec_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from study.codecs.operating_point import Wish
     from study.config import StudyConfig
@@ -112,7 +113,7 @@ def take(
     epoch = last if epoch is None else epoch
     coder = PatchCoder.freeze(_trained(study, record.number, epoch, trial))
     metrics = record.final if epoch == last else _estimated(record, epoch)
-    data = data_of(study, config, trial)
+    data = data_of(study, config, trial.data_folder)
     manifest = read_manifest(data) if data.is_dir() else None
     # What shapes the data may be searched too.
     recipe = manifest.recipe if manifest else apply(config, record.params).preparation.recipe
@@ -164,14 +165,6 @@ def _epochs(kept: Sequence[int]) -> str:
 
 def _estimated(record: TrialRecord, epoch: int) -> Mapping[str, float]:
     return next((each.metrics for each in record.epochs if each.epoch == epoch), {})
-
-
-def data_of(study: StudyFolder, config: StudyConfig, trial: TrialConfig) -> Path:
-    """Return the trial's data set: where the worker found it, or beside a study that was moved."""
-    there = Path(trial.data_folder)
-    moved = (Path(config.data_root), study.path.parent.parent / Path(config.data_root).name)
-    places = [there, *(root / there.name for root in moved)]
-    return next((place for place in places if place.is_dir()), there)
 
 
 def _of_trial(record: TrialRecord, trial: TrialConfig) -> dict[str, Any]:

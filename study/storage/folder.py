@@ -99,6 +99,14 @@ def folder_of(config: StudyConfig) -> StudyFolder:
     return StudyFolder(Path(config.root).resolve() / config.name)
 
 
+def data_of(folder: StudyFolder, config: StudyConfig, data_folder: str) -> Path:
+    """Return a trial's data set: where its worker found it, or beside a study that was moved."""
+    there = Path(data_folder)
+    moved = (Path(config.data_root), folder.path.parent.parent / Path(config.data_root).name)
+    places = [there, *(root / there.name for root in moved)]
+    return next((place for place in places if place.is_dir()), there)
+
+
 @contextmanager
 def create_study_folder(config: StudyConfig) -> Iterator[StudyFolder]:
     """Create the study's folder, for this process alone, and hold its lock.

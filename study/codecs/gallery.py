@@ -1,0 +1,297 @@
+"""What codecs of a front make of objects that no trial has trained on: coded for real, and kept.
+
+An object goes through a codec's file and back, as `study compress` and `study decompress` would do
+it. What came out is kept in the study's folder by the contents of the codec's file and of the data
+set, so that only what is new is coded when the front is looked at again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from zipfile import BadZipFile
+
+import numpy as np
+
+from model.errors import CodecError
+from study.data import open_data_set
+from study.errors import StudyError
+from study.fronts.front import front, objectives_of, to_minimisation
+from study.fronts.points import named_points
+from study.metrics import PsnrConvention, d1_psnr_db, longest_side
+from study.metrics.distances import nearest
+from study.storage.folder import data_of
+from study.training.codec_files import codec_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from model.cloud_codec import CloudCodec
+    from study.config import StudyConfig
+    from study.data import DataSet, SplitName, StoredCloud
+    from study.fronts.front import Objective
+    from study.records import TrialRecord
+    from study.storage.folder import StudyFolder
+
+FOLDER = "gallery"
+"""Of a study: what was coded before."""
+
+MOST_OBJECTS, MOST_POINTS_OF_FRONT = 3, 4
+MOST_CODED = 400_000
+"""Points that are coded for a gallery, all objects and codecs together. A thread encodes 35,000 a
+second and decodes 190,000 (docs/benchmarks.md): 14 seconds."""
+
+BETWEEN = "between"
+"""What a point of the front is called that fills a gap between those with names."""
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """An object as a codec gave it back.
+
+    Attributes:
+        trial: whose codec.
+        names: of the operating point, such as ("knee",).
+        points: (m, 3) float32, original frame.
+        error_percent: (m,) float32, of each point its distance to the nearest original one, in
+            percent of the object's longest side.
+        file_bytes: the length of its file.
+        bpp: of that file, in bits per original point.
+        d1_psnr_db: of this object, with its longest side as the peak; infinite where nothing is
+            lost.
+    """
+
+    trial: int
+    names: tuple[str, ...]
+    points: NDArray[np.float32]
+    error_percent: NDArray[np.float32]
+    file_bytes: int
+    bpp: float
+    d1_psnr_db: float
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """An object, and what each chosen codec makes of it.
+
+    Attributes:
+        name: as the data set calls it.
+        points: (n, 3) float64, original frame.
+        reconstructions: in the order of the front.
+    """
+
+    name: str
+    points: NDArray[np.float64]
+    reconstructions: tuple[Reconstruction, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Everything that is shown side by side.
+
+    Attributes:
+        study: its name.
+        split: which split the objects are of.
+        exhibits: at least one, each with at least one reconstruction by the same codecs.
+    """
+
+    study: str
+    split: str
+    exhibits: tuple[Exhibit, ...]
+
+
+def make_gallery(
+    folder: StudyFolder, config: StudyConfig, records: Sequence[TrialRecord]
+) -> Gallery | str:
+    """Code a few objects with codecs of the front; or say, in a sentence, why there is nothing.
+
+    Objects are those of the test split, or of the validation split where there is none. A study in
+    which trials cut the data in several ways is shown with the data of its first chosen trial.
+
+    Args:
+        folder: the study's.
+        config: as it was started.
+        records: all trials.
+    """
+    chosen = chosen_points(records, objectives_of(config))
+    kept = {
+        number: (names, codec_file(folder.codecs, number, epochs))
+        for number, (names, epochs) in chosen.items()
+    }
+    kept = {number: each for number, each in kept.items() if each[1].exists()}
+    if not chosen:
+        return "no reconstructions are shown: the front is empty"
+    if not kept:
+        return "no reconstructions are shown: no codec of the front's named points is kept"
+    try:
+        return _made(folder, config, records, kept)
+    except (StudyError, CodecError, OSError) as error:
+        return f"no reconstructions are shown: {error}"
+
+
+def chosen_points(
+    records: Sequence[TrialRecord], objectives: Sequence[Objective]
+) -> dict[int, tuple[tuple[str, ...], int]]:
+    """Return the trials whose codecs are shown, in the order of the front: their names and epochs.
+
+    Those with a name, the knee before others; where that leaves room, the members of the front that
+    are farthest from what is chosen already, with all objectives scaled to the front's range.
+    """
+    best = front(records, objectives)
+    by_name = named_points(records, objectives)
+    names: dict[int, list[str]] = {}
+    for name, record in sorted(by_name.items(), key=lambda each: each[0] != "knee"):
+        names.setdefault(record.number, []).append(name)
+    taken = list(names)[:MOST_POINTS_OF_FRONT]
+    if best:
+        losses = to_minimisation(
+            [[r.final[o.metric] for o in objectives] for r in best], objectives
+        )
+        span = np.ptp(losses, axis=0)
+        scaled = dict(
+            zip([r.number for r in best], losses / np.where(span > 0, span, 1.0), strict=True)
+        )
+        while len(taken) < min(MOST_POINTS_OF_FRONT, len(best)):
+            away = {
+                number: min(np.abs(place - scaled[other]).sum() for other in taken)
+                for number, place in scaled.items()
+                if number not in taken
+            }
+            taken.append(max(away, key=lambda number: away[number]))
+    return {
+        record.number: (tuple(names.get(record.number, [BETWEEN])), len(record.epochs))
+        for record in best
+        if record.number in taken
+    }
+
+
+def _made(
+    folder: StudyFolder,
+    config: StudyConfig,
+    records: Sequence[TrialRecord],
+    kept: dict[int, tuple[tuple[str, ...], Path]],
+) -> Gallery:
+    codecs = _Codecs(folder, config, records)
+    data = codecs.data_of(next(iter(kept)))
+    split, clouds = _objects(data)
+    within = [len(cloud.points) * len(kept) for cloud in clouds]
+    count = sum(1 for total in np.cumsum(within) if total <= MOST_CODED)
+    if count == 0:
+        raise StudyError(
+            f"{len(kept)} codecs would have to code the {len(clouds[0].points):,} points of "
+            f"{clouds[0].name}, and {MOST_CODED:,} in all can be coded within seconds; "
+            "`study export` and `study evaluate` take their time"
+        )
+    exhibits = []
+    for cloud in clouds[:count]:
+        shown = [
+            replace(codecs.coded(number, file, cloud, data), names=names)
+            for number, (names, file) in kept.items()
+        ]
+        exhibits.append(Exhibit(cloud.name, np.asarray(cloud.points), tuple(shown)))
+    return Gallery(config.name, split, tuple(exhibits))
+
+
+def _objects(data: DataSet) -> tuple[str, Sequence[StoredCloud]]:
+    splits: tuple[SplitName, ...] = ("test", "validation")
+    for split in splits:
+        # Points that are all the same have no side to measure errors by.
+        found = [cloud for cloud in data.clouds(split) if longest_side(cloud.points) > 0]
+        if found:
+            return split, found[:MOST_OBJECTS]
+    raise StudyError("no object was held out; let test_fraction be above 0")
+
+
+class _Codecs:
+    """The codecs of a study, made ready when the first object is coded that is not kept."""
+
+    def __init__(
+        self, folder: StudyFolder, config: StudyConfig, records: Sequence[TrialRecord]
+    ) -> None:
+        from study.storage.trial_store import TrialStore
+
+        self._folder, self._config = folder, config
+        self._store = TrialStore(config, folder.database)
+        self._records = {record.number: record for record in records}
+        self._ready: dict[int, CloudCodec] = {}
+
+    def data_of(self, trial: int) -> DataSet:
+        """Open the data set of a trial."""
+        told = self._store.worker_config(trial)
+        return open_data_set(data_of(self._folder, self._config, str(told["data_folder"])))
+
+    def coded(self, trial: int, file: Path, cloud: StoredCloud, data: DataSet) -> Reconstruction:
+        """Return what a trial's codec makes of an object, from what is kept or anew."""
+        digest = hashlib.sha256(file.read_bytes())
+        digest.update(f"{data.manifest.content_hash} {cloud.name}".encode())
+        place = self._folder.path / FOLDER / f"trial-{trial:04d}-{digest.hexdigest()[:16]}.npz"
+        if (found := _read(place, trial)) is not None:
+            return found
+        made = _coded(self._codec(trial), trial, cloud)
+        _write(place, made)
+        return made
+
+    def _codec(self, trial: int) -> CloudCodec:
+        from study.codecs.export import take
+
+        if trial not in self._ready:
+            record = self._records[trial]
+            self._ready[trial] = take(self._folder, self._config, self._store, record).codec
+        return self._ready[trial]
+
+
+def _coded(codec: CloudCodec, trial: int, cloud: StoredCloud) -> Reconstruction:
+    """Write an object as a file, read it back, and measure what came out."""
+    original = np.asarray(cloud.points)
+    normals = cloud.normals if codec.coder.config.compress_normal else None
+    file = codec.compress(original, normals)
+    decoded = codec.decompress(file).points
+    side = longest_side(original)
+    return Reconstruction(
+        trial=trial,
+        names=(),
+        points=decoded.astype(np.float32),
+        error_percent=(100 * nearest(decoded, original)[0] / side).astype(np.float32),
+        file_bytes=len(file),
+        bpp=8 * len(file) / len(original),
+        d1_psnr_db=d1_psnr_db(original, decoded, PsnrConvention().peak_of(original)),
+    )
+
+
+def _read(place: Path, trial: int) -> Reconstruction | None:
+    """Return what was coded before; None where it was not, or its file is damaged."""
+    try:
+        with place.open("rb") as file, np.load(file, allow_pickle=False) as held:
+            return Reconstruction(
+                trial=trial,
+                names=(),
+                points=held["points"],
+                error_percent=held["error_percent"],
+                file_bytes=int(held["file_bytes"]),
+                bpp=float(held["bpp"]),
+                d1_psnr_db=float(held["d1_psnr_db"]),
+            )
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return None
+
+
+def _write(place: Path, made: Reconstruction) -> None:
+    place.parent.mkdir(exist_ok=True)
+    partial = place.with_name(f".{place.stem}.{os.getpid()}.npz")
+    try:
+        np.savez(
+            partial,
+            points=made.points,
+            error_percent=made.error_percent,
+            file_bytes=made.file_bytes,
+            bpp=made.bpp,
+            d1_psnr_db=made.d1_psnr_db,
+        )
+        partial.replace(place)
+    finally:
+        partial.unlink(missing_ok=True)

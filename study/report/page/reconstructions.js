@@ -1,0 +1,176 @@
+// Reconstructions: each object beside what codecs of the front make of it, in views that turn
+// together. Points are drawn one by one on a canvas, nearest on top: no WebGL is needed.
+// The data are those of study/report/reconstructions.py.
+
+tabs.reconstructions = (element, data) => {
+  const start = { yaw: data.yaw, pitch: data.pitch, zoom: 1 };
+  const look = { ...start };
+  const FOG = 0.5; // by how much the farthest points fade
+  const HEIGHT = 0.95; // of a view, as a share of its width
+  const palette = data.colours.map(rgb);
+
+  const stage = make("div", {
+    tabIndex: 0,
+    ariaLabel: "Objects and their reconstructions. Arrow keys turn, plus and minus zoom.",
+  });
+  stage.style.cssText =
+    "display: grid; gap: 6px 4px; cursor: grab; touch-action: none; user-select: none; overflow-x: auto;";
+  const columns = Math.max(...data.objects.map((object) => object.views.length));
+  stage.style.gridTemplateColumns = `repeat(${columns}, minmax(130px, 1fr))`;
+  element.append(legend(), stage);
+
+  const views = data.objects.flatMap((object) => object.views.map((view) => show(object, view)));
+  let waiting = false;
+  new ResizeObserver(redraw).observe(stage);
+  listen();
+
+  // A scale of colours, and how to handle the views.
+  function legend() {
+    const words = make("p", {});
+    words.style.cssText = "display: flex; flex-wrap: wrap; align-items: center; gap: 6px 10px; margin: 8px 0; font-size: 13px;";
+    const bar = make("span", {});
+    bar.style.cssText = `width: 180px; height: 10px; background: linear-gradient(90deg, ${data.colours});`;
+    words.append(
+      make("span", { textContent: `Objects of the ${data.split} split, which no trial has trained on. Colour: 0` }),
+      bar,
+      make("span", { textContent: `${data.scale} or more: ${data.what}.` }),
+      make("span", { textContent: "Drag to turn, wheel to zoom, double click to start over." })
+    );
+    return words;
+  }
+
+  // One view: a canvas with what it shows written below.
+  function show(object, view) {
+    const figure = make("figure", {});
+    figure.style.cssText = "margin: 0; text-align: center; font-size: 12px; line-height: 1.35;";
+    const canvas = make("canvas", { ariaLabel: `${object.name}: ${view.title}` });
+    canvas.setAttribute("role", "img");
+    canvas.dataset.object = object.name;
+    canvas.dataset.view = view.title;
+    canvas.style.cssText = "width: 100%; display: block;";
+    const title = make("b", { textContent: view.title });
+    const caption = make("figcaption", {});
+    caption.append(title, ...view.caption.flatMap((line) => [make("br", {}), line]));
+    figure.append(canvas, caption);
+    stage.append(figure);
+    const steps = new Uint16Array(bytes(view.xyz).buffer);
+    return {
+      canvas,
+      places: Float32Array.from(steps, (step) => (step / 32767.5 - 1) * data.beyond),
+      levels: view.error ? bytes(view.error) : null,
+    };
+  }
+
+  function redraw() {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      views.forEach(draw);
+      Object.assign(stage.dataset, look);
+    });
+  }
+
+  // Every point a small square; of two at the same place the nearer one is seen.
+  function draw({ canvas, places, levels }) {
+    const ratio = Math.min(window.devicePixelRatio || 1, 2);
+    const width = Math.round(canvas.clientWidth * ratio);
+    const height = Math.round(width * HEIGHT);
+    if (!width) return; // its tab is not open
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    const context = canvas.getContext("2d");
+    const image = context.createImageData(width, height);
+    const pixels = image.data;
+    const nearest = new Float32Array(width * height).fill(-Infinity);
+    const [sy, cy] = [Math.sin(look.yaw), Math.cos(look.yaw)];
+    const [sp, cp] = [Math.sin(look.pitch), Math.cos(look.pitch)];
+    const scale = (width / 2 / data.beyond) * look.zoom;
+    const size = Math.max(2, Math.round(1.6 * ratio * Math.sqrt(look.zoom)));
+    const plain = rgb(data.plain);
+    let drawn = 0;
+    for (let i = 0; i < places.length; i += 3) {
+      const [x, y, z] = [places[i], places[i + 1], places[i + 2]];
+      const near = z * cy - x * sy;
+      const depth = near * cp + y * sp;
+      const left = Math.round(width / 2 + (x * cy + z * sy) * scale - size / 2);
+      const top = Math.round(height / 2 - (y * cp - near * sp) * scale - size / 2);
+      if (left < 0 || top < 0 || left + size > width || top + size > height) continue;
+      drawn += 1;
+      const colour = levels ? palette[Math.floor((levels[i / 3] * palette.length) / 256)] : plain;
+      const opaque = 255 * (1 - FOG * Math.min(1, Math.max(0, (1 - depth) / 2)));
+      for (let row = top; row < top + size; row += 1) {
+        for (let at = row * width + left; at < row * width + left + size; at += 1) {
+          if (nearest[at] >= depth) continue;
+          nearest[at] = depth;
+          pixels[4 * at] = colour[0];
+          pixels[4 * at + 1] = colour[1];
+          pixels[4 * at + 2] = colour[2];
+          pixels[4 * at + 3] = opaque;
+        }
+      }
+    }
+    context.putImageData(image, 0, 0);
+    canvas.dataset.drawn = drawn;
+  }
+
+  function listen() {
+    let from = null;
+    stage.addEventListener("pointerdown", (event) => {
+      from = event;
+      stage.setPointerCapture(event.pointerId);
+      stage.style.cursor = "grabbing";
+    });
+    stage.addEventListener("pointermove", (event) => {
+      if (!from) return;
+      turn((event.clientX - from.clientX) / 120, (event.clientY - from.clientY) / 120);
+      from = event;
+    });
+    for (const name of ["pointerup", "pointercancel"]) {
+      stage.addEventListener(name, () => {
+        from = null;
+        stage.style.cursor = "grab";
+      });
+    }
+    stage.addEventListener("dblclick", () => turn(0, 0, 0));
+    const wheel = (event) => {
+      event.preventDefault();
+      turn(0, 0, Math.exp(-event.deltaY / 500));
+    };
+    stage.addEventListener("wheel", wheel, { passive: false });
+    const keys = {
+      ArrowLeft: [-0.1, 0],
+      ArrowRight: [0.1, 0],
+      ArrowUp: [0, -0.1],
+      ArrowDown: [0, 0.1],
+      "+": [0, 0, 1.2],
+      "-": [0, 0, 1 / 1.2],
+      Home: [0, 0, 0],
+    };
+    stage.addEventListener("keydown", (event) => {
+      if (!(event.key in keys)) return;
+      event.preventDefault();
+      turn(...keys[event.key]);
+    });
+  }
+
+  // Turn by so many radians and zoom by a factor; a factor of 0 goes back to the beginning.
+  function turn(across, down, factor = 1) {
+    if (!factor) Object.assign(look, start);
+    look.yaw += across;
+    look.pitch = Math.min(Math.PI / 2, Math.max(-Math.PI / 2, look.pitch + down));
+    look.zoom = Math.min(12, Math.max(0.4, look.zoom * (factor || 1)));
+    redraw();
+  }
+
+  function make(name, properties) {
+    return Object.assign(document.createElement(name), properties);
+  }
+
+  function bytes(text) {
+    return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  }
+
+  function rgb(colour) {
+    return [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+  }
+};
