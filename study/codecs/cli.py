@@ -1,4 +1,4 @@
-"""The commands around one codec: take it from a study, code files with it, weigh it."""
+"""The commands around one codec: code files with it, weigh it, exchange it."""
 
 from __future__ import annotations
 
@@ -8,28 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
+from study.codecs import export_cli
 from study.errors import StudyError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from model.cloud_codec import CloudCodec
-    from study.codecs.export import TakenCodec
-    from study.config import StudyConfig
 
 _SHAPE = argparse.RawDescriptionHelpFormatter
-
-_EXPORT = """\
-The folder holds everything that compressing and decompressing need: copy it whole.
-
-examples:
-  study export quickstart-001 --knee chair-codec       the best bargain on the front
-  study export quickstart-001 --max-bpp 0.8 codec      the best quality within 0.8 bits per point
-  study export quickstart-001 --min-psnr 36 codec      the lowest rate that reaches 36 dB
-  study export quickstart-001 --trial 3 codec          trial 3 of `study status quickstart-001`
-  study export quickstart-001 --trial 3 --epoch 4 codec
-                                                       ... as it was after its fourth epoch, if
-                                                       `study front` still names that one"""
+_CODEC = "the codec's folder, or its address in MLflow's registry, such as models:/dpcc-codec@knee"
 
 _COMPRESS = """\
 examples:
@@ -37,7 +25,9 @@ examples:
   study compress codec sweep.bin small.dpcs    KITTI's format; also LAS, npy, OBJ, ...
   study compress codec chair.obj --samples 50000
                                                a mesh is sampled uniformly by area
-  study compress codec sweeps.npz --cloud first"""
+  study compress codec sweeps.npz --cloud first
+  study compress models:/dpcc-codec@knee chair.ply
+                                               a codec that `study export --register` registered"""
 
 _DECOMPRESS = """\
 Needs the codec that compressed the file, on this machine or any other; the file says which it was.
@@ -74,9 +64,9 @@ _PUBLISHED_CUBE_SIZE = 22.0
 
 def add_commands(commands: Any) -> None:  # noqa: ANN401 (argparse names no type for it)
     """Add the commands of this module to the whole command line's."""
-    _add_export(commands)
+    export_cli.add_command(commands)
     compress = _add(commands, "compress", "compress a point cloud with a codec", _COMPRESS)
-    compress.add_argument("codec", type=Path, metavar="CODEC", help="the codec's folder")
+    compress.add_argument("codec", type=Path, metavar="CODEC", help=_CODEC)
     compress.add_argument("cloud_file", type=Path, metavar="IN", help="the cloud")
     _add_output(compress, "the compressed file; without it, IN with the suffix .dpcs")
     compress.add_argument("--cloud", metavar="NAME", help="which cloud, where IN holds several")
@@ -84,7 +74,7 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 (argparse names no type
         "--samples", type=_count, metavar="N", help="points to take from a mesh (100000)"
     )
     decompress = _add(commands, "decompress", "decompress what `compress` wrote", _DECOMPRESS)
-    decompress.add_argument("codec", type=Path, metavar="CODEC", help="the codec's folder")
+    decompress.add_argument("codec", type=Path, metavar="CODEC", help=_CODEC)
     decompress.add_argument("file", type=Path, metavar="IN", help="the compressed file")
     _add_output(decompress, "the cloud; without it, IN with the suffix .ply")
     _add_import(commands)
@@ -106,30 +96,6 @@ def _add_output(parser: argparse.ArgumentParser, meaning: str) -> None:
 
 def _add_force(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace a file that is there already")
-
-
-def _add_export(commands: Any) -> None:  # noqa: ANN401
-    export = _add(commands, "export", "take a codec out of a study, as a folder", _EXPORT)
-    export.add_argument("name", metavar="NAME", help="the study's name")
-    wish = export.add_mutually_exclusive_group(required=True)
-    wish.add_argument("--trial", type=int, metavar="N", help="this trial")
-    wish.add_argument(
-        "--knee",
-        action="store_true",
-        help="the point of the front farthest below the line between its two ends",
-    )
-    wish.add_argument("--max-bpp", type=float, metavar="X", help="the best D1 PSNR within a rate")
-    wish.add_argument("--min-psnr", type=float, metavar="X", help="the lowest rate for a D1 PSNR")
-    export.add_argument(
-        "--epoch",
-        type=int,
-        metavar="E",
-        help="with --trial: its codec after this epoch, where it is kept; without, after the last",
-    )
-    export.add_argument("out", type=Path, metavar="OUT", help="the codec's folder, a new one")
-    export.add_argument(
-        "--root", type=Path, default=Path("studies"), help="where the studies are (%(default)s)"
-    )
 
 
 def _add_import(commands: Any) -> None:  # noqa: ANN401
@@ -158,7 +124,7 @@ def _add_import(commands: Any) -> None:  # noqa: ANN401
 
 def _add_weighing(commands: Any) -> None:  # noqa: ANN401
     evaluate = _add(commands, "evaluate", "measure a codec on clouds of yours", _EVALUATE)
-    evaluate.add_argument("codec", type=Path, metavar="CODEC", help="the codec's folder")
+    evaluate.add_argument("codec", type=Path, metavar="CODEC", help=_CODEC)
     baseline = _add(commands, "baseline", "measure another codec, to compare with", _BASELINE)
     baseline.add_argument("codec", choices=["draco"], help="draco (Google's)")
     for parser in (evaluate, baseline):
@@ -181,43 +147,6 @@ def _count(text: str) -> int:
     raise argparse.ArgumentTypeError(
         f"must be a whole number from 1 to {MOST_SAMPLES:,}, not {text}"
     )
-
-
-def _export(arguments: argparse.Namespace, console: Console) -> int:
-    from study.codecs.export import export
-    from study.codecs.operating_point import Wish
-    from study.storage.folder import find_study
-
-    wish = Wish(arguments.trial, arguments.knee, arguments.max_bpp, arguments.min_psnr)
-    if arguments.epoch is not None and arguments.trial is None:
-        raise StudyError(
-            "--epoch takes an earlier codec of one trial: name it too, as in "
-            f"`study export {arguments.name} --trial 7 --epoch {arguments.epoch} OUT`"
-        )
-    study = find_study(arguments.root, arguments.name)
-    taken = export(study, wish, arguments.out, arguments.epoch)
-    told = _told(taken, study.config())
-    _print_codec(arguments.out, taken.codec, console, f": trial {told}")
-    return 0
-
-
-def _told(taken: TakenCodec, config: StudyConfig) -> str:
-    """Say which trial it is, and what it is worth in the study's objectives."""
-    from study.fronts.measures import MEASURES, estimate_name
-
-    worth = []
-    for objective in config.objectives:
-        name = objective.metric
-        known_as = name if taken.is_measured else estimate_name(name)
-        if known_as is not None and known_as in taken.metrics:
-            phrase = MEASURES[name].phrase.removesuffix(" in real bytes")
-            told = phrase.format(taken.metrics[known_as])
-            worth.append(told if known_as == name else f"~{told}")
-    number = str(taken.record.number)
-    if taken.is_measured:
-        return ", ".join([number, *worth])
-    told = ", ".join([f"{number} after epoch {taken.epoch}", *worth])
-    return f"{told} (estimated; `study evaluate` measures it)"
 
 
 def _compress(arguments: argparse.Namespace, console: Console) -> int:
@@ -273,10 +202,8 @@ def _export_checkpoint(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _print_codec(folder: Path, codec: CloudCodec, console: Console, told: str = "") -> None:
-    console.print(
-        f"[bold]{escape(str(folder))}[/]  codec {codec.codec_id.hex()}{told}", soft_wrap=True
-    )
+def _print_codec(folder: Path, codec: CloudCodec, console: Console) -> None:
+    console.print(f"[bold]{escape(str(folder))}[/]  codec {codec.codec_id.hex()}", soft_wrap=True)
 
 
 def _evaluate(arguments: argparse.Namespace, console: Console) -> int:
@@ -294,7 +221,7 @@ def _baseline(arguments: argparse.Namespace, console: Console) -> int:
 
 
 COMMANDS = {
-    "export": _export,
+    "export": export_cli.export,
     "compress": _compress,
     "decompress": _decompress,
     "import-checkpoint": _import_checkpoint,

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.markup import escape
 
-from model.codec_folder import load_codec
 from study.clouds import read_cloud, write_cloud
 from study.clouds.cloud import unit_normals
 from study.clouds.files import COMPRESSED_SUFFIX, require_cloud_file, unknown_suffix
 from study.clouds.writing import WRITABLE
 from study.errors import StudyError
 from study.output import check_free, new_file
+from study.registry.fetching import open_codec
 from study.report.live import progress_view
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def compress_file(
     if target.exists() and source.exists() and target.samefile(source):
         raise StudyError(f"{source} would be replaced by its own compressed file; name another")
     check_free(target, force=force)
-    codec = load_codec(folder).codec
+    codec = open_codec(folder).codec
     read = read_cloud(source, cloud, **({} if samples is None else {"samples": samples}))
     codes_normals = codec.coder.config.compress_normal
     _warn_of_losses(read, codes_normals=codes_normals)
@@ -114,7 +114,7 @@ def decompress_file(
         raise StudyError(
             f"the compressed file {source} cannot be read ({error.strerror}); check the path"
         ) from error
-    codec = load_codec(folder).codec
+    codec = open_codec(folder).codec
     started = time.perf_counter()
     with progress_view(console, "decompressing", "patches") as on_progress:
         decoded = codec.decompress(data, on_progress)

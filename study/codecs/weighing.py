@@ -54,10 +54,10 @@ def evaluate_files(
         StudyError: a file cannot be read, measured or written.
         CodecError: the codec cannot be read, or cannot code one of the clouds.
     """
-    from model.codec_folder import load_codec
     from study.codecs.evaluate import evaluate
+    from study.registry.fetching import open_codec
 
-    codec, name = load_codec(folder).codec, folder.resolve().name
+    codec, name = open_codec(folder).codec, folder.resolve().name
     _weigh(
         lambda clouds, progress: evaluate(codec, clouds, name=name, progress=progress),
         files,

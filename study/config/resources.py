@@ -38,11 +38,20 @@ class ResourcesSection(Section):
     )
 
 
+MODEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+"""What a registered model may be called: MLflow refuses / and :, and quotes end its filters."""
+
+
 class TrackingSection(Section):
     """Where MLflow records what it is shown."""
 
     uri: str | None = Field(
         None, description="MLflow tracking address; null: mlflow.db in the studies' root"
+    )
+    model: Annotated[str, Field(pattern=MODEL_PATTERN)] = Field(
+        "dpcc-codec",
+        description="registered model that `study export --register` adds versions to; the same "
+        "for all studies of a project",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,9 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+    from study.config import StudyConfig
+    from study.storage.folder import StudyFolder
 
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # it would report usage over the network
@@ -22,6 +26,9 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds, instead of 120
 }
 """MLflow takes these from the environment only; what the user has set wins."""
+
+_LONGEST_CAUSE = 200
+"""Characters of MLflow's own words in a sentence of ours."""
 
 
 def quieten() -> None:
@@ -44,6 +51,14 @@ def connect(uri: str) -> MlflowClient:
     return MlflowClient(tracking_uri=uri)
 
 
+def uri_of(folder: StudyFolder, config: StudyConfig) -> str:
+    """Return where MLflow keeps a study's records: by default, one database beside all studies.
+
+    It is looked for where the study's folder is now, which may have been moved with its root.
+    """
+    return config.tracking.uri or f"sqlite:///{folder.path.parent / 'mlflow.db'}"
+
+
 def is_database(uri: str) -> bool:
     """Say whether MLflow opens the address itself rather than asking a server."""
     return urlsplit(uri).scheme not in {"http", "https"}
@@ -53,3 +68,13 @@ def is_missing(uri: str) -> bool:
     """Say whether the address is a SQLite file that is not there; opening it would make it."""
     split = urlsplit(uri)
     return split.scheme == "sqlite" and not Path(split.path[1:]).exists()
+
+
+def cause_of(error: BaseException) -> str:
+    """Return what went wrong: the operating system's word, which MLflow buries, or the error's."""
+    told: BaseException | None = error
+    while told is not None:
+        if isinstance(told, OSError):
+            error = told
+        told = told.__cause__ or told.__context__
+    return textwrap.shorten(str(error), _LONGEST_CAUSE)

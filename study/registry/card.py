@@ -1,0 +1,82 @@
+"""What a person reads about a registered codec: its card, in Markdown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from study.fronts.measures import MEASURES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_USE = """\
+## Use
+
+```python
+import mlflow
+
+mlflow.set_tracking_uri("sqlite:///studies/mlflow.db")  # or the address of your server
+model = mlflow.pyfunc.load_model("models:/{model}/VERSION")  # or models:/{model}@ALIAS
+data = model.predict(points).tobytes()  # points: (n, 3) float64; data: the compressed file
+cloud = model.get_raw_model().decompress(data)  # cloud.points: (m, 3)
+```
+
+or `study compress models:/{model}/VERSION chair.ply`. Either needs the package `dpcc-study`, which
+holds all code: here are only numbers (JSON and safetensors), and nothing here is run.
+"""
+
+
+def card(about: Mapping[str, Any], codec_id: str, model: str) -> str:
+    """Return the card of a codec.
+
+    Nothing in it goes out of date: which version it becomes, and what points to it, MLflow shows.
+
+    Args:
+        about: what the codec's folder says about it (`study.codecs.export`).
+        codec_id: in hexadecimal digits, as its compressed files carry it.
+        model: the registered model's name.
+    """
+    trial, epoch = f"{about['trial']} of the study `{about['study']['name']}`", about["epochs"]
+    parts = [
+        f"# Codec {codec_id}\n",
+        f"A learned point cloud codec (D-PCC): trial {trial}, after epoch {epoch}.\n",
+        f"## Numbers\n\nOf {about['data']['measured_on']}; {about['metrics_are']}.\n",
+        _table("measure", "value", _numbers(about["metrics"])),
+        f"PSNR: {about['data']['psnr']}.\n",
+        "## Trained on\n",
+        _table("data", "", _data(about["data"])),
+        "A codec is as good as its training data are like what it codes.\n",
+        "## Setting\n",
+        _table("setting", "value", {name: f"{value}" for name, value in about["params"].items()}),
+        _USE.format(model=model),
+    ]
+    return "\n".join(parts)
+
+
+def _numbers(metrics: Mapping[str, float | None]) -> dict[str, str]:
+    """Return what is known by name first, with its digits; infinities, as JSON has them, last."""
+    known = [name for name in MEASURES if name in metrics]
+    names = [*known, *(name for name in metrics if name not in MEASURES)]
+    return {name: _shown(name, metrics[name]) for name in names}
+
+
+def _shown(name: str, value: float | None) -> str:
+    if value is None:
+        return "infinite"
+    return f"{value:{MEASURES[name].digits}}" if name in MEASURES else f"{value:.4g}"
+
+
+def _data(data: Mapping[str, Any]) -> dict[str, str]:
+    recipe = {name: value for name, value in data["recipe"].items() if value is not None}
+    del recipe["source"]
+    told = ", ".join(f"{name} {value}" for name, value in recipe.items())
+    return {
+        "source": f"`{data['source']}`",
+        "content hash": f"`{data['content_hash']}`" if data["content_hash"] else "not known",
+        "recipe": told,
+    }
+
+
+def _table(left: str, right: str, rows: Mapping[str, str]) -> str:
+    lines = [f"| {left} | {right} |", "| --- | --- |"]
+    return "\n".join([*lines, *(f"| {name} | {value} |" for name, value in rows.items())]) + "\n"

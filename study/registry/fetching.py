@@ -1,0 +1,73 @@
+"""A codec by its folder, or by its address in MLflow's model registry."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from model.codec_folder import load_codec
+from study.addresses import masked
+from study.errors import StudyError
+from study.tracking.client import cause_of, connect, is_missing, quieten
+
+if TYPE_CHECKING:
+    from model.codec_folder import SavedCodec
+
+_ADDRESS = re.compile(r"models:/(?P<model>[^/:@]+)(@(?P<alias>[\w-]+)|/(?P<version>\d+))")
+
+
+def open_codec(place: Path) -> SavedCodec:
+    """Read a codec from its folder, or from a registry.
+
+    Of a registered model nothing is read but the codec's own folder: what else is there, such as
+    MLflow's description of how to load it, has no say.
+
+    Args:
+        place: a folder, or ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``, which is looked for
+            in the MLflow that MLFLOW_TRACKING_URI names, else in that of the folder ``studies``.
+
+    Raises:
+        StudyError: the address is none, MLflow cannot be reached, or has no such version.
+        CodecError: the codec cannot be read.
+    """
+    if not str(place).startswith("models:"):
+        return load_codec(place)
+    with tempfile.TemporaryDirectory() as folder:
+        return load_codec(_fetch(str(place), Path(folder)))
+
+
+def _fetch(address: str, into: Path) -> Path:
+    """Copy a registered codec into a folder, and return where it is."""
+    found = _ADDRESS.fullmatch(address)
+    if found is None:
+        raise StudyError(
+            f"a registered codec is models:/NAME@ALIAS or models:/NAME/VERSION, and {address} was "
+            "given; write for instance models:/dpcc-codec@knee"
+        )
+    uri = (
+        os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('studies/mlflow.db').resolve()}"
+    )
+    if is_missing(uri):
+        raise StudyError(
+            f"{address} is looked for in MLflow, and there is no database {uri}; change to the "
+            "folder in which `studies` is, or set MLFLOW_TRACKING_URI to where MLflow is"
+        )
+    quieten()
+    client = connect(uri)
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    model, version = found["model"], found["version"]
+    try:
+        if version is None:
+            version = client.get_model_version_by_alias(model, found["alias"]).version
+        files = client.get_model_version_download_uri(model, str(version))
+        return Path(download_artifacts(f"{files}/codec", dst_path=str(into), tracking_uri=uri))
+    except (MlflowException, OSError) as error:
+        raise StudyError(
+            f"MLflow at {masked(uri)} does not give {address} ({cause_of(error)}); `study ui` "
+            "shows what is registered"
+        ) from error

@@ -1,0 +1,217 @@
+"""A study's codecs as versions of a model in MLflow's registry.
+
+The files of a version are artifacts of the trial's run, ``codec/epoch-0005``:
+
+=============  =====================================================================================
+``MLmodel``    MLflow's description: signature, and the module of this package that reads the codec
+``README.md``  the card (`study.registry.card`)
+``codec/``     the codec's folder as `study export` writes it (`model.codec_folder`)
+=============  =====================================================================================
+
+No environment is written down: `mlflow models serve` would install what stands there by its name,
+and this package is in no public registry, where anyone could take its name. Nor is there code, or a
+pickle, to be run.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model.codec_folder import save_codec
+from study.addresses import masked
+from study.errors import StudyError
+from study.registry.card import card
+from study.tracking.client import cause_of, connect, is_missing, quieten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mlflow.entities.model_registry import ModelVersion
+
+    from study.codecs.export import TakenCodec
+
+_LOADER = "study.registry.flavor"
+_SUMMARY = "Codecs for point clouds: versions are trials, aliases are the points of their fronts."
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Where a codec is in the registry.
+
+    Attributes:
+        model: the registered model's name.
+        version: of it, counted from 1.
+        aliases: those that were given to this version now.
+        is_new: whether the version was added now; False: the same codec was there already.
+    """
+
+    model: str
+    version: str
+    aliases: tuple[str, ...]
+    is_new: bool
+
+    @property
+    def uri(self) -> str:
+        """What `mlflow.pyfunc.load_model` and `study compress` take."""
+        return (
+            f"models:/{self.model}{f'@{self.aliases[0]}' if self.aliases else f'/{self.version}'}"
+        )
+
+
+class Registry:
+    """MLflow's model registry, for the codecs of one study."""
+
+    def __init__(self, uri: str, model: str, study_name: str, study_id: str) -> None:
+        """Connect.
+
+        Args:
+            uri: of MLflow: a database or a server.
+            model: the registered model's name; it is made with the first version.
+            study_name: the experiment's name.
+            study_id: tells the study's runs from those of another of the same name.
+
+        Raises:
+            StudyError: MLflow holds nothing, or cannot be reached.
+        """
+        if is_missing(uri):
+            raise StudyError(
+                f"a codec is registered with its trial's run, and there is no database {uri}; "
+                f"`study mlflow sync {study_name}` writes it"
+            )
+        quieten()
+        self._uri = uri
+        self._model = model
+        self._study = {"study": study_name, "study_id": study_id}
+        with self._explained("be opened"):
+            self._client = connect(uri)
+            self._client.search_registered_models(max_results=1)
+
+    def run_of(self, trial: int) -> str:
+        """Return the id of a trial's run.
+
+        Raises:
+            StudyError: MLflow knows no such run.
+        """
+        wanted = {**self._study, "trial": str(trial)}
+        with self._explained("be searched"):
+            experiment = self._client.get_experiment_by_name(self._study["study"])
+            found = experiment and self._client.search_runs(
+                [experiment.experiment_id],
+                " and ".join(f"tags.{name} = '{value}'" for name, value in wanted.items()),
+            )
+        if not found:
+            name = self._study["study"]
+            raise StudyError(
+                f"a codec is registered with its trial's run, and MLflow at {masked(self._uri)} "
+                f"has none of trial {trial} of {name}; `study mlflow sync {name}` writes it"
+            )
+        run_id: str = found[0].info.run_id
+        return run_id
+
+    def add(self, taken: TakenCodec, names: Sequence[str]) -> Registered:
+        """Register a codec, unless it is there already, and have the names point to it.
+
+        Args:
+            taken: the codec of a trial.
+            names: aliases; each is taken from the version that had it.
+
+        Raises:
+            StudyError: MLflow cannot be reached, or refuses.
+        """
+        run_id = self.run_of(taken.record.number)
+        tags = {**self._study, **_tags(taken)}
+        with self._explained("be written to"):
+            there = self._version_with(tags)
+            version = there or self._new_version(taken, run_id, tags)
+            for name in names:
+                self._client.set_registered_model_alias(self._model, name, version.version)
+        return Registered(self._model, str(version.version), tuple(names), there is None)
+
+    def _version_with(self, tags: Mapping[str, str]) -> ModelVersion | None:
+        """Return the version that is this codec of this trial."""
+        keys = ("study_id", "trial", "epoch", "codec_id")
+        wanted = [f"name = '{self._model}'", *(f"tags.{key} = '{tags[key]}'" for key in keys)]
+        found = self._client.search_model_versions(" and ".join(wanted))
+        return found[0] if found else None
+
+    def _new_version(self, taken: TakenCodec, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
+        """Write the files beside the run's others, and have a new version point to them."""
+        place = f"codec/epoch-{taken.epoch:04d}"
+        told = card(taken.about, tags["codec_id"], self._model)
+        with tempfile.TemporaryDirectory() as folder:
+            _write_model(Path(folder), taken, run_id, told)
+            self._client.log_artifacts(run_id, folder, place)
+        self._make_model()
+        return self._client.create_model_version(
+            self._model, f"runs:/{run_id}/{place}", run_id, tags=dict(tags), description=told
+        )
+
+    def _make_model(self) -> None:
+        """Make the registered model unless there is one."""
+        if not self._client.search_registered_models(f"name = '{self._model}'"):
+            self._client.create_registered_model(self._model, description=_SUMMARY)
+
+    @contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        """Turn what MLflow raises into a sentence."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield
+        except (MlflowException, OSError) as error:
+            raise StudyError(
+                f"MLflow at {masked(self._uri)} cannot {what} ({cause_of(error)}); see that it "
+                "runs, and register again"
+            ) from error
+
+
+def check_alias(name: str) -> None:
+    """Refuse what MLflow would not take as an alias.
+
+    Raises:
+        StudyError: it is empty, has other characters than letters, digits, - and _, or is kept
+            for versions (latest, v7).
+    """
+    plain = name.replace("-", "").replace("_", "")
+    is_version = name[:1] in "vV" and name[1:].isdecimal()
+    if not (plain.isalnum() and plain.isascii()) or is_version or name.lower() == "latest":
+        raise StudyError(
+            f"an alias has letters, digits, - and _, and is neither 'latest' nor a v with a "
+            f"number, but '{name}' was given; take another, such as 'chairs-small'"
+        )
+
+
+def _tags(taken: TakenCodec) -> dict[str, str]:
+    """Return what tells a version from the others, and what it was measured to do."""
+    return {
+        **{name: f"{value}" for name, value in taken.metrics.items()},
+        "trial": f"{taken.record.number}",
+        "epoch": f"{taken.epoch}",
+        "codec_id": taken.codec.codec_id.hex(),
+        "data": f"{taken.about['data']['content_hash']}",
+        "metrics_are": f"{taken.about['metrics_are']}",
+    }
+
+
+def _write_model(folder: Path, taken: TakenCodec, run_id: str, told: str) -> None:
+    """Write what MLflow calls a model: data, a card, and who reads it."""
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    columns = 6 if taken.codec.coder.config.compress_normal else 3
+    points = TensorSpec(np.dtype(np.float64), (-1, columns))
+    file = TensorSpec(np.dtype(np.uint8), (-1,))
+    signature = ModelSignature(inputs=Schema([points]), outputs=Schema([file]))
+    identity = {"codec_id": taken.codec.codec_id.hex()}
+    model = Model(run_id=run_id, signature=signature, metadata=identity)
+    # What `mlflow.pyfunc.add_to_model` would write, which takes seconds to import and warns.
+    model.add_flavor("python_function", loader_module=_LOADER, data="codec")
+    save_codec(taken.codec, folder / "codec", taken.about)
+    (folder / "README.md").write_text(told, encoding="utf-8")
+    model.save(str(folder / "MLmodel"))
