@@ -78,6 +78,7 @@ class TrialRecord:
         rung: the epoch after which it was stopped, of a pruned trial.
         folder: where its codecs lie, below the study's folder; None before it joins a cohort.
         ended_s: when it ended, in seconds since 1970; None before.
+        run: the id of MLflow's run of it; None before MLflow has one.
     """
 
     number: int
@@ -94,6 +95,7 @@ class TrialRecord:
     rung: int | None = None
     folder: str | None = None
     ended_s: float | None = None
+    run: str | None = None
 
     @property
     def fault(self) -> Fault | None:

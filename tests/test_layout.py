@@ -42,6 +42,7 @@ CONFINED = {
     },
     "optuna": {
         "study/storage/database.py",
+        "study/search/importance.py",
         "study/search/repeatable.py",
         "study/search/samplers.py",
         "study/storage/trial_store.py",

@@ -24,51 +24,28 @@ import json
 import math
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import moocore
 import numpy as np
 
 from study.fronts.front import to_minimisation
-from study.fronts.measures import epoch_values, epoch_violation
 from study.records import TrialState
+from study.storage.earlier_epochs import front_of, points_of, points_of_complete
 from study.training.codec_files import codec_file, codec_files, codecs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from study.fronts.front import Objective
     from study.fronts.measures import Constraint
     from study.records import TrialRecord
-
-    Key = tuple[int, int]
-    """Trial and epoch."""
-    Points = dict[Key, NDArray[np.float64]]
-    """Values to minimise, (objectives,), by trial and epoch."""
+    from study.storage.earlier_epochs import Key, Points
 
 DELETED = "deleted.jsonl"
 _DOMINATED = "dominated"
 _BUDGET = "beyond storage.codec_bytes"
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """An earlier epoch of a complete trial that is on the front over all epochs, and kept.
-
-    Attributes:
-        trial, epoch: which.
-        values: estimates of the objectives, in their order.
-        path: the codec's file.
-    """
-
-    trial: int
-    epoch: int
-    values: tuple[float, ...]
-    path: Path
 
 
 class KeptCodecs:
@@ -152,22 +129,22 @@ class KeptCodecs:
     def _admit(self, record: TrialRecord) -> None:
         """Let a complete trial's epochs take part in the fronts."""
         self._forget(record.number)
-        points = _points_of_complete(record, self._objectives, self._constraints)
-        self._estimated = _front(self._estimated | points)
+        points = points_of_complete(record, self._objectives, self._constraints)
+        self._estimated = front_of(self._estimated | points)
         final = [record.final.get(each.metric, math.nan) for each in self._objectives]
         if record.epochs and record.feasible and all(map(math.isfinite, final)):
             last = (record.number, record.epochs[-1].epoch)
             measured = {last: to_minimisation(final, self._objectives)}
-            self._measured = _front(self._measured | measured)
+            self._measured = front_of(self._measured | measured)
 
     def _of_running(self, record: TrialRecord) -> set[Key]:
         """Return what is kept of a trial that may go on."""
         number, newest = record.number, record.epochs[-1].epoch
-        points = _points(record, self._objectives, self._constraints)
+        points = points_of(record, self._objectives, self._constraints)
         if self._constraints and newest >= record.total_epochs:
             # Once measured it may turn out to break one, and then beats nothing.
             points.pop((number, newest), None)
-        best = _front(self._estimated | points)
+        best = front_of(self._estimated | points)
         self._running[number] = {key: best[key] for key in points if key in best}
         self._newest[number] = newest
         return self._running[number].keys() | {(number, newest)}
@@ -237,71 +214,3 @@ class KeptCodecs:
         if not self._is_stuck:
             self._tell(f"codecs that need not be kept could not be deleted or noted: {error}")
         self._is_stuck = True
-
-
-def candidates(
-    codecs: Path,
-    records: Sequence[TrialRecord],
-    objectives: Sequence[Objective],
-    constraints: Sequence[Constraint] = (),
-) -> list[Candidate]:
-    """Return the earlier epochs that are on the front over all epochs, and are kept.
-
-    Those that add most to the front come first.
-
-    Args:
-        codecs: the folder of the study's codecs.
-        records: its trials, of which the complete ones take part.
-        objectives: what spans the front.
-        constraints: what a codec must keep to, or it is not on the front.
-    """
-    complete = [record for record in records if record.state is TrialState.COMPLETE]
-    points: Points = {}
-    for record in complete:
-        points |= _points_of_complete(record, objectives, constraints)
-    last = {(record.number, record.epochs[-1].epoch) for record in complete if record.epochs}
-    best = _front(points)
-    if not best:
-        return []
-    reference = to_minimisation([o.reference for o in objectives], objectives)
-    added = moocore.hv_contributions(np.stack(list(best.values())), ref=reference)
-    order = sorted(zip(-added, best, strict=True))
-    found = []
-    for trial, epoch in (key for _, key in order):
-        path = codec_file(codecs, trial, epoch)
-        if (trial, epoch) not in last and path.exists():
-            values = to_minimisation(best[trial, epoch], objectives)  # The sign back again.
-            found.append(Candidate(trial, epoch, tuple(values.tolist()), path))
-    return found
-
-
-def _points(
-    record: TrialRecord, objectives: Sequence[Objective], constraints: Sequence[Constraint]
-) -> Points:
-    """Return the estimates of a trial's epochs that may be on a front."""
-    points: Points = {}
-    for epoch in record.epochs:
-        values = epoch_values(epoch.metrics, objectives)
-        if values is None or not all(map(math.isfinite, values)):
-            continue
-        if epoch_violation(epoch.metrics, constraints) <= 0:
-            points[record.number, epoch.epoch] = to_minimisation(values, objectives)
-    return points
-
-
-def _points_of_complete(
-    record: TrialRecord, objectives: Sequence[Objective], constraints: Sequence[Constraint]
-) -> Points:
-    """Return the same of a complete trial; its last codec may be known to break a bound."""
-    points = _points(record, objectives, constraints)
-    if not record.feasible and record.epochs:
-        points.pop((record.number, record.epochs[-1].epoch), None)
-    return points
-
-
-def _front(points: Points) -> Points:
-    """Return the points that no other dominates; equals stay together."""
-    if len(points) < 2:
-        return points
-    best = moocore.is_nondominated(np.stack(list(points.values())), keep_weakly=True)
-    return {key: points[key] for key, is_best in zip(points, best, strict=True) if is_best}

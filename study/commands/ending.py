@@ -13,12 +13,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from study.addresses import masked
-from study.codecs.kept_codecs import candidates
 from study.driver.interrupts import INTERRUPTED
 from study.fronts.front import objectives_of
 from study.fronts.measures import MEASURES, constraints_of
 from study.records import TrialState
 from study.report import front_table
+from study.storage.earlier_epochs import candidates
 from study.storage.folder import StudyFolder
 from study.tracking.observer import ui_command
 
@@ -40,7 +40,7 @@ _EARLIER_SHOWN = 3
 
 _CONTENTS = {
     "html": "the front, to explore in a browser",
-    "png": "the same as a picture",
+    "png": "its first picture, also as front.svg",
     "csv": "all trials as text",
     "parquet": "all trials as a table",
 }

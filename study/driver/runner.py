@@ -288,7 +288,7 @@ def finish(
             "hypervolume": hypervolume(records, objectives),
             "front_size": float(len(front(records, objectives))),
         },
-        [files.html, files.png, files.csv, files.parquet],
+        list(files.paths),
     )
     return Ended(folder, records, files, tracking.close(_TRACKING_TIMEOUT_S), ended.why)
 

@@ -20,19 +20,23 @@ UNFINISHED_MARKS: dict[TrialState, tuple[str, str]] = {
     TrialState.RUNNING: ("o", "circle-open"),
     TrialState.INTERRUPTED: ("s", "square-open"),
     TrialState.PRUNED: ("v", "triangle-down-open"),
-    TrialState.FAILED: ("x", "x-thin-open"),
+    TrialState.FAILED: ("x", "cross"),
 }
-"""The mark of each state that is not complete, as Matplotlib and as Plotly call it."""
+"""The mark of each state that is not complete, as Matplotlib calls it and as the page does
+(`study/report/page/chart.js`)."""
 
 BASELINE_CURVES = (("#009e73", "s", "square"), ("#cc79a7", "^", "triangle-up"))
-"""Colour of a baseline's curve, and its marks as Matplotlib and as Plotly call them; a third curve
-looks like the first."""
+"""Colour of a baseline's curve, and its marks likewise; a third curve looks like the first."""
+
+OTHER_STUDIES = (("#332288", "D", "diamond"), ("#882255", "p", "pentagon"))
+"""Colour of another study's front, and its marks likewise; from Paul Tol's muted scheme
+(https://personal.sron.nl/~pault/), since Okabe and Ito's colours are taken."""
 
 LEARNING_PATH = "learning path, epoch by epoch (estimated rate)"
 BEATEN_TRIALS = "complete, beaten by the front"
 INFEASIBLE_TRIALS = "complete, breaks a constraint"
-INFEASIBLE_MARK = ("P", "cross-open")
-"""Of trials that break a constraint, as Matplotlib and as Plotly call it."""
+INFEASIBLE_MARK = ("P", "plus-open")
+"""Of trials that break a constraint, likewise."""
 PUBLISHED = "D-PCC's published coefficients"
 
 
@@ -48,6 +52,11 @@ def front_text(objectives: int) -> str:
 def baseline_text(name: str) -> str:
     """Return the legend's words for another codec's curve."""
     return f"{name} (baseline, measured bytes)"
+
+
+def other_text(name: str) -> str:
+    """Return the legend's words for the front of another study."""
+    return f"front of {name}"
 
 
 def unfinished_text(state: TrialState) -> str:

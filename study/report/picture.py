@@ -1,7 +1,7 @@
 """What the picture of a front shows, before anything draws it.
 
-Both drawings (interactive in `study.report.html`, still in `study.report.png`) show the same
-`Picture`, so that neither says what the other does not.
+The still picture (`study.report.still`) draws it as it is. The page (`study.report.page`) begins
+with the same planes, parts of them and words, and has all trials, in view or not.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ from typing import TYPE_CHECKING
 from study.errors import StudyError
 from study.fronts.front import candidates, front
 from study.fronts.measures import estimate_name
+from study.fronts.points import named_points
 from study.records import TrialState
 from study.report.planes import QUALITY, RATE, planes_of, subtitle
-from study.report.rows import as_text, describe, newest
+from study.report.rows import as_text, newest
 from study.report.view import holds, label_place, ranges_in_view, with_room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from study.fronts.front import Objective
-    from study.fronts.measures import Constraint
     from study.metrics import RateCurve
     from study.records import TrialRecord
     from study.report.planes import Plane
 
     Point = tuple[float, float]
+    OtherStudy = tuple[str, Sequence[TrialRecord]]
 
 _CURVE_AXES = (RATE, QUALITY)
 """What a baseline's curve is made of."""
@@ -43,22 +44,20 @@ class Dot:
     Attributes:
         x, y: what the axes measure, measured or (unfinished) estimated.
         path: (x, y) after each epoch, estimated; ends in the dot.
-        told: what a reader sees when pointing at it, line by line.
     """
 
     record: TrialRecord
     x: float
     y: float
     path: tuple[Point, ...]
-    told: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Line:
-    """Another codec's curve, to compare with.
+    """Another codec's curve, or the front of another study, to compare with.
 
     Attributes:
-        name: the codec's.
+        name: the codec's, or the study's.
         points: its operating points, from the lowest rate to the highest; some may be out of view.
         label_at: the rightmost place in view with room for the name.
     """
@@ -82,8 +81,10 @@ class Picture:
         infeasible: complete trials that break a constraint.
         apart: trials that are not complete, where their last epoch left them.
         lines: other codecs' curves, those that are in view.
+        others: the fronts of other studies, those that are in view.
         baselines: a sentence about each of those curves, in view or not.
         labels: short texts for the members of the front that have room for one, by trial number.
+        named: the names of operating points, by trial number.
         footnote: what is not shown and why; empty when all is.
     """
 
@@ -98,8 +99,10 @@ class Picture:
     infeasible: tuple[Dot, ...]
     apart: tuple[Dot, ...]
     lines: tuple[Line, ...]
+    others: tuple[Line, ...]
     baselines: tuple[str, ...]
     labels: dict[int, str]
+    named: dict[int, str]
     footnote: str
 
     @property
@@ -118,7 +121,7 @@ def draw_planes(
     records: Sequence[TrialRecord],
     objectives: Sequence[Objective],
     baselines: Sequence[RateCurve] = (),
-    constraints: Sequence[Constraint] = (),
+    others: Sequence[OtherStudy] = (),
 ) -> list[Picture]:
     """Lay out a picture for every plane of a study, see `study.report.planes.planes_of`.
 
@@ -127,6 +130,7 @@ def draw_planes(
     """
     planes = planes_of(objectives)
     theirs = next((plane for plane in planes if plane.metrics == _CURVE_AXES), planes[0])
+    fronts = [(name, front(other, objectives)) for name, other in others]
     return [
         _draw(
             study_name,
@@ -134,7 +138,7 @@ def draw_planes(
             objectives,
             plane,
             baselines=baselines if plane is theirs else (),
-            constraints=constraints,
+            fronts=fronts,
         )
         for plane in planes
     ]
@@ -145,14 +149,14 @@ def draw_up(
     records: Sequence[TrialRecord],
     objectives: Sequence[Objective],
     baselines: Sequence[RateCurve] = (),
-    constraints: Sequence[Constraint] = (),
+    others: Sequence[OtherStudy] = (),
 ) -> Picture:
     """Lay out the picture of a study's first plane: the only one of one or two objectives.
 
     Raises:
         StudyError: as `draw_planes`.
     """
-    return draw_planes(study_name, records, objectives, baselines, constraints)[0]
+    return draw_planes(study_name, records, objectives, baselines, others)[0]
 
 
 def _draw(
@@ -162,30 +166,35 @@ def _draw(
     plane: Plane,
     *,
     baselines: Sequence[RateCurve],
-    constraints: Sequence[Constraint],
+    fronts: Sequence[OtherStudy],
 ) -> Picture:
     best = {record.number for record in front(records, objectives)}
     complete = {record.number for record in candidates(records, objectives)}
-    curves = _curves(baselines, plane)
-    dots = _dots(records, plane, constraints)
+    curves = [*_curves(baselines, plane), *(_places(theirs, plane) for _, theirs in fronts)]
+    dots = _dots(records, plane)
     members = tuple(sorted((dots[n] for n in best if n in dots), key=lambda dot: (dot.x, dot.y)))
     beaten = tuple(dot for n, dot in dots.items() if n in complete - best)
     broken = [dot for n, dot in dots.items() if not dot.record.feasible and n not in complete]
     apart = [dot for dot in dots.values() if dot.record.state is not TrialState.COMPLETE]
-    anchors, others = [*members, *beaten], [*broken, *apart]
+    anchors, rest = [*members, *beaten], [*broken, *apart]
     x_range, y_range = ranges_in_view(
-        [(dot.x, dot.y) for dot in anchors or others],
-        [point for dot in (*anchors, *others) for point in dot.path],
-        curves,
+        [(dot.x, dot.y) for dot in anchors or rest],
+        [point for dot in (*anchors, *rest) for point in dot.path],
+        [curve for curve in curves if curve],
     )
     infeasible, shown = (
         tuple(dot for dot in some if holds((dot.x, dot.y), x_range, y_range))
         for some in (broken, apart)
     )
-    places = [label_place(curve, x_range, y_range) for curve in curves]
-    named = list(zip(baselines, curves, places, strict=True))
-    unseen = [each.name for each, _, place in named if place is None]
+    names = [*(each.name for each in baselines), *(name for name, _ in fronts)]
+    lines = [
+        (name, curve, label_place(curve, x_range, y_range) if curve else None)
+        for name, curve in zip(names, curves, strict=True)
+    ]
+    seen = [None if at is None else Line(name, curve, at) for name, curve, at in lines]
+    count = len(baselines)
     in_view = len(anchors) + len(infeasible) + len(shown)
+    unseen = [name for name, curve, at in lines if at is None and curve]
     return Picture(
         title=f"{study_name}: {_count(len(best), len(complete), records)}",
         subtitle=subtitle(records, objectives, plane),
@@ -197,11 +206,24 @@ def _draw(
         beaten=beaten,
         infeasible=infeasible,
         apart=shown,
-        lines=tuple(Line(each.name, c, place) for each, c, place in named if place is not None),
-        baselines=tuple(_told(each, seen=place is not None) for each, _, place in named),
+        lines=tuple(line for line in seen[:count] if line),
+        others=tuple(line for line in seen[count:] if line),
+        baselines=tuple(
+            _told(each, seen=line is not None)
+            for each, line in zip(baselines, seen[:count], strict=True)
+        ),
         labels=_labels(members, x_range, y_range) if len(objectives) == 2 else {},
+        named=_named(records, objectives),
         footnote=_footnote(len(records) - in_view, unseen),
     )
+
+
+def _named(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> dict[int, str]:
+    """Return for instance ``{3: "low-rate, knee"}``."""
+    names: dict[int, list[str]] = {}
+    for name, record in named_points(records, objectives).items():
+        names.setdefault(record.number, []).append(name)
+    return {number: ", ".join(several) for number, several in names.items()}
 
 
 def _count(best: int, complete: int, records: Sequence[TrialRecord]) -> str:
@@ -220,9 +242,13 @@ def _curves(baselines: Sequence[RateCurve], plane: Plane) -> list[tuple[Point, .
     return [tuple(zip(each.bpp, each.psnr_db, strict=True)) for each in baselines]
 
 
-def _dots(
-    records: Sequence[TrialRecord], plane: Plane, constraints: Sequence[Constraint]
-) -> dict[int, Dot]:
+def _places(records: Sequence[TrialRecord], plane: Plane) -> tuple[Point, ...]:
+    """Return where finished trials are in a plane, from left to right."""
+    places = (_finite(*(r.final.get(metric) for metric in plane.metrics)) for r in records)
+    return tuple(sorted(place for place in places if place is not None))
+
+
+def _dots(records: Sequence[TrialRecord], plane: Plane) -> dict[int, Dot]:
     """Return a dot, by trial number, for each trial that has finite values of both metrics."""
     stand_ins = [estimate_name(metric) for metric in plane.metrics]
     dots = {}
@@ -235,7 +261,7 @@ def _dots(
             for epoch in record.epochs
         ]
         path = (*(step for step in steps if step is not None), end)
-        dots[record.number] = Dot(record, *end, path, tuple(describe(record, constraints)))
+        dots[record.number] = Dot(record, *end, path)
     return dots
 
 

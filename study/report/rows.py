@@ -18,11 +18,8 @@ if TYPE_CHECKING:
 
     Cell = str | float | int | bool | None
 
-_EPOCHS_OWN = {
-    "bpp_estimated": "{:.3f} bpp estimated",
-    "patch_chamfer": "chamfer distance of patches {:.3g}",
-}
-"""What epochs have besides estimates of `MEASURES`, and how it is told."""
+_EPOCHS_OWN = ("bpp_estimated", "patch_chamfer")
+"""What epochs have besides estimates of `MEASURES`."""
 
 METRICS = (RATE, *_EPOCHS_OWN, *(name for name in MEASURES if name != RATE))
 """The metrics that every table of files holds. `bpp` is real bytes and exists for complete trials
@@ -120,22 +117,6 @@ def why(record: TrialRecord, constraints: Sequence[Constraint] = ()) -> str:
     if record.state in {TrialState.FAILED, TrialState.PRUNED}:
         return record.outcome
     return breaks_text(record, constraints)
-
-
-def describe(record: TrialRecord, constraints: Sequence[Constraint] = ()) -> list[str]:
-    """Return the lines that a reader sees when pointing at a trial."""
-    first = f"trial {record.number}, {record.state.value}"
-    epochs = f"{len(record.epochs)} of {record.total_epochs} epochs"
-    breaks = breaks_text(record, constraints)
-    phrases = {name: measure.phrase for name, measure in MEASURES.items()} | _EPOCHS_OWN
-    return [
-        f"{first}, published coefficients" if record.is_baseline else first,
-        *([breaks] if breaks else []),
-        *(phrases[name].format(record.latest[name]) for name in METRICS if name in record.latest),
-        *(f"{name} = {as_text(value)}" for name, value in record.params.items()),
-        f"{epochs} in {duration_text(record.elapsed_s)}",
-        *([record.outcome] if record.outcome else []),
-    ]
 
 
 def rows(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from study.report.picture import draw_planes
 from study.report.rows import rows
+from study.storage.folder import StudyFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from study.fronts.measures import Constraint
     from study.metrics import RateCurve
     from study.records import TrialRecord
+    from study.report.page import Tab
+    from study.report.page.content import OtherStudy
+
+
+KINDS = ("html", "png", "svg", "csv", "parquet")
+"""Of a report's files: the interactive page, its first picture twice, and all trials twice."""
 
 
 @dataclass(frozen=True)
@@ -25,17 +32,41 @@ class ReportFiles:
     """Where a report's files are.
 
     Attributes:
-        html: the interactive picture, one file that needs no network.
-        png: the same picture, still.
-        csv, parquet: all trials, one row each.
+        folder: where they lie.
         baselines: a sentence about each curve that was to be drawn beside the front.
     """
 
-    html: Path
-    png: Path
-    csv: Path
-    parquet: Path
+    folder: Path
     baselines: tuple[str, ...] = ()
+
+    def of_kind(self, kind: str) -> Path:
+        """Return the file of one of `KINDS`."""
+        return self.folder / f"front.{kind}"
+
+    @property
+    def html(self) -> Path:
+        """The interactive page, one file that needs no network."""
+        return self.of_kind("html")
+
+    @property
+    def png(self) -> Path:
+        """Its first picture, still."""
+        return self.of_kind("png")
+
+    @property
+    def csv(self) -> Path:
+        """All trials, one row each."""
+        return self.of_kind("csv")
+
+    @property
+    def parquet(self) -> Path:
+        """The same with types."""
+        return self.of_kind("parquet")
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files, the page first."""
+        return tuple(self.of_kind(kind) for kind in KINDS)
 
 
 def write_report(
@@ -45,6 +76,9 @@ def write_report(
     folder: Path,
     baselines: Sequence[RateCurve] = (),
     constraints: Sequence[Constraint] = (),
+    *,
+    others: Sequence[OtherStudy] = (),
+    extra_tabs: Sequence[Tab] = (),
 ) -> ReportFiles:
     """Write the pictures and tables of a study into a folder, which is made if it is missing.
 
@@ -55,31 +89,36 @@ def write_report(
         study_name: for the pictures' title.
         records: all trials.
         objectives: of the front; two at a time are the pictures' axes.
-        folder: where the files go.
+        folder: where the files go; the study's own, or its kept codecs are not found.
         baselines: other codecs' curves (`study.codecs.results.read_curve`), for the pictures.
         constraints: which of them a trial breaks is told.
+        others: names and trials of other studies, whose fronts are drawn beside this one.
+        extra_tabs: more tabs for the page, the last ones.
 
     Raises:
         StudyError: there are baselines, but bpp and D1 PSNR are not both objectives.
         OSError: the folder cannot be written to; what was not replaced stays as it was.
     """
     # Here and not above: together they cost a second that `study --help` need not pay.
-    from study.report.html import write_html
-    from study.report.png import write_png
+    from study.report.page import write_page
+    from study.report.page.content import Material, page_content
+    from study.report.still import draw_still, write_still
     from study.report.tables import trial_table, write_csv, write_parquet
+    from study.storage.earlier_epochs import candidates
 
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = draw_planes(study_name, records, objectives, baselines, constraints)
-    files = ReportFiles(
-        html=folder / "front.html",
-        png=folder / "front.png",
-        csv=folder / "front.csv",
-        parquet=folder / "front.parquet",
-        baselines=tuple(told for picture in pictures for told in picture.baselines),
+    pictures = draw_planes(study_name, records, objectives, baselines, others)
+    told = tuple(told for picture in pictures for told in picture.baselines)
+    files = ReportFiles(folder, told)
+    earlier = candidates(StudyFolder(folder).codecs, records, objectives, constraints)
+    content = page_content(
+        Material(study_name, records, objectives, constraints, pictures, baselines, others, earlier)
     )
     table = trial_table(study_name, records, rows(records, objectives))
-    _replace(files.html, partial(write_html, pictures))
-    _replace(files.png, partial(write_png, pictures))
+    _replace(files.html, lambda path: write_page(pictures[0].title, content, path, extra_tabs))
+    figure = draw_still(pictures)
+    for kind in ("png", "svg"):
+        _replace(files.of_kind(kind), partial(write_still, figure, kind))
     _replace(files.csv, partial(write_csv, table))
     _replace(files.parquet, partial(write_parquet, table))
     return files

@@ -81,6 +81,7 @@ def to_record(trial: FrozenTrial, unfinished: TrialState, usual_epochs: int) -> 
         rung=_number(epochs[-1]) if epochs and state is TrialState.PRUNED else None,
         folder=attributes.get(FOLDER),
         ended_s=trial.datetime_complete.timestamp() if trial.datetime_complete else None,
+        run=attributes.get(RUN),
     )
 
 

@@ -8,7 +8,7 @@ began with, who works on it (`study.storage.lease`) and for how long it was work
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -188,11 +188,9 @@ class TrialStore(StudyAttributes):
                 are interrupted.
         """
         unfinished = TrialState.RUNNING if driver_alive else TrialState.INTERRUPTED
-        return [
-            self._to_record(trial, unfinished)
-            for trial in self._trials()
-            if trial.state != _WAITING
-        ]
+        late = self.late_runs()
+        found = (self._to_record(t, unfinished) for t in self._trials() if t.state != _WAITING)
+        return [replace(r, run=late[r.number]) if r.number in late else r for r in found]
 
     def _trials(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)

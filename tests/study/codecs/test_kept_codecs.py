@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from study.codecs.kept_codecs import DELETED, KeptCodecs, candidates
+from study.codecs.kept_codecs import DELETED, KeptCodecs
 from study.fronts.front import Direction, Objective
 from study.fronts.measures import Constraint
 from study.records import TrialState
+from study.storage.earlier_epochs import candidates
 from study.training.codec_files import codec_file
 from tests.study.on_disk import (
     COMPLETE,

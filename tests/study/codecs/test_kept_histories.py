@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from study.codecs.kept_codecs import candidates
 from study.records import EpochRecord, TrialRecord, TrialState
+from study.storage.earlier_epochs import candidates
 from tests.study.on_disk import (
     COMPLETE,
     EPOCHS,

@@ -29,10 +29,7 @@ FAILED = TrialRecord(0, TrialState.FAILED, {}, outcome="KeyError: '[/red]' of [a
 def shown(root: Path, extra: str = "", records: Sequence[TrialRecord] = (FAILED,)) -> str:
     console = Console(file=io.StringIO(), width=200)
     folder = root / "toy"
-    html, png, csv, parquet = (
-        folder / f"front.{kind}" for kind in ("html", "png", "csv", "parquet")
-    )
-    files = ReportFiles(html, png, csv, parquet)
+    files = ReportFiles(folder)
     show_front(parse_study(STUDY + extra, origin="x"), records, files, console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -122,8 +119,7 @@ def test_without_kept_codecs_nothing_is_said_of_them(tmp_path: Path) -> None:
 def test_a_study_in_which_nothing_ended_says_so(tmp_path: Path) -> None:
     """Its hours may be over before that, or its epochs be fewer than a trial's."""
     config = parse_study(STUDY, origin="x")
-    a, b, c, d = (tmp_path / "toy" / f"front.{kind}" for kind in "abcd")
-    files = ReportFiles(a, b, c, d)
+    files = ReportFiles(tmp_path / "toy")
     running = TrialRecord(0, TrialState.INTERRUPTED, {})
     for records in ([], [running]):
         console = Console(file=io.StringIO(), width=200)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
-import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +17,7 @@ from study.fronts.front import Direction, Objective
 from study.metrics import RateCurve
 from study.records import TrialRecord, TrialState
 from study.report import palette, write_report
+from study.report.page.assembling import unpack
 from study.report.picture import draw_up
 from study.study_file import parse_study
 from tests.study.toy import STUDY
@@ -112,14 +111,9 @@ def test_a_name_is_no_formula(tmp_path: Path) -> None:
 
 def test_both_pictures_show_the_line_and_its_name(tmp_path: Path) -> None:
     files = write_report("s", trials(), OBJECTIVES, tmp_path, [DRACO])
-    page = files.html.read_text(encoding="utf-8")
-    figure = re.search(r'Plotly\.newPlot\(\s*"front",\s*(\[.*?\]),\s*\{"', page, re.DOTALL)
-    assert figure is not None
-    traces = {trace.get("name", trace["mode"]): trace for trace in json.loads(figure[1])}
-    curve = traces["Draco &lt;10&gt; (baseline, measured bytes)"]
-    assert (tuple(curve["x"]), tuple(curve["y"])) == (DRACO.bpp, DRACO.psnr_db)
-    assert curve["hovertext"][0] == "<b>Draco &lt;10&gt;</b><br>0.710 bpp, 34.40 dB"
-    assert traces["text"]["text"] == ["Draco &lt;10&gt;"]
+    [curve] = unpack(files.html.read_text(encoding="utf-8"))["curves"]
+    assert curve["points"] == [list(point) for point in zip(DRACO.bpp, DRACO.psnr_db, strict=True)]
+    assert curve["legend"] == "Draco <10> (baseline, measured bytes)"
 
     color = np.array(to_rgb(palette.BASELINE_CURVES[0][0]))
     plain = write_report("s", trials(), OBJECTIVES, tmp_path / "plain")

@@ -1,9 +1,11 @@
-"""The picture of a front as a still image, for READMEs, papers and MLflow."""
+"""The picture of a front as still images, PNG and SVG, for READMEs, papers and MLflow."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
@@ -19,19 +21,27 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-    from study.report.picture import Dot, Picture
+    from study.report.picture import Dot, Line, Picture
 
 _SIZE_INCHES = (9.6, 6.0)
 _DOTS_PER_INCH = 170
 _MOST_PLANES = 6
 """In one image: all pairs of four objectives. The page has the others."""
+_MANY_MARKS = 3_000
+"""More of a kind than this are an image within the SVG: 10,000 trials would be 30 MB of shapes."""
 _HALO = [withStroke(linewidth=3, foreground="white")]
 
 
-def write_png(pictures: Sequence[Picture], path: Path) -> None:
+def draw_still(pictures: Sequence[Picture]) -> Figure:
     """Draw the pictures. The figure stands alone: no pyplot, so no global state is touched."""
-    figure = _single(pictures[0]) if len(pictures) == 1 else _grid(pictures[:_MOST_PLANES])
-    figure.savefig(path, format="png")
+    return _single(pictures[0]) if len(pictures) == 1 else _grid(pictures[:_MOST_PLANES])
+
+
+def write_still(figure: Figure, kind: str, path: Path) -> None:
+    """Write the drawing as "png" or as "svg"."""
+    # Equal pictures are equal files: no date, and no names that are drawn by chance.
+    with rc_context({"svg.hashsalt": "front", "svg.fonttype": "none"}):
+        figure.savefig(path, format=kind, metadata={"Date": None} if kind == "svg" else None)
 
 
 def _figure(size_inches: tuple[float, float]) -> Figure:
@@ -95,6 +105,7 @@ def _draw(axes: Axes, picture: Picture) -> None:
     _draw_paths(axes, picture)
     _draw_unfinished(axes, picture)
     _draw_baselines(axes, picture)
+    _draw_others(axes, picture)
     _draw_complete(axes, picture)
     _draw_labels(axes, picture)
 
@@ -113,20 +124,20 @@ def _draw_frame(axes: Axes, picture: Picture) -> None:
 
 
 def _draw_paths(axes: Axes, picture: Picture) -> None:
-    """Draw how each trial came to its place, faintly; one entry in the legend for all."""
-    label: str | None = palette.LEARNING_PATH
-    for dot in picture.dots:
-        if len(dot.path) > 1:
-            axes.plot(
-                *zip(*dot.path, strict=True),
-                color=palette.FAINT,
-                linewidth=0.7,
-                marker=".",
-                markersize=3,
-                zorder=1,
-                label=label,
-            )
-            label = None
+    """Draw how each trial came to its place, faintly: one line with gaps, or many would be slow."""
+    gap = (math.nan, math.nan)
+    points = [point for d in picture.dots if len(d.path) > 1 for point in (*d.path, gap)]
+    if points:
+        axes.plot(
+            *zip(*points, strict=True),
+            color=palette.FAINT,
+            linewidth=0.7,
+            marker=".",
+            markersize=3,
+            zorder=1,
+            label=palette.LEARNING_PATH,
+            rasterized=len(points) > _MANY_MARKS,
+        )
 
 
 def _draw_unfinished(axes: Axes, picture: Picture) -> None:
@@ -142,36 +153,51 @@ def _draw_unfinished(axes: Axes, picture: Picture) -> None:
                 facecolor=palette.MUTED if mark == "x" else "none",
                 edgecolor=None if mark == "x" else palette.MUTED,
                 zorder=2,
+                rasterized=len(dots) > _MANY_MARKS,
                 label=palette.unfinished_text(state),
             )
 
 
 def _draw_baselines(axes: Axes, picture: Picture) -> None:
-    """Draw other codecs' curves, dashed, each with its name at the right."""
+    """Draw other codecs' curves, dashed."""
     for number, line in enumerate(picture.lines):
         color, mark, _ = palette.BASELINE_CURVES[number % len(palette.BASELINE_CURVES)]
-        axes.plot(
-            *zip(*line.points, strict=True),
-            color=color,
-            linewidth=1.6,
-            linestyle="--",
-            marker=mark,
-            markersize=6,
-            zorder=2.5,
-            label=_plain(palette.baseline_text(line.name)),
-        )
-        axes.annotate(
-            _plain(line.name),
-            line.label_at,
-            xytext=(7, -4),
-            textcoords="offset points",
-            ha="left",
-            va="top",
-            size=9,
-            color=color,
-            path_effects=_HALO,
-            zorder=6,
-        )
+        _draw_line(axes, line, (color, mark, "--"), palette.baseline_text(line.name))
+
+
+def _draw_others(axes: Axes, picture: Picture) -> None:
+    """Draw the fronts of other studies, dotted; of more than two objectives the points alone."""
+    style = ":" if picture.objectives == 2 else "none"
+    for number, line in enumerate(picture.others):
+        color, mark, _ = palette.OTHER_STUDIES[number % len(palette.OTHER_STUDIES)]
+        _draw_line(axes, line, (color, mark, style), palette.other_text(line.name))
+
+
+def _draw_line(axes: Axes, line: Line, look: tuple[str, str, str], legend: str) -> None:
+    """Draw a line of this colour, mark and style, with its name at the right."""
+    color, mark, style = look
+    axes.plot(
+        *zip(*line.points, strict=True),
+        color=color,
+        linewidth=1.6,
+        linestyle=style,
+        marker=mark,
+        markersize=6,
+        zorder=2.5,
+        label=_plain(legend),
+    )
+    axes.annotate(
+        _plain(line.name),
+        line.label_at,
+        xytext=(7, -4),
+        textcoords="offset points",
+        ha="left",
+        va="top",
+        size=9,
+        color=color,
+        path_effects=_HALO,
+        zorder=6,
+    )
 
 
 def _plain(text: str) -> str:
@@ -190,6 +216,7 @@ def _draw_complete(axes: Axes, picture: Picture) -> None:
             facecolor="none",
             edgecolor=palette.MUTED,
             zorder=2.8,
+            rasterized=len(picture.infeasible) > _MANY_MARKS,
             label=palette.INFEASIBLE_TRIALS,
         )
     if picture.beaten:
@@ -199,6 +226,7 @@ def _draw_complete(axes: Axes, picture: Picture) -> None:
             color=palette.BEATEN,
             edgecolor="white",
             zorder=3,
+            rasterized=len(picture.beaten) > _MANY_MARKS,
             label=palette.BEATEN_TRIALS,
         )
     if picture.front:
@@ -228,20 +256,27 @@ def _draw_complete(axes: Axes, picture: Picture) -> None:
 
 
 def _draw_labels(axes: Axes, picture: Picture) -> None:
-    """Write the labels: the front's to the upper left, the published point's to the lower side."""
+    """Write settings to the upper left of the front's members, and names to the lower right."""
     for dot in picture.front:
         if text := picture.labels.get(dot.record.number):
-            axes.annotate(
-                text,
-                (dot.x, dot.y),
-                xytext=(-6, 6),
-                textcoords="offset points",
-                ha="right",
-                size=8.5,
-                color=palette.INK,
-                path_effects=_HALO,
-                zorder=6,
-            )
+            _write_at(axes, dot, text, (-6, 6), palette.INK)
+        if text := picture.named.get(dot.record.number):
+            _write_at(axes, dot, text, (6, -12), palette.FRONT)
+
+
+def _write_at(axes: Axes, dot: Dot, text: str, offset: tuple[int, int], color: str) -> None:
+    """Write beside a dot, so many 1/72 inches to the right of it and above."""
+    axes.annotate(
+        text,
+        (dot.x, dot.y),
+        xytext=offset,
+        textcoords="offset points",
+        ha="right" if offset[0] < 0 else "left",
+        size=8.5,
+        color=color,
+        path_effects=_HALO,
+        zorder=6,
+    )
 
 
 _WORST_CORNERS: Mapping[

@@ -1,0 +1,345 @@
+"use strict";
+/* A plane of points and lines: axes, zoom, and what is under the pointer.
+
+   What there is much of is drawn on a canvas: 10,000 points take it a few milliseconds, and it needs
+   no WebGL, which remote desktops lack. Axes, texts and the front are SVG above it. */
+
+const MARGIN = { left: 62, right: 16, top: 10, bottom: 46 };
+const REACH = 28; // pixels from the pointer to what it points at, at most
+
+class Chart {
+  /** options:
+      xTitle, yTitle; xRange, yRange: what is shown first.
+      layers: from the lowest to the topmost, each
+        {key, on, points: {x, y, ...}, color, mark, size, line, asElements, hover, colors, texts}:
+        mark "none" draws no points; line: {width, dash} joins them, and a null in x ends a line;
+        asElements: points are SVG elements with data-trial and one can walk along them by keys;
+        hover(i): what is shown when pointing at point i, a list of elements;
+        colors: of each point; texts: [{i, text, at: "above"|"below", color}].
+      trialOf(layer, i): the number of the trial that a point stands for, or null.
+      onPick(layer, i): called when a point is clicked. */
+  constructor(parent, options) {
+    Object.assign(this, { trialOf: () => null, onPick: () => {} }, options);
+    this.home = { xRange: options.xRange, yRange: options.yRange };
+    this.element = make("div", { class: "chart", tabindex: "0", role: "application", "aria-label": this.label() });
+    this.canvas = make("canvas");
+    this.svg = makeSvg("svg");
+    this.element.append(this.canvas, this.svg);
+    parent.append(this.element);
+    this.listen();
+    new ResizeObserver(() => this.draw()).observe(this.element);
+    this.draw();
+  }
+
+  label() {
+    return `chart: ${this.yTitle} over ${this.xTitle}. Arrow keys go along the points, Enter pins one; plus, minus and 0 zoom.`;
+  }
+
+  /** Replace what is drawn; the zoom stays unless other ranges are given. */
+  update(options) {
+    Object.assign(this, options);
+    if (options.xRange) this.home = { xRange: options.xRange, yRange: options.yRange };
+    this.draw();
+  }
+
+  /** From data to pixels, within the element. */
+  px(x) { return MARGIN.left + ((x - this.xRange[0]) / (this.xRange[1] - this.xRange[0])) * this.width; }
+  py(y) { return MARGIN.top + ((this.yRange[1] - y) / (this.yRange[1] - this.yRange[0])) * this.height; }
+
+  /** And back. */
+  dataAt(px, py) {
+    return [
+      this.xRange[0] + ((px - MARGIN.left) / this.width) * (this.xRange[1] - this.xRange[0]),
+      this.yRange[1] - ((py - MARGIN.top) / this.height) * (this.yRange[1] - this.yRange[0]),
+    ];
+  }
+
+  /** Draw at the next frame, however often it is asked for until then. */
+  redraw() {
+    this.asked ??= requestAnimationFrame(() => this.draw());
+  }
+
+  draw() {
+    cancelAnimationFrame(this.asked);
+    this.asked = undefined;
+    const { width, height } = this.element.getBoundingClientRect();
+    this.width = Math.max(10, width - MARGIN.left - MARGIN.right);
+    this.height = Math.max(10, height - MARGIN.top - MARGIN.bottom);
+    const ratio = window.devicePixelRatio || 1;
+    this.canvas.width = Math.round(width * ratio);
+    this.canvas.height = Math.round(height * ratio);
+    const context = this.canvas.getContext("2d");
+    context.scale(ratio, ratio);
+    this.svg.replaceChildren();
+    this.drawAxes(context);
+    context.save();
+    context.beginPath();
+    context.rect(MARGIN.left, MARGIN.top, this.width, this.height);
+    context.clip();
+    for (const layer of this.layers.filter((each) => each.on)) {
+      this.drawLine(context, layer);
+      if (layer.asElements) this.addElements(layer);
+      else this.drawMarks(context, layer);
+    }
+    context.restore();
+    for (const layer of this.layers.filter((each) => each.on)) this.addTexts(layer);
+    this.ring = this.svg.appendChild(makeSvg("circle", { r: 9, fill: "none", stroke: page.data.colors.ink, "stroke-width": 1.5, visibility: "hidden" }));
+  }
+
+  drawAxes(context) {
+    const [bottom, right] = [MARGIN.top + this.height, MARGIN.left + this.width];
+    context.strokeStyle = page.data.colors.grid;
+    context.beginPath();
+    for (const { value, text } of ticks(this.xRange, this.width / 90)) {
+      const x = this.px(value);
+      context.moveTo(x, MARGIN.top);
+      context.lineTo(x, bottom);
+      this.svg.append(makeSvg("text", { x, y: bottom + 17, "text-anchor": "middle" }, text));
+    }
+    for (const { value, text } of ticks(this.yRange, this.height / 50)) {
+      const y = this.py(value);
+      context.moveTo(MARGIN.left, y);
+      context.lineTo(right, y);
+      this.svg.append(makeSvg("text", { x: MARGIN.left - 8, y: y + 4, "text-anchor": "end" }, text));
+    }
+    context.stroke();
+    const [x, y] = [MARGIN.left + this.width / 2, MARGIN.top + this.height / 2];
+    this.svg.append(
+      makeSvg("text", { x, y: bottom + 38, "text-anchor": "middle", class: "axis" }, this.xTitle),
+      makeSvg("text", { "text-anchor": "middle", class: "axis", transform: `translate(14,${y}) rotate(-90)` }, this.yTitle),
+    );
+  }
+
+  drawLine(context, { line, points, color }) {
+    if (!line) return;
+    context.strokeStyle = color;
+    context.lineWidth = line.width;
+    context.setLineDash(line.dash ?? []);
+    // Each piece is stroked by itself: one path of many thousands takes far longer.
+    let begun = false;
+    for (let i = 0; i <= points.x.length; i++) {
+      if (i === points.x.length || points.x[i] === null) {
+        if (begun) context.stroke();
+        begun = false;
+        continue;
+      }
+      const [x, y] = [this.px(points.x[i]), this.py(points.y[i])];
+      if (begun) context.lineTo(x, y);
+      else context.beginPath(), context.moveTo(x, y);
+      begun = true;
+    }
+    context.setLineDash([]);
+  }
+
+  drawMarks(context, { points, color, colors, mark, size }) {
+    const outline = markOutline(mark, size);
+    if (!outline) return;
+    const [path, hollow] = [new Path2D(outline), isHollow(mark)];
+    const many = points.x.length > 3000; // then a white edge is more than what it divides
+    context.lineWidth = hollow ? 1.5 : 1;
+    for (let i = 0; i < points.x.length; i++) {
+      if (points.x[i] === null || !this.sees(points.x[i], points.y[i])) continue;
+      const [x, y] = [this.px(points.x[i]), this.py(points.y[i])];
+      context.translate(x, y);
+      context.fillStyle = colors ? colors[i] : color;
+      context.strokeStyle = hollow ? context.fillStyle : "white";
+      if (!hollow) context.fill(path);
+      if (hollow || !many) context.stroke(path);
+      context.translate(-x, -y);
+    }
+  }
+
+  addElements(layer) {
+    const group = makeSvg("g", { "data-layer": layer.key });
+    layer.points.x.forEach((x, i) => {
+      if (!this.sees(x, layer.points.y[i])) return;
+      const [px, py] = [this.px(x), this.py(layer.points.y[i])];
+      const look = isHollow(layer.mark)
+        ? { fill: "none", stroke: layer.colors?.[i] ?? layer.color, "stroke-width": 2 }
+        : { fill: layer.colors?.[i] ?? layer.color, stroke: "white", "stroke-width": 1 };
+      const trial = this.trialOf(layer, i);
+      group.append(makeSvg("path", { d: markOutline(layer.mark, layer.size), transform: `translate(${px},${py})`, "data-trial": trial, ...look }));
+    });
+    this.svg.append(group);
+  }
+
+  addTexts(layer) {
+    for (const { i, text, at, color } of layer.texts ?? []) {
+      const [x, y] = [layer.points.x[i], layer.points.y[i]];
+      if (!this.sees(x, y)) continue;
+      const above = at === "above";
+      const place = { x: this.px(x) + (above ? -8 : 8), y: this.py(y) + (above ? -8 : 17) };
+      this.svg.append(makeSvg("text", { ...place, "text-anchor": above ? "end" : "start", class: "halo", style: `fill: ${color}` }, text));
+    }
+  }
+
+  sees(x, y) {
+    return x >= this.xRange[0] && x <= this.xRange[1] && y >= this.yRange[0] && y <= this.yRange[1];
+  }
+
+  /** The point nearest to a pixel, of the layers that tell something: {layer, i}, or null. Of the
+      topmost layers a point counts as nearer than it is. */
+  nearest(px, py) {
+    let [found, least] = [null, REACH * REACH];
+    for (const layer of this.layers) {
+      if (!layer.on || !layer.hover) continue;
+      const favour = layer.asElements ? 0.4 : 1;
+      const { x, y } = layer.points;
+      for (let i = 0; i < x.length; i++) {
+        if (x[i] === null || !this.sees(x[i], y[i])) continue;
+        const distance = favour * ((this.px(x[i]) - px) ** 2 + (this.py(y[i]) - py) ** 2);
+        if (distance < least) [found, least] = [{ layer, i }, distance];
+      }
+    }
+    return found;
+  }
+
+  /** Tell of a point, or of none. */
+  point(found) {
+    this.pointed = found;
+    this.ring.setAttribute("visibility", found ? "visible" : "hidden");
+    if (!found) return hideHover();
+    const { layer, i } = found;
+    const [x, y] = [this.px(layer.points.x[i]), this.py(layer.points.y[i])];
+    this.ring.setAttribute("cx", x);
+    this.ring.setAttribute("cy", y);
+    const frame = this.element.getBoundingClientRect();
+    showHover(frame.left + x, frame.top + y, ...layer.hover(i));
+  }
+
+  zoomTo(xRange, yRange) {
+    Object.assign(this, { xRange, yRange });
+    this.point(null);
+    this.redraw();
+  }
+
+  /** Zoom by a factor around a pixel; around the middle without one. */
+  zoomBy(factor, px = MARGIN.left + this.width / 2, py = MARGIN.top + this.height / 2) {
+    const [x, y] = this.dataAt(px, py);
+    const around = ([low, high], at) => [at + (low - at) * factor, at + (high - at) * factor];
+    this.zoomTo(around(this.xRange, x), around(this.yRange, y));
+  }
+
+  reset() {
+    this.zoomTo(this.home.xRange, this.home.yRange);
+  }
+
+  /** The pointer: moving tells, a click picks, dragging zooms into a box or (with Shift) moves. */
+  listen() {
+    const at = (event) => {
+      const frame = this.element.getBoundingClientRect();
+      return [event.clientX - frame.left, event.clientY - frame.top];
+    };
+    let begin = null;
+    this.svg.addEventListener("pointerdown", (event) => {
+      begin = { at: at(event), xRange: this.xRange, yRange: this.yRange };
+      this.svg.setPointerCapture(event.pointerId);
+    });
+    this.svg.addEventListener("pointermove", (event) => {
+      const here = at(event);
+      if (!begin) return this.point(this.nearest(...here));
+      if (event.shiftKey) return this.move(begin, here);
+      this.showBox(begin.at, here);
+    });
+    this.svg.addEventListener("pointerup", (event) => {
+      const [from, here] = [begin?.at, at(event)];
+      begin = null;
+      this.hideBox();
+      if (!from || event.shiftKey) return;
+      const [wide, high] = [Math.abs(from[0] - here[0]), Math.abs(from[1] - here[1])];
+      if (wide > 5 && high > 5) return this.zoomToBox(from, here);
+      const found = this.nearest(...here);
+      this.point(found);
+      if (found) this.onPick(found.layer, found.i);
+    });
+    this.svg.addEventListener("pointercancel", () => { begin = null; this.hideBox(); });
+    this.svg.addEventListener("pointerleave", () => { if (!begin) this.point(null); });
+    this.svg.addEventListener("dblclick", () => this.reset());
+    this.svg.addEventListener("wheel", (event) => {
+      event.preventDefault();
+      this.zoomBy(event.deltaY > 0 ? 1.2 : 1 / 1.2, ...at(event));
+    }, { passive: false });
+    this.element.addEventListener("keydown", (event) => this.key(event));
+    this.element.addEventListener("blur", () => this.point(null));
+  }
+
+  showBox(a, b) {
+    this.box ??= this.svg.appendChild(makeSvg("rect", { fill: "rgb(0 114 178 / 10%)", stroke: page.data.colors.front }));
+    const [x, y] = [Math.min(a[0], b[0]), Math.min(a[1], b[1])];
+    furnish(this.box, { x, y, width: Math.abs(a[0] - b[0]), height: Math.abs(a[1] - b[1]) }, []);
+  }
+
+  hideBox() {
+    this.box?.remove();
+    this.box = undefined;
+  }
+
+  zoomToBox(a, b) {
+    const [first, second] = [this.dataAt(...a), this.dataAt(...b)];
+    const sorted = (axis) => [first[axis], second[axis]].sort((x, y) => x - y);
+    this.zoomTo(sorted(0), sorted(1));
+  }
+
+  move(begin, here) {
+    const [dx, dy] = [here[0] - begin.at[0], here[1] - begin.at[1]];
+    const across = (dx / this.width) * (begin.xRange[1] - begin.xRange[0]);
+    const up = (dy / this.height) * (begin.yRange[1] - begin.yRange[0]);
+    this.zoomTo(begin.xRange.map((each) => each - across), begin.yRange.map((each) => each + up));
+  }
+
+  /** The keys: along the points of the topmost layer that has them as elements, and zoom. */
+  key(event) {
+    const zoom = { "+": () => this.zoomBy(1 / 1.3), "-": () => this.zoomBy(1.3), 0: () => this.reset() }[event.key];
+    if (zoom) return zoom();
+    if (event.key === "Escape") return this.point(null);
+    if (event.key === "Enter" && this.pointed) return this.onPick(this.pointed.layer, this.pointed.i);
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const layer = this.layers.findLast((each) => each.on && each.asElements && each.hover);
+    if (!step || !layer || !layer.points.x.length) return;
+    event.preventDefault();
+    const count = layer.points.x.length;
+    const before = this.pointed?.layer === layer ? this.pointed.i : step > 0 ? -1 : count;
+    this.point({ layer, i: (before + step + count) % count });
+  }
+}
+
+/** Buttons that zoom, for those who have no wheel. */
+function zoomButtons(chart) {
+  const button = (text, label, act) => {
+    const element = make("button", { "aria-label": label, title: label }, text);
+    element.addEventListener("click", act);
+    return element;
+  };
+  return make(
+    "span", { class: "right" },
+    button("+", "zoom in", () => chart.zoomBy(1 / 1.3)), " ",
+    button("−", "zoom out", () => chart.zoomBy(1.3)), " ",
+    button("all", "show all again", () => chart.reset()),
+  );
+}
+
+/** A legend: a box for each layer, the topmost first, that shows or hides it. */
+function legend(parent, chart) {
+  const list = make("div", { class: "legend" });
+  for (const layer of [...chart.layers].reverse()) {
+    if (!layer.legend) continue;
+    const box = make("input", { type: "checkbox", "data-layer": layer.key });
+    box.checked = layer.on;
+    box.addEventListener("change", () => {
+      for (const each of chart.layers) if (each.key === layer.key) each.on = box.checked;
+      chart.draw();
+    });
+    list.append(make("label", {}, box, swatch(layer), make("span", {}, layer.legend)));
+  }
+  parent.append(list);
+  return list;
+}
+
+/** How a layer looks, small. */
+function swatch({ mark, color, line, size }) {
+  const svg = makeSvg("svg", { viewBox: "-10 -9 20 18", "aria-hidden": "true" });
+  if (line) svg.append(makeSvg("path", { d: "M-10,0H10", stroke: color, "stroke-width": line.width, "stroke-dasharray": line.dash?.join(" ") }));
+  const outline = markOutline(mark, Math.min(size, 6));
+  if (outline) svg.append(makeSvg("path", { d: outline, fill: isHollow(mark) ? "none" : color, stroke: isHollow(mark) ? color : "white", "stroke-width": isHollow(mark) ? 1.5 : 1 }));
+  return svg;
+}

@@ -1,0 +1,48 @@
+"use strict";
+/* What a reader sees when pointing at something. */
+
+/** Show a box beside a place of the window, on whichever side has room. */
+function showHover(x, y, ...children) {
+  const box = document.getElementById("hover");
+  box.replaceChildren(...children);
+  box.hidden = false;
+  const { width, height } = box.getBoundingClientRect();
+  const left = x + 16 + width < innerWidth ? x + 16 : Math.max(4, x - 16 - width);
+  const top = Math.min(Math.max(4, y - height / 2), Math.max(4, innerHeight - height - 4));
+  box.style.left = `${left}px`;
+  box.style.top = `${top}px`;
+}
+
+function hideHover() {
+  document.getElementById("hover").hidden = true;
+}
+
+/** Terms and what they are, in two columns; those without a text are left out. */
+function definitions(pairs) {
+  const list = make("dl");
+  for (const [term, text] of pairs) {
+    if (text !== "" && text !== null && text !== undefined) {
+      list.append(make("dt", {}, term), make("dd", {}, text));
+    }
+  }
+  return list;
+}
+
+/** What is told of a trial when pointing at it. The metrics are those of the axes and objectives. */
+function trialHover(data, row, metrics) {
+  const { number, outcome, breaks, run } = data.trials;
+  const told = [
+    make("h3", {}, trialTitle(data, row)),
+    definitions([
+      ...metrics.map((metric) => [data.metrics[metric].heading, metricText(data, row, metric)]),
+      ...data.settings.map((each) => [each.name, settingText(each, each.values[row])]),
+      ["epochs", epochsText(data, row)],
+      ["MLflow run", runAddress(data, row) ?? run[row]],
+    ]),
+  ];
+  for (const sentence of [breaks[row], outcome[row]]) {
+    if (sentence) told.push(make("p", {}, sentence));
+  }
+  if (hasCodec(data, row)) told.push(make("code", {}, exportCommand(data, number[row])));
+  return told;
+}

@@ -1,0 +1,134 @@
+"""How much each searched setting has to do with the trials that are best in an objective.
+
+By PED-ANOVA (Watanabe, Bansal and Hutter, IJCAI 2023, arXiv 2304.10255) as Optuna has it: how much
+the values of a setting among the best trials differ from its values among all. It takes 30 ms for
+2,000 trials; fANOVA, Optuna's default, took 3.5 s for 200 and 159 s for 2,000 on the same machine.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import warnings
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import optuna
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+from study.fronts.front import candidates, to_minimisation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from optuna.distributions import BaseDistribution
+
+    from study.fronts.front import Objective
+    from study.records import ParameterValue, TrialRecord
+
+FEWEST = 20
+"""Finished trials without which nothing is said: a tenth of 20 is 2, and chance decides over 2."""
+MOST = 2_000
+"""Finished trials that are looked at; of more, so many are drawn."""
+
+_BEST_SHARE, _FEWEST_BEST = 0.1, 5
+"""Who counts as the best: Optuna's own share, and no fewer than it recommends."""
+_LOG_SPAN = 30.0
+"""Of a setting that spans more than this factor the logarithm counts."""
+
+
+@dataclass(frozen=True)
+class Importance:
+    """What settings have to do with one objective.
+
+    Attributes:
+        metric: the objective's.
+        shares: by setting, most important first; they add up to 1.
+        looked_at: trials that were looked at.
+        best: how many of them counted as the best.
+    """
+
+    metric: str
+    shares: Mapping[str, float]
+    looked_at: int
+    best: int
+
+
+def importances(
+    records: Sequence[TrialRecord], objectives: Sequence[Objective]
+) -> list[Importance]:
+    """Return the importance of each setting for each objective; nothing with too few trials.
+
+    Only settings that all finished trials have take part: a conditional one tells more of its
+    condition than of itself.
+    """
+    trials = candidates(records, objectives)
+    if len(trials) < FEWEST:
+        return []
+    if len(trials) > MOST:
+        # A seed of its own, so that the same trials give the same shares.
+        trials = random.Random(len(trials)).sample(trials, MOST)  # noqa: S311
+    common = set.intersection(*(set(record.params) for record in trials))
+    names = [name for name in trials[0].params if name in common]
+    ranges = {name: _range([r.params[name] for r in trials]) for name in names}
+    ranges = {name: each for name, each in ranges.items() if not each.single()}
+    if not ranges:
+        return []
+    study = _study_of(trials, ranges, objectives)
+    share = max(_BEST_SHARE, _FEWEST_BEST / len(trials))
+    evaluator = PedAnovaImportanceEvaluator(target_quantile=share)
+    told = []
+    for place, objective in enumerate(objectives):
+        with warnings.catch_warnings():
+            # It warns whoever gives a target that it takes the lowest for the best: they are.
+            warnings.simplefilter("ignore")
+            shares = get_param_importances(
+                study, evaluator=evaluator, target=partial(_loss, place=place)
+            )
+        best = math.ceil(share * len(trials))
+        told.append(Importance(objective.metric, shares, len(trials), best))
+    return told
+
+
+def _loss(trial: optuna.trial.FrozenTrial, place: int) -> float:
+    return float(trial.values[place])
+
+
+def _study_of(
+    trials: Sequence[TrialRecord],
+    ranges: Mapping[str, BaseDistribution],
+    objectives: Sequence[Objective],
+) -> optuna.Study:
+    """Return a study in memory, everything minimised, since the evaluator asks for one."""
+    losses = to_minimisation([[r.final[o.metric] for o in objectives] for r in trials], objectives)
+    quiet, before = optuna.logging.ERROR, optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(quiet)
+    try:
+        study = optuna.create_study(directions=["minimize"] * len(objectives))
+    finally:
+        optuna.logging.set_verbosity(before)
+    study.add_trials(
+        [
+            optuna.trial.create_trial(
+                params={name: _as_drawn(record.params[name], ranges[name]) for name in ranges},
+                distributions=dict(ranges),
+                values=row,
+            )
+            for record, row in zip(trials, losses.tolist(), strict=True)
+        ]
+    )
+    return study
+
+
+def _range(values: Sequence[ParameterValue]) -> BaseDistribution:
+    """Return the range that a setting's values span."""
+    if any(isinstance(value, str | bool) for value in values):
+        return CategoricalDistribution(sorted({str(value) for value in values}))
+    low, high = float(min(values)), float(max(values))
+    return FloatDistribution(low, high, log=low > 0 and high / low > _LOG_SPAN)
+
+
+def _as_drawn(value: ParameterValue, drawn_from: BaseDistribution) -> ParameterValue:
+    return str(value) if isinstance(drawn_from, CategoricalDistribution) else float(value)
