@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from model.errors import CodecError
 from study.codecs import cli as codec_cli
-from study.commands import running
+from study.commands import running, ui
 from study.driver.interrupts import INTERRUPTED
 from study.errors import StudyError
 from study.simulation import cli as simulation_cli
@@ -33,7 +33,7 @@ examples:
   study status                  all studies, and whether anyone works on them
   study status quickstart-001   one study's trials
   study front quickstart-001    its Pareto table, and its pictures drawn anew
-  study ui                      every trial's curves in the browser (MLflow)
+  study ui quickstart-001       its front and its trials in the browser (MLflow)
 
   study export quickstart-001 --knee codec
                                 takes a codec out of a study
@@ -119,11 +119,10 @@ def build_parser() -> argparse.ArgumentParser:
     running.add_file(prepare)
     explain = commands.add_parser("explain", help="say what a study file may hold")
     explain.add_argument("section", nargs="?", help="one section, such as loss or search")
-    ui = commands.add_parser("ui", help="browse all trials with MLflow, on this machine only")
-    ui.add_argument("--port", type=int, default=5000, help="default: %(default)s")
+    ui.add_command(commands)
     codec_cli.add_commands(commands)
     simulation_cli.add_commands(commands)
-    for command in (front, status, ui):
+    for command in (front, status):
         command.add_argument(
             "--root", type=Path, default=Path("studies"), help="where the studies are (%(default)s)"
         )
@@ -171,19 +170,13 @@ def _explain(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _ui(arguments: argparse.Namespace, console: Console) -> NoReturn:
-    from study.tracking.ui import serve
-
-    serve(arguments.root, arguments.port, console)
-
-
 _TRAINING = {"run": running.run, "resume": running.resume}
 _COMMANDS = {
     "front": _front,
     "status": _status,
     "prepare": _prepare,
     "explain": _explain,
-    "ui": _ui,
+    "ui": ui.ui,
     **codec_cli.COMMANDS,
     **simulation_cli.COMMANDS,
 }

@@ -24,7 +24,7 @@ COMMANDS = {
     "status": ["--help", "--root", "-h", "name"],
     "prepare": ["--help", "-h", "file"],
     "explain": ["--help", "-h", "section"],
-    "ui": ["--help", "--port", "--root", "-h"],
+    "ui": ["--help", "--port", "--root", "-h", "name"],
     "export": [
         "--alias",
         "--epoch",

@@ -1,0 +1,176 @@
+"""`study ui`: MLflow's pages on this machine only, with links to what a study has there."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from rich.markup import escape
+
+from study.errors import StudyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from study.storage.folder import StudyFolder
+    from study.tracking.links import Place
+
+_ABOUT = """\
+Starts MLflow's server, for this machine only and without what runs foreign code (jobs, pickles),
+and prints links once it answers. Ctrl-C ends it. Of a study that is recorded on a server of its own
+(tracking.uri), the links go there, and nothing is started.
+
+examples:
+  study ui quickstart-001              its front, its trials as a chart and as a table
+  study ui                             all studies
+  study ui quickstart-001 --port 5005  where port 5000 is wanted for something else"""
+
+_LOG = "mlflow-server.log"
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What there is to show of a study.
+
+    Attributes:
+        name: the study's.
+        place: where MLflow holds it.
+        storage: Optuna's, as its own pages take it.
+    """
+
+    name: str
+    place: Place
+    storage: str
+
+
+def add_command(commands: Any) -> None:  # noqa: ANN401 (argparse names no type for it)
+    """Add `study ui` to the command line."""
+    parser = commands.add_parser(
+        "ui",
+        help="look at a study, or all, with MLflow, on this machine only",
+        epilog=_ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="a study; without it, all of them")
+    parser.add_argument(
+        "--port", type=int, metavar="P", help="where it listens (the first free one from 5000)"
+    )
+    parser.add_argument(
+        "--root", type=Path, default=Path("studies"), help="where the studies are (%(default)s)"
+    )
+
+
+def ui(arguments: argparse.Namespace, console: Console) -> int:
+    """Show what MLflow holds, until Ctrl-C."""
+    from study.storage.folder import find_study
+    from study.tracking.client import is_database, is_missing, uri_of
+
+    root = arguments.root.resolve()
+    folder = find_study(root, arguments.name) if arguments.name else None
+    uri = uri_of(folder, folder.config()) if folder else f"sqlite:///{root / 'mlflow.db'}"
+    if is_missing(uri):
+        write = f"study mlflow sync {arguments.name}" if folder else "study run"
+        raise StudyError(f"MLflow has nothing to show: there is no {uri}; `{write}` makes it")
+    if is_database(uri):
+        with _told_to_end():
+            _serve(uri, root, folder, arguments.port, console)
+        return 0
+    assert folder is not None
+    if arguments.port is not None:
+        raise StudyError(
+            f"--port is for a server that is started here, and {arguments.name} is recorded on one "
+            "that runs elsewhere (tracking.uri); leave it out"
+        )
+    split = urlsplit(uri)
+    url = split._replace(netloc=split.netloc.rpartition("@")[2]).geturl()
+    _print_links(url, _look_up(uri, folder), console)
+    return 0
+
+
+def _serve(
+    uri: str, root: Path, folder: StudyFolder | None, port: int | None, console: Console
+) -> None:
+    """Run the server until Ctrl-C; what to link to is looked up while it starts."""
+    from study.tracking.server import free_port, running_server
+
+    with running_server(uri, root / "mlartifacts", free_port(port), root / _LOG) as server:
+        console.print(f"[dim]MLflow starts at {server.url} …[/]", soft_wrap=True)
+        try:
+            shown = _look_up(uri, folder) if folder else None
+            server.wait_until_up()
+            _print_links(server.url, shown, console)
+            console.print("[dim]Ctrl-C ends it[/]")
+            server.wait()
+        except KeyboardInterrupt:
+            console.print("[dim]ended[/]")
+
+
+def _look_up(uri: str, folder: StudyFolder) -> _Shown:
+    """Find out where MLflow holds a study.
+
+    Raises:
+        StudyError: it does not, or cannot be reached.
+    """
+    from study.addresses import masked
+    from study.storage.trial_store import TrialStore
+    from study.tracking.client import cause_of
+    from study.tracking.links import find_summary
+
+    config = folder.config()
+    store = TrialStore(config, folder.database)
+    try:
+        place = find_summary(uri, config.name, store.identity)
+    except Exception as error:
+        raise StudyError(
+            f"MLflow at {masked(uri)} cannot be asked for {config.name} ({cause_of(error)}); see "
+            "that it runs"
+        ) from error
+    if place is None:
+        raise StudyError(
+            f"MLflow at {masked(uri)} holds nothing of {config.name}; "
+            f"`study mlflow sync {config.name}` writes it"
+        )
+    storage = config.storage.uri or f"sqlite:///{folder.database}"
+    return _Shown(config.name, place, masked(storage))
+
+
+def _print_links(url: str, shown: _Shown | None, console: Console) -> None:
+    from study.tracking.links import chart_link, experiment_link, summary_link
+
+    links = {}
+    if shown is None:
+        links["studies"] = f"{url}/#/experiments"
+    else:
+        experiment, summary = shown.place
+        if summary is not None:
+            links["front"] = summary_link(url, experiment, summary)
+        links["chart"] = chart_link(url, experiment)
+        links["trials"] = experiment_link(url, experiment)
+    links["codecs"] = f"{url}/#/models"
+    for what, link in links.items():
+        console.print(f"{what:>8}  [bold]{escape(link)}[/]", soft_wrap=True)
+    if shown is not None:
+        console.print(
+            f"[dim]Optuna's own pages: optuna-dashboard {escape(shown.storage)}[/]", soft_wrap=True
+        )
+
+
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    """Take `kill`, and the terminal's end, for Ctrl-C: no server may outlive this process."""
+    before = {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,190 @@
+"""MLflow's own server, run for one user on one machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from study.errors import StudyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HOST = "127.0.0.1"
+
+FIRST_PORT = 5000
+
+_PORTS = range(FIRST_PORT, 5060)
+"""Where a free port is looked for: MLflow's usual one and what follows, up to SIP's."""
+
+_REFUSED_PORTS = {
+    *(*range(1, 1024), 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566),
+    *(*range(6665, 6670), 6679, 6697, 10080),
+}
+"""What browsers do not open (the Fetch standard, section "Port blocking"), and what needs root."""
+
+_ENVIRONMENT = {
+    # Servers have been taken over through their jobs, and a pickle runs whatever is in it.
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    # Refuses what a web page elsewhere would send here through the user's browser.
+    "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # MLflow 3.17 imports what Starlette calls deprecated; the user can do nothing about it.
+    "PYTHONWARNINGS": "ignore:starlette.middleware.wsgi is deprecated",
+}
+
+_EXCEPTION = re.compile(r"^[\w.]+(?:Error|Exception): .+$", re.MULTILINE)
+
+_START_S = 180.0
+"""How long a server may take to answer: 7 s on an idle machine, more beside a study in training."""
+
+_END_S = 10.0
+
+
+def free_port(wanted: int | None) -> int:
+    """Return a port that the server can have: the wanted one, else the first that is free.
+
+    Raises:
+        StudyError: the wanted one is taken or of no use, or none is free.
+    """
+    if wanted is None:
+        found = next(filter(_is_free, _PORTS), None)
+        if found is None:
+            raise StudyError(
+                f"no port from {_PORTS[0]} to {_PORTS[-1]} is free; name one: --port P"
+            )
+        return found
+    if not 0 < wanted < 2**16 or wanted in _REFUSED_PORTS:
+        raise StudyError(
+            f"--port must be one that browsers open, from 1024 to 65535, and they refuse {wanted}; "
+            f"leave it out, or take one such as {FIRST_PORT}"
+        )
+    if not _is_free(wanted):
+        raise StudyError(
+            f"the port must be free, and something on this machine answers at {wanted} already, "
+            "another `study ui` perhaps; name another, or leave --port out"
+        )
+    return wanted
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as trial:
+        # As servers do: what a closed connection still holds for a minute is free all the same.
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _command(uri: str, artifacts: Path, port: int) -> list[str]:
+    """Return the command of a server that only this machine reaches.
+
+    One worker: the four that are usual take 25 s and 2.5 GB to start.
+
+    Args:
+        uri: of the database.
+        artifacts: where new experiments keep files; those that there are know their own place.
+        port: where it listens.
+    """
+    return [
+        *(sys.executable, "-m", "mlflow", "server"),
+        *("--backend-store-uri", uri),
+        *("--default-artifact-root", artifacts.resolve().as_uri(), "--no-serve-artifacts"),
+        *("--host", HOST, "--port", str(port)),
+        *("--workers", "1"),
+    ]
+
+
+class Server:
+    """A server that was started here."""
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+        """Take note of its process, its address and what it writes."""
+        self.url = url
+        self._process = process
+        self._log = log
+
+    def wait_until_up(self) -> None:
+        """Return once it answers.
+
+        Raises:
+            StudyError: it ended, or took too long.
+        """
+        deadline = time.monotonic() + _START_S
+        while not self._answers():
+            if self._process.poll() is not None:
+                raise self._failure("ended before it answered")
+            if time.monotonic() > deadline:
+                raise self._failure(f"did not answer within {_START_S:g} s")
+            time.sleep(0.1)
+
+    def wait(self) -> None:
+        """Return when it was told to end.
+
+        Raises:
+            StudyError: it ended by itself.
+        """
+        if code := self._process.wait():
+            raise self._failure(f"ended with exit code {code}")
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/health", timeout=5):  # noqa: S310 (our own)
+                return True
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def _failure(self, what: str) -> StudyError:
+        said = self._log.read_text(encoding="utf-8", errors="replace")
+        why = [*_EXCEPTION.findall(said), *said.strip().splitlines()[-1:], "it said nothing"][0]
+        return StudyError(f"MLflow's server {what}: {why}; all that it said is in {self._log}")
+
+
+@contextmanager
+def running_server(uri: str, artifacts: Path, port: int, log: Path) -> Iterator[Server]:
+    """Start a server; it ends with the block.
+
+    It is in a session of its own, so that Ctrl-C reaches only this process, which then ends it:
+    MLflow's server is two processes, and the inner one would outlive the outer.
+
+    Args:
+        uri: of the database.
+        artifacts: where new experiments keep files.
+        port: where it listens; free.
+        log: what it writes, anew.
+    """
+    with log.open("wb") as written:
+        process = subprocess.Popen(  # noqa: S603 (our own command)
+            _command(uri, artifacts, port),
+            env=os.environ | _ENVIRONMENT, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=written, stderr=written,
+        )  # fmt: skip
+    try:
+        yield Server(process, f"http://{HOST}:{port}", log)
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a server and everything that it started, gently at first."""
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_END_S)
+    # Whatever is left of its session: nothing, unless it was stuck.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
