@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from model.errors import CodecError
 from study.codecs import cli as codec_cli
-from study.commands import running, ui
+from study.commands import compare, front, running, ui
 from study.driver.interrupts import INTERRUPTED
 from study.errors import StudyError
 from study.simulation import cli as simulation_cli
@@ -32,7 +32,9 @@ examples:
   study resume quickstart-001   goes on after Ctrl-C, a crash or a reboot
   study status                  all studies, and whether anyone works on them
   study status quickstart-001   one study's trials
-  study front quickstart-001    its Pareto table, and its pictures drawn anew
+  study front quickstart-001    its Pareto table, what it lacks, and its pictures drawn anew
+  study compare quickstart-001 quickstart-002
+                                how much better one front is than another, and how sure that is
   study ui quickstart-001       its front and its trials in the browser (MLflow)
 
   study export quickstart-001 --knee codec
@@ -102,17 +104,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     running.add_commands(commands)
-    front = commands.add_parser("front", help="show a study's front and draw its pictures anew")
-    front.add_argument("name", help="the study's name")
-    front.add_argument(
-        "--baseline",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE.json",
-        help="draw another codec's curve beside it, which `study baseline` or `study evaluate` "
-        "wrote; may be repeated",
-    )
+    front.add_command(commands)
+    compare.add_command(commands)
     status = commands.add_parser("status", help="say how far studies are")
     status.add_argument("name", nargs="?", help="one study's name; without it, all are listed")
     prepare = commands.add_parser("prepare", help="prepare a study's data set, and nothing else")
@@ -122,26 +115,10 @@ def build_parser() -> argparse.ArgumentParser:
     ui.add_command(commands)
     codec_cli.add_commands(commands)
     simulation_cli.add_commands(commands)
-    for command in (front, status):
-        command.add_argument(
-            "--root", type=Path, default=Path("studies"), help="where the studies are (%(default)s)"
-        )
+    status.add_argument(
+        "--root", type=Path, default=Path("studies"), help="where the studies are (%(default)s)"
+    )
     return parser
-
-
-def _front(arguments: argparse.Namespace, console: Console) -> int:
-    from study.codecs.results import read_curve
-    from study.commands.ending import show_front
-    from study.driver.runner import report
-    from study.storage.folder import find_study
-    from study.storage.standing import read_records
-
-    curves = [read_curve(file) for file in arguments.baseline]
-    folder = find_study(arguments.root, arguments.name)
-    config = folder.config()
-    records = read_records(folder, config)
-    show_front(config, records, report(config, records, folder, curves), console)
-    return 0
 
 
 def _status(arguments: argparse.Namespace, console: Console) -> int:
@@ -172,7 +149,8 @@ def _explain(arguments: argparse.Namespace, console: Console) -> int:
 
 _TRAINING = {"run": running.run, "resume": running.resume}
 _COMMANDS = {
-    "front": _front,
+    "front": front.show,
+    "compare": compare.show,
     "status": _status,
     "prepare": _prepare,
     "explain": _explain,

@@ -19,7 +19,7 @@ from model.errors import CodecError
 from study.data import open_data_set
 from study.errors import StudyError
 from study.fronts.front import front, objectives_of, to_minimisation
-from study.fronts.points import named_points
+from study.fronts.points import KNEE, names_of
 from study.metrics import PsnrConvention, d1_psnr_db, longest_side
 from study.metrics.distances import nearest
 from study.storage.folder import data_of
@@ -143,11 +143,8 @@ def chosen_points(
     are farthest from what is chosen already, with all objectives scaled to the front's range.
     """
     best = front(records, objectives)
-    by_name = named_points(records, objectives)
-    names: dict[int, list[str]] = {}
-    for name, record in sorted(by_name.items(), key=lambda each: each[0] != "knee"):
-        names.setdefault(record.number, []).append(name)
-    taken = list(names)[:MOST_POINTS_OF_FRONT]
+    names = names_of(records, objectives)
+    taken = sorted(names, key=lambda number: KNEE not in names[number])[:MOST_POINTS_OF_FRONT]
     if best:
         losses = to_minimisation(
             [[r.final[o.metric] for o in objectives] for r in best], objectives

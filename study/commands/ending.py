@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from study.addresses import masked
+from study.commands.advice import gap_sentences, suggestions
 from study.driver.interrupts import INTERRUPTED
 from study.fronts.front import objectives_of
 from study.fronts.measures import MEASURES, constraints_of
@@ -77,15 +78,37 @@ def show_front(
         trials = "trial was" if stopped == 1 else "trials were"
         console.print(f"[yellow]{stopped} {trials} stopped early[/] and cannot be on the front")
     _show_earlier(config, records, StudyFolder(files.html.parent), console)
+    _show_advice(config, records, StudyFolder(files.html.parent), console)
     for told in files.baselines:
         console.print(f"[bold]baseline[/] {escape(told)}", soft_wrap=True, highlight=False)
     places = Table.grid(padding=(0, 2))
     for kind, content in _CONTENTS.items():
         places.add_row(escape(short(getattr(files, kind))), f"[dim]{content}[/]")
+    if isinstance(files.reconstructions, Path):
+        what = "test objects beside what codecs make of them"
+        places.add_row(escape(short(files.reconstructions)), f"[dim]{what}[/]")
     command = escape(_ui_command(config, root=files.html.parent.parent))
     places.add_row(f"[bold]{command}[/]", "[dim]every trial's curves, in MLflow[/]")
     console.print()
     console.print(places)
+    if isinstance(files.reconstructions, str):
+        console.print(f"[dim]{escape(files.reconstructions)}[/]", soft_wrap=True)
+
+
+def _show_advice(
+    config: StudyConfig, records: Sequence[TrialRecord], folder: StudyFolder, console: Console
+) -> None:
+    """Tell where the front is thin, and whether more trials would help."""
+    lines = [("gap", told) for told in gap_sentences(config, records)]
+    lines += [("next", told) for told in advise(config, records, folder)]
+    for heading, told in lines:
+        console.print(f"[bold]{heading}[/] {escape(told)}", soft_wrap=True, highlight=False)
+
+
+def advise(config: StudyConfig, records: Sequence[TrialRecord], folder: StudyFolder) -> list[str]:
+    """Return what the user may do next for a better front, with commands that work from here."""
+    resume = f"{_program()} resume {config.name}{_root_option(folder.path.parent)}"
+    return suggestions(config, records, resume, short(folder.path))
 
 
 def _show_earlier(

@@ -18,7 +18,7 @@ from study.data import describe, open_data_set, prepare
 from study.data.version import code_version
 from study.driver.changes import began, check_changes
 from study.driver.interrupts import BY_SIGNAL, RAY_DIED, TAKEN_OVER
-from study.errors import StudyError
+from study.driver.reporting import report
 from study.fronts.front import front, hypervolume, objectives_of
 from study.fronts.measures import constraints_of
 from study.records import TrialState
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from study.config import Preparation, StudyConfig
     from study.fronts.front import Objective
-    from study.metrics import RateCurve
     from study.records import TrialRecord
     from study.report import ReportFiles
     from study.storage.folder import StudyFolder
@@ -273,6 +272,8 @@ def finish(
     ended: Outcome,
 ) -> Ended:
     """Write the report of a study that came to its end or spent its hours; close the books."""
+    from study.codecs.gallery import make_gallery
+
     records = store.records(driver_alive=False)
     for record in records:
         # Those of a study that was taken over run, for its new driver.
@@ -281,7 +282,7 @@ def finish(
     if ended.why in {BY_SIGNAL, TAKEN_OVER, RAY_DIED}:
         note = tracking.close(_TRACKING_TIMEOUT_INTERRUPTED_S)
         return Ended(folder, records, None, note, ended.why)
-    files = report(config, records, folder)
+    files = report(config, records, folder, gallery=make_gallery(folder, config, records))
     objectives = objectives_of(config)
     tracking.on_summary(
         {
@@ -291,36 +292,3 @@ def finish(
         list(files.paths),
     )
     return Ended(folder, records, files, tracking.close(_TRACKING_TIMEOUT_S), ended.why)
-
-
-def report(
-    config: StudyConfig,
-    records: Sequence[TrialRecord],
-    folder: StudyFolder,
-    baselines: Sequence[RateCurve] = (),
-) -> ReportFiles:
-    """Write the front's pictures and tables into the study's folder.
-
-    Args:
-        config: the study.
-        records: its trials.
-        folder: where it lies.
-        baselines: other codecs' curves, drawn beside the front.
-
-    Raises:
-        StudyError: the folder cannot be written to.
-    """
-    from study.report import write_report
-
-    try:
-        return write_report(
-            config.name,
-            records,
-            objectives_of(config),
-            folder.path,
-            baselines,
-            constraints_of(config),
-        )
-    except OSError as error:
-        message = f"the report of study {config.name} cannot be written: {error}"
-        raise StudyError(message) from error

@@ -44,6 +44,16 @@ def named_points(
     return {**named, KNEE: knee(best, objectives)}
 
 
+def names_of(
+    records: Sequence[TrialRecord], objectives: Sequence[Objective]
+) -> dict[int, list[str]]:
+    """Return the names of each trial that has any, by its number: see `named_points`."""
+    names: dict[int, list[str]] = {}
+    for name, record in named_points(records, objectives).items():
+        names.setdefault(record.number, []).append(name)
+    return names
+
+
 def knee(best: Sequence[TrialRecord], objectives: Sequence[Objective]) -> TrialRecord:
     """Return the front's knee: where giving up more of one objective stops buying much of another.
 

@@ -18,6 +18,7 @@ from matplotlib.colors import ListedColormap, Normalize, to_hex
 from matplotlib.figure import Figure
 
 from study.report import palette
+from study.report.page import Tab
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +63,11 @@ def error_scale_percent(gallery: Gallery) -> float:
         return 1.0
     power = 10.0 ** math.floor(math.log10(high))
     return next(step * power for step in _ROUND if step * power >= high * (1 - 1e-9))
+
+
+def tab(gallery: Gallery) -> Tab:
+    """Return a gallery as a tab of the front's page."""
+    return Tab("reconstructions", "Reconstructions", "reconstructions.js", tab_data(gallery))
 
 
 def tab_data(gallery: Gallery) -> dict[str, Any]:

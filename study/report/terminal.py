@@ -8,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from study.fronts.front import front, hypervolume
+from study.fronts.points import names_of
 from study.records import TrialState
 from study.report.rows import (
     as_text,
@@ -43,10 +44,11 @@ def front_table(
     The objectives' columns come first, then those of metrics with a constraint.
     Settings have short headings (see `study.report.rows.short_names`); with four of them the table
     fits in 100 columns. A value that is not measured on a finished codec but is the last epoch's
-    estimate has a ``~``. States are told where a trial is not complete or breaks a constraint; the
-    gain is what the trial learned, from its first epoch to its last.
+    estimate has a ``~``. The last column names the front's ends and its knee, and tells the state
+    of trials that are not complete or break a constraint; the gain is what the trial learned, from
+    its first epoch to its last.
     """
-    best = front(records, objectives)
+    best, names = front(records, objectives), names_of(records, objectives)
     on_front = {record.number for record in best}
     others = sorted(
         (record for record in records if record.number not in on_front),
@@ -56,10 +58,13 @@ def front_table(
     named = [*(each.metric for each in objectives), *(each.metric for each in constraints)]
     metrics = list(dict.fromkeys(named))
     table = _empty_table(records, objectives, metrics, list(settings.values()))
+    tells_states = not _all_complete(records)
     for index, record in enumerate([*best, *others], start=1):
-        cells = _cells(record, metrics, list(settings), constraints)
+        cells = _cells(record, metrics, list(settings))
+        point = ", ".join(names.get(record.number, [])) or breaks_text(record, constraints)
+        cells.append(point or _state_text(record) * tells_states)
         table.add_row(
-            *cells[: len(table.columns)],  # without the state, where there is no such column
+            *cells[: len(table.columns)],  # without the last, where there is no such column
             style="" if record.number in on_front else "dim",
             end_section=index == len(best),
         )
@@ -102,8 +107,8 @@ def _empty_table(
     for setting in settings:
         table.add_column(setting, justify="right", no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
-    if not _all_complete(records):
-        table.add_column("state")
+    if best or not _all_complete(records):
+        table.add_column("point" if _all_complete(records) else "point, state")
     return table
 
 
@@ -120,13 +125,8 @@ def _all_complete(records: Sequence[TrialRecord]) -> bool:
     return all(record.state is TrialState.COMPLETE and record.feasible for record in records)
 
 
-def _cells(
-    record: TrialRecord,
-    metrics: Sequence[str],
-    settings: Sequence[str],
-    constraints: Sequence[Constraint],
-) -> list[str]:
-    """Return one row's cells, the state last."""
+def _cells(record: TrialRecord, metrics: Sequence[str], settings: Sequence[str]) -> list[str]:
+    """Return one row's cells but the last."""
     gain_db = psnr_gain_db(record)
     return [
         f"{_BASELINE_MARK} {record.number}" if record.is_baseline else str(record.number),
@@ -134,7 +134,6 @@ def _cells(
         "" if gain_db is None else f"{gain_db:+.2f}",
         *(as_text(record.params.get(name)) for name in settings),
         duration_text(record.elapsed_s),
-        breaks_text(record, constraints) or _state_text(record),
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.report.picture import draw_planes
@@ -13,7 +14,6 @@ from study.storage.folder import StudyFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from study.fronts.front import Objective
     from study.fronts.measures import Constraint
@@ -34,10 +34,13 @@ class ReportFiles:
     Attributes:
         folder: where they lie.
         baselines: a sentence about each curve that was to be drawn beside the front.
+        reconstructions: objects beside what codecs make of them, still; or a sentence that says why
+            there are none. None where they were not asked for.
     """
 
     folder: Path
     baselines: tuple[str, ...] = ()
+    reconstructions: Path | str | None = None
 
     def of_kind(self, kind: str) -> Path:
         """Return the file of one of `KINDS`."""
@@ -66,7 +69,8 @@ class ReportFiles:
     @property
     def paths(self) -> tuple[Path, ...]:
         """All files, the page first."""
-        return tuple(self.of_kind(kind) for kind in KINDS)
+        still = (self.reconstructions,) if isinstance(self.reconstructions, Path) else ()
+        return (*(self.of_kind(kind) for kind in KINDS), *still)
 
 
 def write_report(

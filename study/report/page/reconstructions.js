@@ -1,6 +1,7 @@
-// Reconstructions: each object beside what codecs of the front make of it, in views that turn
-// together. Points are drawn one by one on a canvas, nearest on top: no WebGL is needed.
-// The data are those of study/report/reconstructions.py.
+"use strict";
+/* Each object beside what codecs of the front make of it, in views that turn together. Points are
+   drawn one by one on a canvas, the nearest on top: no WebGL is needed. The data are those of
+   study/report/reconstructions.py. */
 
 tabs.reconstructions = (element, data) => {
   const start = { yaw: data.yaw, pitch: data.pitch, zoom: 1 };
@@ -9,50 +10,44 @@ tabs.reconstructions = (element, data) => {
   const HEIGHT = 0.95; // of a view, as a share of its width
   const palette = data.colours.map(rgb);
 
-  const stage = make("div", {
-    tabIndex: 0,
-    ariaLabel: "Objects and their reconstructions. Arrow keys turn, plus and minus zoom.",
-  });
-  stage.style.cssText =
-    "display: grid; gap: 6px 4px; cursor: grab; touch-action: none; user-select: none; overflow-x: auto;";
+  element.classList.add("scrolls");
   const columns = Math.max(...data.objects.map((object) => object.views.length));
-  stage.style.gridTemplateColumns = `repeat(${columns}, minmax(130px, 1fr))`;
-  element.append(legend(), stage);
+  const stage = make("div", {
+    tabindex: 0,
+    class: "stage",
+    "aria-label": "Objects and what codecs make of them. Arrow keys turn, plus and minus zoom.",
+    style: `grid-template-columns: repeat(${columns}, minmax(130px, 1fr))`,
+  });
+  element.append(explanation(), stage);
 
   const views = data.objects.flatMap((object) => object.views.map((view) => show(object, view)));
   let waiting = false;
   new ResizeObserver(redraw).observe(stage);
   listen();
 
-  // A scale of colours, and how to handle the views.
-  function legend() {
-    const words = make("p", {});
-    words.style.cssText = "display: flex; flex-wrap: wrap; align-items: center; gap: 6px 10px; margin: 8px 0; font-size: 13px;";
-    const bar = make("span", {});
-    bar.style.cssText = `width: 180px; height: 10px; background: linear-gradient(90deg, ${data.colours});`;
-    words.append(
-      make("span", { textContent: `Objects of the ${data.split} split, which no trial has trained on. Colour: 0` }),
-      bar,
-      make("span", { textContent: `${data.scale} or more: ${data.what}.` }),
-      make("span", { textContent: "Drag to turn, wheel to zoom, double click to start over." })
+  /** A scale of colours, and how to handle the views. */
+  function explanation() {
+    const scale = make("span", { class: "scale", style: `background: linear-gradient(90deg, ${data.colours})` });
+    return make(
+      "p",
+      { class: "bar" },
+      `Objects of the ${data.split} split, which no trial has trained on. Colour: 0`,
+      scale,
+      `${data.scale} or more: ${data.what}.`,
+      make("span", { class: "muted" }, "Drag to turn, wheel to zoom, double click to start over.")
     );
-    return words;
   }
 
-  // One view: a canvas with what it shows written below.
+  /** One view: a canvas, and below it what it shows. */
   function show(object, view) {
-    const figure = make("figure", {});
-    figure.style.cssText = "margin: 0; text-align: center; font-size: 12px; line-height: 1.35;";
-    const canvas = make("canvas", { ariaLabel: `${object.name}: ${view.title}` });
-    canvas.setAttribute("role", "img");
-    canvas.dataset.object = object.name;
-    canvas.dataset.view = view.title;
-    canvas.style.cssText = "width: 100%; display: block;";
-    const title = make("b", { textContent: view.title });
-    const caption = make("figcaption", {});
-    caption.append(title, ...view.caption.flatMap((line) => [make("br", {}), line]));
-    figure.append(canvas, caption);
-    stage.append(figure);
+    const canvas = make("canvas", {
+      role: "img",
+      "aria-label": `${object.name}: ${view.title}`,
+      "data-object": object.name,
+      "data-view": view.title,
+    });
+    const words = view.caption.flatMap((line) => [make("br"), line]);
+    stage.append(make("figure", {}, canvas, make("figcaption", {}, make("b", {}, view.title), ...words)));
     const steps = new Uint16Array(bytes(view.xyz).buffer);
     return {
       canvas,
@@ -71,7 +66,7 @@ tabs.reconstructions = (element, data) => {
     });
   }
 
-  // Every point a small square; of two at the same place the nearer one is seen.
+  /** Every point a small square; of two at the same place the nearer one is seen. */
   function draw({ canvas, places, levels }) {
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
     const width = Math.round(canvas.clientWidth * ratio);
@@ -118,7 +113,6 @@ tabs.reconstructions = (element, data) => {
     stage.addEventListener("pointerdown", (event) => {
       from = event;
       stage.setPointerCapture(event.pointerId);
-      stage.style.cursor = "grabbing";
     });
     stage.addEventListener("pointermove", (event) => {
       if (!from) return;
@@ -128,7 +122,6 @@ tabs.reconstructions = (element, data) => {
     for (const name of ["pointerup", "pointercancel"]) {
       stage.addEventListener(name, () => {
         from = null;
-        stage.style.cursor = "grab";
       });
     }
     stage.addEventListener("dblclick", () => turn(0, 0, 0));
@@ -153,17 +146,13 @@ tabs.reconstructions = (element, data) => {
     });
   }
 
-  // Turn by so many radians and zoom by a factor; a factor of 0 goes back to the beginning.
+  /** Turn by so many radians and zoom by a factor; a factor of 0 goes back to the beginning. */
   function turn(across, down, factor = 1) {
     if (!factor) Object.assign(look, start);
     look.yaw += across;
     look.pitch = Math.min(Math.PI / 2, Math.max(-Math.PI / 2, look.pitch + down));
     look.zoom = Math.min(12, Math.max(0.4, look.zoom * (factor || 1)));
     redraw();
-  }
-
-  function make(name, properties) {
-    return Object.assign(document.createElement(name), properties);
   }
 
   function bytes(text) {

@@ -149,7 +149,7 @@ def test_the_ends_the_knee_and_the_widest_gap_are_shown() -> None:
         4: ("high-rate",),
     }
     assert {n: names for n, (names, _) in chosen_points(records[:1], OBJECTIVES).items()} == {
-        0: ("knee", "low-rate", "high-rate")
+        0: ("low-rate", "high-rate", "knee")
     }
     assert chosen_points([], OBJECTIVES) == {}
 

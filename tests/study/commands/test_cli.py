@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 COMMANDS = {
     "run": ["--address", "--help", "--resume", "-h", "file"],
     "resume": ["--address", "--help", "--hours", "--root", "--trials", "-h", "name"],
-    "front": ["--baseline", "--help", "--root", "-h", "name"],
+    "front": ["--baseline", "--help", "--json", "--root", "--with", "-h", "name"],
+    "compare": ["--help", "--root", "-h", "first", "second"],
     "status": ["--help", "--root", "-h", "name"],
     "prepare": ["--help", "-h", "file"],
     "explain": ["--help", "-h", "section"],
@@ -124,7 +125,7 @@ def test_help_teaches_by_example_and_loads_nothing_heavy() -> None:
     assert "study run mine.yaml" in done.stdout
 
 
-@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"front", "status", "prepare"}))
+@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"status", "prepare"}))
 def test_help_of_a_command_says_what_it_does(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,6 +147,8 @@ def test_help_of_a_command_says_what_it_does(
         (["status", "toy"], "there is no study 'toy' in studies"),
         (["front", "toy"], "there is no study 'toy' in studies"),
         (["front", "toy", "--baseline", "no.json"], "no.json cannot be read"),
+        (["compare", "toy", "tyo"], "there is no study 'toy' in studies"),
+        (["compare", "toy", "toy"], "two studies are compared, and 'toy' is named twice"),
         (["export", "toy", "--knee", "codec"], "there is no study 'toy' in studies"),
         (["export", "toy", "--knee", "--epoch", "3", "codec"], "--epoch takes an earlier codec of"),
         (["export", "toy", "--knee"], "a codec is written into a new folder: name it, or give"),

@@ -145,7 +145,9 @@ def test_the_table_fits_and_shows_every_number() -> None:
     assert max(len(line.rstrip()) for line in lines) <= 100
     assert "…" not in "".join(lines)
     first = ["1", "0.500", "35.00", "+0.67", "6.42e-4", "0.123", "1.23e-4", "1.23e-7", "2m", "05s"]
-    assert [*first, "complete"] in [line.split() for line in lines]
+    rows = [line.split() for line in lines]
+    assert [*first, "low-rate"] in rows
+    assert [row[-1] for row in rows if row[:1] in (["2"], ["★"])][:2] == ["knee", "high-rate"]
 
 
 def test_the_table_puts_the_front_first_and_marks_the_baseline_and_estimates() -> None:
@@ -165,6 +167,7 @@ def test_the_state_is_a_column_only_where_states_differ() -> None:
     text = "\n".join(printed(complete))
     assert "state" not in text
     assert "complete\n" not in text
+    assert re.search("time +point *\n", text)
     assert "state" in "\n".join(printed(study()))
 
 

@@ -1,0 +1,94 @@
+"""What a front lacks, and whether more trials would help: in sentences, for the user to act on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from study.fronts.front import objectives_of
+from study.fronts.gaps import gaps, late_growth, moving_setting
+from study.fronts.measures import MEASURES
+from study.fronts.progress import progress
+from study.report.rows import as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from study.config import StudyConfig
+    from study.fronts.gaps import Gap, Growth
+    from study.records import TrialRecord
+
+_TOLD = 2
+"""Of the wide gaps, the widest ones are named."""
+
+_MOVES = 0.5
+"""From this rank correlation on, a setting is said to move trials along the front."""
+
+
+def gap_sentences(config: StudyConfig, records: Sequence[TrialRecord]) -> list[str]:
+    """Return a sentence for each of the widest gaps in the front; none where it is well covered."""
+    wide = [gap for gap in gaps(records, objectives_of(config)) if gap.is_wide]
+    return [_told(config, gap) for gap in wide[:_TOLD]]
+
+
+def suggestions(
+    config: StudyConfig, records: Sequence[TrialRecord], resume: str, folder: str
+) -> list[str]:
+    """Return whether more trials would help, and what would look into the widest gap.
+
+    Args:
+        config: the study.
+        records: its trials.
+        resume: the command that goes on with it.
+        folder: where it lies, as the user would type it.
+    """
+    objectives = objectives_of(config)
+    growth = late_growth(progress(records, objectives))
+    found = [_of_growth(config, growth, resume)] if growth is not None else []
+    wide = [gap for gap in gaps(records, objectives) if gap.is_wide]
+    moving = moving_setting(records, objectives)
+    if wide and moving is not None and abs(moving[1]) >= _MOVES:
+        between = _between(config, wide[0], moving[0], folder)
+        found += [between] if between else []
+    return found
+
+
+def _told(config: StudyConfig, gap: Gap) -> str:
+    ranges = []
+    for objective in config.objectives:
+        measure = MEASURES[objective.metric]
+        ends = sorted(each.final[objective.metric] for each in (gap.better, gap.worse))
+        low, high = (format(end, measure.digits) for end in ends)
+        ranges.append(f"{low} to {high} {measure.heading}")
+    return (
+        f"nothing on the front between trials {gap.better.number} and {gap.worse.number}: "
+        f"{', '.join(ranges)}, {gap.share:.0%} of the way along it"
+    )
+
+
+def _of_growth(config: StudyConfig, growth: Growth, resume: str) -> str:
+    trials = f"the last {growth.trials} of {growth.ended} trials"
+    if not growth.gained:
+        return f"{trials} added nothing to the hypervolume: more of the same will hardly help"
+    told = f"{trials} added {100 * growth.gained:.2g} % to the hypervolume: "
+    if not growth.goes_on:
+        return f"{told}more of the same will hardly help"
+    more = config.search.trials + max(growth.ended // 2, 1)
+    return f"{told}the front still grows, and `{resume} --trials {more}` goes on with it"
+
+
+def _between(config: StudyConfig, gap: Gap, name: str, folder: str) -> str | None:
+    """Say how a study would look into a gap, where its neighbours have two values of a setting."""
+    values = sorted(
+        float(value)
+        for each in (gap.better, gap.worse)
+        if isinstance(value := each.params.get(name), int | float)
+    )
+    if len(values) < 2 or values[0] == values[1]:
+        return None
+    low, high = (as_text(value) for value in values)
+    log = ", log: true" if (of := config.search.space.get(name)) is not None and of.log else ""
+    return (
+        f"{name} moves trials along the front; on the two sides of the widest gap it is {low} and "
+        f"{high}: a study with `{name}: {{low: {low}, high: {high}{log}}}` in its space and "
+        f"`warm_start: [{folder}]` looks between"
+    )

@@ -1,0 +1,84 @@
+"""A study's report, in the study's folder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from study.errors import StudyError
+from study.fronts.front import objectives_of
+from study.fronts.measures import constraints_of
+from study.output import new_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from study.codecs.gallery import Gallery
+    from study.config import StudyConfig
+    from study.metrics import RateCurve
+    from study.records import TrialRecord
+    from study.report import ReportFiles
+    from study.report.page import Tab
+    from study.report.page.content import OtherStudy
+    from study.storage.folder import StudyFolder
+
+RECONSTRUCTIONS = "reconstructions.png"
+"""Objects beside what codecs of the front make of them, where there is something to show."""
+
+
+def report(
+    config: StudyConfig,
+    records: Sequence[TrialRecord],
+    folder: StudyFolder,
+    baselines: Sequence[RateCurve] = (),
+    *,
+    others: Sequence[OtherStudy] = (),
+    gallery: Gallery | str | None = None,
+) -> ReportFiles:
+    """Write the front's pictures and tables into the study's folder.
+
+    Args:
+        config: the study.
+        records: its trials.
+        folder: where it lies.
+        baselines: other codecs' curves, drawn beside the front.
+        others: names and trials of other studies, whose fronts are drawn too.
+        gallery: objects to show beside what codecs make of them (`study.codecs.gallery`), or why
+            there are none; None where nobody asked, as while a study runs.
+
+    Raises:
+        StudyError: the folder cannot be written to.
+    """
+    from study.report import write_report
+
+    reconstructions, tabs = _side_by_side(gallery, folder)
+    try:
+        files = write_report(
+            config.name,
+            records,
+            objectives_of(config),
+            folder.path,
+            baselines,
+            constraints_of(config),
+            others=others,
+            extra_tabs=tabs,
+        )
+    except OSError as error:
+        message = f"the report of study {config.name} cannot be written: {error}"
+        raise StudyError(message) from error
+    return replace(files, reconstructions=reconstructions)
+
+
+def _side_by_side(
+    gallery: Gallery | str | None, folder: StudyFolder
+) -> tuple[Path | str | None, list[Tab]]:
+    """Draw objects beside what codecs make of them, still and as a tab, where there are any."""
+    if gallery is None or isinstance(gallery, str):
+        return gallery, []
+    from study.report.reconstructions import tab, write_still
+
+    path = folder.path / RECONSTRUCTIONS
+    with new_file(path, force=True) as partial:
+        write_still(gallery, partial)
+    return path, [tab(gallery)]
