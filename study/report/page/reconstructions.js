@@ -7,7 +7,8 @@ tabs.reconstructions = (element, data) => {
   const start = { yaw: data.yaw, pitch: data.pitch, zoom: 1 };
   const look = { ...start };
   const FOG = 0.5; // by how much the farthest points fade
-  const HEIGHT = 0.95; // of a view, as a share of its width
+  const CAPTION = 62; // pixels below a view
+  const LOWEST = 140; // pixels of a view: where a window has less room, the tab scrolls
   const palette = data.colours.map(rgb);
 
   element.classList.add("scrolls");
@@ -61,16 +62,17 @@ tabs.reconstructions = (element, data) => {
     waiting = true;
     requestAnimationFrame(() => {
       waiting = false;
-      views.forEach(draw);
+      const room = (element.clientHeight - stage.offsetTop + element.offsetTop) / data.objects.length - CAPTION;
+      for (const view of views) draw(view, Math.max(LOWEST, room));
       Object.assign(stage.dataset, look);
     });
   }
 
   /** Every point a small square; of two at the same place the nearer one is seen. */
-  function draw({ canvas, places, levels }) {
+  function draw({ canvas, places, levels }, room) {
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
     const width = Math.round(canvas.clientWidth * ratio);
-    const height = Math.round(width * HEIGHT);
+    const height = Math.min(width, Math.round(room * ratio));
     if (!width) return; // its tab is not open
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     const context = canvas.getContext("2d");
@@ -79,7 +81,7 @@ tabs.reconstructions = (element, data) => {
     const nearest = new Float32Array(width * height).fill(-Infinity);
     const [sy, cy] = [Math.sin(look.yaw), Math.cos(look.yaw)];
     const [sp, cp] = [Math.sin(look.pitch), Math.cos(look.pitch)];
-    const scale = (width / 2 / data.beyond) * look.zoom;
+    const scale = (height / 2 / data.beyond) * look.zoom;
     const size = Math.max(2, Math.round(1.6 * ratio * Math.sqrt(look.zoom)));
     const plain = rgb(data.plain);
     let drawn = 0;
