@@ -25,7 +25,9 @@ NAMES = ("a <chair>", "table")
 NEAR_COLOURS = """(canvas) => {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   const near = [];
-  for (let i = 0; i < data.length; i += 4) if (data[i + 3] > 220) near.push([...data.slice(i, i + 3)]);
+  for (let i = 0; i < data.length; i += 4) {
+    if (data[i + 3] > 220) near.push([...data.slice(i, i + 3)]);
+  }
   return near;
 }"""
 """Of the pixels that hardly fade."""
