@@ -173,7 +173,8 @@ def _draw(
     curves = [*_curves(baselines, plane), *(_places(theirs, plane) for _, theirs in fronts)]
     dots = _dots(records, plane)
     members = tuple(sorted((dots[n] for n in best if n in dots), key=lambda dot: (dot.x, dot.y)))
-    beaten = tuple(dot for n, dot in dots.items() if n in complete - best)
+    dominated = complete - best
+    beaten = tuple(dot for n, dot in dots.items() if n in dominated)
     broken = [dot for n, dot in dots.items() if not dot.record.feasible and n not in complete]
     apart = [dot for dot in dots.values() if dot.record.state is not TrialState.COMPLETE]
     anchors, rest = [*members, *beaten], [*broken, *apart]

@@ -27,6 +27,8 @@ _SIZE_INCHES = (9.6, 6.0)
 _DOTS_PER_INCH = 170
 _MOST_PLANES = 6
 """In one image: all pairs of four objectives. The page has the others."""
+_MOST_PATHS = 400
+"""Trials whose way is drawn; the page hides it at first from the same number on."""
 _MANY_MARKS = 3_000
 """More of a kind than this are an image within the SVG: 10,000 trials would be 30 MB of shapes."""
 _HALO = [withStroke(linewidth=3, foreground="white")]
@@ -124,8 +126,10 @@ def _draw_frame(axes: Axes, picture: Picture) -> None:
 
 
 def _draw_paths(axes: Axes, picture: Picture) -> None:
-    """Draw how each trial came to its place, faintly: one line with gaps, or many would be slow."""
-    gap = (math.nan, math.nan)
+    """Draw how each trial came to its place, faintly; of very many trials it would be a haze."""
+    if len(picture.dots) > _MOST_PATHS:
+        return
+    gap = (math.nan, math.nan)  # one line with gaps: a line for each trial takes far longer
     points = [point for d in picture.dots if len(d.path) > 1 for point in (*d.path, gap)]
     if points:
         axes.plot(
@@ -136,7 +140,6 @@ def _draw_paths(axes: Axes, picture: Picture) -> None:
             markersize=3,
             zorder=1,
             label=palette.LEARNING_PATH,
-            rasterized=len(points) > _MANY_MARKS,
         )
 
 

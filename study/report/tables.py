@@ -49,7 +49,7 @@ def trial_table(
         [(key, types.get(key, pa.float64())) for key in keys], metadata={"study": study_name}
     )
     columns = {
-        key: [_fit(row[key], schema.field(key).type) for row in rows] for key in schema.names
+        field.name: _fitted([row[field.name] for row in rows], field.type) for field in schema
     }
     return pa.table(columns, schema=schema)
 
@@ -74,6 +74,8 @@ def _setting_type(values: Sequence[Cell]) -> pa.DataType:
     return pa.float64() if kinds <= {int, float} else pa.string()
 
 
-def _fit(value: Cell, kind: pa.DataType) -> Cell:
-    """Return the value as its column's type expects it."""
-    return str(value) if pa.types.is_string(kind) and value is not None else value
+def _fitted(values: list[Cell], kind: pa.DataType) -> list[Cell]:
+    """Return the values as their column's type expects them."""
+    if not pa.types.is_string(kind):
+        return values
+    return [None if value is None else str(value) for value in values]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FEWEST = 20
 """Finished trials without which nothing is said: a tenth of 20 is 2, and chance decides over 2."""
-MOST = 2_000
+MOST = 1_000
 """Finished trials that are looked at; of more, so many are drawn."""
 
 _BEST_SHARE, _FEWEST_BEST = 0.1, 5

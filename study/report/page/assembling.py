@@ -53,7 +53,10 @@ def write_page(
     page = Template(part("page.html")).substitute(
         title=html.escape(title),
         style=part("page.css"),
-        tabs=json.dumps([{"key": tab.key, "title": tab.title} for tab in extra_tabs]),
+        # JSON may write any character as its number, and `<` could end the script.
+        tabs=json.dumps([{"key": tab.key, "title": tab.title} for tab in extra_tabs]).replace(
+            "<", "\\u003c"
+        ),
         data="\n".join(
             f'<script type="application/gzip" id="data-{key}">{pack(value)}</script>'
             for key, value in packed.items()

@@ -5,6 +5,7 @@
    no WebGL, which remote desktops lack. Axes, texts and the front are SVG above it. */
 
 const MARGIN = { left: 62, right: 16, top: 10, bottom: 46 };
+const MOST_MARKS = 40000; // of a layer; of more, lines alone are drawn
 const REACH = 28; // pixels from the pointer to what it points at, at most
 
 class Chart {
@@ -133,7 +134,7 @@ class Chart {
 
   drawMarks(context, { points, color, colors, mark, size }) {
     const outline = markOutline(mark, size);
-    if (!outline) return;
+    if (!outline || points.x.length > MOST_MARKS) return;
     const [path, hollow] = [new Path2D(outline), isHollow(mark)];
     const many = points.x.length > 3000; // then a white edge is more than what it divides
     context.lineWidth = hollow ? 1.5 : 1;

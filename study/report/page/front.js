@@ -101,9 +101,10 @@ function frontLayers(data, view) {
   const groups = data.groups.map(({ key, legend, color, mark, count }) => {
     const points = placesOf(data, key, x, y);
     const layer = {
-      key, color, mark, points, on: true,
+      key, mark, points, on: true,
+      color: isHollow(mark) ? faded(color, points.row.length) : color,
       legend: `${legend} (${count})`,
-      size: { front: 6.5, beaten: data.rows.length > 3000 ? 3 : 5 }[key] ?? 4.5,
+      size: key === "front" ? 6.5 : points.row.length > 1000 ? 3 : key === "beaten" ? 5 : 4.5,
       hover: (i) => trialHover(data, points.row[i], metrics),
     };
     if (shades && !isHollow(mark)) layer.colors = colorsOf(points.row);

@@ -24,7 +24,7 @@ tabs.learning = (element, data, page) => {
 
 function learningView(data, plane) {
   const layers = [
-    learningLayer(data, plane, "others", "other trials", { color: data.colors.beaten, size: 1.8, width: 0.8 }),
+    learningLayer(data, plane, "others", "other trials", { color: faded(data.colors.beaten, data.rows.length), size: 1.8, width: 0.8 }),
     learningLayer(data, plane, "front", "trials of the front", { color: data.colors.front, size: 3, width: 1.8 }),
   ];
   const points = layers.flatMap((layer) => layer.points.x.map((x, i) => [x, layer.points.y[i]]));

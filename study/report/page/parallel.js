@@ -55,13 +55,13 @@ class Parallel {
     context.scale(ratio, ratio);
     const chosen = this.rows.filter((row) => this.isChosen(row));
     this.chosen = chosen;
-    const many = chosen.length > 500;
+    const beaten = faded(this.data.colors.beaten, chosen.length);
     const draw = (row, color, thick) => {
       context.strokeStyle = color;
       context.lineWidth = thick;
       this.trace(context, row);
     };
-    for (const row of chosen) if (!this.onFront.has(row)) draw(row, many ? "rgb(86 180 233 / 25%)" : this.data.colors.beaten, 0.8);
+    for (const row of chosen) if (!this.onFront.has(row)) draw(row, beaten, 0.8);
     for (const row of chosen) if (this.onFront.has(row)) draw(row, this.data.colors.front, 1.8);
     if (this.pointed !== undefined) draw(this.pointed, this.data.colors.published, 3);
     this.drawAxes();

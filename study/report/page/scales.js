@@ -50,6 +50,12 @@ function shade(unit) {
   return `rgb(${mixed.join(",")})`;
 }
 
+/** A colour that lets so much of what lies below be seen: of many lines the dense places show. */
+function faded(color, count) {
+  const alpha = Math.min(1, Math.max(0.08, 300 / count));
+  return color + Math.round(255 * alpha).toString(16).padStart(2, "0");
+}
+
 /** The outline of a mark around (0, 0), as SVG and Path2D read it, or null for none. */
 function markOutline(mark, r) {
   switch (mark.replace("-open", "")) {

@@ -1,0 +1,305 @@
+"""The front's page in a real browser: what is drawn, told, hidden and found. No file is fetched."""
+
+from __future__ import annotations
+
+import html
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.page import BAR_BYTES, many_trials, visit
+from study.fronts.front import front
+from study.metrics import RateCurve
+from study.report import ReportFiles, write_report
+from study.report.page import Tab, write_page
+from study.report.page.content import Material, page_content
+from study.report.picture import draw_planes
+from tests.browser import new_page
+from tests.study.report.studies import DENSITY, OBJECTIVES, study, trial
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+TAB = Tab("mine", "My own", "table.js", {"answer": 42})
+"""Any script will do: the test registers what draws it."""
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> ReportFiles:
+    draco = RateCurve("Draco", (0.6, 1.2), (34.5, 36.0))
+    rival = [trial(0, 0.6, 36.0), trial(1, 1.0, 37.0)]
+    return write_report(
+        "made up",
+        study(),
+        OBJECTIVES,
+        tmp_path_factory.mktemp("page"),
+        [draco],
+        others=[("rival", rival)],
+        extra_tabs=[TAB],
+    )
+
+
+@pytest.fixture
+def opened(page: Page, files: ReportFiles) -> Page:
+    """The page, drawn; what it asks of the network fails the test."""
+    return open_page(page, files.html)
+
+
+def open_page(page: Page, path: Path) -> Page:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(path.as_uri())
+    page.wait_for_selector("body[data-ready]")
+    assert asked == [path.as_uri()]
+    return page
+
+
+def trials_drawn(page: Page) -> list[int]:
+    dots = page.locator("#view-front [data-layer=front] [data-trial]")
+    return [int(dot.get_attribute("data-trial") or -1) for dot in dots.all()]
+
+
+def layers_drawn(page: Page) -> set[str]:
+    """The layers that are shown, from what the chart knows of itself."""
+    shown = page.evaluate("page.charts.front.layers.filter((each) => each.on).map((e) => e.key)")
+    return set(shown)
+
+
+def color_at(page: Page, layer: str, point: int) -> list[int]:
+    """The canvas' red, green, blue and opacity in the middle of a point."""
+    color: list[int] = page.evaluate(
+        """([key, i]) => {
+            const chart = page.charts.front;
+            const { points } = chart.layers.find((each) => each.key === key);
+            const ratio = window.devicePixelRatio || 1;
+            const at = [chart.px(points.x[i]) * ratio, chart.py(points.y[i]) * ratio];
+            return [...chart.canvas.getContext("2d").getImageData(at[0], at[1], 1, 1).data];
+        }""",
+        [layer, point],
+    )
+    return color
+
+
+def test_every_member_of_the_front_is_drawn_and_tells_its_setting(opened: Page) -> None:
+    assert trials_drawn(opened) == [1, 2, 0]
+    for number, bpp, weight in ((1, "0.500", "6.4e-4"), (2, "0.900", "9.6e-4")):
+        opened.hover(f"[data-layer=front] [data-trial='{number}']", force=True)
+        told = opened.inner_text("#hover")
+        assert f"trial {number}, complete" in told
+        assert f"bpp\n{bpp}" in told
+        assert f"loss.bpp_lambda\n{weight}" in told
+        assert "training.norm" in told
+        assert "3 of 3 in 2m 05s" in told
+        assert f"study export made up --trial {number} OUT" in told
+    opened.mouse.move(2, 2)
+    assert not opened.is_visible("#hover")
+    texts = opened.locator("#view-front svg text").all_text_contents()
+    assert {"low-rate", "knee", "high-rate", "λ 6.4e-4"} <= set(texts)
+
+
+def test_what_was_measured_by_others_is_told_too(opened: Page) -> None:
+    for key, words in (("curve Draco", "Draco"), ("other 0", "rival, trial 0")):
+        opened.evaluate(
+            """(key) => {
+                const layer = page.charts.front.layers.find((each) => each.key === key);
+                page.charts.front.point({ layer, i: 0 });
+            }""",
+            key,
+        )
+        assert words in opened.inner_text("#hover h3")
+
+
+def test_boxes_of_the_legend_hide_and_show(opened: Page) -> None:
+    everything = layers_drawn(opened)
+    assert {"front", "beaten", "pruned", "failed", "infeasible", "paths"} < everything
+    assert {"curve Draco", "other 0", "published", "running"} < everything
+    assert color_at(opened, "beaten", 0) == [86, 180, 233, 255]
+    for key in ("beaten", "front", "other 0"):
+        opened.locator(f"input[data-layer='{key}']").uncheck()
+    assert layers_drawn(opened) == everything - {"beaten", "front", "other 0"}
+    assert trials_drawn(opened) == []
+    assert color_at(opened, "beaten", 0) != [86, 180, 233, 255]
+    opened.locator("input[data-layer='front']").check()
+    assert trials_drawn(opened) == [1, 2, 0]
+
+
+def test_a_click_pins_all_about_a_trial(opened: Page) -> None:
+    opened.click("[data-layer=front] [data-trial='2']", force=True)
+    told = opened.inner_text("#panel")
+    assert "trial 2, complete, knee" in told
+    assert "decode s\n0.0123" in told
+    assert "study export made up --trial 2 OUT" in told
+    assert f"{2:032x}" in told
+    assert "1\t1.2\t33.8" in told  # its first epoch's estimates
+    opened.click("#panel .close")
+    assert not opened.is_visible("#panel")
+    opened.evaluate("page.pin(3)")
+    assert "<img src=x onerror=alert(1)> & more" in opened.inner_text("#panel")
+    assert opened.locator("#panel img").count() == 0
+
+
+def test_wheel_box_and_keys_zoom(opened: Page) -> None:
+    ranges = "[page.charts.front.xRange, page.charts.front.yRange]"
+    before = opened.evaluate(ranges)
+    x, y = middle_of(opened, 2)
+    opened.mouse.move(x, y)
+    opened.mouse.wheel(0, -100)
+    opened.wait_for_function(f"JSON.stringify({ranges}) !== '{as_json(before)}'")
+    zoomed = opened.evaluate(ranges)
+    assert before[0][0] < zoomed[0][0] < 0.9 < zoomed[0][1] < before[0][1]
+    opened.wait_for_timeout(50)  # a frame
+    assert middle_of(opened, 2) == pytest.approx((x, y), abs=1)  # what one points at stays there
+    opened.mouse.move(x - 60, y - 40)
+    opened.mouse.down()
+    opened.mouse.move(x + 60, y + 40)
+    opened.mouse.up()
+    box = opened.evaluate(ranges)
+    assert zoomed[0][0] < box[0][0] < 0.9 < box[0][1] < zoomed[0][1]
+    opened.focus("#view-front .chart")
+    opened.keyboard.press("0")
+    assert opened.evaluate(ranges) == before
+
+
+def middle_of(page: Page, number: int) -> tuple[float, float]:
+    """Where a member of the front is in the window."""
+    box = page.locator(f"[data-layer=front] [data-trial='{number}']").bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def as_json(ranges: list[list[float]]) -> str:
+    return json.dumps(ranges, separators=(",", ":"))
+
+
+def test_the_keyboard_walks_along_the_front(opened: Page) -> None:
+    opened.focus("#view-front .chart")
+    told = []
+    for _ in range(3):
+        opened.keyboard.press("ArrowRight")
+        told.append(opened.inner_text("#hover h3").split(",")[0])
+    assert told == ["trial 1", "trial 2", "trial 0"]
+    opened.keyboard.press("Enter")
+    assert opened.get_attribute("#panel", "data-trial") == "0"
+
+
+def test_a_setting_is_seen_by_colour(opened: Page) -> None:
+    look = "#view-front [data-layer=front] [data-trial='1']"
+    before = opened.get_attribute(look, "fill")
+    opened.select_option("#view-front select", "setting model.k")
+    assert opened.get_attribute(look, "fill") != before
+    assert "model.k" in opened.inner_text(".legend")
+    assert trials_drawn(opened) == [1, 2, 0]
+
+
+def test_each_tab_draws(opened: Page) -> None:
+    titles = opened.locator("#tabs button").all_inner_texts()
+    assert titles[-1] == "My own"
+    opened.click("#tab-progress")
+    assert opened.evaluate("page.charts.trials.layers[1].points.x.length") == 7
+    opened.click("#tab-parallel")
+    assert "4 of 4 finished trials, 3 of them on the front" in opened.inner_text("#view-parallel")
+    opened.click("#tab-importance")
+    assert "4 trials have finished" in opened.inner_text("#view-importance")
+    opened.click("#tab-learning")
+    assert "trials of the front (3)" in opened.inner_text("#view-learning")
+    opened.evaluate(
+        "() => { tabs.mine = (element, data) => element.append(`answer ${data.answer}`); }"
+    )
+    opened.click("#tab-mine")
+    opened.wait_for_selector("#view-mine >> text=answer 42")
+    opened.click("#tab-front")
+    assert opened.is_visible("#view-front")
+    assert not opened.is_visible("#view-mine")
+
+
+def test_part_of_an_axis_leaves_the_trials_within(opened: Page) -> None:
+    opened.click("#tab-parallel")
+    opened.evaluate("page.charts.parallel.choose(3, 0.9, 1)")  # the rate, its best tenth
+    assert "1 of 4 finished trials, 1 of them" in opened.inner_text("#view-parallel")
+    opened.evaluate("page.charts.parallel.choose(3, 0, 0)")
+    assert "4 of 4 finished trials" in opened.inner_text("#view-parallel")
+
+
+def rows_shown(page: Page) -> list[int]:
+    numbers: list[str] = page.evaluate(
+        "[...document.querySelectorAll('#view-table tbody tr')].map((row) => row.dataset.trial)"
+    )
+    return [int(number) for number in numbers]
+
+
+def test_the_table_finds_trials(opened: Page) -> None:
+    opened.click("#tab-table")
+    for search, found in {
+        "": list(range(9)),
+        "front": [0, 1, 2],
+        "bpp<0.85": [1, 6, 8],
+        "bpp<0.85 masked": [6, 8],
+        "model.k=16": [1],
+        "stopped": [6],
+        "trial>=7": [7, 8],
+    }.items():
+        opened.fill("#view-table input", search)
+        assert rows_shown(opened) == found, search
+
+
+def test_the_table_sorts_and_says_what_it_did_not_understand(opened: Page) -> None:
+    opened.click("#tab-table")
+    opened.fill("#view-table input", "front bpp<x")
+    assert "3 of 9 trials; not understood: bpp<x" in opened.inner_text("#view-table .bar")
+    for order in ([1, 2, 0], [0, 2, 1]):
+        opened.click("#view-table th button >> text='bpp'")
+        assert rows_shown(opened) == order
+
+
+def test_it_works_in_a_frame_without_an_origin(page: Page, files: ReportFiles) -> None:
+    """MLflow shows artifacts in one: no storage, no links, no requests."""
+    content = html.escape(files.html.read_text(encoding="utf-8"))
+    page.set_content(
+        f'<iframe sandbox="allow-scripts" width="1200" height="800" srcdoc="{content}"></iframe>'
+    )
+    frame = page.frame_locator("iframe")
+    frame.locator("body[data-ready]").wait_for()
+    assert frame.locator("[data-layer=front] [data-trial]").count() == 3
+    frame.locator("[data-trial='1']").hover(force=True)
+    assert "loss.bpp_lambda" in frame.locator("#hover").inner_text()
+    frame.locator("[data-trial='1']").click(force=True)
+    frame.locator("#panel .copy button").first.click()
+    assert frame.locator("#panel .copy button").first.inner_text() in {"copied", "press Ctrl+C"}
+
+
+def test_three_objectives_have_a_menu_of_planes(page: Page, tmp_path: Path) -> None:
+    records = [*study(), trial(9, 1.5, 36.0, density=0.1)]
+    files = write_report("three", records, (*OBJECTIVES, DENSITY), tmp_path)
+    open_page(page, files.html)
+    assert trials_drawn(page) == [1, 2, 0, 9]
+    assert "D-PCC's density metric" in page.inner_text(".legend")  # the third is seen by colour
+    colors = [page.get_attribute(f"[data-trial='{n}']", "fill") for n in (1, 2, 9)]
+    assert colors[0] == colors[1] != colors[2]
+    page.select_option("#view-front select >> nth=0", label="bpp and density")
+    assert sorted(trials_drawn(page)) == [0, 1, 2, 9]
+    assert "plane of bpp and density" in page.inner_text("#subtitle")
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_study_that_has_hardly_begun_has_a_page(page: Page, tmp_path: Path, count: int) -> None:
+    open_page(page, write_report("new", study()[4 : 4 + count], OBJECTIVES, tmp_path).html)
+    for key in ("progress", "parallel", "importance", "learning", "table"):
+        page.click(f"#tab-{key}")
+        assert page.is_visible(f"#view-{key}")
+    assert "No trial has ended yet" in (page.text_content("#view-progress") or "")
+    assert rows_shown(page) == [4][:count]
+
+
+def test_ten_thousand_trials_are_drawn_and_told(browser: Browser, tmp_path: Path) -> None:
+    """How soon is measured by `python -m benchmarks page`: this machine may be busy."""
+    records, objectives = many_trials(10_000)
+    pictures = draw_planes("many", records, objectives)
+    content = page_content(Material("many", records, objectives, (), pictures))
+    write_page("many", content, tmp_path / "many.html")
+    assert (tmp_path / "many.html").stat().st_size < BAR_BYTES
+    with new_page(browser) as page:
+        visit(page, tmp_path / "many.html")  # points at one of the front, and opens every tab
+        assert set(trials_drawn(page)) == {r.number for r in front(records, objectives)}
