@@ -87,8 +87,8 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     for each in studies:
         if not front(each.records, objectives):
             raise StudyError(
-                f"two fronts are compared, and that of '{each.name}' is empty: none of its "
-                f"{len(each.records)} trials is complete and keeps to its constraints; wait for one"
+                f"two fronts are compared, and that of '{each.name}' is empty: of its "
+                f"{len(each.records)} trials none is complete and feasible; wait for one"
             )
     for told in _warnings(studies):
         console.print(f"[yellow]caution[/] {escape(told)}", soft_wrap=True, highlight=False)

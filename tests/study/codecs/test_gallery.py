@@ -13,6 +13,7 @@ from matplotlib.image import imread
 
 from model.cloud_codec import CloudCodec
 from model.codec_folder import load_codec
+from study.cli import main
 from study.codecs import gallery
 from study.codecs.export import export
 from study.codecs.gallery import FOLDER, Exhibit, Gallery, chosen_points, make_gallery
@@ -21,6 +22,7 @@ from study.data import open_data_set
 from study.fronts.front import objectives_of
 from study.metrics import PsnrConvention, d1_psnr_db
 from study.records import TrialRecord, TrialState
+from study.report.page.assembling import unpack
 from study.report.reconstructions import (
     COLOURS,
     MOST_SHOWN,
@@ -211,3 +213,18 @@ def test_the_order_is_the_fronts(made: StudyFolder, exhibit: Exhibit) -> None:
     config = made.config()
     chosen = chosen_points(read_records(made, config), objectives_of(config))
     assert [one.trial for one in exhibit.reconstructions] == list(chosen)
+
+
+def test_study_front_shows_them(
+    study: StudyFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(study.path.parent.parent)
+    assert main(["front", "small"]) == 0
+    still = "studies/small/reconstructions.png"
+    assert f"{still}  test objects beside what codecs make of them" in capsys.readouterr().out
+    assert imread(still).size
+    tab = unpack((study.path / "front.html").read_text(encoding="utf-8"), "tab-reconstructions")
+    assert [each["name"] for each in tab["objects"]] == [shown(study).name]
+    shutil.rmtree(study.codecs)
+    assert main(["front", "small"]) == 0
+    assert "no reconstructions are shown: no codec" in capsys.readouterr().out

@@ -1,0 +1,158 @@
+"""`study front`: names, gaps and what would help, for readers and as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from study.cli import main
+from study.commands.advice import gap_sentences, suggestions
+from study.records import EpochRecord, TrialRecord, TrialState
+from study.report.page.assembling import unpack
+from study.study_file import parse_study
+from tests.study.measured import STUDY, measured_study
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from study.config import StudyConfig
+
+SPACE = "search: {trials: 12, space: {loss.bpp_lambda: {low: 1.0e-4, high: 0.3, log: true}}}"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("studies")
+    measured_study(folder, "mine")
+    measured_study(folder, "other", [(0.45, 30.0), (0.54, 31.05)])
+    in_time = STUDY.replace("d1_psnr_db, direction: maximize", "decode_s, direction: minimize")
+    measured_study(folder, "in-time", [(1.0, 30.0)], in_time)
+    return folder
+
+
+def shown(root: Path, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert main(["front", "mine", "--root", str(root), *words]) == 0
+    return capsys.readouterr().out
+
+
+def test_the_table_names_the_ends_and_the_knee(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [line.split() for line in shown(root, capsys).splitlines()]
+    named = {row[-1]: row for row in rows if row and row[-1] in {"low-rate", "knee", "high-rate"}}
+    assert named["low-rate"][1:4] == ["0", "0.500", "30.00"]
+    assert named["high-rate"][:3] == ["9", "1.700", "37.06"]
+    assert "knee" in named
+
+
+def test_what_the_front_lacks_is_told_below_it(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = shown(root, capsys)
+    assert (
+        "gap nothing on the front between trials 4 and 5: 0.900 to 1.300 bpp, 33.39 to 35.51 D1 "
+        "PSNR dB, 32% of the way along it"
+    ) in text
+    assert "next the last 3 of 12 trials added" in text
+    assert "no reconstructions are shown: no codec of the front's named points is kept" in text
+
+
+def test_scripts_get_the_same_as_json(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = root / "mine" / "front.html"
+    page.unlink(missing_ok=True)
+    told = json.loads(shown(root, capsys, "--json"))
+    assert not page.exists()
+    assert (told["study"], told["trials"]) == ("mine", {"complete": 12})
+    assert [member["trial"] for member in told["front"]] == list(range(10))
+    assert told["front"][0]["names"] == ["low-rate"]
+    assert told["front"][0]["values"]["bpp"] == 0.5
+    assert set(told["front"][0]["settings"]) >= {"loss.bpp_lambda"}
+    assert told["front"][0]["codec"] is None
+    assert (told["gaps"][0]["trials"], told["gaps"][0]["wide"]) == ([4, 5], True)
+    assert sum(gap["share"] for gap in told["gaps"]) == pytest.approx(1.0)
+    assert (told["growth"]["trials"], told["growth"]["ended"]) == (3, 12)
+    assert told["told"][0].startswith("nothing on the front between trials 4 and 5")
+
+
+def test_another_study_is_drawn_beside_it(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown(root, capsys, "--with", "other")
+    (other,) = unpack((root / "mine" / "front.html").read_text(encoding="utf-8"))["others"]
+    assert other["name"] == "other"
+    assert other["values"]["bpp"][0] == pytest.approx(0.45)
+    shown(root, capsys)
+    assert not unpack((root / "mine" / "front.html").read_text(encoding="utf-8"))["others"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("in-time", "same objectives, but 'mine' has minimize bpp, maximize d1_psnr_db, and 'in-t"),
+        ("others", "there is no study 'others'"),
+    ],
+)
+def test_what_cannot_stand_beside_it_is_refused(
+    name: str, sentence: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["front", "mine", "--root", str(root), "--with", name]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def a_study() -> StudyConfig:
+    return parse_study(STUDY.replace("search: {trials: 12}", SPACE) + "name: mine", origin="x")
+
+
+def trials(*values: tuple[float, float, float]) -> list[TrialRecord]:
+    """Complete trials, ended one after the other, of these settings, rates and qualities."""
+    return [
+        TrialRecord(
+            number,
+            TrialState.COMPLETE,
+            {"loss.bpp_lambda": setting},
+            (EpochRecord(1, {}),),
+            final={"bpp": bpp, "d1_psnr_db": psnr_db},
+            ended_s=float(number + 1),
+        )
+        for number, (setting, bpp, psnr_db) in enumerate(values)
+    ]
+
+
+def advice(records: list[TrialRecord]) -> list[str]:
+    return suggestions(a_study(), records, "study resume mine", "studies/mine")
+
+
+HOLE = [(1.0, 30.0), (0.9, 29.0), (0.8, 28.0), (0.7, 27.0), (2.0, 38.0), (2.1, 38.5), (2.2, 39.0)]
+FRONT = trials(*((0.2 / bpp**2, bpp, psnr) for bpp, psnr in HOLE))
+
+
+def test_a_setting_that_moves_along_the_front_is_told_with_its_values_at_the_gap() -> None:
+    (told,) = advice(FRONT)  # Seven trials tell nothing of growth.
+    assert (
+        "loss.bpp_lambda moves trials along the front; on the two sides of the widest gap" in told
+    )
+    assert "it is 0.05 and 0.2: a study with" in told
+    assert "`loss.bpp_lambda: {low: 0.05, high: 0.2, log: true}` in its space" in told
+    assert "`warm_start: [studies/mine]` looks between" in told
+
+
+def test_growth_is_told_with_the_command_that_goes_on() -> None:
+    still = trials(*((0.1, 1.0, 30.0) for _ in range(8)))
+    assert advice(still) == [
+        "the last 2 of 8 trials added nothing to the hypervolume: more of the same will hardly help"
+    ]
+    # Of 2 bpp times 10 dB before, the last adds 2 bpp times 10 dB.
+    grown = trials(*((0.1, 1.0, 30.0) for _ in range(7)), (0.1, 1.0, 40.0))
+    (told,) = advice(grown)
+    assert told.startswith("the last 2 of 8 trials added 50 % to the hypervolume: the front still")
+    assert told.endswith(" grows, and `study resume mine --trials 16` goes on with it")
+    hardly = trials(*((0.1, 1.0, 30.0) for _ in range(7)), (0.1, 1.0, 30.01))
+    assert advice(hardly) == [
+        "the last 2 of 8 trials added 0.1 % to the hypervolume: more of the same will hardly help"
+    ]
+
+
+def test_a_front_that_is_well_covered_has_no_gap() -> None:
+    even = trials(*((0.1, 0.5 + 0.1 * step, 30.0 + step) for step in range(8)))
+    assert gap_sentences(a_study(), even) == []
+    assert gap_sentences(a_study(), []) == advice([]) == []
