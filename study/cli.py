@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from model.errors import CodecError
 from study.codecs import cli as codec_cli
-from study.commands import compare, front, running, ui
+from study.commands import compare, front, mlflow, running, ui
 from study.driver.interrupts import INTERRUPTED
 from study.errors import StudyError
 from study.simulation import cli as simulation_cli
@@ -115,6 +115,7 @@ def build_parser() -> argparse.ArgumentParser:
     ui.add_command(commands)
     codec_cli.add_commands(commands)
     simulation_cli.add_commands(commands)
+    mlflow.add_commands(commands)
     status.add_argument(
         "--root", type=Path, default=Path("studies"), help="where the studies are (%(default)s)"
     )
@@ -157,4 +158,5 @@ _COMMANDS = {
     "ui": ui.ui,
     **codec_cli.COMMANDS,
     **simulation_cli.COMMANDS,
+    **mlflow.COMMANDS,
 }

@@ -118,13 +118,18 @@ def parse_study(text: str, *, origin: str) -> StudyConfig:
     return config
 
 
+def study_text(config: StudyConfig) -> str:
+    """Return a study file's text that is read as the same study."""
+    return yaml.dump(config.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False)
+
+
 def write_study(config: StudyConfig, path: Path) -> None:
     """Write a study file that `load_study` reads as the same study.
 
     Raises:
         StudyError: the file cannot be written.
     """
-    text = yaml.dump(config.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False)
+    text = study_text(config)
     # A driver that is killed meanwhile must not leave a part of it: nothing could be read then.
     partial = partial_of(path)
     try:

@@ -122,7 +122,8 @@ def _runs(database: Path, study: StudyFolder, records: Sequence[TrialRecord]) ->
         run = by_trial.get(record.number, "")
         written |= {(run, name, e.epoch) for e in record.epochs for name in e.metrics}
         written |= {(run, f"final/{name}", record.total_epochs) for name in record.final}
-    shown = {key for key in metrics if key[0] not in others}
+    # The objectives are among the final metrics once more, under a name of their own.
+    shown = {key for key in metrics if key[0] not in others and "objective/" not in key[1]}
     again = sum(count - 1 for key, count in metrics.items() if key in shown)
     same = told == by_trial == dict(by_trial.items()) and set(told) == {r.number for r in records}
     return [

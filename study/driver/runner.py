@@ -12,20 +12,21 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from study.addresses import masked
 from study.codecs.kept_codecs import KeptCodecs
 from study.data import describe, open_data_set, prepare
 from study.data.version import code_version
 from study.driver.changes import began, check_changes
 from study.driver.interrupts import BY_SIGNAL, RAY_DIED, TAKEN_OVER
 from study.driver.reporting import report
-from study.fronts.front import front, hypervolume, objectives_of
+from study.errors import StudyError
+from study.fronts.front import objectives_of
 from study.fronts.measures import constraints_of
 from study.records import TrialState
 from study.report.live import live_view, preparation_view
 from study.search.architectures import preparations
 from study.storage.folder import create_study_folder, open_study_folder
 from study.storage.lease import hold
+from study.tracking.opening import contents, note_data_sets, open_tracking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from study.config import Preparation, StudyConfig
-    from study.fronts.front import Objective
     from study.records import TrialRecord
     from study.report import ReportFiles
     from study.storage.folder import StudyFolder
@@ -146,7 +146,9 @@ def _drive(
                 # Its copy in the folder may have been edited.
                 check_changes(began(store.study_file(), config), config)
                 folder.keep(config)
-                tracking = open_tracking(config, objectives, store)
+                note_data_sets(store, data.values())
+                draw = partial(report, config, folder=folder)
+                tracking = open_tracking(config, store, folder, draw)
                 observers = (view, tracking, *_keepers(config, folder, tell))
                 site = tuning.result().Site(folder, store, data, lease, address is not None)
                 outcome.why = tuning.result().run_trials(config, site, observers, trainable, tell)
@@ -238,32 +240,6 @@ def open_store(config: StudyConfig, folder: StudyFolder) -> TrialStore:
     return store
 
 
-def tracking_uri(config: StudyConfig) -> str:
-    """Return where MLflow keeps its records: by default one database for all studies of a root."""
-    return config.tracking.uri or f"sqlite:///{Path(config.root).resolve() / 'mlflow.db'}"
-
-
-def open_tracking(
-    config: StudyConfig, objectives: Sequence[Objective], store: TrialStore
-) -> MlflowObserver:
-    """Start recording in MLflow; it catches up by itself and never stops a trial."""
-    from study.tracking.observer import MlflowObserver
-
-    shown = config.model_dump(mode="json")
-    for section in ("tracking", "storage"):
-        if shown[section]["uri"] is not None:
-            shown[section]["uri"] = masked(shown[section]["uri"])
-    return MlflowObserver(
-        uri=tracking_uri(config),
-        artifact_root=Path(config.root).resolve() / "mlartifacts",
-        study_name=config.name,
-        study_config=shown,
-        objectives=objectives,
-        study_id=store.identity,
-        on_run=store.record_run,
-    )
-
-
 def finish(
     config: StudyConfig,
     folder: StudyFolder,
@@ -280,15 +256,10 @@ def finish(
         if record.state is TrialState.INTERRUPTED and ended.why != TAKEN_OVER:
             tracking.on_trial(record)
     if ended.why in {BY_SIGNAL, TAKEN_OVER, RAY_DIED}:
+        if ended.why != TAKEN_OVER:
+            tracking.on_end()
         note = tracking.close(_TRACKING_TIMEOUT_INTERRUPTED_S)
         return Ended(folder, records, None, note, ended.why)
     files = report(config, records, folder, gallery=make_gallery(folder, config, records))
-    objectives = objectives_of(config)
-    tracking.on_summary(
-        {
-            "hypervolume": hypervolume(records, objectives),
-            "front_size": float(len(front(records, objectives))),
-        },
-        list(files.paths),
-    )
+    tracking.on_end(contents(files))
     return Ended(folder, records, files, tracking.close(_TRACKING_TIMEOUT_S), ended.why)

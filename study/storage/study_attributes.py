@@ -6,12 +6,12 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import optuna
 
 _IDENTITY, _CODE_VERSION, _STUDY_FILE, _LEASE = "identity", "code_version", "study_file", "lease"
-_BEGUN = "begun"
+_BEGUN, _DATA_SETS = "begun", "data_sets"
 _WORKED_PREFIX, _RUN_PREFIX = "worked_s:", "run:"
 
 
@@ -56,6 +56,19 @@ class StudyAttributes:
     def is_begun(self) -> bool:
         """Tell whether all is there with which a study begins."""
         return bool(self._study.user_attrs.get(_BEGUN))
+
+    def record_data_sets(self, data_sets: Sequence[Mapping[str, Any]]) -> None:
+        """Write down the prepared data sets that trials train on; what stands there stays."""
+        there = self.data_sets()
+        known = {each["content_hash"] for each in there}
+        new = [dict(each) for each in data_sets if each["content_hash"] not in known]
+        if new:
+            self._study.set_user_attr(_DATA_SETS, [*there, *new])
+
+    def data_sets(self) -> list[dict[str, Any]]:
+        """Return the prepared data sets that trials train on, as they were described."""
+        held: list[dict[str, Any]] = self._study.user_attrs.get(_DATA_SETS, [])
+        return held
 
     def lease(self) -> dict[str, Any] | None:
         """Return who works on the study, as `study.storage.lease` wrote it."""

@@ -1,32 +1,31 @@
 """What MLflow holds of a study, and writing what it lacks.
 
 One experiment per study, named like it. Every trial is a flat run of its own (nested runs leave the
-UI's charts empty), and one more run, tagged ``kind=summary``, holds the front's artifacts and its
-hypervolume. What is there is read back, by tag, when a ledger is opened: the same records can be
-given any number of times, by this process or by a later one, and nothing is written twice.
+UI's charts empty), tagged ``kind=trial``, and one more run, tagged ``kind=summary``, holds what
+belongs to the study as a whole: its file, its data sets, how the front grew, and its pictures.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from study.fronts.front import front
 from study.records import TrialState
+from study.tracking.links import CHART_TAG, OBJECTIVE, chart_link, chart_view, run_link
+from study.tracking.notes import code
+from study.tracking.runs import SUMMARY, Runs, Tracked, Written, unlike
+from study.tracking.standing import Point, counts, front_tags, study_points, summary_note
+from study.tracking.trial_words import first_tags, run_name, trial_note, trial_tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from mlflow import MlflowClient
-    from mlflow.entities import Metric
 
-    from study.fronts.front import Objective
     from study.records import EpochRecord, TrialRecord
-
-Value = TypeVar("Value")
+    from study.tracking.facts import StudyFacts
 
 _RUN_STATUS = {
     TrialState.RUNNING: "RUNNING",
@@ -36,31 +35,8 @@ _RUN_STATUS = {
     TrialState.FAILED: "FAILED",
 }
 
-_BATCH = 900
-"""Metrics per request; MLflow refuses more than 1000 entries of all kinds."""
-
-_SUMMARY = "summary"
-"""The summary run's key among the trial numbers."""
-
 _FINAL = "final/"
 """Prefix of the metrics measured on the finished codec, apart from the epochs' series."""
-
-
-@dataclass
-class _Tracked:
-    """What MLflow holds of one run, so that only what is missing gets written.
-
-    Attributes:
-        epochs: the epochs whose metrics are there, None until asked; likewise the others, of which
-            `metrics` holds the newest value by name.
-    """
-
-    run_id: str
-    status: str = "RUNNING"
-    tags: dict[str, str] = field(default_factory=dict)
-    params: dict[str, str] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
-    epochs: set[int] | None = None
 
 
 class Ledger:
@@ -75,9 +51,7 @@ class Ledger:
         *,
         client: MlflowClient,
         artifact_location: str | None,
-        tags: Mapping[str, str],
-        study_config: Mapping[str, object],
-        objectives: Sequence[Objective],
+        facts: StudyFacts,
         on_run: Callable[[int, str], None],
     ) -> None:
         """Find the experiment and its runs, or make it.
@@ -85,26 +59,24 @@ class Ledger:
         Args:
             client: the connection.
             artifact_location: where a new experiment keeps artifacts; None: the server decides.
-            tags: what marks every run of this study.
-            study_config: kept with the summary as ``study.json``.
-            objectives: what the front is about.
+            facts: what the study is.
             on_run: told a trial's number and run as soon as there is one, before anything else is
                 written into it; where it raises, it is told again with the next record.
         """
-        self._client = client
-        self._on_run = on_run
+        self._facts, self._on_run = facts, on_run
         self._told: set[int] = set()
-        self._tags = dict(tags)
-        self._study_config = study_config
-        self._objectives = objectives
-        name = self._tags["study"]
-        experiment = client.get_experiment_by_name(name)
-        self._experiment_id: str = (
-            client.create_experiment(name, artifact_location=artifact_location)
-            if experiment is None
-            else experiment.experiment_id
-        )
-        self._runs = self._find_runs()
+        self._experiment_id = _experiment(client, artifact_location, facts)
+        tags = {"study": facts.name, "study_id": facts.identity}
+        self._runs = Runs(client, self._experiment_id, tags)
+
+    @property
+    def written(self) -> Written:
+        """What was written so far."""
+        return self._runs.written
+
+    def has_run(self, number: int) -> bool:
+        """Say whether a trial has a run."""
+        return str(number) in self._runs.ids()
 
     def write_trial(self, record: TrialRecord) -> None:
         """Bring a trial's run up to its record, in one request after each epoch."""
@@ -112,151 +84,131 @@ class Ledger:
         if record.number not in self._told:
             self._on_run(record.number, run.run_id)
             self._told.add(record.number)
-        missing = self._missing_epochs(run, record)
-        entries = [entry for epoch in missing for entry in _metrics(epoch.metrics, epoch.epoch)]
-        final = {_FINAL + name: value for name, value in record.final.items()}
-        entries += _metrics(_unlike(final, run.metrics), record.total_epochs)
-        self._write_metrics(run, entries)
-        run.metrics.update(final)
-        if record.epochs:
-            run.epochs = {epoch.epoch for epoch in record.epochs}.union(run.epochs or ())
-        tags = {"state": record.state.value, "outcome": record.outcome}
-        if not record.feasible:
-            tags["feasible"] = "false"
-        self._annotate(
-            run,
-            tags=tags | {"folder": record.folder or ""},
-            params={name: str(value) for name, value in record.params.items()},
-        )
-        self._set_status(run, _RUN_STATUS[record.state])
+        began_s = run.start_ms / 1000
+        points = [
+            Point(name, float(value), epoch.epoch, began_s + epoch.elapsed_s)
+            for epoch in self._missing_epochs(run, record)
+            for name, value in sorted(epoch.metrics.items())
+        ]
+        points += [
+            Point(name, value, record.total_epochs, record.ended_s)
+            for name, value in sorted(unlike(self._final(record), run.metrics).items())
+        ]
+        tags = trial_tags(record, self._facts)
+        tags |= self._runs.describe(run, trial_note(record, self._facts))
+        params = {name: str(value) for name, value in record.params.items()}
+        self._runs.write(run, points, tags, params)
+        self._runs.set_status(run, _RUN_STATUS[record.state], record.ended_s)
 
-    def mark_front(self, records: Sequence[TrialRecord]) -> None:
-        """Tag every complete trial's run with whether it is on the front."""
-        members = {record.number for record in front(records, self._objectives)}
+    def write_standing(self, records: Sequence[TrialRecord], *, is_over: bool = False) -> None:
+        """Bring up to date what depends on all trials: the tags of the front, and the summary.
+
+        Args:
+            records: all of them.
+            is_over: whether nobody works on the study any more.
+        """
+        tags = front_tags(records, self._facts)
         for record in records:
-            if record.state is TrialState.COMPLETE:
-                pareto = str(record.number in members).lower()
-                self._annotate(self._trial_run(record), tags={"pareto": pareto})
-
-    def write_summary(
-        self, metrics: Mapping[str, float], artifacts: Sequence[Path], step: int
-    ) -> None:
-        """Write the study's metrics (where they changed), configuration and artifacts."""
-        run = self._run(_SUMMARY, {"kind": "summary"}, name="summary")
-        self._write_metrics(run, _metrics(_unlike(metrics, run.metrics), step))
-        run.metrics.update(metrics)
-        config = json.dumps(self._study_config, indent=2, default=str)
-        self._client.log_text(run.run_id, config, "study.json")
-        for path in artifacts:
-            self._client.log_artifact(run.run_id, str(path))
-        self._set_status(run, "FINISHED")
-
-    def _find_runs(self) -> dict[str, _Tracked]:
-        """Return this study's runs that nobody deleted, by trial number or as the summary."""
-        runs: dict[str, _Tracked] = {}
-        token: str | None = None
-        while token != "":
-            page = self._client.search_runs([self._experiment_id], page_token=token)
-            for run in page:
-                tags = run.data.tags
-                if self._tags.items() <= tags.items():
-                    data = (dict(tags), dict(run.data.params), dict(run.data.metrics))
-                    tracked = _Tracked(run.info.run_id, run.info.status, *data)
-                    runs[tags.get("trial", _SUMMARY)] = tracked
-            token = page.token or ""
-        return runs
-
-    def _trial_run(self, record: TrialRecord) -> _Tracked:
-        """Return a trial's run; one that is made now began when the trial did."""
-        number = str(record.number)
-        tags = {
-            "kind": "trial",
-            "trial": number,
-            "baseline": str(record.is_baseline).lower(),
-            "pareto": "false",
+            self._runs.write(self._trial_run(record), tags=tags[record.number])
+        summary = self._summary_run(records)
+        points = [
+            point
+            for point in study_points(records, self._facts.objectives)
+            if point.step not in self._runs.steps(summary, point.name)
+        ]
+        ended = sum(record.state.is_final for record in records)
+        points += [
+            Point(name, value, ended)
+            for name, value in unlike(counts(records), summary.metrics).items()
+        ]
+        links = {
+            int(key): run_link("", self._experiment_id, run_id).removeprefix("/")
+            for key, run_id in self._runs.ids().items()
+            if key != SUMMARY
         }
-        name = f"trial {number} (baseline)" if record.is_baseline else f"trial {number}"
-        return self._run(number, tags, name=name, age_s=record.elapsed_s)
+        note = summary_note(records, self._facts, tags, links)
+        self._runs.write(summary, points, self._runs.describe(summary, note))
+        self._runs.log_data_sets(summary, self._facts.data_sets)
+        config = json.dumps(self._facts.config, indent=2, default=str)
+        files = {"study.yaml": self._facts.study_file, "study.json": config}
+        self._runs.upload(summary, {name: text.encode() for name, text in files.items() if text})
+        status = "RUNNING"
+        if is_over:
+            is_whole = all(record.state.is_final for record in records)
+            status = "FINISHED" if is_whole else "KILLED"
+        self._runs.set_status(summary, status)
 
-    def _run(self, key: str, tags: Mapping[str, str], *, name: str, age_s: float = 0.0) -> _Tracked:
-        """Return the run with this key, made with these tags if there is none."""
-        if key not in self._runs:
-            all_tags = {**self._tags, **tags}
-            run = self._client.create_run(
-                self._experiment_id,
-                start_time=_now_ms() - round(1000 * age_s),
-                tags=all_tags,
-                run_name=name,
-            )
-            self._runs[key] = _Tracked(run.info.run_id, tags=all_tags, epochs=set())
-        return self._runs[key]
+    def write_files(self, records: Sequence[TrialRecord], files: Mapping[str, bytes]) -> None:
+        """Keep files with the summary, by name; what is there already is not sent again."""
+        self._runs.upload(self._summary_run(records), files)
 
-    def _missing_epochs(self, run: _Tracked, record: TrialRecord) -> list[EpochRecord]:
+    def _summary_run(self, records: Sequence[TrialRecord]) -> Tracked:
+        start_s = min(map(_start_s, records), default=None)
+        return self._runs.find(SUMMARY, {"kind": SUMMARY}, name="summary", start_s=start_s)
+
+    def _trial_run(self, record: TrialRecord) -> Tracked:
+        """Return a trial's run; one that is made now began when the trial did."""
+        key, name = str(record.number), run_name(record)
+        return self._runs.find(key, first_tags(record), name=name, start_s=_start_s(record))
+
+    def _final(self, record: TrialRecord) -> dict[str, float]:
+        """Return the metrics of a finished codec by their names in MLflow, the finite ones.
+
+        MLflow keeps neither NaN nor an infinity as it is, and charts show neither.
+        """
+        values = {name: float(v) for name, v in record.final.items() if math.isfinite(v)}
+        objectives = {objective.metric for objective in self._facts.objectives}
+        return {_FINAL + name: value for name, value in values.items()} | {
+            OBJECTIVE + name: value for name, value in values.items() if name in objectives
+        }
+
+    def _missing_epochs(self, run: Tracked, record: TrialRecord) -> list[EpochRecord]:
         """Return the epochs whose metrics the run lacks.
 
         The last metric by name tells: an epoch's metrics are written in that order. A trial that
         begins anew in a run that has epochs does not tell by which names to ask for them.
         """
-        if not record.epochs:
-            return []
-        if run.epochs is None:
-            names = {max(epoch.metrics) for epoch in record.epochs}
-            run.epochs = {
-                entry.step
-                for name in names
-                for entry in self._client.get_metric_history(run.run_id, name)
-            }
-        return [epoch for epoch in record.epochs if epoch.epoch not in run.epochs]
-
-    def _write_metrics(self, run: _Tracked, entries: Sequence[Metric]) -> None:
-        """Write the entries in as few requests as fit."""
-        for start in range(0, len(entries), _BATCH):
-            self._client.log_batch(run.run_id, metrics=entries[start : start + _BATCH])
-
-    def _annotate(
-        self,
-        run: _Tracked,
-        *,
-        tags: Mapping[str, str],
-        params: Mapping[str, str] | None = None,
-    ) -> None:
-        """Write those tags and parameters that are new or changed, in one request if any."""
-        from mlflow.entities import Param, RunTag
-
-        new_tags, new_params = _unlike(tags, run.tags), _unlike(params or {}, run.params)
-        if new_tags or new_params:
-            self._client.log_batch(
-                run.run_id,
-                tags=[RunTag(name, value) for name, value in new_tags.items()],
-                params=[Param(name, value) for name, value in new_params.items()],
-            )
-        run.tags.update(new_tags)
-        run.params.update(new_params)
-
-    def _set_status(self, run: _Tracked, status: str) -> None:
-        """Say in the run's own field whether it is running, and if not, how it ended."""
-        if run.status == status:
-            return
-        if status == "RUNNING":
-            self._client.update_run(run.run_id, status=status)
-        else:
-            self._client.set_terminated(run.run_id, status=status)
-        run.status = status
+        names = {max(epoch.metrics) for epoch in record.epochs if epoch.metrics}
+        there: set[int] = set().union(*(self._runs.steps(run, name) for name in names))
+        return [epoch for epoch in record.epochs if epoch.epoch not in there]
 
 
-def _metrics(values: Mapping[str, float], step: int) -> list[Metric]:
-    """Return MLflow's entries for these values, sorted by name."""
-    from mlflow.entities import Metric
+def _experiment(client: MlflowClient, artifact_location: str | None, facts: StudyFacts) -> str:
+    """Return the study's experiment, made if there is none, with its description and chart view."""
+    experiment = client.get_experiment_by_name(facts.name)
+    if experiment is None:
+        made = client.create_experiment(facts.name, artifact_location=artifact_location)
+        experiment = client.get_experiment(made)
+    tags = _experiment_tags(experiment.experiment_id, facts)
+    for name, value in unlike(tags, experiment.tags).items():
+        client.set_experiment_tag(experiment.experiment_id, name, value)
+    return str(experiment.experiment_id)
 
-    now_ms = _now_ms()
-    return [Metric(name, float(value), now_ms, step) for name, value in sorted(values.items())]
+
+def _experiment_tags(experiment_id: str, facts: StudyFacts) -> dict[str, str]:
+    objectives = "; ".join(
+        f"{o.metric} {o.direction.value}, reference {o.reference:g}" for o in facts.objectives
+    )
+    description = (
+        f"Study {code(facts.name)}: a search for the point cloud codecs that no other beats in "
+        f"{' and '.join(code(o.metric) for o in facts.objectives)}.\n\n"
+        "The run `summary` holds the front (`front.html` under *Artifacts*), the study file, the "
+        "data set and how the front grew. Every other run is a trial; the metrics "
+        f"`{OBJECTIVE}…` are what the front is about, `final/…` all that was measured on the "
+        "finished codec in real bytes, the rest is told after each epoch. Filter by "
+        "`tags.pareto = 'true'` for the front, by `tags.rank = '2'` for the next best; the "
+        f"[chart view]({chart_link('', experiment_id).removeprefix('/')}) draws rate against "
+        "quality."
+    )
+    return {
+        "study.objectives": objectives,
+        "mlflow.note.content": description,
+        # Without it MLflow's page asks its user what kind of experiment this is.
+        "mlflow.experimentKind": "custom_model_development",
+        CHART_TAG: chart_view(facts.objectives, facts.searched),
+    }
 
 
-def _unlike(wanted: Mapping[str, Value], there: Mapping[str, Value]) -> dict[str, Value]:
-    """Return the wanted entries that are missing or different there."""
-    return {name: value for name, value in wanted.items() if there.get(name) != value}
-
-
-def _now_ms() -> int:
-    """Return the time as MLflow counts it, in milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
+def _start_s(record: TrialRecord) -> float:
+    """Return when a trial began, in seconds since 1970, as far as its seconds of work tell."""
+    return (record.ended_s or time.time()) - record.elapsed_s

@@ -10,23 +10,39 @@ from __future__ import annotations
 import sys
 import textwrap
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from study.records import TrialState
 from study.tracking.client import connect, is_database, quieten
-from study.tracking.courier import Courier
+from study.tracking.courier import Courier, Pace
 from study.tracking.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from study.fronts.front import Objective
-    from study.records import TrialRecord
+    from study.records import TrialRecord, TrialState
+    from study.tracking.facts import StudyFacts
+
+    Draw = Callable[[Sequence[TrialRecord]], Mapping[str, bytes]]
 
 _WORKERS_START_S = 20.0
 """How long MLflow is not imported while no worker has told of its first epoch."""
+
+_STANDING = "the summary"
+_FILES = "the front's pictures"
+"""Names of what is sent besides trials, as the user is told of them."""
+
+_STANDING_PACE = Pace(share=0.02)
+_DRAWING_PACE = Pace(pause_s=60.0, share=0.02)
+"""The work is the driver's, which has a study to run. Of 16 trials the standing takes 20 ms, of
+10,000 a second; drawing the report takes 1 to 3 s."""
+
+
+def nothing_to_draw(_records: Sequence[TrialRecord]) -> Mapping[str, bytes]:
+    """Return no files."""
+    return {}
 
 
 class MlflowObserver:
@@ -35,13 +51,11 @@ class MlflowObserver:
     Args:
         uri: a database such as ``sqlite:///studies/mlflow.db``, or the address of a server.
         artifact_root: where artifacts go when `uri` is a database; a server has its own place.
-        study_name: the experiment's name.
-        study_config: the whole configuration, kept with the summary as ``study.json``.
-        objectives: what the front is about.
-        study_id: tells this study's runs from those of another one of the same name, for instance
-            on a server that several people use, or after a study's folder was deleted.
+        facts: what the study is.
         on_run: told each trial's number and MLflow run, once, from the background thread; whatever
             it raises counts as a failure to deliver, and it is told again.
+        draw: called in the background thread, about once a minute, with the trials as they stand:
+            returns the files of the summary, by name.
     """
 
     def __init__(
@@ -49,36 +63,48 @@ class MlflowObserver:
         *,
         uri: str,
         artifact_root: Path,
-        study_name: str,
-        study_config: Mapping[str, object],
-        objectives: Sequence[Objective],
-        study_id: str = "",
+        facts: StudyFacts,
         on_run: Callable[[int, str], None] = lambda _trial, _run: None,
+        draw: Draw = nothing_to_draw,
     ) -> None:
         """Return at once: mlflow is imported, and its database made, in the background."""
         quieten()
-        self._uri = uri
+        self._uri, self._draw, self._on_run = uri, draw, on_run
+        self._artifacts = artifact_root.resolve().as_uri() if is_database(uri) else None
+        self._facts = facts
         self._records: dict[int, TrialRecord] = {}
+        self._states: dict[int, TrialState] = {}
         self._told: set[int] = set()
+        self._is_over = False
+        self._files: Mapping[str, bytes] | None = None
         self._workers_work = threading.Event()
+        self._courier: Courier[Ledger] = Courier("mlflow", self._reach)
+        self._courier.rest(_FILES, _DRAWING_PACE.pause_s)
+        self._send_standing()
+        self._send_files()
 
-        def tell(trial: int, run: str) -> None:
-            if trial not in self._told:  # A connection made anew would tell all of them again.
-                on_run(trial, run)
-                self._told.add(trial)
+    def _reach(self) -> Ledger:
+        """Open MLflow's place for the study; have told again whatever it has lost meanwhile."""
+        self._workers_work.wait(_WORKERS_START_S)
+        ledger = Ledger(
+            client=connect(self._uri),
+            artifact_location=self._artifacts,
+            facts=self._facts,
+            on_run=self._tell,
+        )
+        lost = {number for number in self._told if not ledger.has_run(number)}
+        for number in sorted(lost):
+            self._send_trial(self._records[number])
+        if lost:
+            self._told -= lost
+            self._send_standing()
+            self._send_files()
+        return ledger
 
-        def reach() -> Ledger:
-            self._workers_work.wait(_WORKERS_START_S)
-            return Ledger(
-                client=connect(uri),
-                artifact_location=artifact_root.resolve().as_uri() if is_database(uri) else None,
-                tags={"study": study_name, "study_id": study_id},
-                study_config=study_config,
-                objectives=objectives,
-                on_run=tell,
-            )
-
-        self._courier = Courier("mlflow", reach)
+    def _tell(self, trial: int, run: str) -> None:
+        if trial not in self._told:  # A connection made anew would tell all of them again.
+            self._on_run(trial, run)
+            self._told.add(trial)
 
     def on_trial(self, record: TrialRecord) -> None:
         """Take note of a trial: at its start, after each epoch, and at its end. Microseconds.
@@ -89,17 +115,50 @@ class MlflowObserver:
         self._records[record.number] = record
         if record.epochs or record.state.is_final:
             self._workers_work.set()
-        self._courier.send(f"trial {record.number}", lambda ledger: ledger.write_trial(record))
-        if record.state is TrialState.COMPLETE:
-            records = tuple(self._records.values())
-            self._courier.send("the front", lambda ledger: ledger.mark_front(records))
+        self._send_trial(record)
+        if self._states.get(record.number) is not record.state:
+            self._states[record.number] = record.state
+            self._send_standing()
+            self._send_files()
 
-    def on_summary(self, metrics: Mapping[str, float], artifacts: Sequence[Path]) -> None:
-        """Take note of how the study as a whole stands; a later summary replaces the earlier."""
-        finished = sum(record.state is TrialState.COMPLETE for record in self._records.values())
+    def _send_trial(self, record: TrialRecord) -> None:
+        self._courier.send(f"trial {record.number}", lambda ledger: ledger.write_trial(record))
+
+    def _send_standing(self) -> None:
+        """Send how the trials stand when it is delivered."""
         self._courier.send(
-            "the summary", lambda ledger: ledger.write_summary(metrics, artifacts, finished)
+            _STANDING,
+            lambda ledger: ledger.write_standing(self._now(), is_over=self._is_over),
+            _STANDING_PACE,
         )
+
+    def _send_files(self) -> None:
+        """Send the summary's files as they are when they are delivered."""
+        self._courier.send(_FILES, self._write_files, _DRAWING_PACE)
+
+    def _write_files(self, ledger: Ledger) -> None:
+        records, files = self._now(), self._files
+        if files is None:
+            with suppress(Exception):  # Whoever draws the last report tells what is wrong with it.
+                files = self._draw(records)
+        ledger.write_files(records, files or {})
+
+    def _now(self) -> list[TrialRecord]:
+        """Return the trials as they stand, from whichever thread."""
+        return [self._records[number] for number in sorted(self._records)]
+
+    def on_end(self, files: Mapping[str, bytes] | None = None) -> None:
+        """Take note that nobody works on the study any more.
+
+        Args:
+            files: of the summary, as they shall stay; None: what was drawn last stays.
+        """
+        self._is_over, self._files = True, files
+        self._send_standing()
+        if files is None:
+            self._courier.drop(_FILES)
+        else:
+            self._send_files()
 
     def close(self, timeout_s: float) -> str | None:
         """Write what waits, for at most so many seconds; return a sentence if something is missing.

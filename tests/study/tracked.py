@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.fronts.front import Direction, Objective
 from study.records import EpochRecord, TrialRecord, TrialState
-from study.tracking.observer import MlflowObserver
+from study.tracking.facts import StudyFacts
+from study.tracking.observer import MlflowObserver, nothing_to_draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from mlflow.entities import Run
+
+    from study.tracking.observer import Draw
 
 OBJECTIVES = (
     Objective("bpp", Direction.MINIMIZE, reference=2.0),
     Objective("d1_psnr_db", Direction.MAXIMIZE, reference=30.0),
 )
 PATIENCE_S = 90.0
+_ID = re.compile(r"experiments/\d+/runs/[0-9a-f]{32}|\b[0-9a-f]{16}\b")
+"""Addresses of runs, in the descriptions that hold them, and the digests of those."""
 
 
 def trial(
@@ -57,20 +63,34 @@ def nobody(_trial: int, _run: str) -> None:
     """Be told of runs."""
 
 
+def facts(study_id: str = "", folder: Path | None = None) -> StudyFacts:
+    return StudyFacts(
+        name="quickstart",
+        identity=study_id,
+        objectives=OBJECTIVES,
+        config={"seed": 7, "loss": {"bpp_lambda": 1e-4}},
+        study_file="seed: 7\n",
+        searched=("loss.bpp_lambda", "loss.chamfer_coe"),
+        folder=folder,
+        data_sets=(
+            {"source": "objects", "content_hash": "0123456789" * 6, "folder": "data/objects"},
+        ),
+    )
+
+
 def observer(
     folder: Path,
     uri: str = "",
     study_id: str = "",
     on_run: Callable[[int, str], None] = nobody,
+    draw: Draw = nothing_to_draw,
 ) -> MlflowObserver:
     return MlflowObserver(
         uri=uri or database(folder),
         artifact_root=folder / "artifacts",
-        study_name="quickstart",
-        study_config={"seed": 7, "loss": {"bpp_lambda": 1e-4}},
-        objectives=OBJECTIVES,
-        study_id=study_id,
+        facts=facts(study_id, folder),
         on_run=on_run,
+        draw=draw,
     )
 
 
@@ -84,13 +104,14 @@ def record(
     watching = observer(folder, study_id=study_id, on_run=on_run)
     for one in trials:
         watching.on_trial(one)
+    watching.on_end()
     assert watching.close(PATIENCE_S) is None
 
 
 def wait_for_deliveries(watching: MlflowObserver) -> None:
-    """Wait until MLflow has all that was sent."""
+    """Wait until MLflow has all that was sent of trials; the rest is told at its own pace."""
     deadline = time.monotonic() + PATIENCE_S
-    while watching._courier._parcels:
+    while any(name.startswith("trial") for name in tuple(watching._courier._parcels)):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -108,6 +129,36 @@ def runs(folder: Path, uri: str = "") -> dict[str, Run]:
     return by_trial
 
 
+def everything(uri: str) -> dict[str, dict[str, object]]:
+    """Return all that MLflow holds of the study but for the ids that it gave itself.
+
+    By run: its name, status, tags, settings, inputs and files, and every value that a metric
+    ever had, with its step; of the number of trials by state only the newest, for a study that was
+    looked at twice has two.
+    """
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri)
+    held: dict[str, dict[str, object]] = {}
+    for key, run in runs(Path(), uri).items():
+        names = [name for name in run.data.metrics if not name.startswith("trials/")]
+        histories = [client.get_metric_history(run.info.run_id, name) for name in names]
+        held[key] = {
+            "name": run.info.run_name,
+            "status": run.info.status,
+            "tags": {name: _ID.sub("ID", value) for name, value in run.data.tags.items()},
+            "params": run.data.params,
+            "metrics": run.data.metrics,
+            "values": sorted((m.key, m.step, m.value) for each in histories for m in each),
+            "inputs": [
+                each.dataset.to_dictionary()
+                for each in (run.inputs.dataset_inputs if run.inputs else ())
+            ],
+            "files": sorted((f.path, f.file_size) for f in client.list_artifacts(run.info.run_id)),
+        }
+    return held
+
+
 def rows(folder: Path) -> dict[str, int]:
     """Count what the database holds."""
     with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
@@ -122,3 +173,14 @@ def steps(folder: Path, run: Run, metric: str) -> list[int]:
     with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
         query = "select step from metrics where run_uuid = ? and key = ? order by step"
         return [step for (step,) in connection.execute(query, (run.info.run_id, metric))]
+
+
+def values_of_trials(folder: Path) -> int:
+    """Count the values of metrics in the runs of trials."""
+    with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
+        query = (
+            "select count(*) from metrics join tags on tags.run_uuid = metrics.run_uuid "
+            "where tags.key = 'trial'"
+        )
+        (found,) = connection.execute(query).fetchone()
+    return int(found)

@@ -25,6 +25,7 @@ COMMANDS = {
     "status": ["--help", "--root", "-h", "name"],
     "prepare": ["--help", "-h", "file"],
     "explain": ["--help", "-h", "section"],
+    "mlflow": ["--help", "--root", "--uri", "-h", "action", "name"],
     "ui": ["--help", "--port", "--root", "-h", "name"],
     "export": [
         "--alias",
@@ -156,6 +157,7 @@ def test_help_of_a_command_says_what_it_does(
         (["export", "toy", "--points", "--register", "--alias", "a"], "--alias names one codec"),
         (["export", "toy", "--knee", "--register", "--alias", "v1"], "an alias has letters"),
         (["explain", "serch"], "there is no section 'serch'; did you mean 'search'?"),
+        (["mlflow", "sync", "toy"], "there is no study 'toy' in studies"),
         (["ui"], "MLflow has nothing to show"),
     ],
 )

@@ -19,8 +19,8 @@ def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_study_is_found_by_its_name_and_identity(tmp_path: Path) -> None:
-    uri = database(tmp_path)
+def test_a_study_is_found_by_its_name_and_identity(folder: Path) -> None:
+    uri = database(folder)
     client = connect(uri)
     assert find_summary(uri, "quickstart", "mine") is None
     experiment = client.create_experiment("quickstart")

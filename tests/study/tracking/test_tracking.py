@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import textwrap
 import threading
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from study.records import EpochRecord, TrialState
 from study.tracking import observer as tracking
-from study.tracking.client import connect, quieten
 from study.tracking.observer import ui_command
 from tests.study.tracked import (
     PATIENCE_S,
@@ -27,34 +25,21 @@ from tests.study.tracked import (
     runs,
     steps,
     trial,
+    values_of_trials,
     wait_for_deliveries,
 )
 
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make MLflow's tables once for all tests that do not test their making; it takes seconds."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    quieten()
-    connect(database(folder)).search_experiments()
-    return folder / "mlflow.db"
-
-
-@pytest.fixture
-def folder(tmp_path: Path, empty_database: Path) -> Path:
-    """Return a folder with an empty tracking database."""
-    return Path(shutil.copy(empty_database, tmp_path)).parent
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_a_study_is_one_experiment_of_flat_runs_and_a_summary(tmp_path: Path) -> None:
-    picture = tmp_path / "front.html"
-    picture.write_text("<p>front</p>")
     watching = observer(tmp_path)
     watching.on_trial(trial(0))
     watching.on_trial(trial(1, state=TrialState.RUNNING, epochs=1))
     failed = trial(2, state=TrialState.FAILED, epochs=2)
     watching.on_trial(replace(failed, outcome="diverged: the loss was NaN in epoch 3"))
-    watching.on_summary({"hypervolume": 6.0}, [picture])
+    watching.on_end({"front.html": b"<p>front</p>"})
     assert watching.close(PATIENCE_S) is None
 
     found = runs(tmp_path)
@@ -63,11 +48,11 @@ def test_a_study_is_one_experiment_of_flat_runs_and_a_summary(tmp_path: Path) ->
         "0": "FINISHED",
         "1": "RUNNING",
         "2": "FAILED",
-        "": "FINISHED",
+        "": "KILLED",  # Not all of its trials came to their end.
     }
     first = found["0"].data
     assert first.params == {"loss.bpp_lambda": "1.0", "loss.chamfer_coe": "0.1"}
-    assert first.metrics["final/bpp"] == 1.0
+    assert first.metrics["final/bpp"] == first.metrics["objective/bpp"] == 1.0
     assert first.metrics["d1_psnr_db"] == pytest.approx(36 - 1 / 3)
     expected = {"study": "quickstart", "state": "complete", "baseline": "true", "pareto": "true"}
     assert expected.items() <= first.tags.items()
@@ -77,10 +62,10 @@ def test_a_study_is_one_experiment_of_flat_runs_and_a_summary(tmp_path: Path) ->
     assert found["2"].data.tags["outcome"] == "diverged: the loss was NaN in epoch 3"
     assert found["2"].data.tags["pareto"] == "false"
     assert steps(tmp_path, found["0"], "d1_psnr_db") == [1, 2, 3]
-    assert found[""].data.metrics == {"hypervolume": 6.0}
     folder = tmp_path / "artifacts" / found[""].info.run_id / "artifacts"
     assert (folder / "front.html").read_text() == "<p>front</p>"
     assert json.loads((folder / "study.json").read_text())["seed"] == 7
+    assert (folder / "study.yaml").read_text() == "seed: 7\n"
 
 
 def test_the_same_records_twice_give_the_same_runs(folder: Path) -> None:
@@ -99,7 +84,7 @@ def test_a_later_observer_fills_the_gaps(folder: Path) -> None:
     assert runs(folder)["0"].info.status == "RUNNING"
     record(folder, [trial(0), trial(1)])
     found = runs(folder)
-    assert set(found) == {"0", "1"}
+    assert set(found) == {"0", "1", ""}
     assert steps(folder, found["0"], "bpp_estimated") == [1, 2, 3]
     assert found["0"].info.status == "FINISHED"
 
@@ -108,7 +93,7 @@ def test_a_trial_has_its_run_from_its_start(folder: Path) -> None:
     told: list[tuple[int, str]] = []
     begun = trial(0, state=TrialState.RUNNING, epochs=0)
     record(folder, [begun], on_run=lambda *run: told.append(run))
-    (run,) = runs(folder).values()
+    run = runs(folder)["0"]
     assert told == [(0, run.info.run_id)]
     assert run.info.status == "RUNNING"
     assert run.data.params == {"loss.bpp_lambda": "1.0", "loss.chamfer_coe": "0.1"}
@@ -119,7 +104,7 @@ def test_each_run_is_told_once_and_before_anything_is_written_into_it(folder: Pa
     told: list[tuple[int, str]] = []
 
     def on_run(number: int, run: str) -> None:
-        assert rows(folder)["metrics"] == written[number]
+        assert values_of_trials(folder) == written[number]
         told.append((number, run))
 
     written = {0: 0, 1: 6}  # Three epochs of two metrics.
@@ -129,7 +114,7 @@ def test_each_run_is_told_once_and_before_anything_is_written_into_it(folder: Pa
         wait_for_deliveries(watching)
         watching.on_trial(trial(number))
         wait_for_deliveries(watching)
-        written[1] = rows(folder)["metrics"]
+        written[1] = values_of_trials(folder)
     assert watching.close(PATIENCE_S) is None
     assert told == [(number, runs(folder)[str(number)].info.run_id) for number in (0, 1)]
 
@@ -148,7 +133,7 @@ def test_whoever_cannot_take_note_of_a_run_is_told_again(folder: Path) -> None:
     wait_for_deliveries(watching)
     assert watching.close(PATIENCE_S) is None
     assert told == [0, 0]
-    (run,) = runs(folder).values()
+    run = runs(folder)["0"]
     assert run.data.metrics["final/bpp"] == 1.0
     assert steps(folder, run, "d1_psnr_db") == [1, 2, 3]
 
@@ -220,20 +205,20 @@ def test_workers_that_start_slowly_do_not_keep_a_trial_from_its_run(
 
 def test_leaving_the_front_is_noted(folder: Path) -> None:
     record(folder, [trial(0), trial(1, bpp=0.9, psnr_db=35.0), trial(2, bpp=0.8, psnr_db=35.5)])
-    pareto = {key: run.data.tags["pareto"] for key, run in runs(folder).items()}
+    pareto = {key: run.data.tags["pareto"] for key, run in runs(folder).items() if key}
     assert pareto == {"0": "true", "1": "false", "2": "true"}
 
 
 def test_studies_of_one_name_stay_apart(folder: Path) -> None:
     record(folder, [trial(0)], study_id="mine")
     record(folder, [trial(0, bpp=0.5), trial(1)], study_id="yours")
-    assert (rows(folder)["experiments"], rows(folder)["runs"]) == (2, 3)  # with "Default"
+    assert (rows(folder)["experiments"], rows(folder)["runs"]) == (2, 5)  # with "Default"
 
 
 def test_more_metrics_than_one_request_takes(folder: Path) -> None:
     epochs = tuple(EpochRecord(e, {f"m{i}": 0.5 for i in range(30)}) for e in range(1, 41))
     record(folder, [replace(trial(0, state=TrialState.RUNNING), epochs=epochs)])
-    assert rows(folder)["metrics"] == 1200
+    assert values_of_trials(folder) == 1200
 
 
 def test_the_study_does_not_wait_for_the_database(tmp_path: Path) -> None:
@@ -251,7 +236,7 @@ def test_a_long_list_of_what_is_missing_is_cut(tmp_path: Path) -> None:
         watching.on_trial(trial(number, state=TrialState.RUNNING))
     sentence = watching.close(PATIENCE_S)
     assert sentence is not None
-    assert "lacks trial 0, trial 1, trial 2, trial 3 and 36 more (" in sentence
+    assert "lacks trial 0, trial 1, trial 2, trial 3 and 38 more (" in sentence
 
 
 def test_nothing_is_printed_and_no_one_is_called(tmp_path: Path) -> None:
@@ -265,16 +250,17 @@ def test_nothing_is_printed_and_no_one_is_called(tmp_path: Path) -> None:
             lambda event, args: event in {{"socket.connect", "socket.getaddrinfo"}}
             and calls.append((event, args))
         )
+        from study.tracking.facts import StudyFacts
         from study.tracking.observer import MlflowObserver
         assert "mlflow" not in sys.modules, "imported by the caller"
         from study.records import TrialRecord, TrialState
 
         watching = MlflowObserver(
-            uri={database(tmp_path)!r}, artifact_root=Path({str(tmp_path)!r}), study_name="s",
-            study_config={{}}, objectives=(),
+            uri={database(tmp_path)!r}, artifact_root=Path({str(tmp_path)!r}),
+            facts=StudyFacts("s", "", (), {{}}),
         )
         watching.on_trial(TrialRecord(number=0, state=TrialState.RUNNING, params={{}}))
-        watching.on_summary({{"hypervolume": 1.0}}, [])
+        watching.on_end({{"front.html": b"front"}})
         assert watching.close({PATIENCE_S}) is None
         from mlflow.telemetry.utils import is_telemetry_disabled
         assert is_telemetry_disabled()

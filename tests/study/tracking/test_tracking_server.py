@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sqlite3
 import subprocess
 import time
 import urllib.error
 import urllib.request
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +18,8 @@ from study.records import TrialState
 from study.tracking.observer import ui_command
 from tests.study.tracked import (
     PATIENCE_S,
+    database,
+    everything,
     observer,
     runs,
     trial,
@@ -37,10 +38,10 @@ def test_an_unreachable_server_costs_a_sentence(tmp_path: Path) -> None:
         watching = observer(tmp_path, uri)
         for number in range(2):
             watching.on_trial(trial(number))
-        watching.on_summary({"hypervolume": 6.0}, [])
+        watching.on_end({})
         sentence = watching.close(PATIENCE_S)
     assert sentence is not None
-    assert "lacks trial 0, trial 1, the front and the summary ([Errno" in sentence
+    assert "lacks trial 0, trial 1, the summary and the front's pictures ([Errno" in sentence
     assert "Connection refused); the study's own records are whole" in sentence
     assert "secret" not in sentence
 
@@ -81,11 +82,9 @@ def is_up(uri: str) -> bool:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_server_that_dies_midway_and_comes_back(tmp_path: Path) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-    picture = tmp_path / "front.html"
-    picture.write_text("<p>front</p>")
+    """The next driver writes what the first one could not, into the same runs."""
+    port = free_port()
+    picture = {"front.html": b"<p>front</p>"}
     told: list[dict[int, str]] = [{}, {}]
     with server(tmp_path, port) as uri:
         watching = observer(tmp_path, uri, on_run=told[0].__setitem__)
@@ -97,12 +96,12 @@ def test_a_server_that_dies_midway_and_comes_back(tmp_path: Path) -> None:
     start = time.monotonic()
     watching.on_trial(trial(0))
     watching.on_trial(trial(1))
-    watching.on_summary({"hypervolume": 6.0}, [picture])
+    watching.on_end(picture)
     assert time.monotonic() - start < 5  # an attempt on a dead server takes longer
     sentence = watching.close(20)
     assert time.monotonic() - start < 15
     assert sentence is not None
-    assert "lacks trial 0, trial 1, the front and the summary (" in sentence
+    assert "lacks trial 0, trial 1, the summary and the front's pictures (" in sentence
 
     with server(tmp_path, port) as uri:
         again = observer(tmp_path, uri, on_run=told[1].__setitem__)
@@ -111,17 +110,56 @@ def test_a_server_that_dies_midway_and_comes_back(tmp_path: Path) -> None:
         assert runs(tmp_path, uri)["0"].info.status == "RUNNING"
         again.on_trial(trial(0))
         again.on_trial(trial(1))
-        again.on_summary({"hypervolume": 6.0}, [picture])
+        again.on_end(picture)
         assert again.close(PATIENCE_S) is None
         found = runs(tmp_path, uri)
         assert set(found) == {"0", "1", ""}
         assert told[1] == {int(n): run.info.run_id for n, run in found.items() if n}
         assert told[0] == {0: told[1][0]}
-        assert found["0"].data.metrics["final/bpp"] == 1.0
         page = f"{uri}/get-artifact?path=front.html&run_uuid={found[''].info.run_id}"
         with urllib.request.urlopen(page, timeout=20) as answer:  # noqa: S310
             assert answer.read() == b"<p>front</p>"
-    with closing(sqlite3.connect(tmp_path / "server.db")) as connection:
-        query = "select step from metrics where run_uuid = ? and key = 'd1_psnr_db' order by step"
-        written = connection.execute(query, (found["0"].info.run_id,)).fetchall()
-    assert written == [(1,), (2,), (3,)]
+        undisturbed = observer(tmp_path)
+        for number in range(2):
+            undisturbed.on_trial(trial(number))
+        undisturbed.on_end(picture)
+        assert undisturbed.close(PATIENCE_S) is None
+        assert everything(uri) == everything(database(tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_driver_catches_up_with_a_server_that_was_away(tmp_path: Path) -> None:
+    """One driver, whose server is killed between two epochs, and once comes back emptied."""
+    port = free_port()
+    picture = {"front.html": b"<p>front</p>"}
+    watching = observer(tmp_path, f"http://127.0.0.1:{port}", draw=lambda _: picture)
+    with server(tmp_path, port):
+        watching.on_trial(trial(0))
+        watching.on_trial(trial(1, state=TrialState.RUNNING, epochs=1))
+        wait_for_deliveries(watching)
+    watching.on_trial(trial(1, state=TrialState.RUNNING, epochs=2))
+    watching.on_trial(trial(2, state=TrialState.FAILED, epochs=2))
+    time.sleep(2)
+    with server(tmp_path, port):
+        wait_for_deliveries(watching)
+    (tmp_path / "server.db").unlink()
+    watching.on_trial(trial(1, bpp=0.5, psnr_db=35.0))
+    with server(tmp_path, port) as uri:
+        wait_for_deliveries(watching)
+        watching.on_end(picture)
+        assert watching.close(PATIENCE_S) is None
+        undisturbed = observer(tmp_path)
+        undisturbed.on_trial(trial(0))
+        undisturbed.on_trial(trial(1, bpp=0.5, psnr_db=35.0))
+        undisturbed.on_trial(trial(2, state=TrialState.FAILED, epochs=2))
+        undisturbed.on_end(picture)
+        assert undisturbed.close(PATIENCE_S) is None
+        assert everything(uri) == everything(database(tmp_path))
+
+
+def free_port() -> int:
+    """Return a port that nobody has at this moment."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return int(unused.getsockname()[1])

@@ -1,0 +1,38 @@
+"""What MLflow is told of a study as a whole, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from study.fronts.front import Objective
+
+
+@dataclass(frozen=True)
+class StudyFacts:
+    """A study, as far as it does not change from trial to trial.
+
+    Attributes:
+        name: the experiment's name too.
+        identity: tells its runs from those of another study of that name, for instance on a server
+            that several people use, or after a study's folder was deleted.
+        objectives: what the front is about.
+        config: the whole configuration, without the passwords of addresses.
+        study_file: the same as a study file's text.
+        searched: dotted names of the searched settings.
+        folder: the study's; None where there is none.
+        data_sets: those it trains on: ``source``, ``content_hash``, ``folder``, and counts.
+    """
+
+    name: str
+    identity: str
+    objectives: Sequence[Objective]
+    config: Mapping[str, Any]
+    study_file: str = ""
+    searched: Sequence[str] = ()
+    folder: Path | None = None
+    data_sets: Sequence[Mapping[str, Any]] = ()

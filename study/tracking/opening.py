@@ -1,0 +1,107 @@
+"""What a study's configuration, storage and data say to MLflow, and opening it for a study."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from study.addresses import masked
+from study.data import open_data_set
+from study.fronts.front import objectives_of
+from study.study_file import study_text
+from study.tracking.facts import StudyFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
+
+    from study.config import StudyConfig
+    from study.records import TrialRecord
+    from study.report import ReportFiles
+    from study.storage.folder import StudyFolder
+    from study.storage.trial_store import TrialStore
+    from study.tracking.observer import MlflowObserver
+
+
+def tracking_uri(config: StudyConfig, folder: StudyFolder) -> str:
+    """Return where MLflow keeps its records: by default one database for all studies of a root."""
+    return config.tracking.uri or f"sqlite:///{folder.path.parent / 'mlflow.db'}"
+
+
+def artifact_root(folder: StudyFolder) -> Path:
+    """Return where MLflow keeps files, where its records are a database of ours."""
+    return folder.path.parent / "mlartifacts"
+
+
+def facts_of(config: StudyConfig, store: TrialStore, folder: StudyFolder) -> StudyFacts:
+    """Return what MLflow is told of a study; no password is in it."""
+    shown = config
+    for name in ("tracking", "storage"):
+        section = getattr(config, name)
+        if section.uri is not None:
+            hidden = section.model_copy(update={"uri": masked(section.uri)})
+            shown = shown.model_copy(update={name: hidden})
+    return StudyFacts(
+        name=config.name,
+        identity=store.identity,
+        objectives=objectives_of(config),
+        config=shown.model_dump(mode="json"),
+        study_file=study_text(shown),
+        searched=tuple(config.search.space),
+        folder=folder.path,
+        data_sets=store.data_sets(),
+    )
+
+
+def open_tracking(
+    config: StudyConfig,
+    store: TrialStore,
+    folder: StudyFolder,
+    draw: Callable[[Sequence[TrialRecord]], ReportFiles],
+) -> MlflowObserver:
+    """Start recording in MLflow; it catches up by itself and never stops a trial.
+
+    Args:
+        config: the study.
+        store: its trials.
+        folder: its folder.
+        draw: writes the report of some trials; called in a thread of its own.
+    """
+    from study.tracking.observer import MlflowObserver
+
+    return MlflowObserver(
+        uri=tracking_uri(config, folder),
+        artifact_root=artifact_root(folder),
+        facts=facts_of(config, store, folder),
+        on_run=store.record_run,
+        draw=lambda records: contents(draw(records)),
+    )
+
+
+def contents(files: ReportFiles) -> dict[str, bytes]:
+    """Return the files of a report by their names, as they are now."""
+    paths = [getattr(files, field.name) for field in fields(files)]
+    return {path.name: path.read_bytes() for path in paths if isinstance(path, Path)}
+
+
+def note_data_sets(store: TrialStore, folders: Iterable[Path]) -> None:
+    """Write down in the truth which prepared data sets a study trains on."""
+    store.record_data_sets([_described(folder) for folder in folders])
+
+
+def _described(folder: Path) -> Mapping[str, Any]:
+    manifest = open_data_set(folder).manifest
+    return {
+        "source": manifest.source,
+        "content_hash": manifest.content_hash,
+        "fingerprint": manifest.fingerprint,
+        "folder": str(folder),
+        "k": manifest.k,
+        "downsample_rate": list(manifest.downsample_rate),
+        **{
+            f"{split}_{what}": getattr(counts, what)
+            for split, counts in manifest.splits.items()
+            for what in ("clouds", "patches", "points")
+        },
+    }

@@ -1,0 +1,158 @@
+"""How a study's trials stand to each other, as tags of their runs and numbers of the summary."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from study.fronts.front import candidates, to_minimisation
+from study.fronts.points import KNEE, named_points
+from study.fronts.progress import progress
+from study.fronts.ranking import layers
+from study.records import TrialState
+from study.report.palette import BEATEN, FAINT, FRONT, MUTED
+from study.report.rows import as_text
+from study.tracking.notes import code, command
+from study.tracking.trial_words import codec_path, run_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from study.fronts.front import Objective
+    from study.records import TrialRecord
+    from study.tracking.facts import StudyFacts
+
+_COLOR = "mlflow.runColor"
+"""The tag by which MLflow's charts colour a run."""
+
+_MOST_TOLD = 20
+"""Trials of the front that the summary's description lists; the table of runs has all."""
+
+
+class Point(NamedTuple):
+    """One value of one metric.
+
+    Attributes:
+        name: of the metric.
+        value: finite.
+        step: the epoch, or the number of trials that had ended.
+        time_s: when it was so, in seconds since 1970; None: now.
+    """
+
+    name: str
+    value: float
+    step: int
+    time_s: float | None = None
+
+
+def front_tags(records: Sequence[TrialRecord], facts: StudyFacts) -> dict[int, dict[str, str]]:
+    """Return by trial the tags that depend on the others.
+
+    ``pareto``, ``knee``: true or false. ``rank``: 1 on the front, 2 on the front of what is left
+    without it, and so on; empty for whoever takes no part. ``operating_point``: the names of
+    `named_points` that it has. ``codec``: where its codec lies, as long as it is kept.
+    """
+    ranks = _ranks(records, facts.objectives)
+    names: dict[int, list[str]] = {}
+    for name, record in named_points(records, facts.objectives).items():
+        names.setdefault(record.number, []).append(name)
+    return {
+        record.number: {
+            "pareto": _word(ranks.get(record.number) == 1),
+            "rank": str(ranks.get(record.number, "")),
+            "knee": _word(KNEE in names.get(record.number, ())),
+            "operating_point": ", ".join(sorted(names.get(record.number, ()))),
+            "codec": codec_path(record, facts),
+            _COLOR: _color(record, ranks.get(record.number)),
+        }
+        for record in records
+    }
+
+
+def _ranks(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> dict[int, int]:
+    taking_part = sorted(candidates(records, objectives), key=lambda record: record.number)
+    if not taking_part or not objectives:
+        return {}
+    values = [[record.final[o.metric] for o in objectives] for record in taking_part]
+    found = layers(to_minimisation(values, objectives))
+    return {r.number: int(layer) + 1 for r, layer in zip(taking_part, found, strict=True)}
+
+
+def _color(record: TrialRecord, rank: int | None) -> str:
+    if rank == 1:
+        return FRONT
+    if rank is not None:
+        return BEATEN
+    return MUTED if record.state is TrialState.RUNNING else FAINT
+
+
+def study_points(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> list[Point]:
+    """Return the summary's curves: how the front grew with each trial that ended, all steps."""
+    ended_s = {record.number: record.ended_s for record in records}
+    return [
+        Point(name, value, step.ended, ended_s[step.trial])
+        for step in progress(records, objectives)
+        for name, value in (
+            ("front_size", float(step.front_size)),
+            ("hypervolume", step.hypervolume),
+        )
+    ]
+
+
+def counts(records: Sequence[TrialRecord]) -> dict[str, float]:
+    """Return how many trials are in each state, as ``trials/complete`` and so on."""
+    found = Counter(record.state for record in records)
+    return {f"trials/{state.value}": float(found[state]) for state in TrialState}
+
+
+def summary_note(
+    records: Sequence[TrialRecord],
+    facts: StudyFacts,
+    tags: Mapping[int, Mapping[str, str]],
+    links: Mapping[int, str],
+) -> str:
+    """Return the summary run's description, in Markdown.
+
+    Args:
+        records: all trials.
+        facts: the study's.
+        tags: `front_tags` of the records.
+        links: addresses of the trials' runs, where they have one.
+    """
+    found = Counter(record.state.value for record in records)
+    told = ", ".join(f"{found[state]} {state}" for state in TrialState if found[state])
+    objectives = [objective.metric for objective in facts.objectives]
+    members = [r for r in records if tags[r.number]["pareto"] == "true" and r.final]
+    members.sort(key=lambda record: [record.final[name] for name in objectives])
+    first = (
+        f"**Study {code(facts.name)}**: {told or 'no trial yet'}. Its front is drawn in "
+        "`front.html` under *Artifacts*; whether more trials still help is told by the curve of "
+        "`hypervolume` under *Model metrics*."
+    )
+    lines = [first, ""]
+    if members:
+        heads = ["trial", *objectives, "operating point"]
+        lines += [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
+    for record in members[:_MOST_TOLD]:
+        name = run_name(record)
+        link = links.get(record.number)
+        cells = [
+            f"[{name}]({link})" if link else name,
+            *(as_text(float(record.final[metric])) for metric in objectives),
+            tags[record.number]["operating_point"],
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    if len(members) > _MOST_TOLD:
+        lines.append(f"\nand {len(members) - _MOST_TOLD} more: filter by `tags.pareto = 'true'`.")
+    if members:
+        lines += [
+            "",
+            "Take its knee home:",
+            "",
+            command(facts, f"export {facts.name} --knee", "codec"),
+        ]
+    return "\n".join(lines)
+
+
+def _word(truth: object) -> str:
+    return str(bool(truth)).lower()

@@ -1,0 +1,100 @@
+"""MLflow rebuilt from a study's storage: what it lacks is written, what it has is left alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from study.addresses import masked
+from study.errors import StudyError
+from study.storage.lease import is_driven
+from study.tracking.client import connect, is_database, quieten
+from study.tracking.ledger import Ledger
+from study.tracking.opening import artifact_root, contents, facts_of, tracking_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from study.config import StudyConfig
+    from study.records import TrialRecord
+    from study.report import ReportFiles
+    from study.storage.folder import StudyFolder
+    from study.storage.trial_store import TrialStore
+    from study.tracking.runs import Written
+
+
+def sync(
+    config: StudyConfig,
+    folder: StudyFolder,
+    store: TrialStore,
+    draw: Callable[[Sequence[TrialRecord]], ReportFiles],
+    uri: str | None = None,
+) -> str:
+    """Write into MLflow what it lacks of a study; return a sentence about what that was.
+
+    Args:
+        config: the study.
+        folder: its folder.
+        store: its trials, which are the truth.
+        draw: writes the report, whose files the summary run holds.
+        uri: another MLflow than the study's own.
+
+    Raises:
+        StudyError: a driver works on the study, which keeps MLflow up to date itself (both would
+            make runs for the same trials), or MLflow cannot be reached.
+    """
+    if is_driven(store, folder):
+        message = (
+            f"MLflow has one writer for each study, and '{config.name}' is driven at this moment: "
+            "its driver writes what MLflow lacks, also after an outage; wait until it has ended"
+        )
+        raise StudyError(message)
+    place = uri or tracking_uri(config, folder)
+    records = store.records(driver_alive=False)
+    files = contents(draw(records))
+    quieten()
+    try:
+        ledger = Ledger(
+            client=connect(place),
+            artifact_location=artifact_root(folder).as_uri() if is_database(place) else None,
+            facts=facts_of(config, store, folder),
+            on_run=_noted(store),
+        )
+        for record in records:
+            ledger.write_trial(record)
+        ledger.write_standing(records, is_over=True)
+        ledger.write_files(records, files)
+    except Exception as error:
+        message = (
+            f"MLflow must be reachable and writable to be brought up to date, but at "
+            f"{masked(place)} that failed ({_first_line(error)}); see to it, and sync again: what "
+            "was written stays"
+        )
+        raise StudyError(message) from error
+    return f"MLflow at {masked(place)} {_told(ledger.written)}"
+
+
+def _noted(store: TrialStore) -> Callable[[int, str], None]:
+    """Return what writes a trial's run into the truth where that does not know it."""
+    known = store.runs()
+
+    def note(number: int, run_id: str) -> None:
+        if known.get(number) != run_id:
+            store.record_run(number, run_id)
+
+    return note
+
+
+def _told(written: Written) -> str:
+    if not written:
+        return "lacked nothing"
+    counted = (
+        (written.runs, "runs"),
+        (written.values, "values"),
+        (written.tags, "tags and settings"),
+        (written.files, "files"),
+    )
+    return f"was given what it lacked: {', '.join(f'{n:,} {what}' for n, what in counted if n)}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
