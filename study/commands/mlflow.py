@@ -41,7 +41,8 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 (argparse names no type
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Bring MLflow up to date with a study."""
-    from study.driver.runner import report
+    from study.codecs.gallery import make_gallery
+    from study.driver.reporting import report
     from study.storage.folder import find_study
     from study.storage.trial_store import TrialStore
     from study.tracking.sync import sync
@@ -49,7 +50,8 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     folder = find_study(arguments.root, arguments.name)
     config = folder.config()
     store = TrialStore(config, folder.database)
-    draw = partial(report, config, folder=folder)
+    gallery = make_gallery(folder, config, store.records(driver_alive=False))
+    draw = partial(report, config, folder=folder, gallery=gallery)
     told = sync(config, folder, store, draw, arguments.uri)
     console.print(told, markup=False, highlight=False, soft_wrap=True)
     return 0

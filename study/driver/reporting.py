@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from study.errors import StudyError
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 RECONSTRUCTIONS = "reconstructions.png"
 """Objects beside what codecs of the front make of them, where there is something to show."""
+
+_DRAWING = Lock()
+"""MLflow is shown the report while the study runs, drawn in a thread of its own; the driver draws
+the last one, into the same files."""
 
 
 def report(
@@ -52,18 +57,19 @@ def report(
     """
     from study.report import write_report
 
-    reconstructions, tabs = _side_by_side(gallery, folder)
     try:
-        files = write_report(
-            config.name,
-            records,
-            objectives_of(config),
-            folder.path,
-            baselines,
-            constraints_of(config),
-            others=others,
-            extra_tabs=tabs,
-        )
+        with _DRAWING:
+            reconstructions, tabs = _side_by_side(gallery, folder)
+            files = write_report(
+                config.name,
+                records,
+                objectives_of(config),
+                folder.path,
+                baselines,
+                constraints_of(config),
+                others=others,
+                extra_tabs=tabs,
+            )
     except OSError as error:
         message = f"the report of study {config.name} cannot be written: {error}"
         raise StudyError(message) from error

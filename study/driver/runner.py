@@ -260,6 +260,10 @@ def finish(
             tracking.on_end()
         note = tracking.close(_TRACKING_TIMEOUT_INTERRUPTED_S)
         return Ended(folder, records, None, note, ended.why)
-    files = report(config, records, folder, gallery=make_gallery(folder, config, records))
-    tracking.on_end(contents(files))
-    return Ended(folder, records, files, tracking.close(_TRACKING_TIMEOUT_S), ended.why)
+    gallery = make_gallery(folder, config, records)
+    draw = partial(report, config, folder=folder, gallery=gallery)
+    files = draw(records)
+    tracking.on_end(contents(files), records, lambda records: contents(draw(records)))
+    note = tracking.close(_TRACKING_TIMEOUT_S)
+    # Some trials may have got their runs only now.
+    return Ended(folder, store.records(driver_alive=False), files, note, ended.why)

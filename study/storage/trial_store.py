@@ -224,7 +224,7 @@ class TrialStore(StudyAttributes):
     def runs(self) -> dict[int, str]:
         """Return the ids of MLflow's runs by trial, as far as they are known."""
         own = {t.number: t.user_attrs[RUN] for t in self._trials() if RUN in t.user_attrs}
-        return self.late_runs() | own
+        return own | self.late_runs()
 
     def record_epoch(
         self,

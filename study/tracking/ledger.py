@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from study.records import TrialState
@@ -20,7 +21,7 @@ from study.tracking.standing import Point, counts, front_tags, study_points, sum
 from study.tracking.trial_words import first_tags, run_name, trial_note, trial_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mlflow import MlflowClient
 
@@ -77,6 +78,11 @@ class Ledger:
     def has_run(self, number: int) -> bool:
         """Say whether a trial has a run."""
         return str(number) in self._runs.ids()
+
+    def with_runs(self, records: Iterable[TrialRecord]) -> list[TrialRecord]:
+        """Return the records with the ids of their runs here, as far as they have one."""
+        ids = self._runs.ids()
+        return [replace(record, run=ids.get(str(record.number))) for record in records]
 
     def write_trial(self, record: TrialRecord) -> None:
         """Bring a trial's run up to its record, in one request after each epoch."""

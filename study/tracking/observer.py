@@ -137,22 +137,33 @@ class MlflowObserver:
         self._courier.send(_FILES, self._write_files, _DRAWING_PACE)
 
     def _write_files(self, ledger: Ledger) -> None:
-        records, files = self._now(), self._files
-        if files is None:
+        """Draw and upload; what was drawn last stays unless a trial got its run meanwhile."""
+        records = ledger.with_runs(self._now())
+        files = self._files
+        if files is None or records != self._now():
             with suppress(Exception):  # Whoever draws the last report tells what is wrong with it.
-                files = self._draw(records)
+                files = self._draw(records) or files
         ledger.write_files(records, files or {})
 
     def _now(self) -> list[TrialRecord]:
         """Return the trials as they stand, from whichever thread."""
         return [self._records[number] for number in sorted(self._records)]
 
-    def on_end(self, files: Mapping[str, bytes] | None = None) -> None:
+    def on_end(
+        self,
+        files: Mapping[str, bytes] | None = None,
+        records: Sequence[TrialRecord] = (),
+        draw: Draw | None = None,
+    ) -> None:
         """Take note that nobody works on the study any more.
 
         Args:
             files: of the summary, as they shall stay; None: what was drawn last stays.
+            records: the trials that the files show.
+            draw: draws the files once more where a trial got its run, to which they link, later.
         """
+        self._draw = draw or self._draw
+        self._records |= {record.number: record for record in records}
         self._is_over, self._files = True, files
         self._send_standing()
         if files is None:

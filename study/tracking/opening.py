@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.addresses import masked
@@ -14,6 +12,7 @@ from study.tracking.facts import StudyFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
     from typing import Any
 
     from study.config import StudyConfig
@@ -81,8 +80,7 @@ def open_tracking(
 
 def contents(files: ReportFiles) -> dict[str, bytes]:
     """Return the files of a report by their names, as they are now."""
-    paths = [getattr(files, field.name) for field in fields(files)]
-    return {path.name: path.read_bytes() for path in paths if isinstance(path, Path)}
+    return {path.name: path.read_bytes() for path in files.paths}
 
 
 def note_data_sets(store: TrialStore, folders: Iterable[Path]) -> None:

@@ -48,21 +48,24 @@ def sync(
             "its driver writes what MLflow lacks, also after an outage; wait until it has ended"
         )
         raise StudyError(message)
-    place = uri or tracking_uri(config, folder)
+    own = tracking_uri(config, folder)
+    place = uri or own
     records = store.records(driver_alive=False)
-    files = contents(draw(records))
     quieten()
     try:
         ledger = Ledger(
             client=connect(place),
             artifact_location=artifact_root(folder).as_uri() if is_database(place) else None,
             facts=facts_of(config, store, folder),
-            on_run=_noted(store),
+            on_run=_noted(store) if place == own else _ignored,
         )
         for record in records:
             ledger.write_trial(record)
         ledger.write_standing(records, is_over=True)
-        ledger.write_files(records, files)
+        # Now that every trial has its run, the pages can link to them.
+        ledger.write_files(records, contents(draw(ledger.with_runs(records))))
+    except StudyError:
+        raise
     except Exception as error:
         message = (
             f"MLflow must be reachable and writable to be brought up to date, but at "
@@ -70,7 +73,13 @@ def sync(
             "was written stays"
         )
         raise StudyError(message) from error
+    if place != own:
+        draw(records)  # The study's folder links to its own MLflow.
     return f"MLflow at {masked(place)} {_told(ledger.written)}"
+
+
+def _ignored(_number: int, _run_id: str) -> None:
+    """Leave the truth as it is: it knows the runs of the study's own MLflow."""
 
 
 def _noted(store: TrialStore) -> Callable[[int, str], None]:
