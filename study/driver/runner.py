@@ -18,7 +18,6 @@ from study.data.version import code_version
 from study.driver.changes import began, check_changes
 from study.driver.interrupts import BY_SIGNAL, RAY_DIED, TAKEN_OVER
 from study.driver.reporting import report
-from study.errors import StudyError
 from study.fronts.front import objectives_of
 from study.fronts.measures import constraints_of
 from study.records import TrialState
