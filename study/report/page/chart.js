@@ -4,7 +4,7 @@
    What there is much of is drawn on a canvas: 10,000 points take it a few milliseconds, and it needs
    no WebGL, which remote desktops lack. Axes, texts and the front are SVG above it. */
 
-const MARGIN = { left: 62, right: 16, top: 10, bottom: 46 };
+const MARGIN = { left: 70, right: 16, top: 10, bottom: 46 };
 const MOST_MARKS = 40000; // of a layer; of more, lines alone are drawn
 const REACH = 28; // pixels from the pointer to what it points at, at most
 
@@ -107,7 +107,7 @@ class Chart {
     const [x, y] = [MARGIN.left + this.width / 2, MARGIN.top + this.height / 2];
     this.svg.append(
       makeSvg("text", { x, y: bottom + 38, "text-anchor": "middle", class: "axis" }, this.xTitle),
-      makeSvg("text", { "text-anchor": "middle", class: "axis", transform: `translate(14,${y}) rotate(-90)` }, this.yTitle),
+      makeSvg("text", { "text-anchor": "middle", class: "axis", transform: `translate(14,${y}) rotate(-90)` }, ...titleLines(this.yTitle, this.height)),
     );
   }
 
@@ -157,19 +157,24 @@ class Chart {
       const [px, py] = [this.px(x), this.py(layer.points.y[i])];
       const look = isHollow(layer.mark)
         ? { fill: "none", stroke: layer.colors?.[i] ?? layer.color, "stroke-width": 2 }
-        : { fill: layer.colors?.[i] ?? layer.color, stroke: "white", "stroke-width": 1 };
+        : { fill: layer.colors?.[i] ?? layer.color, stroke: layer.colors ? page.data.colors.ink : "white", "stroke-width": 1 };
       const trial = this.trialOf(layer, i);
       group.append(makeSvg("path", { d: markOutline(layer.mark, layer.size), transform: `translate(${px},${py})`, "data-trial": trial, ...look }));
     });
     this.svg.append(group);
   }
 
+  /** Write texts at points, but for those that would meet one before. */
   addTexts(layer) {
+    const taken = [];
     for (const { i, text, at, color } of layer.texts ?? []) {
       const [x, y] = [layer.points.x[i], layer.points.y[i]];
       if (!this.sees(x, y)) continue;
-      const above = at === "above";
+      const [wide, above] = [7 * text.length, at === "above"];
       const place = { x: this.px(x) + (above ? -8 : 8), y: this.py(y) + (above ? -8 : 17) };
+      const left = above ? place.x - wide : place.x;
+      if (taken.some((other) => left < other.right && left + wide > other.left && Math.abs(place.y - other.y) < 15)) continue;
+      taken.push({ left, right: left + wide, y: place.y });
       this.svg.append(makeSvg("text", { ...place, "text-anchor": above ? "end" : "start", class: "halo", style: `fill: ${color}` }, text));
     }
   }
@@ -257,6 +262,8 @@ class Chart {
     this.svg.addEventListener("pointerleave", () => { if (!begin) this.point(null); });
     this.svg.addEventListener("dblclick", () => this.reset());
     this.svg.addEventListener("wheel", (event) => {
+      const scrolls = document.documentElement.scrollHeight > innerHeight + 2;
+      if (scrolls && !event.ctrlKey && document.activeElement !== this.element) return;
       event.preventDefault();
       this.zoomBy(event.deltaY > 0 ? 1.2 : 1 / 1.2, ...at(event));
     }, { passive: false });
@@ -302,6 +309,14 @@ class Chart {
     const before = this.pointed?.layer === layer ? this.pointed.i : step > 0 ? -1 : count;
     this.point({ layer, i: (before + step + count) % count });
   }
+}
+
+/** A title in two lines where one would be longer than its axis: no PSNR goes without its peak. */
+function titleLines(title, length) {
+  const cut = title.indexOf(", ");
+  if (7 * title.length < length || cut < 0) return [title];
+  const second = makeSvg("tspan", { x: 0, dy: 15 }, title.slice(cut + 1).trim());
+  return [makeSvg("tspan", { x: 0, dy: -3 }, title.slice(0, cut + 1)), second];
 }
 
 /** Buttons that zoom, for those who have no wheel. */

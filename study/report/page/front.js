@@ -39,7 +39,7 @@ tabs.front = (element, data, page) => {
   coloring.querySelector("select").value = view.colored;
   bar.append(coloring, make("span", { class: "muted" }, outOfSight(data)), zoomButtons(chart));
   view.legend = frontLegend(side, chart, data, view);
-  element.append(make("p", { class: "muted" },
+  element.append(make("p", { class: "muted hint" },
     "Point at a trial to see its setting, click to pin it. Drag a box or turn the wheel to zoom, " +
     "drag with Shift to move, double-click to see all again. Unfinished trials stand at their last estimate."));
 };
@@ -108,7 +108,7 @@ function frontLayers(data, view) {
       hover: (i) => trialHover(data, points.row[i], metrics),
     };
     if (shades && !isHollow(mark)) layer.colors = colorsOf(points.row);
-    return key === "front" ? asFront(data, layer, view.plane) : layer;
+    return key === "front" ? asFront(data, layer) : layer;
   });
   const below = groups.filter((each) => each.key !== "front");
   return [
@@ -124,7 +124,7 @@ function frontLayers(data, view) {
 
 /** The front's members are elements, in order from left to right, on a line where two objectives
     span it, with their names and as many settings as have room. */
-function asFront(data, layer, plane) {
+function asFront(data, layer) {
   const { points } = layer;
   const order = points.x.map((_, i) => i).sort((a, b) => points.x[a] - points.x[b] || points.y[a] - points.y[b]);
   for (const column of ["x", "y", "row"]) points[column] = order.map((i) => points[column][i]);
@@ -134,23 +134,16 @@ function asFront(data, layer, plane) {
     ...layer,
     asElements: true,
     line: data.objectives.length === 2 ? { width: 2.5 } : null,
-    texts: [...named.filter((each) => each.text), ...(data.objectives.length === 2 ? settingTexts(data, points, plane) : [])],
+    texts: [...named.filter((each) => each.text), ...(data.objectives.length === 2 ? settingTexts(data, points) : [])],
   };
 }
 
-/** The weight of the rate at the members of the front, left out where it would meet the one before. */
-function settingTexts(data, points, plane) {
+/** The weight of the rate at the members of the front. */
+function settingTexts(data, points) {
   const setting = data.settings.find((each) => each.name === "loss.bpp_lambda");
   if (!setting) return [];
-  const [wide, high] = [plane.xRange, plane.yRange].map(([low, top], axis) => (top - low) * [0.09, 0.045][axis]);
-  const found = [];
-  points.row.forEach((row, i) => {
-    const last = found.at(-1)?.i;
-    const meets = last !== undefined && Math.abs(points.x[i] - points.x[last]) < wide && Math.abs(points.y[i] - points.y[last]) < high;
-    if (meets || setting.values[row] === null) return;
-    found.push({ i, text: `λ ${settingText(setting, setting.values[row])}`, at: "above", color: data.colors.ink });
-  });
-  return found;
+  const given = points.row.map((row, i) => ({ i, value: setting.values[row] })).filter((each) => each.value !== null);
+  return given.map(({ i, value }) => ({ i, text: `λ ${settingText(setting, value)}`, at: "above", color: data.colors.ink }));
 }
 
 /** How each trial came to its place, as one layer. */

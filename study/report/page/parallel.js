@@ -12,7 +12,7 @@ tabs.parallel = (element, data, page) => {
   }
   const drawing = new Parallel(element, data, rows);
   page.charts.parallel = drawing;
-  element.append(make("p", { class: "muted" },
+  element.append(make("p", { class: "muted hint" },
     "Finished trials; the front is dark, and drawn last. Drag along an axis to see only the trials within, click it to see all " +
     "again; point at a line to see its trial, click to pin it. Objectives are drawn so that up is better."));
 };

@@ -37,7 +37,7 @@ tabs.progress = (element, data, page) => {
       onPick: (layer, i) => layer.key === "all" && pinTrial(trial[i]),
     });
   }
-  element.append(make("p", { class: "muted" }, `A dot is a trial that widened the front. The volume is bounded by the references ${data.objectives.map((each) => `${each.metric} ${each.reference}`).join(", ")}; trials that train count when they end.`));
+  element.append(make("p", { class: "muted hint" }, `A dot is a trial that widened the front. The volume is bounded by the references ${data.objectives.map((each) => `${each.metric} ${each.reference}`).join(", ")}; trials that train count when they end.`));
 };
 
 /** A value holds until the next one. */
