@@ -132,6 +132,8 @@ def make_gallery(
         return _made(folder, config, records, kept)
     except (StudyError, CodecError, OSError) as error:
         return f"no reconstructions are shown: {error}"
+    except Exception as error:  # noqa: BLE001 (a picture must not cost a study its report)
+        return f"no reconstructions are shown, please report it: {type(error).__name__}: {error}"
 
 
 def chosen_points(
