@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
 
-from study.tracking.observer import ui_command
+from study.tracking.server import SETTINGS, server_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,8 @@ class Server:
         self.uri = f"http://127.0.0.1:{port}"
         self.database = folder / "server.db"
         self._log = folder / "server.log"
-        self._command = ui_command(f"sqlite:///{self.database}", port)
+        uri = f"sqlite:///{self.database}"
+        self._command = server_command(uri, folder / "mlartifacts", port)
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._again_s = float("inf")
@@ -56,8 +57,9 @@ class Server:
         self._again_s = float("inf")
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, cwd=self._folder, stdout=log, stderr=log, start_new_session=True
-            )
+                self._command, cwd=self._folder, env=os.environ | SETTINGS,
+                stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
 
     def kill(self, again_in_s: float) -> int:
         """Kill it with all of its processes; it is started again after so many seconds."""

@@ -178,9 +178,9 @@ def _registry(
         StudyError: MLflow cannot be reached or lacks one.
     """
     from study.registry.registering import Registry
-    from study.tracking.client import uri_of
+    from study.tracking.opening import tracking_uri
 
-    uri = uri_of(study, config)
+    uri = tracking_uri(config, study)
     registry = Registry(uri, config.tracking.model, config.name, store.identity)
     for record in chosen:
         registry.run_of(record.number)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from study.addresses import masked
 from study.commands.advice import gap_sentences, suggestions
 from study.driver.interrupts import INTERRUPTED
 from study.fronts.front import objectives_of
@@ -21,7 +20,6 @@ from study.records import TrialState
 from study.report import front_table
 from study.storage.earlier_epochs import candidates
 from study.storage.folder import StudyFolder
-from study.tracking.observer import ui_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,8 +85,9 @@ def show_front(
     if isinstance(files.reconstructions, Path):
         what = "test objects beside what codecs make of them"
         places.add_row(escape(short(files.reconstructions)), f"[dim]{what}[/]")
-    command = escape(_ui_command(config, root=files.html.parent.parent))
-    places.add_row(f"[bold]{command}[/]", "[dim]every trial's curves, in MLflow[/]")
+    root = _root_option(files.html.parent.parent)
+    command = escape(f"{_program()} ui {config.name}{root}")
+    places.add_row(f"[bold]{command}[/]", "[dim]the same in MLflow, and every trial[/]")
     console.print()
     console.print(places)
     if isinstance(files.reconstructions, str):
@@ -168,12 +167,6 @@ def _show_interrupted(config: StudyConfig, ended: Ended, console: Console) -> No
         f"  [bold]{program} front {config.name}{root}[/]    [dim]the front of the complete ones[/]",
         soft_wrap=True,
     )
-
-
-def _ui_command(config: StudyConfig, root: Path) -> str:
-    if config.tracking.uri is None:
-        return f"{_program()} ui{_root_option(root)}"
-    return shlex.join(ui_command(masked(config.tracking.uri)))
 
 
 def _program() -> str:

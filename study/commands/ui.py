@@ -70,11 +70,12 @@ def add_command(commands: Any) -> None:  # noqa: ANN401 (argparse names no type 
 def ui(arguments: argparse.Namespace, console: Console) -> int:
     """Show what MLflow holds, until Ctrl-C."""
     from study.storage.folder import find_study
-    from study.tracking.client import is_database, is_missing, uri_of
+    from study.tracking.client import is_database, is_missing
+    from study.tracking.opening import tracking_uri
 
     root = arguments.root.resolve()
     folder = find_study(root, arguments.name) if arguments.name else None
-    uri = uri_of(folder, folder.config()) if folder else f"sqlite:///{root / 'mlflow.db'}"
+    uri = tracking_uri(folder.config(), folder) if folder else f"sqlite:///{root / 'mlflow.db'}"
     if is_missing(uri):
         write = f"study mlflow sync {arguments.name}" if folder else "study run"
         raise StudyError(f"MLflow has nothing to show: there is no {uri}; `{write}` makes it")
@@ -142,7 +143,7 @@ def _look_up(uri: str, folder: StudyFolder) -> _Shown:
 
 
 def _print_links(url: str, shown: _Shown | None, console: Console) -> None:
-    from study.tracking.links import chart_link, experiment_link, summary_link
+    from study.tracking.links import chart_link, experiment_link, registry_link, summary_link
 
     links = {}
     if shown is None:
@@ -153,7 +154,7 @@ def _print_links(url: str, shown: _Shown | None, console: Console) -> None:
             links["front"] = summary_link(url, experiment, summary)
         links["chart"] = chart_link(url, experiment)
         links["trials"] = experiment_link(url, experiment)
-    links["codecs"] = f"{url}/#/models"
+    links["codecs"] = registry_link(url)
     for what, link in links.items():
         console.print(f"{what:>8}  [bold]{escape(link)}[/]", soft_wrap=True)
     if shown is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from study.fronts.measures import MEASURES
+from study.report.rows import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +48,9 @@ def card(about: Mapping[str, Any], codec_id: str, model: str) -> str:
         _table("data", "", _data(about["data"])),
         "A codec is as good as its training data are like what it codes.\n",
         "## Setting\n",
-        _table("setting", "value", {name: f"{value}" for name, value in about["params"].items()}),
+        _table(
+            "setting", "value", {name: as_text(value) for name, value in about["params"].items()}
+        ),
         _USE.format(model=model),
     ]
     return "\n".join(parts)

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 _LOADER = "study.registry.flavor"
 _SUMMARY = "Codecs for point clouds: versions are trials, aliases are the points of their fronts."
 
+_WORTH = ("bpp", "bpp_estimated", "d1_psnr_db")
+"""Metrics that are a version's tags; an estimate stands in where no file was weighed."""
+
 
 @dataclass(frozen=True)
 class Registered:
@@ -188,14 +191,14 @@ def check_alias(name: str) -> None:
 
 
 def _tags(taken: TakenCodec) -> dict[str, str]:
-    """Return what tells a version from the others, and what it was measured to do."""
+    """Return what tells a version from the others at a glance; the card has all of it."""
+    worth = {name: taken.metrics[name] for name in _WORTH if name in taken.metrics}
     return {
-        **{name: f"{value}" for name, value in taken.metrics.items()},
+        **{name: f"{value:.6g}" for name, value in worth.items()},
         "trial": f"{taken.record.number}",
         "epoch": f"{taken.epoch}",
         "codec_id": taken.codec.codec_id.hex(),
         "data": f"{taken.about['data']['content_hash']}",
-        "metrics_are": f"{taken.about['metrics_are']}",
     }
 
 

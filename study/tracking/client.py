@@ -12,9 +12,6 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from study.config import StudyConfig
-    from study.storage.folder import StudyFolder
-
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # it would report usage over the network
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # the live table owns the terminal
@@ -49,14 +46,6 @@ def connect(uri: str) -> MlflowClient:
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri)
-
-
-def uri_of(folder: StudyFolder, config: StudyConfig) -> str:
-    """Return where MLflow keeps a study's records: by default, one database beside all studies.
-
-    It is looked for where the study's folder is now, which may have been moved with its root.
-    """
-    return config.tracking.uri or f"sqlite:///{folder.path.parent / 'mlflow.db'}"
 
 
 def is_database(uri: str) -> bool:

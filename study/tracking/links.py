@@ -80,6 +80,11 @@ def summary_link(base_url: str, experiment_id: str, run_id: str) -> str:
     return f"{page}/artifacts/front.html?{query}"
 
 
+def registry_link(base_url: str) -> str:
+    """Return the address of the registered models, among which are a project's codecs."""
+    return f"{base_url.rstrip('/')}/#/models?{_TRAINING}"
+
+
 def find_summary(uri: str, study_name: str, study_id: str) -> Place | None:
     """Return where MLflow holds a study; None where it does not. Nothing is written or made.
 

@@ -7,14 +7,12 @@ study or makes it wait (design, decision 9). What is written, and how gaps are f
 
 from __future__ import annotations
 
-import sys
-import textwrap
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from study.tracking.client import connect, is_database, quieten
+from study.tracking.client import cause_of, connect, is_database, quieten
 from study.tracking.courier import Courier, Pace
 from study.tracking.ledger import Ledger
 
@@ -180,43 +178,13 @@ class MlflowObserver:
         missing, error = self._courier.close(timeout_s)
         if not missing:
             return None
-        cause = f"it did not finish within {timeout_s:g} s" if error is None else _cause(error)
+        cause = f"it did not finish within {timeout_s:g} s" if error is None else cause_of(error)
         sentence = (
-            f"MLflow at {self._uri} lacks {_listed(missing)} ({textwrap.shorten(cause, 200)}); the "
+            f"MLflow at {self._uri} lacks {_listed(missing)} ({cause}); the "
             "study's own records are whole."
         )
         user_and_password, at, _ = urlsplit(self._uri).netloc.rpartition("@")
         return sentence.replace(user_and_password + at, "") if at else sentence
-
-
-def ui_command(uri: str, port: int = 5000) -> list[str]:
-    """Return the command that opens MLflow's pages on what was tracked at `uri`, safely.
-
-    A server that runs already is opened in the browser. For a database one is started, on the
-    loopback interface only, with one worker (the default takes 25 s and 2.5 GB to start) and with
-    the execution of jobs off, through which MLflow servers have been taken over.
-    """
-    if not is_database(uri):
-        return [sys.executable, "-m", "webbrowser", uri]
-    settings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    return [
-        "env",
-        *(f"{name}={value}" for name, value in settings.items()),
-        *(sys.executable, "-m", "mlflow", "server"),
-        *("--backend-store-uri", uri),
-        *("--host", "127.0.0.1", "--port", str(port)),
-        *("--workers", "1"),
-    ]
-
-
-def _cause(error: BaseException) -> str:
-    """Return what went wrong: the operating system's word, which MLflow buries, or the error's."""
-    told: BaseException | None = error
-    while told is not None:
-        if isinstance(told, OSError):
-            error = told
-        told = told.__cause__ or told.__context__
-    return str(error)
 
 
 def _listed(names: Sequence[str]) -> str:

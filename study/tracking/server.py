@@ -33,16 +33,21 @@ _REFUSED_PORTS = {
 }
 """What browsers do not open (the Fetch standard, section "Port blocking"), and what needs root."""
 
-_ENVIRONMENT = {
-    # Servers have been taken over through their jobs, and a pickle runs whatever is in it.
+SETTINGS = {
+    # Servers have been taken over through their jobs, a pickle runs whatever is in it, and MLflow's
+    # assistant runs shell commands for any user of this machine unless it must do so in Docker.
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_ENABLE_ASSISTANT_SANDBOX": "true",
+    "MLFLOW_ENABLE_REMOTE_ASSISTANT": "false",
+    "MLFLOW_ENABLE_AI_GATEWAY": "false",
     # Refuses what a web page elsewhere would send here through the user's browser.
     "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     # MLflow 3.17 imports what Starlette calls deprecated; the user can do nothing about it.
     "PYTHONWARNINGS": "ignore:starlette.middleware.wsgi is deprecated",
 }
+"""Of the server's environment; what the user has set does not win."""
 
 _EXCEPTION = re.compile(r"^[\w.]+(?:Error|Exception): .+$", re.MULTILINE)
 
@@ -89,8 +94,8 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _command(uri: str, artifacts: Path, port: int) -> list[str]:
-    """Return the command of a server that only this machine reaches.
+def server_command(uri: str, artifacts: Path, port: int) -> list[str]:
+    """Return the command of a server that only this machine reaches; `SETTINGS` go with it.
 
     One worker: the four that are usual take 25 s and 2.5 GB to start.
 
@@ -168,8 +173,8 @@ def running_server(uri: str, artifacts: Path, port: int, log: Path) -> Iterator[
     """
     with log.open("wb") as written:
         process = subprocess.Popen(  # noqa: S603 (our own command)
-            _command(uri, artifacts, port),
-            env=os.environ | _ENVIRONMENT, start_new_session=True,
+            server_command(uri, artifacts, port),
+            env=os.environ | SETTINGS, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=written, stderr=written,
         )  # fmt: skip
     try:

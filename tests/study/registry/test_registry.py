@@ -137,8 +137,8 @@ def test_a_version_says_what_it_is(registry: Registry, folder: Path) -> None:
         "study": "quickstart",
         "trial": "1",
         "epoch": "3",
-        "bpp": "1.0",
-        "d1_psnr_db": "36.0",
+        "bpp": "1",
+        "d1_psnr_db": "36",
     }
     assert expected.items() <= version.tags.items()
     assert version.tags["codec_id"] == taken(1).codec.codec_id.hex()

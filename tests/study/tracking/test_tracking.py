@@ -15,7 +15,6 @@ import pytest
 
 from study.records import EpochRecord, TrialState
 from study.tracking import observer as tracking
-from study.tracking.observer import ui_command
 from tests.study.tracked import (
     PATIENCE_S,
     database,
@@ -276,12 +275,3 @@ def test_nothing_is_printed_and_no_one_is_called(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
-def test_the_command_that_opens_the_pages() -> None:
-    command = ui_command("sqlite:////tmp/studies/mlflow.db")
-    assert command[0] == "env"
-    assert "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false" in command
-    assert command[-4:] == ["--port", "5000", "--workers", "1"]
-    assert command[command.index("--host") + 1] == "127.0.0.1"
-    assert ui_command("http://10.0.0.1:5000")[-1] == "http://10.0.0.1:5000"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from study.records import TrialState
-from study.tracking.observer import ui_command
+from study.tracking.server import SETTINGS, server_command
 from tests.study.tracked import (
     PATIENCE_S,
     database,
@@ -52,7 +52,8 @@ def server(folder: Path, port: int) -> Iterator[str]:
     uri = f"http://127.0.0.1:{port}"
     with (folder / "server.log").open("a") as log:
         process = subprocess.Popen(
-            ui_command(f"sqlite:///{folder / 'server.db'}", port),
+            server_command(f"sqlite:///{folder / 'server.db'}", folder / "mlartifacts", port),
+            env=os.environ | SETTINGS,
             cwd=folder,
             stdout=log,
             stderr=log,
