@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from study.records import TrialRecord
     from study.storage.folder import StudyFolder
 
+    Chosen = tuple[tuple[str, ...], Path]
+    """Names of an operating point, and its codec's file."""
+
 FOLDER = "gallery"
 """Of a study: what was coded before."""
 
@@ -173,18 +176,19 @@ def _made(
     folder: StudyFolder,
     config: StudyConfig,
     records: Sequence[TrialRecord],
-    kept: dict[int, tuple[tuple[str, ...], Path]],
+    kept: dict[int, Chosen],
 ) -> Gallery:
     codecs = _Codecs(folder, config, records)
     data = codecs.data_of(next(iter(kept)))
     split, clouds = _objects(data)
-    within = [len(cloud.points) * len(kept) for cloud in clouds]
-    count = sum(1 for total in np.cumsum(within) if total <= MOST_CODED)
+    while len(kept) > 1 and len(clouds[0].points) * len(kept) > MOST_CODED:
+        kept = _without_least(kept)
+    within = np.cumsum([len(cloud.points) * len(kept) for cloud in clouds]) <= MOST_CODED
+    count = int(within.sum())
     if count == 0:
         raise StudyError(
-            f"{len(kept)} codecs would have to code the {len(clouds[0].points):,} points of "
-            f"{clouds[0].name}, and {MOST_CODED:,} in all can be coded within seconds; "
-            "`study export` and `study evaluate` take their time"
+            f"{clouds[0].name} has {len(clouds[0].points):,} points, and {MOST_CODED:,} can be "
+            "coded within seconds; `study export` and `study evaluate` take their time"
         )
     exhibits = []
     for cloud in clouds[:count]:
@@ -194,6 +198,12 @@ def _made(
         ]
         exhibits.append(Exhibit(cloud.name, np.asarray(cloud.points), tuple(shown)))
     return Gallery(config.name, split, tuple(exhibits))
+
+
+def _without_least(kept: dict[int, Chosen]) -> dict[int, Chosen]:
+    """Leave out a codec: one between the named ones, else an end, and the knee last."""
+    least = max(kept, key=lambda number: (BETWEEN in kept[number][0], KNEE not in kept[number][0]))
+    return {number: each for number, each in kept.items() if number != least}
 
 
 def _objects(data: DataSet) -> tuple[str, Sequence[StoredCloud]]:

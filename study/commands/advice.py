@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from study.fronts.front import objectives_of
 from study.fronts.gaps import gaps, late_growth, moving_setting
 from study.fronts.measures import MEASURES
+from study.fronts.points import KNEE, named_points
 from study.fronts.progress import progress
 from study.report.rows import as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from study.config import StudyConfig
     from study.fronts.gaps import Gap, Growth
@@ -22,6 +24,8 @@ _TOLD = 2
 
 _MOVES = 0.5
 """From this rank correlation on, a setting is said to move trials along the front."""
+_AT_END = 0.05
+"""A setting that is nearer to an end of its range than this share of it is at that end."""
 
 
 def gap_sentences(config: StudyConfig, records: Sequence[TrialRecord]) -> list[str]:
@@ -44,12 +48,13 @@ def suggestions(
     objectives = objectives_of(config)
     growth = late_growth(progress(records, objectives))
     found = [_of_growth(config, growth, resume)] if growth is not None else []
-    wide = [gap for gap in gaps(records, objectives) if gap.is_wide]
     moving = moving_setting(records, objectives)
-    if wide and moving is not None and abs(moving[1]) >= _MOVES:
-        between = _between(config, wide[0], moving[0], folder)
-        found += [between] if between else []
-    return found
+    if moving is None or abs(moving[1]) < _MOVES:
+        return found
+    wide = [gap for gap in gaps(records, objectives) if gap.is_wide]
+    if wide and (between := _between(config, wide[0], moving[0], folder)):
+        found.append(between)
+    return [*found, *_beyond(config, named_points(records, objectives), moving[0])]
 
 
 def _told(config: StudyConfig, gap: Gap) -> str:
@@ -92,3 +97,33 @@ def _between(config: StudyConfig, gap: Gap, name: str, folder: str) -> str | Non
         f"{high}: a study with `{name}: {{low: {low}, high: {high}{log}}}` in its space and "
         f"`warm_start: [{folder}]` looks between"
     )
+
+
+def _beyond(config: StudyConfig, named: Mapping[str, TrialRecord], name: str) -> list[str]:
+    """Name the ends of the front that lie at an end of a setting's range."""
+    told = []
+    for end, record in named.items():
+        place = _place(config, record, name)
+        if end == KNEE or place is None or _AT_END < place < 1 - _AT_END:
+            continue
+        which = "lowest" if place <= _AT_END else "highest"
+        told.append(
+            f"the front's {end} end, trial {record.number}, has {name} "
+            f"{as_text(record.params[name])}, nearly the {which} that is searched: a wider range "
+            "may lead further"
+        )
+    return told
+
+
+def _place(config: StudyConfig, record: TrialRecord, name: str) -> float | None:
+    """Return where in a range a trial's setting lies, from 0 to 1; None where there is no range."""
+    searched, value = config.search.space.get(name), record.params.get(name)
+    if searched is None or searched.low is None or searched.high is None:
+        return None
+    if not isinstance(value, int | float) or searched.low >= searched.high:
+        return None
+    low, high, at = (
+        math.log(each) if searched.log else float(each)
+        for each in (searched.low, searched.high, value)
+    )
+    return (at - low) / (high - low)

@@ -123,8 +123,11 @@ def test_without_codecs_data_or_a_front_there_is_a_sentence(
     study: StudyFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert gallery_of(study, []) == "no reconstructions are shown: the front is empty"
-    monkeypatch.setattr(gallery, "MOST_CODED", 100)
-    assert "codecs would have to code the 300 points of" in str(gallery_of(study))
+    monkeypatch.setattr(gallery, "MOST_CODED", 299)
+    assert " has 300 points, and 299 can be coded within seconds" in str(gallery_of(study))
+    monkeypatch.setattr(gallery, "MOST_CODED", 300)
+    (only,) = shown(study).reconstructions
+    assert "knee" in only.names
     config = study.config()
     gone = config.model_copy(update={"data_root": "gone"})
     records = read_records(study, config)
