@@ -48,6 +48,11 @@ class TrackingSection(Section):
     uri: str | None = Field(
         None, description="MLflow tracking address; null: mlflow.db in the studies' root"
     )
+    system_metrics: bool = Field(
+        default=False,
+        description="whether each epoch tells what its worker and machine were busy with: "
+        "processor and memory, and those of the GPU; MLflow shows them as system metrics",
+    )
     model: Annotated[str, Field(pattern=MODEL_PATTERN)] = Field(
         "dpcc-codec",
         description="registered model that `study export --register` adds versions to; the same "

@@ -26,6 +26,9 @@ class TrialConfig(Section):
     extra_metrics: tuple[str, ...] = Field(
         (), description="what epochs measure besides, because the study asks for it"
     )
+    system_metrics: bool = Field(
+        default=False, description="whether epochs tell what their machine was busy with"
+    )
     model: ModelSection
     loss: LossWeights
     training: TrainingConfig

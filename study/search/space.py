@@ -171,6 +171,7 @@ def trial_config(
         threads=config.resources.cpus_per_cohort,
         data_folder=str(data_folders[applied.preparation]),
         extra_metrics=extra_metrics(config),
+        system_metrics=config.tracking.system_metrics,
         model=applied.model,
         loss=applied.loss,
         training=applied.training,

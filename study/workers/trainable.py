@@ -15,6 +15,7 @@ from ray import tune
 from study.config import CohortConfig, TrialConfig
 from study.training.members import Member
 from study.workers.cohort_folder import HUNG_FILE, Opening
+from study.workers.machine import Machine
 from study.workers.orders import orders_after
 from study.workers.pace import Pace
 from study.workers.patience import BEGINNING, Patience
@@ -134,6 +135,7 @@ class CohortTrainable(tune.Trainable, ABC):
         with self._patience.limit(BEGINNING):
             self._work = self.open_work(self._cohort)
             self._progress = _Progress(trials={trial.trial: trial for trial in self._cohort.trials})
+            self._machine = Machine() if self._cohort.trials[0].system_metrics else None
             self._note = ""
             self._untold: list[list[dict[str, Any]]] = []
             if self._restore():
@@ -225,9 +227,12 @@ class CohortTrainable(tune.Trainable, ABC):
         self._progress.clock += 1
         if self._cohort.codecs is not None:
             self._work.write_codecs(Path(self._cohort.codecs))
-        return [self._epoch_report(trial, results[trial], seconds) for trial in trained]
+        reading = self._machine.read() if self._machine else {}
+        return [self._epoch_report(trial, results[trial], seconds, reading) for trial in trained]
 
-    def _epoch_report(self, trial: int, result: EpochResult, seconds: float) -> dict[str, Any]:
+    def _epoch_report(
+        self, trial: int, result: EpochResult, seconds: float, reading: Mapping[str, float]
+    ) -> dict[str, Any]:
         own = self._progress.trials[trial]
         elapsed_s = self._add_time(trial, seconds)
         report: dict[str, Any] = {TRIAL: trial, ELAPSED_S: elapsed_s}
@@ -235,7 +240,8 @@ class CohortTrainable(tune.Trainable, ABC):
             report[CONFIG] = own.model_dump(mode="json")
         if result.diverged is not None:
             return {**report, DIVERGED: result.diverged}
-        return {**report, EPOCH: self._work.epochs_done(trial), METRICS: dict(result.metrics)}
+        epoch, metrics = self._work.epochs_done(trial), {**result.metrics, **reading}
+        return {**report, EPOCH: epoch, METRICS: metrics}
 
     def _measure(self, trial: int) -> dict[str, Any]:
         started = time.perf_counter()

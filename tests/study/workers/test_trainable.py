@@ -13,7 +13,7 @@ from study.search.architectures import preparations
 from study.search.space import baseline, trial_config
 from study.study_file import parse_study
 from study.workers.cohort_folder import CohortFolders
-from study.workers.reports import EPOCH, FINAL, TRIAL
+from study.workers.reports import EPOCH, FINAL, METRICS, TRIAL
 from study.workers.trainable import (
     COHORT_CONFIG,
     NOTE,
@@ -47,8 +47,8 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CohortFolders:
     return CohortFolders(tmp_path / "cohorts")
 
 
-def trials() -> tuple[TrialConfig, ...]:
-    config = parse_study(STUDY, origin="toy")
+def trials(more: str = "") -> tuple[TrialConfig, ...]:
+    config = parse_study(STUDY + more, origin="toy")
     places = dict.fromkeys(preparations(config), Path("nowhere"))
     return tuple(
         trial_config(config, number, baseline(config), data_folders=places) for number in (0, 1)
@@ -123,3 +123,20 @@ def test_who_ended_meanwhile_is_let_go_and_who_is_new_is_taken_in(folders: Cohor
     second = opened(folders, (trials()[1], new))
     assert stepped(second)[0] == [(0, 1), (1, 1)]  # What the driver that died may not have heard.
     assert stepped(second)[0] == [(1, 2), (5, 1)]
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_epochs_tell_what_the_machine_was_busy_with_where_the_study_asks(
+    folders: CohortFolders, *, asked: bool
+) -> None:
+    worker = opened(folders, trials(f"tracking: {{system_metrics: {str(asked).lower()}}}"))
+    held = bytearray(2**26)  # 64 MiB that the process surely has.
+    (first, second) = json.loads(worker.step()[REPORTS])
+    told = {name: v for name, v in first[METRICS].items() if name.startswith("system/")}
+    assert told == {name: v for name, v in second[METRICS].items() if name.startswith("system/")}
+    if not asked:
+        assert told == {}
+        return
+    assert told.keys() >= {"system/cpu_percent", "system/machine_cpu_percent"}
+    assert len(held) / 2**20 < told["system/memory_mib"] < 2**20
+    assert 0 < told["system/machine_memory_percent"] <= 100
