@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from study.tracking.notes import HOUSEKEEPING, digest, is_edited, note_tags
+from study.tracking.notes import HOUSEKEEPING, NOTE, digest, is_edited, note_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -178,7 +178,7 @@ class Runs:
         tags = note_tags(note)
         if not unlike(tags, run.tags):
             return {}
-        if not run.is_new:  # Its user may have edited it since it was read.
+        if NOTE in run.tags:  # Its user may have edited it since it was read.
             run.tags.update(self._client.get_run(run.run_id).data.tags)
         return {} if is_edited(run.tags) else tags
 

@@ -154,7 +154,7 @@ def everything(uri: str) -> dict[str, dict[str, object]]:
                 each.dataset.to_dictionary()
                 for each in (run.inputs.dataset_inputs if run.inputs else ())
             ],
-            "files": sorted((f.path, f.file_size) for f in client.list_artifacts(run.info.run_id)),
+            "files": sorted(file.path for file in client.list_artifacts(run.info.run_id)),
         }
     return held
 

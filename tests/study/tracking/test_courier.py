@@ -8,7 +8,7 @@ import time
 import pytest
 
 from study.tracking import courier
-from study.tracking.courier import Courier
+from study.tracking.courier import Courier, Pace
 
 
 @pytest.fixture(autouse=True)
@@ -118,3 +118,42 @@ def test_closing_does_not_wait_longer_than_asked() -> None:
     assert time.monotonic() - start < 2.0
     never.set()
     assert carrier.close(10) == ([], None)
+
+
+def test_parcels_with_a_pace_rest_and_the_newest_goes_next() -> None:
+    place: list[str] = []
+    pace = Pace(pause_s=0.3)
+    carrier = Courier("test", lambda: place)
+    started = time.monotonic()
+    carrier.send("a", lambda place: place.append("first"), pace)
+    deadline = started + 10
+    while not place:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    for word in ("old", "new"):
+        carrier.send("a", lambda place, word=word: place.append(word), pace)  # type: ignore[misc]
+    carrier.send("b", lambda place: place.append("other"))
+    while len(place) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert place == ["first", "other", "new"]
+    assert time.monotonic() - started >= 0.3
+
+
+def test_a_share_of_the_time_is_kept() -> None:
+    assert Pace(share=0.02).rest_s(2.0) == pytest.approx(98.0)
+    assert Pace(pause_s=60.0, share=0.02).rest_s(0.1) == 60.0
+    assert Pace().rest_s(2.0) == 0.0
+
+
+def test_nothing_rests_when_the_courier_closes() -> None:
+    place: list[str] = []
+    carrier = Courier("test", lambda: place)
+    for name in "abc":
+        carrier.rest(name, 1000.0)
+        carrier.send(name, lambda place, name=name: place.append(name))  # type: ignore[misc]
+    carrier.drop("b")
+    start = time.monotonic()
+    assert carrier.close(10) == ([], None)
+    assert time.monotonic() - start < 5
+    assert place == ["a", "c"]
