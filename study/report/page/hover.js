@@ -1,14 +1,15 @@
 "use strict";
 /* What a reader sees when pointing at something. */
 
-/** Show a box beside a place of the window, on whichever side has room. */
+/** Show a box beside a place of the window, on whichever side has room: to the lower right if it can
+    be, where no codec of the usual front is. */
 function showHover(x, y, ...children) {
   const box = document.getElementById("hover");
   box.replaceChildren(...children);
   box.hidden = false;
   const { width, height } = box.getBoundingClientRect();
   const left = x + 16 + width < innerWidth ? x + 16 : Math.max(4, x - 16 - width);
-  const top = Math.min(Math.max(4, y - height / 2), Math.max(4, innerHeight - height - 4));
+  const top = Math.max(4, Math.min(y + 12, innerHeight - height - 4));
   box.style.left = `${left}px`;
   box.style.top = `${top}px`;
 }
