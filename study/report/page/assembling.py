@@ -19,11 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-SCRIPTS = (
-    *("page.js", "trials.js", "words.js", "scales.js", "chart.js", "hover.js", "panel.js"),
-    *("front.js", "progress.js", "parallel.js", "importance.js", "learning.js", "table.js"),
-)
-"""In the order in which they run: what the tabs share, then one for each tab."""
+_SHARED = "page trials words scales chart handling legend hover panel"
+_TABS = "coloring front progress parallel importance learning table"
+SCRIPTS = tuple(f"{name}.js" for name in f"{_SHARED} {_TABS}".split())
+"""In the order in which they run: what the tabs share, then the tabs."""
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,17 @@ class Chart {
   constructor(parent, options) {
     Object.assign(this, { trialOf: () => null, onPick: () => {} }, options);
     this.home = { xRange: options.xRange, yRange: options.yRange };
-    this.element = make("div", { class: "chart", tabindex: "0", role: "application", "aria-label": this.label() });
+    this.element = make("div", {
+      class: "chart",
+      tabindex: "0",
+      role: "application",
+      "aria-label": this.label(),
+    });
     this.canvas = make("canvas");
     this.svg = makeSvg("svg");
     this.element.append(this.canvas, this.svg);
     parent.append(this.element);
-    this.listen();
+    handle(this);
     new ResizeObserver(() => this.draw()).observe(this.element);
     this.draw();
   }
@@ -44,8 +49,12 @@ class Chart {
   }
 
   /** From data to pixels, within the element. */
-  px(x) { return MARGIN.left + ((x - this.xRange[0]) / (this.xRange[1] - this.xRange[0])) * this.width; }
-  py(y) { return MARGIN.top + ((this.yRange[1] - y) / (this.yRange[1] - this.yRange[0])) * this.height; }
+  px(x) {
+    return MARGIN.left + ((x - this.xRange[0]) / (this.xRange[1] - this.xRange[0])) * this.width;
+  }
+  py(y) {
+    return MARGIN.top + ((this.yRange[1] - y) / (this.yRange[1] - this.yRange[0])) * this.height;
+  }
 
   /** And back. */
   dataAt(px, py) {
@@ -84,7 +93,15 @@ class Chart {
     }
     context.restore();
     for (const layer of this.layers.filter((each) => each.on)) this.addTexts(layer);
-    this.ring = this.svg.appendChild(makeSvg("circle", { r: 9, fill: "none", stroke: page.data.colors.ink, "stroke-width": 1.5, visibility: "hidden" }));
+    this.ring = this.svg.appendChild(
+      makeSvg("circle", {
+        r: 9,
+        fill: "none",
+        stroke: page.data.colors.ink,
+        "stroke-width": 1.5,
+        visibility: "hidden",
+      }),
+    );
   }
 
   drawAxes(context) {
@@ -101,13 +118,19 @@ class Chart {
       const y = this.py(value);
       context.moveTo(MARGIN.left, y);
       context.lineTo(right, y);
-      this.svg.append(makeSvg("text", { x: MARGIN.left - 8, y: y + 4, "text-anchor": "end" }, text));
+      this.svg.append(
+        makeSvg("text", { x: MARGIN.left - 8, y: y + 4, "text-anchor": "end" }, text),
+      );
     }
     context.stroke();
     const [x, y] = [MARGIN.left + this.width / 2, MARGIN.top + this.height / 2];
     this.svg.append(
       makeSvg("text", { x, y: bottom + 38, "text-anchor": "middle", class: "axis" }, this.xTitle),
-      makeSvg("text", { "text-anchor": "middle", class: "axis", transform: `translate(14,${y}) rotate(-90)` }, ...titleLines(this.yTitle, this.height)),
+      makeSvg(
+        "text",
+        { "text-anchor": "middle", class: "axis", transform: `translate(14,${y}) rotate(-90)` },
+        ...titleLines(this.yTitle, this.height),
+      ),
     );
   }
 
@@ -126,7 +149,7 @@ class Chart {
       }
       const [x, y] = [this.px(points.x[i]), this.py(points.y[i])];
       if (begun) context.lineTo(x, y);
-      else context.beginPath(), context.moveTo(x, y);
+      else (context.beginPath(), context.moveTo(x, y));
       begun = true;
     }
     context.setLineDash([]);
@@ -157,9 +180,20 @@ class Chart {
       const [px, py] = [this.px(x), this.py(layer.points.y[i])];
       const look = isHollow(layer.mark)
         ? { fill: "none", stroke: layer.colors?.[i] ?? layer.color, "stroke-width": 2 }
-        : { fill: layer.colors?.[i] ?? layer.color, stroke: layer.colors ? page.data.colors.ink : "white", "stroke-width": 1 };
+        : {
+            fill: layer.colors?.[i] ?? layer.color,
+            stroke: layer.colors ? page.data.colors.ink : "white",
+            "stroke-width": 1,
+          };
       const trial = this.trialOf(layer, i);
-      group.append(makeSvg("path", { d: markOutline(layer.mark, layer.size), transform: `translate(${px},${py})`, "data-trial": trial, ...look }));
+      group.append(
+        makeSvg("path", {
+          d: markOutline(layer.mark, layer.size),
+          transform: `translate(${px},${py})`,
+          "data-trial": trial,
+          ...look,
+        }),
+      );
     });
     this.svg.append(group);
   }
@@ -173,9 +207,26 @@ class Chart {
       const [wide, above] = [7 * text.length, at === "above"];
       const place = { x: this.px(x) + (above ? -8 : 8), y: this.py(y) + (above ? -8 : 17) };
       const left = above ? place.x - wide : place.x;
-      if (taken.some((other) => left < other.right && left + wide > other.left && Math.abs(place.y - other.y) < 15)) continue;
+      if (
+        taken.some(
+          (other) =>
+            left < other.right && left + wide > other.left && Math.abs(place.y - other.y) < 15,
+        )
+      )
+        continue;
       taken.push({ left, right: left + wide, y: place.y });
-      this.svg.append(makeSvg("text", { ...place, "text-anchor": above ? "end" : "start", class: "halo", style: `fill: ${color}` }, text));
+      this.svg.append(
+        makeSvg(
+          "text",
+          {
+            ...place,
+            "text-anchor": above ? "end" : "start",
+            class: "halo",
+            style: `fill: ${color}`,
+          },
+          text,
+        ),
+      );
     }
   }
 
@@ -229,86 +280,6 @@ class Chart {
   reset() {
     this.zoomTo(this.home.xRange, this.home.yRange);
   }
-
-  /** The pointer: moving tells, a click picks, dragging zooms into a box or (with Shift) moves. */
-  listen() {
-    const at = (event) => {
-      const frame = this.element.getBoundingClientRect();
-      return [event.clientX - frame.left, event.clientY - frame.top];
-    };
-    let begin = null;
-    this.svg.addEventListener("pointerdown", (event) => {
-      begin = { at: at(event), xRange: this.xRange, yRange: this.yRange };
-      this.svg.setPointerCapture(event.pointerId);
-    });
-    this.svg.addEventListener("pointermove", (event) => {
-      const here = at(event);
-      if (!begin) return this.point(this.nearest(...here));
-      if (event.shiftKey) return this.move(begin, here);
-      this.showBox(begin.at, here);
-    });
-    this.svg.addEventListener("pointerup", (event) => {
-      const [from, here] = [begin?.at, at(event)];
-      begin = null;
-      this.hideBox();
-      if (!from || event.shiftKey) return;
-      const [wide, high] = [Math.abs(from[0] - here[0]), Math.abs(from[1] - here[1])];
-      if (wide > 5 && high > 5) return this.zoomToBox(from, here);
-      const found = this.nearest(...here);
-      this.point(found);
-      if (found) this.onPick(found.layer, found.i);
-    });
-    this.svg.addEventListener("pointercancel", () => { begin = null; this.hideBox(); });
-    this.svg.addEventListener("pointerleave", () => { if (!begin) this.point(null); });
-    this.svg.addEventListener("dblclick", () => this.reset());
-    this.svg.addEventListener("wheel", (event) => {
-      const scrolls = document.documentElement.scrollHeight > innerHeight + 2;
-      if (scrolls && !event.ctrlKey && document.activeElement !== this.element) return;
-      event.preventDefault();
-      this.zoomBy(event.deltaY > 0 ? 1.2 : 1 / 1.2, ...at(event));
-    }, { passive: false });
-    this.element.addEventListener("keydown", (event) => this.key(event));
-    this.element.addEventListener("blur", () => this.point(null));
-  }
-
-  showBox(a, b) {
-    this.box ??= this.svg.appendChild(makeSvg("rect", { fill: "rgb(0 114 178 / 10%)", stroke: page.data.colors.front }));
-    const [x, y] = [Math.min(a[0], b[0]), Math.min(a[1], b[1])];
-    furnish(this.box, { x, y, width: Math.abs(a[0] - b[0]), height: Math.abs(a[1] - b[1]) }, []);
-  }
-
-  hideBox() {
-    this.box?.remove();
-    this.box = undefined;
-  }
-
-  zoomToBox(a, b) {
-    const [first, second] = [this.dataAt(...a), this.dataAt(...b)];
-    const sorted = (axis) => [first[axis], second[axis]].sort((x, y) => x - y);
-    this.zoomTo(sorted(0), sorted(1));
-  }
-
-  move(begin, here) {
-    const [dx, dy] = [here[0] - begin.at[0], here[1] - begin.at[1]];
-    const across = (dx / this.width) * (begin.xRange[1] - begin.xRange[0]);
-    const up = (dy / this.height) * (begin.yRange[1] - begin.yRange[0]);
-    this.zoomTo(begin.xRange.map((each) => each - across), begin.yRange.map((each) => each + up));
-  }
-
-  /** The keys: along the points of the topmost layer that has them as elements, and zoom. */
-  key(event) {
-    const zoom = { "+": () => this.zoomBy(1 / 1.3), "-": () => this.zoomBy(1.3), 0: () => this.reset() }[event.key];
-    if (zoom) return zoom();
-    if (event.key === "Escape") return this.point(null);
-    if (event.key === "Enter" && this.pointed) return this.onPick(this.pointed.layer, this.pointed.i);
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    const layer = this.layers.findLast((each) => each.on && each.asElements && each.hover);
-    if (!step || !layer || !layer.points.x.length) return;
-    event.preventDefault();
-    const count = layer.points.x.length;
-    const before = this.pointed?.layer === layer ? this.pointed.i : step > 0 ? -1 : count;
-    this.point({ layer, i: (before + step + count) % count });
-  }
 }
 
 /** A title in two lines where one would be longer than its axis: no PSNR goes without its peak. */
@@ -317,45 +288,4 @@ function titleLines(title, length) {
   if (7 * title.length < length || cut < 0) return [title];
   const second = makeSvg("tspan", { x: 0, dy: 15 }, title.slice(cut + 1).trim());
   return [makeSvg("tspan", { x: 0, dy: -3 }, title.slice(0, cut + 1)), second];
-}
-
-/** Buttons that zoom, for those who have no wheel. */
-function zoomButtons(chart) {
-  const button = (text, label, act) => {
-    const element = make("button", { "aria-label": label, title: label }, text);
-    element.addEventListener("click", act);
-    return element;
-  };
-  return make(
-    "span", { class: "right" },
-    button("+", "zoom in", () => chart.zoomBy(1 / 1.3)), " ",
-    button("−", "zoom out", () => chart.zoomBy(1.3)), " ",
-    button("all", "show all again", () => chart.reset()),
-  );
-}
-
-/** A legend: a box for each layer, the topmost first, that shows or hides it. */
-function legend(parent, chart) {
-  const list = make("div", { class: "legend" });
-  for (const layer of [...chart.layers].reverse()) {
-    if (!layer.legend) continue;
-    const box = make("input", { type: "checkbox", "data-layer": layer.key });
-    box.checked = layer.on;
-    box.addEventListener("change", () => {
-      for (const each of chart.layers) if (each.key === layer.key) each.on = box.checked;
-      chart.draw();
-    });
-    list.append(make("label", {}, box, swatch(layer), make("span", {}, layer.legend)));
-  }
-  parent.append(list);
-  return list;
-}
-
-/** How a layer looks, small. */
-function swatch({ mark, color, line, size }) {
-  const svg = makeSvg("svg", { viewBox: "-10 -9 20 18", "aria-hidden": "true" });
-  if (line) svg.append(makeSvg("path", { d: "M-10,0H10", stroke: color, "stroke-width": line.width, "stroke-dasharray": line.dash?.join(" ") }));
-  const outline = markOutline(mark, Math.min(size, 6));
-  if (outline) svg.append(makeSvg("path", { d: outline, fill: isHollow(mark) ? "none" : color, stroke: isHollow(mark) ? color : "white", "stroke-width": isHollow(mark) ? 1.5 : 1 }));
-  return svg;
 }

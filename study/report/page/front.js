@@ -7,7 +7,12 @@ tabs.front = (element, data, page) => {
   const bar = make("div", { class: "bar" });
   const side = make("div", { class: "side" });
   element.append(bar, side);
-  const view = { plane: data.planes[0], colored: defaultColoring(data), hidden: new Set(), legend: null };
+  const view = {
+    plane: data.planes[0],
+    colored: defaultColoring(data),
+    hidden: new Set(),
+    legend: null,
+  };
   const chart = new Chart(side, {
     ...axesOf(data, view.plane),
     layers: frontLayers(data, view),
@@ -26,11 +31,13 @@ tabs.front = (element, data, page) => {
   };
   if (data.planes.length > 1) {
     const choices = data.planes.map((plane, i) => [i, `${plane.x} and ${plane.y}`]);
-    bar.append(menu("plane", choices, (i) => {
-      view.plane = data.planes[i];
-      document.getElementById("subtitle").textContent = view.plane.subtitle;
-      show(true);
-    }));
+    bar.append(
+      menu("plane", choices, (i) => {
+        view.plane = data.planes[i];
+        document.getElementById("subtitle").textContent = view.plane.subtitle;
+        show(true);
+      }),
+    );
   }
   const coloring = menu("colour", colorings(data), (key) => {
     view.colored = key;
@@ -39,9 +46,14 @@ tabs.front = (element, data, page) => {
   coloring.querySelector("select").value = view.colored;
   bar.append(coloring, make("span", { class: "muted" }, outOfSight(data)), zoomButtons(chart));
   view.legend = frontLegend(side, chart, data, view);
-  element.append(make("p", { class: "muted hint" },
-    "Point at a trial to see its setting, click to pin it. Drag a box or turn the wheel to zoom, " +
-    "drag with Shift to move, double-click to see all again. Unfinished trials stand at their last estimate."));
+  element.append(
+    make(
+      "p",
+      { class: "muted hint" },
+      "Point at a trial to see its setting, click to pin it. Drag a box or turn the wheel to zoom, " +
+        "drag with Shift to move, double-click to see all again. Unfinished trials stand at their last estimate.",
+    ),
+  );
 };
 
 function axesOf(data, plane) {
@@ -56,37 +68,12 @@ function axesOf(data, plane) {
 /** How many trials have no place in any plane. */
 function outOfSight(data) {
   const { x, y } = data.planes[0];
-  const missing = data.rows.filter((row) => newest(data, row, x).value === null || newest(data, row, y).value === null).length;
-  return missing ? `${missing} of ${data.rows.length} trials have no values yet` : `${data.rows.length} trials`;
-}
-
-/** By what points can be coloured: [key, text]. */
-function colorings(data) {
-  const objectives = data.objectives.map((each) => each.metric);
-  const others = Object.keys(data.metrics).filter((name) => !objectives.includes(name));
-  return [
-    ["", "by group"],
-    ...[...objectives, ...others].map((name) => [`metric ${name}`, `by ${data.metrics[name].heading}`]),
-    ...data.settings.map((each) => [`setting ${each.name}`, `by ${each.short}`]),
-  ];
-}
-
-/** Of three objectives the third is seen by colour. */
-function defaultColoring(data) {
-  return data.objectives.length > 2 ? `metric ${data.objectives[2].metric}` : "";
-}
-
-/** What colours stand for: {title, of(row), range, log, texts}; null for groups. */
-function coloring(data, key) {
-  if (!key) return null;
-  const [kind, name] = [key.slice(0, key.indexOf(" ")), key.slice(key.indexOf(" ") + 1)];
-  const setting = kind === "setting" ? data.settings.find((each) => each.name === name) : null;
-  const of = setting ? (row) => setting.values[row] : (row) => newest(data, row, name).value;
-  const shown = data.rows.filter((row) => ["front", "beaten"].includes(data.trials.group[row]));
-  const range = extent((shown.length ? shown : data.rows).map(of));
-  const log = setting?.log ?? false;
-  const text = (value) => (setting ? settingText(setting, value) : format(value, data.metrics[name].digits));
-  return { title: setting ? setting.name : data.metrics[name].title, of, range, log, text };
+  const missing = data.rows.filter(
+    (row) => newest(data, row, x).value === null || newest(data, row, y).value === null,
+  ).length;
+  return missing
+    ? `${missing} of ${data.rows.length} trials have no values yet`
+    : `${data.rows.length} trials`;
 }
 
 function frontLayers(data, view) {
@@ -94,14 +81,18 @@ function frontLayers(data, view) {
   const metrics = [...new Set([x, y, ...data.objectives.map((each) => each.metric)])];
   const shades = coloring(data, view.colored);
   const unit = shades && unitScale(shades.range, shades.log);
-  const colorsOf = (rows) => rows.map((row) => {
-    const value = shades.of(row);
-    return value === null ? data.colors.faint : shade(unit(value));
-  });
+  const colorsOf = (rows) =>
+    rows.map((row) => {
+      const value = shades.of(row);
+      return value === null ? data.colors.faint : shade(unit(value));
+    });
   const groups = data.groups.map(({ key, legend, color, mark, count }) => {
     const points = placesOf(data, key, x, y);
     const layer = {
-      key, mark, points, on: true,
+      key,
+      mark,
+      points,
+      on: true,
       color: isHollow(mark) ? faded(color, points.row.length) : color,
       legend: `${legend} (${count})`,
       size: key === "front" ? 6.5 : points.row.length > 1000 ? 3 : key === "beaten" ? 5 : 4.5,
@@ -126,15 +117,25 @@ function frontLayers(data, view) {
     span it, with their names and as many settings as have room. */
 function asFront(data, layer) {
   const { points } = layer;
-  const order = points.x.map((_, i) => i).sort((a, b) => points.x[a] - points.x[b] || points.y[a] - points.y[b]);
+  const order = points.x
+    .map((_, i) => i)
+    .sort((a, b) => points.x[a] - points.x[b] || points.y[a] - points.y[b]);
   for (const column of ["x", "y", "row"]) points[column] = order.map((i) => points[column][i]);
   if (layer.colors) layer.colors = order.map((i) => layer.colors[i]);
-  const named = points.row.map((row, i) => ({ i, text: data.nameOf.get(data.trials.number[row])?.join(", "), at: "below", color: data.colors.front }));
+  const named = points.row.map((row, i) => ({
+    i,
+    text: data.nameOf.get(data.trials.number[row])?.join(", "),
+    at: "below",
+    color: data.colors.front,
+  }));
   return {
     ...layer,
     asElements: true,
     line: data.objectives.length === 2 ? { width: 2.5 } : null,
-    texts: [...named.filter((each) => each.text), ...(data.objectives.length === 2 ? settingTexts(data, points) : [])],
+    texts: [
+      ...named.filter((each) => each.text),
+      ...(data.objectives.length === 2 ? settingTexts(data, points) : []),
+    ],
   };
 }
 
@@ -142,8 +143,15 @@ function asFront(data, layer) {
 function settingTexts(data, points) {
   const setting = data.settings.find((each) => each.name === "loss.bpp_lambda");
   if (!setting) return [];
-  const given = points.row.map((row, i) => ({ i, value: setting.values[row] })).filter((each) => each.value !== null);
-  return given.map(({ i, value }) => ({ i, text: `λ ${settingText(setting, value)}`, at: "above", color: data.colors.ink }));
+  const given = points.row
+    .map((row, i) => ({ i, value: setting.values[row] }))
+    .filter((each) => each.value !== null);
+  return given.map(({ i, value }) => ({
+    i,
+    text: `λ ${settingText(setting, value)}`,
+    at: "above",
+    color: data.colors.ink,
+  }));
 }
 
 /** How each trial came to its place, as one layer. */
@@ -159,33 +167,73 @@ function pathsLayer(data, x, y) {
     points.y.push(end[1], null);
   }
   const on = data.rows.length <= MANY_PATHS;
-  return { key: "paths", legend: "learning path, epoch by epoch (estimated rate)", points, on, color: data.colors.faint, mark: "circle", size: 1.5, line: { width: 1 } };
+  return {
+    key: "paths",
+    legend: "learning path, epoch by epoch (estimated rate)",
+    points,
+    on,
+    color: data.colors.faint,
+    mark: "circle",
+    size: 1.5,
+    line: { width: 1 },
+  };
 }
 
 function curveLayer({ name, legend, color, mark, points }) {
   const columns = { x: points.map(([bpp]) => bpp), y: points.map(([, psnr]) => psnr) };
   return {
-    key: `curve ${name}`, legend, color, mark, size: 4.5, on: true, points: columns,
+    key: `curve ${name}`,
+    legend,
+    color,
+    mark,
+    size: 4.5,
+    on: true,
+    points: columns,
     line: { width: 1.8, dash: [6, 4] },
-    hover: (i) => [make("h3", {}, name), definitions([["bpp", columns.x[i].toFixed(3)], ["D1 PSNR dB", columns.y[i].toFixed(2)]])],
+    hover: (i) => [
+      make("h3", {}, name),
+      definitions([
+        ["bpp", columns.x[i].toFixed(3)],
+        ["D1 PSNR dB", columns.y[i].toFixed(2)],
+      ]),
+    ],
   };
 }
 
 /** The front of another study. */
 function otherLayer(data, other, place, x, y, metrics) {
-  const order = other.number.map((_, i) => i).filter((i) => other.values[x][i] !== null && other.values[y][i] !== null);
+  const order = other.number
+    .map((_, i) => i)
+    .filter((i) => other.values[x][i] !== null && other.values[y][i] !== null);
   order.sort((a, b) => other.values[x][a] - other.values[x][b]);
-  const points = { x: order.map((i) => other.values[x][i]), y: order.map((i) => other.values[y][i]) };
+  const points = {
+    x: order.map((i) => other.values[x][i]),
+    y: order.map((i) => other.values[y][i]),
+  };
   return {
-    key: `other ${place}`, legend: other.legend, color: other.color, mark: other.mark, size: 4.5, on: true, points,
+    key: `other ${place}`,
+    legend: other.legend,
+    color: other.color,
+    mark: other.mark,
+    size: 4.5,
+    on: true,
+    points,
     line: data.objectives.length === 2 ? { width: 1.8, dash: [2, 3] } : null,
     hover: (i) => {
       const at = order[i];
       return [
         make("h3", {}, `${other.name}, trial ${other.number[at]}`),
         definitions([
-          ...metrics.filter((each) => other.values[each][at] !== null).map((each) => [data.metrics[each].heading, format(other.values[each][at], data.metrics[each].digits)]),
-          ...Object.entries(other.settings[at]).map(([key, value]) => [key, settingText(null, value)]),
+          ...metrics
+            .filter((each) => other.values[each][at] !== null)
+            .map((each) => [
+              data.metrics[each].heading,
+              format(other.values[each][at], data.metrics[each].digits),
+            ]),
+          ...Object.entries(other.settings[at]).map(([key, value]) => [
+            key,
+            settingText(null, value),
+          ]),
         ]),
       ];
     },
@@ -201,15 +249,27 @@ function earlierLayers(data, x, y) {
     y: found.map((each) => each.values[y]),
     row: found.map((each) => data.rowOf.get(each.trial)),
   };
-  return [{
-    key: "earlier", legend: `earlier epochs that are kept, would be on the front (${found.length})`, points, on: true,
-    color: data.colors.front, mark: "circle-open", size: 4,
-    hover: (i) => [
-      make("h3", {}, `trial ${found[i].trial} after epoch ${found[i].epoch}`),
-      definitions([x, y].map((each) => [data.metrics[each].heading, `~${format(found[i].values[each], data.metrics[each].digits)}`])),
-      make("code", {}, exportCommand(data, found[i].trial, found[i].epoch)),
-    ],
-  }];
+  return [
+    {
+      key: "earlier",
+      legend: `earlier epochs that are kept, would be on the front (${found.length})`,
+      points,
+      on: true,
+      color: data.colors.front,
+      mark: "circle-open",
+      size: 4,
+      hover: (i) => [
+        make("h3", {}, `trial ${found[i].trial} after epoch ${found[i].epoch}`),
+        definitions(
+          [x, y].map((each) => [
+            data.metrics[each].heading,
+            `~${format(found[i].values[each], data.metrics[each].digits)}`,
+          ]),
+        ),
+        make("code", {}, exportCommand(data, found[i].trial, found[i].epoch)),
+      ],
+    },
+  ];
 }
 
 /** The ring around the trial with the published coefficients. */
@@ -218,22 +278,15 @@ function publishedLayers(data, x, y) {
   if (row === undefined) return [];
   const [px, py] = [newest(data, row, x).value, newest(data, row, y).value];
   if (px === null || py === null) return [];
-  return [{
-    key: "published", legend: "D-PCC's published coefficients", points: { x: [px], y: [py] }, on: true,
-    color: data.colors.published, mark: "diamond-open", size: 8,
-  }];
-}
-
-/** The legend, and below it what colours stand for. */
-function frontLegend(side, chart, data, view) {
-  const list = legend(side, chart);
-  const shades = coloring(data, view.colored);
-  if (!shades) return list;
-  const stops = [0, 0.2, 0.4, 0.6, 0.8, 1].map(shade).join(",");
-  list.append(
-    make("div", { class: "scale", style: `background: linear-gradient(to right, ${stops})` }),
-    make("div", { class: "ends" }, ...shades.range.map((end) => make("span", {}, shades.text(end)))),
-    make("div", { class: "muted" }, `${shades.title}${shades.log ? ", by its logarithm" : ""}`),
-  );
-  return list;
+  return [
+    {
+      key: "published",
+      legend: "D-PCC's published coefficients",
+      points: { x: [px], y: [py] },
+      on: true,
+      color: data.colors.published,
+      mark: "diamond-open",
+      size: 8,
+    },
+  ];
 }

@@ -5,9 +5,10 @@ tabs.importance = (element, data) => {
   element.classList.add("scrolls");
   const { fewest, most, finished, objectives } = data.importance;
   if (!objectives.length) {
-    const why = finished < fewest
-      ? `${finished} trials have finished: importances tell nothing with fewer than ${fewest}.`
-      : "No setting differs among all finished trials.";
+    const why =
+      finished < fewest
+        ? `${finished} trials have finished: importances tell nothing with fewer than ${fewest}.`
+        : "No setting differs among all finished trials.";
     element.append(make("p", { class: "note" }, why));
     return;
   }
@@ -20,13 +21,22 @@ tabs.importance = (element, data) => {
     ]);
     element.append(
       make("h2", {}, `${data.metrics[metric].heading} (${direction})`),
-      make("p", { class: "muted" }, `the ${best} best of ${lookedAt} finished trials${lookedAt < finished ? `, drawn from ${finished}` : ""}`),
+      make(
+        "p",
+        { class: "muted" },
+        `the ${best} best of ${lookedAt} finished trials${lookedAt < finished ? `, drawn from ${finished}` : ""}`,
+      ),
       make("div", { class: "importance" }, ...rows),
     );
   }
-  element.append(make("p", { class: "note" },
-    "PED-ANOVA (Watanabe et al., 2023): how much a setting's values among the best trials differ from " +
-    "its values among all of them, as shares of the sum. It does not say which way, and the search chose where " +
-    `to look. Settings that only some trials have are left out; of more than ${most} trials so many are drawn.` +
-    (finished < 5 * fewest ? ` With ${finished} trials this is a first impression.` : "")));
+  element.append(
+    make(
+      "p",
+      { class: "note" },
+      "PED-ANOVA (Watanabe et al., 2023): how much a setting's values among the best trials differ from " +
+        "its values among all of them, as shares of the sum. It does not say which way, and the search chose where " +
+        `to look. Settings that only some trials have are left out; of more than ${most} trials so many are drawn.` +
+        (finished < 5 * fewest ? ` With ${finished} trials this is a first impression.` : ""),
+    ),
+  );
 };

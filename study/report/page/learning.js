@@ -2,9 +2,19 @@
 /* Every epoch's estimate in the plane of two objectives: how trials move while they learn. */
 
 tabs.learning = (element, data, page) => {
-  const planes = data.planes.filter((plane) => [plane.x, plane.y].every((name) => data.epochs.values[data.metrics[name].estimate]));
+  const planes = data.planes.filter((plane) =>
+    [plane.x, plane.y].every((name) => data.epochs.values[data.metrics[name].estimate]),
+  );
   if (!planes.length || !data.epochs.count.some(Boolean)) {
-    element.append(make("p", { class: "note" }, planes.length ? "No epoch has finished yet." : "Nothing estimates these objectives while a trial trains."));
+    element.append(
+      make(
+        "p",
+        { class: "note" },
+        planes.length
+          ? "No epoch has finished yet."
+          : "Nothing estimates these objectives while a trial trains.",
+      ),
+    );
     return;
   }
   const bar = make("div", { class: "bar" });
@@ -16,7 +26,13 @@ tabs.learning = (element, data, page) => {
   });
   page.charts.learning = chart;
   if (planes.length > 1) {
-    bar.append(menu("plane", planes.map((plane, i) => [i, `${plane.x} and ${plane.y}`]), (i) => chart.update(learningView(data, planes[i]))));
+    bar.append(
+      menu(
+        "plane",
+        planes.map((plane, i) => [i, `${plane.x} and ${plane.y}`]),
+        (i) => chart.update(learningView(data, planes[i])),
+      ),
+    );
   }
   bar.append(zoomButtons(chart));
   legend(side, chart);
@@ -24,13 +40,23 @@ tabs.learning = (element, data, page) => {
 
 function learningView(data, plane) {
   const layers = [
-    learningLayer(data, plane, "others", "other trials", { color: faded(data.colors.beaten, data.rows.length), size: 1.8, width: 0.8 }),
-    learningLayer(data, plane, "front", "trials of the front", { color: data.colors.front, size: 3, width: 1.8 }),
+    learningLayer(data, plane, "others", "other trials", {
+      color: faded(data.colors.beaten, data.rows.length),
+      size: 1.8,
+      width: 0.8,
+    }),
+    learningLayer(data, plane, "front", "trials of the front", {
+      color: data.colors.front,
+      size: 3,
+      width: 1.8,
+    }),
   ];
   const points = layers.flatMap((layer) => layer.points.x.map((x, i) => [x, layer.points.y[i]]));
   const place = (name) => {
     const { title, heading, estimate } = data.metrics[name];
-    return estimate === name ? `${title}, after each epoch` : `${heading}, estimated after each epoch`;
+    return estimate === name
+      ? `${title}, after each epoch`
+      : `${heading}, estimated after each epoch`;
   };
   return {
     xTitle: place(plane.x),
@@ -67,14 +93,34 @@ function learningLayer(data, { x, y }, key, words, { color, size, width }) {
   }
   const hover = (i) => {
     const row = points.row[i];
-    const values = [[x, points.x[i]], [y, points.y[i]]];
+    const values = [
+      [x, points.x[i]],
+      [y, points.y[i]],
+    ];
     return [
-      make("h3", {}, `${trialTitle(data, row)}, after epoch ${epochNumber(data, row, points.place[i])}`),
+      make(
+        "h3",
+        {},
+        `${trialTitle(data, row)}, after epoch ${epochNumber(data, row, points.place[i])}`,
+      ),
       definitions([
-        ...values.map(([name, value]) => [data.metrics[name].heading, `~${format(value, data.metrics[name].digits)}`]),
+        ...values.map(([name, value]) => [
+          data.metrics[name].heading,
+          `~${format(value, data.metrics[name].digits)}`,
+        ]),
         ...data.settings.map((each) => [each.name, settingText(each, each.values[row])]),
       ]),
     ];
   };
-  return { key, legend: `${words} (${count})`, points, on: true, color, mark: "circle", size: points.x.length > 20000 ? 1.2 : size, line: { width }, hover };
+  return {
+    key,
+    legend: `${words} (${count})`,
+    points,
+    on: true,
+    color,
+    mark: "circle",
+    size: points.x.length > 20000 ? 1.2 : size,
+    line: { width },
+    hover,
+  };
 }

@@ -10,7 +10,13 @@ const tabs = {};
     data: all that Python wrote (study/report/page/content.py).
     open(key): shows a tab.  pin(number): shows all about a trial at the side.
     charts: by key, the charts drawn so far.  ready: is fulfilled when the first tab is drawn. */
-const page = { data: null, charts: {}, open: openTab, pin: (number) => pinTrial(number), ready: null };
+const page = {
+  data: null,
+  charts: {},
+  open: openTab,
+  pin: (number) => pinTrial(number),
+  ready: null,
+};
 
 const OWN_TABS = [
   { key: "front", title: "Front" },
@@ -23,13 +29,24 @@ const OWN_TABS = [
 
 /** Begin. Called once, when all scripts have run. */
 function start() {
+  window.page = page;
+  if (!window.DecompressionStream) {
+    const told =
+      "This page needs a browser of 2023 or newer. front.png beside it shows the same front.";
+    document.getElementById("view").append(make("p", { class: "note" }, told));
+    return;
+  }
   page.ready = unpack("study").then(async (data) => {
     page.data = data;
     indexTrials(data);
     document.getElementById("subtitle").textContent = data.planes[0].subtitle;
     const bar = document.getElementById("tabs");
     for (const { key, title } of [...OWN_TABS, ...EXTRA_TABS]) {
-      const button = make("button", { id: `tab-${key}`, role: "tab", "aria-selected": "false" }, title);
+      const button = make(
+        "button",
+        { id: `tab-${key}`, role: "tab", "aria-selected": "false" },
+        title,
+      );
       button.addEventListener("click", () => openTab(key));
       bar.append(button);
     }
@@ -37,7 +54,6 @@ function start() {
     await openTab("front");
     document.body.dataset.ready = "true";
   });
-  window.page = page;
 }
 
 /** The data that Python packed under a key: base64, gzip, JSON. */
@@ -60,7 +76,12 @@ async function openTab(key) {
   const view = document.getElementById("view");
   for (const each of view.children) each.hidden = each.id !== `view-${key}`;
   if (document.getElementById(`view-${key}`)) return;
-  const element = make("section", { id: `view-${key}`, class: "tab", role: "tabpanel", "aria-labelledby": `tab-${key}` });
+  const element = make("section", {
+    id: `view-${key}`,
+    class: "tab",
+    role: "tabpanel",
+    "aria-labelledby": `tab-${key}`,
+  });
   view.append(element);
   const own = OWN_TABS.some((tab) => tab.key === key);
   await tabs[key](element, own ? page.data : await unpack(`tab-${key}`), page);

@@ -20,7 +20,10 @@ function pinTrial(number) {
     close,
     make("h3", {}, trialTitle(data, row)),
     ...[breaks[row], outcome[row]].filter(Boolean).map((sentence) => make("p", {}, sentence)),
-    part("Settings", definitions(data.settings.map((each) => [each.name, settingText(each, each.values[row])]))),
+    part(
+      "Settings",
+      definitions(data.settings.map((each) => [each.name, settingText(each, each.values[row])])),
+    ),
     part("Metrics", definitions([...measured, ["epochs", epochsText(data, row)]])),
     ...exportParts(data, row),
     ...runParts(data, row),
@@ -65,12 +68,24 @@ function runParts(data, row) {
 function epochParts(data, row) {
   const names = Object.keys(data.epochs.values);
   if (!data.epochs.count[row] || !names.length) return [];
-  const table = make("table", {}, headRow(["epoch", ...names.map((name) => estimateHeading(data, name))]));
+  const table = make(
+    "table",
+    {},
+    headRow(["epoch", ...names.map((name) => estimateHeading(data, name))]),
+  );
   const body = make("tbody");
   for (let place = 0; place < data.epochs.count[row]; place++) {
     const cells = names.map((name) => data.epochs.values[name][data.firstEpoch[row] + place]);
-    const texts = cells.map((value) => (value === null ? "" : String(Number(value.toPrecision(4)))));
-    body.append(make("tr", {}, ...[epochNumber(data, row, place), ...texts].map((text) => make("td", {}, String(text)))));
+    const texts = cells.map((value) =>
+      value === null ? "" : String(Number(value.toPrecision(4))),
+    );
+    body.append(
+      make(
+        "tr",
+        {},
+        ...[epochNumber(data, row, place), ...texts].map((text) => make("td", {}, String(text))),
+      ),
+    );
   }
   table.append(body);
   return [part("Epochs (estimates)", table)];

@@ -12,9 +12,14 @@ tabs.parallel = (element, data, page) => {
   }
   const drawing = new Parallel(element, data, rows);
   page.charts.parallel = drawing;
-  element.append(make("p", { class: "muted hint" },
-    "Finished trials; the front is dark, and drawn last. Drag along an axis to see only the trials within, click it to see all " +
-    "again; point at a line to see its trial, click to pin it. Objectives are drawn so that up is better."));
+  element.append(
+    make(
+      "p",
+      { class: "muted hint" },
+      "Finished trials; the front is dark, and drawn last. Drag along an axis to see only the trials within, click it to see all " +
+        "again; point at a line to see its trial, click to pin it. Objectives are drawn so that up is better.",
+    ),
+  );
 };
 
 class Parallel {
@@ -32,8 +37,14 @@ class Parallel {
     this.draw();
   }
 
-  ax(axis) { return PARALLEL.left + (this.axes.length > 1 ? axis / (this.axes.length - 1) : 0.5) * this.width; }
-  ay(unit) { return PARALLEL.top + (1 - unit) * this.height; }
+  ax(axis) {
+    return (
+      PARALLEL.left + (this.axes.length > 1 ? axis / (this.axes.length - 1) : 0.5) * this.width
+    );
+  }
+  ay(unit) {
+    return PARALLEL.top + (1 - unit) * this.height;
+  }
 
   /** Whether a trial lies within every part of an axis that was chosen. */
   isChosen(row) {
@@ -74,7 +85,10 @@ class Parallel {
     let begun = false;
     this.axes.forEach((axis, i) => {
       const unit = axis.unit(row);
-      if (unit === null) { begun = false; return; } // a setting that this trial does not have
+      if (unit === null) {
+        begun = false;
+        return;
+      } // a setting that this trial does not have
       if (begun) context.lineTo(this.ax(i), this.ay(unit));
       else context.moveTo(this.ax(i), this.ay(unit));
       begun = true;
@@ -91,11 +105,25 @@ class Parallel {
         makeSvg("text", { x, y: top - 18, "text-anchor": "middle", class: "axis" }, axis.title),
       );
       for (const { unit, text } of axis.ends) {
-        this.svg.append(makeSvg("text", { x: x + 5, y: this.ay(unit) + (unit === 1 ? -3 : unit === 0 ? 13 : 4), class: "halo" }, text));
+        this.svg.append(
+          makeSvg(
+            "text",
+            { x: x + 5, y: this.ay(unit) + (unit === 1 ? -3 : unit === 0 ? 13 : 4), class: "halo" },
+            text,
+          ),
+        );
       }
       if (!this.within.has(i)) return;
       const [low, high] = this.within.get(i);
-      this.svg.append(makeSvg("rect", { x: x - 6, width: 12, y: this.ay(high), height: this.ay(low) - this.ay(high), fill: "rgb(0 114 178 / 25%)" }));
+      this.svg.append(
+        makeSvg("rect", {
+          x: x - 6,
+          width: 12,
+          y: this.ay(high),
+          height: this.ay(low) - this.ay(high),
+          fill: "rgb(0 114 178 / 25%)",
+        }),
+      );
     });
   }
 
@@ -121,10 +149,13 @@ class Parallel {
     this.svg.addEventListener("pointerup", (event) => {
       const here = at(event);
       if (begun && Math.abs(here.y - begun.y) < 4) this.choose(begun.axis, 0, 0);
-      else if (!begun && this.pointed !== undefined) pinTrial(this.data.trials.number[this.pointed]);
+      else if (!begun && this.pointed !== undefined)
+        pinTrial(this.data.trials.number[this.pointed]);
       begun = null;
     });
-    this.svg.addEventListener("pointerleave", (event) => { if (!begun) this.point(undefined, event); });
+    this.svg.addEventListener("pointerleave", (event) => {
+      if (!begun) this.point(undefined, event);
+    });
   }
 
   /** Leave the trials between two heights of an axis; the whole axis if they are the same. */
@@ -145,7 +176,8 @@ class Parallel {
     for (const row of this.chosen) {
       const [a, b] = [this.axes[left].unit(row), this.axes[left + 1].unit(row)];
       if (a === null || b === null) continue;
-      const distance = Math.abs(this.ay(a + (b - a) * share) - y) * (this.onFront.has(row) ? 0.5 : 1);
+      const distance =
+        Math.abs(this.ay(a + (b - a) * share) - y) * (this.onFront.has(row) ? 0.5 : 1);
       if (distance < least) [found, least] = [row, distance];
     }
     return found;
@@ -157,7 +189,15 @@ class Parallel {
       this.draw();
     }
     if (row === undefined) return hideHover();
-    showHover(event.clientX, event.clientY, ...trialHover(this.data, row, this.data.objectives.map((each) => each.metric)));
+    showHover(
+      event.clientX,
+      event.clientY,
+      ...trialHover(
+        this.data,
+        row,
+        this.data.objectives.map((each) => each.metric),
+      ),
+    );
   }
 }
 
@@ -171,7 +211,10 @@ function parallelAxes(data, rows) {
     }
     const range = extent(rows.map((row) => setting.values[row]));
     const scale = unitScale(range, setting.log);
-    const ends = range[0] < range[1] ? range.map((value, i) => ({ unit: i, text: settingText(setting, value) })) : [{ unit: 0.5, text: settingText(setting, range[0]) }];
+    const ends =
+      range[0] < range[1]
+        ? range.map((value, i) => ({ unit: i, text: settingText(setting, value) }))
+        : [{ unit: 0.5, text: settingText(setting, range[0]) }];
     return parallelAxis(setting.short, setting.values, scale, ends);
   });
   const objectives = data.objectives.map(({ metric, direction }) => {
@@ -179,8 +222,16 @@ function parallelAxes(data, rows) {
     const range = extent(rows.map((row) => values[row]));
     const upward = unitScale(range);
     const down = direction === "minimize";
-    const ends = range.map((value) => ({ unit: down ? 1 - upward(value) : upward(value), text: format(value, digits) }));
-    return parallelAxis(heading, values, (value) => (down ? 1 - upward(value) : upward(value)), ends);
+    const ends = range.map((value) => ({
+      unit: down ? 1 - upward(value) : upward(value),
+      text: format(value, digits),
+    }));
+    return parallelAxis(
+      heading,
+      values,
+      (value) => (down ? 1 - upward(value) : upward(value)),
+      ends,
+    );
   });
   return [...settings, ...objectives];
 }

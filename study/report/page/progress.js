@@ -22,22 +22,55 @@ tabs.progress = (element, data, page) => {
       ]),
     ];
   };
-  for (const [key, values, xTitle] of [["trials", ended, "trials that had ended"], ["epochs", epochs, "epochs that they had trained, together"]]) {
-    const grew = hypervolume.map((_, i) => i).filter((i) => hypervolume[i] > (hypervolume[i - 1] ?? 0));
+  for (const [key, values, xTitle] of [
+    ["trials", ended, "trials that had ended"],
+    ["epochs", epochs, "epochs that they had trained, together"],
+  ]) {
+    const grew = hypervolume
+      .map((_, i) => i)
+      .filter((i) => hypervolume[i] > (hypervolume[i - 1] ?? 0));
     page.charts[key] = new Chart(side, {
       xTitle,
       yTitle: "hypervolume of the front",
       xRange: roomy([0, values.at(-1)], 0.03),
       yRange: roomy([0, extent(hypervolume)[1]]),
       layers: [
-        { key: "steps", points: stairs(values, hypervolume), on: true, color: data.colors.front, mark: "none", line: { width: 2 } },
-        { key: "all", points: { x: values, y: hypervolume }, on: true, mark: "none", color: data.colors.front, size: 0, hover },
-        { key: "grew", points: { x: grew.map((i) => values[i]), y: grew.map((i) => hypervolume[i]) }, on: true, color: data.colors.front, mark: "circle", size: 4 },
+        {
+          key: "steps",
+          points: stairs(values, hypervolume),
+          on: true,
+          color: data.colors.front,
+          mark: "none",
+          line: { width: 2 },
+        },
+        {
+          key: "all",
+          points: { x: values, y: hypervolume },
+          on: true,
+          mark: "none",
+          color: data.colors.front,
+          size: 0,
+          hover,
+        },
+        {
+          key: "grew",
+          points: { x: grew.map((i) => values[i]), y: grew.map((i) => hypervolume[i]) },
+          on: true,
+          color: data.colors.front,
+          mark: "circle",
+          size: 4,
+        },
       ],
       onPick: (layer, i) => layer.key === "all" && pinTrial(trial[i]),
     });
   }
-  element.append(make("p", { class: "muted hint" }, `A dot is a trial that widened the front. The volume is bounded by the references ${data.objectives.map((each) => `${each.metric} ${each.reference}`).join(", ")}; trials that train count when they end.`));
+  element.append(
+    make(
+      "p",
+      { class: "muted hint" },
+      `A dot is a trial that widened the front. The volume is bounded by the references ${data.objectives.map((each) => `${each.metric} ${each.reference}`).join(", ")}; trials that train count when they end.`,
+    ),
+  );
 };
 
 /** A value holds until the next one. */
@@ -54,7 +87,8 @@ function stairs(x, y) {
 function lastQuarter(hypervolume) {
   const count = hypervolume.length;
   const [before, now] = [hypervolume[Math.ceil(0.75 * count) - 1] ?? 0, hypervolume.at(-1)];
-  if (count < 8 || !now) return `${count} trials have ended: too few to tell whether more would help.`;
+  if (count < 8 || !now)
+    return `${count} trials have ended: too few to tell whether more would help.`;
   const share = (100 * (now - before)) / now;
   const told = share < 0.05 ? "nothing" : `${share.toPrecision(2)} % of it`;
   return `The hypervolume is ${Number(now.toPrecision(4))}; the last quarter of the ${count} trials added ${told}.`;

@@ -40,35 +40,59 @@ function unitScale([low, high], log = false) {
 
 /* Viridis, by Smith and van der Walt: even to the eye, and to colour-blind ones; its last, pale part
    is left out, for it is hard to see on white. */
-const VIRIDIS = [[68, 1, 84], [65, 68, 135], [42, 120, 142], [34, 168, 132], [122, 209, 81], [189, 223, 38]];
+const VIRIDIS = [
+  [68, 1, 84],
+  [65, 68, 135],
+  [42, 120, 142],
+  [34, 168, 132],
+  [122, 209, 81],
+  [189, 223, 38],
+];
 
 /** A colour for a number between 0 and 1. */
 function shade(unit) {
   const at = Math.min(Math.max(unit, 0), 1) * (VIRIDIS.length - 1);
   const below = Math.min(Math.floor(at), VIRIDIS.length - 2);
-  const mixed = VIRIDIS[below].map((low, i) => Math.round(low + (VIRIDIS[below + 1][i] - low) * (at - below)));
+  const mixed = VIRIDIS[below].map((low, i) =>
+    Math.round(low + (VIRIDIS[below + 1][i] - low) * (at - below)),
+  );
   return `rgb(${mixed.join(",")})`;
 }
 
 /** A colour that lets so much of what lies below be seen: of many lines the dense places show. */
 function faded(color, count) {
   const alpha = Math.min(1, Math.max(0.08, 300 / count));
-  return color + Math.round(255 * alpha).toString(16).padStart(2, "0");
+  return (
+    color +
+    Math.round(255 * alpha)
+      .toString(16)
+      .padStart(2, "0")
+  );
 }
 
 /** The outline of a mark around (0, 0), as SVG and Path2D read it, or null for none. */
 function markOutline(mark, r) {
   switch (mark.replace("-open", "")) {
-    case "circle": return `M${-r},0a${r},${r} 0 1,0 ${2 * r},0a${r},${r} 0 1,0 ${-2 * r},0z`;
-    case "square": return `M${-r},${-r}h${2 * r}v${2 * r}h${-2 * r}z`;
-    case "diamond": return `M0,${-1.3 * r}L${1.3 * r},0L0,${1.3 * r}L${-1.3 * r},0z`;
-    case "triangle-up": return `M0,${-1.2 * r}L${1.1 * r},${0.8 * r}H${-1.1 * r}z`;
-    case "triangle-down": return `M0,${1.2 * r}L${1.1 * r},${-0.8 * r}H${-1.1 * r}z`;
-    case "pentagon": return `M0,${-1.2 * r}L${1.15 * r},${-0.35 * r}L${0.7 * r},${r}H${-0.7 * r}L${-1.15 * r},${-0.35 * r}z`;
-    case "cross": return `M${-r},${-r}L${r},${r}M${-r},${r}L${r},${-r}`;
-    case "plus": return `M${-r},0H${r}M0,${-r}V${r}`;
-    case "none": return null;
-    default: throw new Error(`there is no mark ${mark}`);
+    case "circle":
+      return `M${-r},0a${r},${r} 0 1,0 ${2 * r},0a${r},${r} 0 1,0 ${-2 * r},0z`;
+    case "square":
+      return `M${-r},${-r}h${2 * r}v${2 * r}h${-2 * r}z`;
+    case "diamond":
+      return `M0,${-1.3 * r}L${1.3 * r},0L0,${1.3 * r}L${-1.3 * r},0z`;
+    case "triangle-up":
+      return `M0,${-1.2 * r}L${1.1 * r},${0.8 * r}H${-1.1 * r}z`;
+    case "triangle-down":
+      return `M0,${1.2 * r}L${1.1 * r},${-0.8 * r}H${-1.1 * r}z`;
+    case "pentagon":
+      return `M0,${-1.2 * r}L${1.15 * r},${-0.35 * r}L${0.7 * r},${r}H${-0.7 * r}L${-1.15 * r},${-0.35 * r}z`;
+    case "cross":
+      return `M${-r},${-r}L${r},${r}M${-r},${r}L${r},${-r}`;
+    case "plus":
+      return `M${-r},0H${r}M0,${-r}V${r}`;
+    case "none":
+      return null;
+    default:
+      throw new Error(`there is no mark ${mark}`);
   }
 }
 

@@ -11,7 +11,8 @@ function format(value, digits) {
 function settingText(setting, value) {
   if (value === null || value === undefined) return "";
   if (setting?.choices) return setting.choices[value];
-  if (typeof value !== "number" || (Number.isInteger(value) && Math.abs(value) < 1e6)) return String(value);
+  if (typeof value !== "number" || (Number.isInteger(value) && Math.abs(value) < 1e6))
+    return String(value);
   const size = Math.abs(value);
   if (size >= 1e-3 && size < 1e3) return String(Number(value.toPrecision(3)));
   if (size >= 1e3 && size < 1e4) return value.toFixed(0);
@@ -28,7 +29,11 @@ function metricText(data, row, metric) {
 /** A duration as 42s, 3m 05s or 2h 07m. */
 function durationText(seconds) {
   const whole = Math.round(seconds);
-  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const [hours, minutes, rest] = [
+    Math.floor(whole / 3600),
+    Math.floor(whole / 60) % 60,
+    whole % 60,
+  ];
   const two = (number) => String(number).padStart(2, "0");
   if (hours) return `${hours}h ${two(minutes)}m`;
   return minutes ? `${minutes}m ${two(rest)}s` : `${rest}s`;
