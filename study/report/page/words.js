@@ -61,7 +61,7 @@ function exportCommand(data, number, epoch = null) {
   return `study export ${data.study} --trial ${number}${at} OUT`;
 }
 
-/** Whether a trial has a codec to export: complete ones have, and those that were stopped may. */
+/** Whether a trial has a codec to export. */
 function hasCodec(data, row) {
   return data.trials.state[row] === "complete";
 }

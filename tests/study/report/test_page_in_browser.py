@@ -19,9 +19,13 @@ from tests.browser import new_page
 from tests.study.report.studies import DENSITY, OBJECTIVES, study, trial
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from playwright.sync_api import Browser, Page
+
+    from study.fronts.front import Objective
+    from study.records import TrialRecord
 
 TAB = Tab("mine", "My own", "table.js", {"answer": 42})
 """Any script will do: the test registers what draws it."""
@@ -57,6 +61,15 @@ def open_page(page: Page, path: Path) -> Page:
     return page
 
 
+def page_of(records: Sequence[TrialRecord], objectives: Sequence[Objective], path: Path) -> Path:
+    """Write the page of a study without the other files of its report."""
+    pictures = draw_planes("made up", records, objectives)
+    write_page(
+        "made up", page_content(Material("made up", records, objectives, (), pictures)), path
+    )
+    return path
+
+
 def trials_drawn(page: Page) -> list[int]:
     dots = page.locator("#view-front [data-layer=front] [data-trial]")
     return [int(dot.get_attribute("data-trial") or -1) for dot in dots.all()]
@@ -83,7 +96,9 @@ def color_at(page: Page, layer: str, point: int) -> list[int]:
     return color
 
 
-def test_every_member_of_the_front_is_drawn_and_tells_its_setting(opened: Page) -> None:
+def test_what_one_points_at_tells_its_setting_and_operating_points_have_their_names(
+    opened: Page,
+) -> None:
     assert trials_drawn(opened) == [1, 2, 0]
     for number, bpp, weight in ((1, "0.500", "6.4e-4"), (2, "0.900", "9.6e-4")):
         opened.hover(f"[data-layer=front] [data-trial='{number}']", force=True)
@@ -96,11 +111,6 @@ def test_every_member_of_the_front_is_drawn_and_tells_its_setting(opened: Page) 
         assert f"study export made up --trial {number} OUT" in told
     opened.mouse.move(2, 2)
     assert not opened.is_visible("#hover")
-    texts = opened.locator("#view-front svg text").all_text_contents()
-    assert {"low-rate", "knee", "high-rate", "λ 6.4e-4"} <= set(texts)
-
-
-def test_what_was_measured_by_others_is_told_too(opened: Page) -> None:
     for key, words in (("curve Draco", "Draco"), ("other 0", "rival, trial 0")):
         opened.evaluate(
             """(key) => {
@@ -110,6 +120,8 @@ def test_what_was_measured_by_others_is_told_too(opened: Page) -> None:
             key,
         )
         assert words in opened.inner_text("#hover h3")
+    texts = opened.locator("#view-front svg text").all_text_contents()
+    assert {"low-rate", "knee", "high-rate", "λ 6.4e-4"} <= set(texts)
 
 
 def test_boxes_of_the_legend_hide_and_show(opened: Page) -> None:
@@ -201,6 +213,10 @@ def test_each_tab_draws(opened: Page) -> None:
     assert opened.evaluate("page.charts.trials.layers[1].points.x.length") == 7
     opened.click("#tab-parallel")
     assert "4 of 4 finished trials, 3 of them on the front" in opened.inner_text("#view-parallel")
+    opened.evaluate("page.charts.parallel.choose(3, 0.9, 1)")  # the rate, its best tenth
+    assert "1 of 4 finished trials, 1 of them" in opened.inner_text("#view-parallel")
+    opened.evaluate("page.charts.parallel.choose(3, 0, 0)")
+    assert "4 of 4 finished trials" in opened.inner_text("#view-parallel")
     opened.click("#tab-importance")
     assert "4 trials have finished" in opened.inner_text("#view-importance")
     opened.click("#tab-learning")
@@ -215,14 +231,6 @@ def test_each_tab_draws(opened: Page) -> None:
     assert not opened.is_visible("#view-mine")
 
 
-def test_part_of_an_axis_leaves_the_trials_within(opened: Page) -> None:
-    opened.click("#tab-parallel")
-    opened.evaluate("page.charts.parallel.choose(3, 0.9, 1)")  # the rate, its best tenth
-    assert "1 of 4 finished trials, 1 of them" in opened.inner_text("#view-parallel")
-    opened.evaluate("page.charts.parallel.choose(3, 0, 0)")
-    assert "4 of 4 finished trials" in opened.inner_text("#view-parallel")
-
-
 def rows_shown(page: Page) -> list[int]:
     numbers: list[str] = page.evaluate(
         "[...document.querySelectorAll('#view-table tbody tr')].map((row) => row.dataset.trial)"
@@ -230,7 +238,7 @@ def rows_shown(page: Page) -> list[int]:
     return [int(number) for number in numbers]
 
 
-def test_the_table_finds_trials(opened: Page) -> None:
+def test_the_table_finds_and_sorts_trials_and_says_what_it_did_not_understand(opened: Page) -> None:
     opened.click("#tab-table")
     for search, found in {
         "": list(range(9)),
@@ -243,10 +251,6 @@ def test_the_table_finds_trials(opened: Page) -> None:
     }.items():
         opened.fill("#view-table input", search)
         assert rows_shown(opened) == found, search
-
-
-def test_the_table_sorts_and_says_what_it_did_not_understand(opened: Page) -> None:
-    opened.click("#tab-table")
     opened.fill("#view-table input", "front bpp<x")
     assert "3 of 9 trials; not understood: bpp<x" in opened.inner_text("#view-table .bar")
     for order in ([1, 2, 0], [0, 2, 1]):
@@ -272,8 +276,7 @@ def test_it_works_in_a_frame_without_an_origin(page: Page, files: ReportFiles) -
 
 def test_three_objectives_have_a_menu_of_planes(page: Page, tmp_path: Path) -> None:
     records = [*study(), trial(9, 1.5, 36.0, density=0.1)]
-    files = write_report("three", records, (*OBJECTIVES, DENSITY), tmp_path)
-    open_page(page, files.html)
+    open_page(page, page_of(records, (*OBJECTIVES, DENSITY), tmp_path / "three.html"))
     assert trials_drawn(page) == [1, 2, 0, 9]
     assert "D-PCC's density metric" in page.inner_text(".legend")  # the third is seen by colour
     colors = [page.get_attribute(f"[data-trial='{n}']", "fill") for n in (1, 2, 9)]
@@ -285,7 +288,7 @@ def test_three_objectives_have_a_menu_of_planes(page: Page, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_a_study_that_has_hardly_begun_has_a_page(page: Page, tmp_path: Path, count: int) -> None:
-    open_page(page, write_report("new", study()[4 : 4 + count], OBJECTIVES, tmp_path).html)
+    open_page(page, page_of(study()[4 : 4 + count], OBJECTIVES, tmp_path / "new.html"))
     for key in ("progress", "parallel", "importance", "learning", "table"):
         page.click(f"#tab-{key}")
         assert page.is_visible(f"#view-{key}")
@@ -296,10 +299,8 @@ def test_a_study_that_has_hardly_begun_has_a_page(page: Page, tmp_path: Path, co
 def test_ten_thousand_trials_are_drawn_and_told(browser: Browser, tmp_path: Path) -> None:
     """How soon is measured by `python -m benchmarks page`: this machine may be busy."""
     records, objectives = many_trials(10_000)
-    pictures = draw_planes("many", records, objectives)
-    content = page_content(Material("many", records, objectives, (), pictures))
-    write_page("many", content, tmp_path / "many.html")
-    assert (tmp_path / "many.html").stat().st_size < BAR_BYTES
+    path = page_of(records, objectives, tmp_path / "many.html")
+    assert path.stat().st_size < BAR_BYTES
     with new_page(browser) as page:
-        visit(page, tmp_path / "many.html")  # points at one of the front, and opens every tab
+        visit(page, path)  # points at one of the front, and opens every tab
         assert set(trials_drawn(page)) == {r.number for r in front(records, objectives)}
