@@ -46,7 +46,7 @@ so light that it is lost on white."""
 
 _YAW, _PITCH = math.radians(35.0), math.radians(20.0)
 """From where the still picture looks; y is up, as in OBJ files, and the page begins there too."""
-_CELL_INCHES, _WORDS_INCHES, _HEAD_INCHES, _FOOT_INCHES = 2.15, 0.55, 0.5, 0.7
+_CELL_INCHES, _WORDS_INCHES, _HEAD_INCHES, _FOOT_INCHES = 2.15, 0.55, 0.6, 0.7
 _MARGIN = 0.1
 _DOTS_PER_INCH = 130
 _FOG = 0.5
@@ -125,8 +125,10 @@ def write_still(gallery: Gallery, path: Path) -> None:
             middle = (column + 0.5) / columns
             _caption(figure, middle, bottom, 1 / height, words)
         top -= row_inches
-    told = f"{gallery.study}: objects of the {gallery.split} split, which no trial has trained on"
-    figure.text(0.012, 1 - 0.3 / height, _plain(told), size=11, weight="bold", color=palette.INK)
+    told = f"objects of the {gallery.split} split, which no trial has trained on"
+    left, ink = 0.1 / (columns * _CELL_INCHES), palette.INK
+    figure.text(left, 1 - 0.28 / height, _plain(gallery.study), size=11, weight="bold", color=ink)
+    figure.text(left, 1 - 0.47 / height, told, size=8, color=palette.MUTED)
     _draw_scale(figure, scale, 1 / height)
     figure.savefig(path, format="png")
 
@@ -222,7 +224,9 @@ def _draw(axes: Axes, exhibit: Exhibit, one: Reconstruction | None, scale: float
     fog = _FOG * np.clip((1 - depth) / 2, 0, 1)[:, None]
     order = np.argsort(depth)
     colours = (colours + (1 - colours) * fog)[order]
-    axes.scatter(x[order], y[order], c=colours, s=1.6, linewidths=0)
+    # Fewer points are drawn larger, so that they still make a surface to the eye.
+    size = 1.6 * math.sqrt(MOST_SHOWN / len(at))
+    axes.scatter(x[order], y[order], c=colours, s=size, linewidths=0)
 
 
 def _rgb(colour: str) -> NDArray[np.float64]:

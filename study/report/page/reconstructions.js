@@ -82,7 +82,8 @@ tabs.reconstructions = (element, data) => {
     const [sy, cy] = [Math.sin(look.yaw), Math.cos(look.yaw)];
     const [sp, cp] = [Math.sin(look.pitch), Math.cos(look.pitch)];
     const scale = (height / 2 / data.beyond) * look.zoom;
-    const size = Math.max(2, Math.round(1.6 * ratio * Math.sqrt(look.zoom)));
+    const sparse = Math.pow(12288 / places.length, 0.25); // fewer points are drawn larger
+    const size = Math.max(2, Math.round(1.6 * ratio * sparse * Math.sqrt(look.zoom)));
     const plain = rgb(data.plain);
     let drawn = 0;
     for (let i = 0; i < places.length; i += 3) {
