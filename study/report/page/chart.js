@@ -93,6 +93,7 @@ class Chart {
     }
     context.restore();
     for (const layer of this.layers.filter((each) => each.on)) this.addTexts(layer);
+    this.addPinned();
     this.ring = this.svg.appendChild(
       makeSvg("circle", {
         r: 9,
@@ -227,6 +228,19 @@ class Chart {
           text,
         ),
       );
+    }
+  }
+
+  /** A ring around the trial at the side. */
+  addPinned() {
+    if (page.pinned === null) return;
+    for (const layer of this.layers.filter((each) => each.on)) {
+      const i = layer.points.x.findIndex((_, at) => this.trialOf(layer, at) === page.pinned);
+      if (i < 0 || !this.sees(layer.points.x[i], layer.points.y[i])) continue;
+      const place = { cx: this.px(layer.points.x[i]), cy: this.py(layer.points.y[i]), r: 12 };
+      const look = { fill: "none", stroke: page.data.colors.ink, "stroke-dasharray": "3 2" };
+      this.svg.append(makeSvg("circle", { class: "pinned", ...place, ...look }));
+      return;
     }
   }
 

@@ -1,6 +1,8 @@
 "use strict";
 /* What a reader sees when pointing at something. */
 
+const MOST_SETTINGS = 14; // more would not fit beside a point
+
 /** Show a box beside a place of the window, on whichever side has room: to the lower right if it can
     be, where no codec of the usual front is. */
 function showHover(x, y, ...children) {
@@ -31,12 +33,16 @@ function definitions(pairs) {
 
 /** What is told of a trial when pointing at it. The metrics are those of the axes and objectives. */
 function trialHover(data, row, metrics) {
+  const more = data.settings.length - MOST_SETTINGS;
   const { number, outcome, breaks, run } = data.trials;
   const told = [
     make("h3", {}, trialTitle(data, row)),
     definitions([
       ...metrics.map((metric) => [data.metrics[metric].heading, metricText(data, row, metric)]),
-      ...data.settings.map((each) => [each.name, settingText(each, each.values[row])]),
+      ...data.settings
+        .slice(0, MOST_SETTINGS)
+        .map((each) => [each.name, settingText(each, each.values[row])]),
+      ["and", more > 0 ? `${more} more settings: click to see them` : ""],
       ["epochs", epochsText(data, row)],
       ["MLflow run", runAddress(data, row) ?? run[row]],
     ]),

@@ -9,12 +9,14 @@ const tabs = {};
 /** What the tabs share, and what a test or a curious reader finds in the console.
     data: all that Python wrote (study/report/page/content.py).
     open(key): shows a tab.  pin(number): shows all about a trial at the side.
-    charts: by key, the charts drawn so far.  ready: is fulfilled when the first tab is drawn. */
+    pinned: its number, or null.  charts: by key, the charts drawn so far.
+    ready: is fulfilled when the first tab is drawn. */
 const page = {
   data: null,
   charts: {},
   open: openTab,
   pin: (number) => pinTrial(number),
+  pinned: null,
   ready: null,
 };
 

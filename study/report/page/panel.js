@@ -10,7 +10,7 @@ function pinTrial(number) {
   const close = make("button", { class: "close", "aria-label": "close" }, "×");
   close.addEventListener("click", () => {
     panel.hidden = true;
-    window.dispatchEvent(new Event("resize"));
+    markPinned(null);
   });
   const measured = Object.keys(data.metrics).map((name) => [
     data.metrics[name].heading,
@@ -32,7 +32,15 @@ function pinTrial(number) {
   panel.dataset.trial = number;
   hideHover();
   panel.hidden = false;
-  window.dispatchEvent(new Event("resize"));
+  markPinned(number);
+}
+
+/** Let the charts in sight show where the pinned trial is. */
+function markPinned(number) {
+  page.pinned = number;
+  for (const chart of Object.values(page.charts)) {
+    if (chart.element.offsetParent) chart.draw();
+  }
 }
 
 function part(title, ...children) {
@@ -53,15 +61,11 @@ function exportParts(data, row) {
   ];
 }
 
-/** Its run in MLflow: a link where the server's address is known, else how to get there. */
+/** Its run in MLflow: the address where the server is known. It is no link, since MLflow's viewer lets
+    none leave its frame. */
 function runParts(data, row) {
   const run = data.trials.run[row];
-  if (!run) return [];
-  const address = runAddress(data, row);
-  if (!address) return [part("MLflow run", copyable(run))];
-  // MLflow's viewer lets no link leave its frame: the address is there to be copied as well.
-  const link = make("a", { href: address, target: "_blank", rel: "noopener" }, "open");
-  return [part("MLflow run", copyable(address), link)];
+  return run ? [part("MLflow run", copyable(runAddress(data, row) ?? run))] : [];
 }
 
 /** What each epoch ended with. */

@@ -74,6 +74,8 @@ class Parallel {
     };
     for (const row of chosen) if (!this.onFront.has(row)) draw(row, beaten, 0.8);
     for (const row of chosen) if (this.onFront.has(row)) draw(row, this.data.colors.front, 1.8);
+    const pinned = this.data.rowOf.get(page.pinned);
+    if (pinned !== undefined) draw(pinned, this.data.colors.ink, 2);
     if (this.pointed !== undefined) draw(this.pointed, this.data.colors.published, 3);
     this.drawAxes();
     const front = chosen.filter((row) => this.onFront.has(row)).length;

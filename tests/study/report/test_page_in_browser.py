@@ -146,8 +146,10 @@ def test_a_click_pins_all_about_a_trial(opened: Page) -> None:
     assert "study export made up --trial 2 OUT" in told
     assert f"{2:032x}" in told
     assert "1\t1.2\t33.8" in told  # its first epoch's estimates
+    assert opened.locator("#view-front .pinned").count() == 1
     opened.click("#panel .close")
     assert not opened.is_visible("#panel")
+    assert opened.locator("#view-front .pinned").count() == 0
     opened.evaluate("page.pin(3)")
     assert "<img src=x onerror=alert(1)> & more" in opened.inner_text("#panel")
     assert opened.locator("#panel img").count() == 0
