@@ -161,15 +161,20 @@ def curve(name: str, plane: Plane) -> RateCurve:
     Raises:
         StudyError: there are no points.
     """
-    kept = _rising(plane)
-    return RateCurve(name, tuple(kept[:, 0].tolist()), tuple(kept[:, 1].tolist()))
+    return _rising(name, _ordered(plane))
 
 
-def _rising(plane: Plane) -> Plane:
-    ordered = plane[np.lexsort((-plane[:, 1], plane[:, 0]))]
+def _ordered(plane: Plane) -> Plane:
+    """Return the points by their rate; of equal rates the best first."""
+    ordered: Plane = plane[np.lexsort((-plane[:, 1], plane[:, 0]))]
+    return ordered
+
+
+def _rising(name: str, ordered: Plane) -> RateCurve:
+    """Return what of ordered points is better than all before."""
     highest = np.maximum.accumulate(ordered[:, 1])
-    rising: Plane = ordered[ordered[:, 1] > np.append(-np.inf, highest[:-1])]
-    return rising
+    kept = ordered[ordered[:, 1] > np.append(-np.inf, highest[:-1])]
+    return RateCurve(name, tuple(kept[:, 0].tolist()), tuple(kept[:, 1].tolist()))
 
 
 def difference(names: tuple[str, str], planes: tuple[Plane, Plane], quality: str) -> Difference:
@@ -205,17 +210,23 @@ def bootstrap(
     """
     random = np.random.default_rng(seed)
     drawn = np.full((resamples, len(measures)), np.nan)
+    ordered = [_ordered(plane) for plane in planes]
     for row in drawn:
-        first, second = (
-            curve("resampled", plane[random.integers(len(plane), size=len(plane))])
-            for plane in planes
-        )
+        first, second = (_rising("resampled", _drawn_anew(plane, random)) for plane in ordered)
         for column, measure in enumerate(measures):
             try:
                 row[column] = measure(first, second).value
             except StudyError:
                 continue
     return drawn
+
+
+def _drawn_anew(ordered: Plane, random: np.random.Generator) -> Plane:
+    """Return what a resample holds, still in order: a front has no use for a point's copies."""
+    held = np.zeros(len(ordered), dtype=bool)
+    held[random.integers(len(ordered), size=len(ordered))] = True
+    anew: Plane = ordered[held]
+    return anew
 
 
 def interval(drawn: NDArray[np.float64]) -> Interval | None:
