@@ -34,8 +34,8 @@ _FILES = "the front's pictures"
 
 _STANDING_PACE = Pace(share=0.02)
 _DRAWING_PACE = Pace(pause_s=60.0, share=0.02)
-"""The work is the driver's, which has a study to run. Of 16 trials the standing takes 20 ms, of
-10,000 a second; drawing the report takes 1 to 3 s."""
+"""The work is the driver's, which has a study to run. To tell how 16 trials stand takes 20 ms, how
+10,000 do 2 s (docs/benchmarks.md); drawing the report takes 1 to 3 s."""
 
 
 def nothing_to_draw(_records: Sequence[TrialRecord]) -> Mapping[str, bytes]:

@@ -139,7 +139,7 @@ def test_patches_have_as_many_points_as_promised() -> None:
     assert {len(patch.hierarchy.points) for patch in stored} == {patches.POINTS}
 
 
-@pytest.mark.parametrize("name", sorted(BENCHMARKS.keys() - {"bookkeeping", "page"}))
+@pytest.mark.parametrize("name", sorted(BENCHMARKS.keys() - {"bookkeeping", "logging", "page"}))
 def test_benchmark_prints_a_ratio(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     import_module(f"benchmarks.{name}").run(pairs=2)
     assert re.search(r"ratio \d+\.\d+ ", capsys.readouterr().out)
