@@ -35,7 +35,7 @@ tabs.reconstructions = (element, data) => {
       `Objects of the ${data.split} split, which no trial has trained on. Colour: 0`,
       scale,
       `${data.scale} or more: ${data.what}.`,
-      make("span", { class: "muted" }, "Drag to turn, wheel to zoom, double click to start over.")
+      make("span", { class: "muted" }, "Drag to turn, wheel to zoom (in a small window click first), double click to start over.")
     );
   }
 
@@ -129,6 +129,9 @@ tabs.reconstructions = (element, data) => {
     }
     stage.addEventListener("dblclick", () => turn(0, 0, 0));
     const wheel = (event) => {
+      // Where there is more to see below, the wheel goes there until the views were clicked.
+      const scrolls = element.scrollHeight > element.clientHeight + 1;
+      if (scrolls && document.activeElement !== stage) return;
       event.preventDefault();
       turn(0, 0, Math.exp(-event.deltaY / 500));
     };

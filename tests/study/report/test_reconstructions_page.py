@@ -127,5 +127,15 @@ def test_a_narrow_window_has_room_to_scroll(page: Page) -> None:
         str(POINTS)
     }
     heights = "(view) => [view.scrollHeight, view.clientHeight]"
-    whole, seen = page.locator("#view-reconstructions").evaluate(heights)
+    tab_view = page.locator("#view-reconstructions")
+    whole, seen = tab_view.evaluate(heights)
     assert whole > seen
+    before = look(page)
+    page.locator(".stage").blur()
+    page.locator(".stage canvas").first.hover()
+    page.mouse.wheel(0, 60)
+    page.wait_for_function("document.getElementById('view-reconstructions').scrollTop > 0")
+    assert look(page) == before
+    page.locator(".stage canvas").first.click()
+    page.mouse.wheel(0, -250)
+    assert look(page)[2] == pytest.approx(before[2] * np.exp(0.5))
