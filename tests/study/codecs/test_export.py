@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
@@ -18,26 +18,27 @@ from rich.console import Console
 from model.codec_folder import CODEC, load_codec
 from study.cli import main
 from study.clouds import read_cloud, write_cloud
-from study.codecs.export import export
+from study.codecs.export import TakenCodec, export
+from study.codecs.export_cli import _told
 from study.codecs.operating_point import Wish
 from study.commands.demonstration import COMPRESSED, DECODED, demonstrate
 from study.data import open_data_set
 from study.driver.runner import Ended
 from study.errors import StudyError
-from study.records import TrialState
+from study.records import EpochRecord, TrialRecord, TrialState
 from study.report.page.assembling import unpack
 from study.storage.folder import StudyFolder
 from study.storage.standing import read_records
 from study.storage.trial_store import TrialStore
-from study.study_file import write_study
+from study.study_file import parse_study, write_study
 from study.training.checkpoint import read_codec, write_codec
 from study.training.codec_files import codec_file
 from study.training.evaluation import measure
-from tests.study.finished import EPOCHS, finished_study
+from tests.study.finished import EPOCHS, STUDY, finished_study
 
 if TYPE_CHECKING:
+    from model.cloud_codec import CloudCodec
     from study.data import DataSet
-    from study.records import TrialRecord
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +201,24 @@ def test_an_earlier_epoch_that_is_kept_is_exported_with_its_estimates(
     about = json.loads((tmp_path / "last" / CODEC).read_text())["about"]
     assert about["metrics_are"].startswith("measured")
     assert about["metrics"] == pytest.approx(dict(records_of(study)[1].final))
+
+
+def test_the_line_names_the_objectives_of_the_study() -> None:
+    text = STUDY.replace(
+        "metric: d1_psnr_db, direction: maximize", "metric: density, direction: minimize"
+    )
+    config = parse_study(text, origin="x")
+    final = {"bpp": 0.5, "density": 0.25, "d1_psnr_db": 30.0}
+    epoch = EpochRecord(1, {"bpp_estimated": 0.6, "d1_psnr_db": 29.0})
+    record = TrialRecord(7, TrialState.COMPLETE, {}, (epoch,), final=final)
+    codec = cast("CloudCodec", None)  # Of no interest to the line.
+    taken = [
+        TakenCodec(codec, record, 1, metrics, Path("data"), {})
+        for metrics in (record.final, epoch.metrics)
+    ]
+    assert _told(taken[0], config) == "7, 0.500 bpp, density metric 0.25"
+    told = "7 after epoch 1, ~0.600 bpp (estimated; `study evaluate` measures it)"
+    assert _told(taken[1], config) == told
 
 
 class TestFiles:
