@@ -142,7 +142,8 @@ class Ledger:
         if is_over:
             is_whole = all(record.state.is_final for record in records)
             status = "FINISHED" if is_whole else "KILLED"
-        self._runs.set_status(summary, status)
+        last_s = max((record.ended_s or 0.0 for record in records), default=0.0)
+        self._runs.set_status(summary, status, last_s or None)
 
     def write_files(self, records: Sequence[TrialRecord], files: Mapping[str, bytes]) -> None:
         """Keep files with the summary, by name; what is there already is not sent again."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.addresses import masked
 from study.data import open_data_set
+from study.errors import StudyError
 from study.fronts.front import objectives_of
 from study.study_file import study_text
 from study.tracking.facts import StudyFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
     from typing import Any
 
     from study.config import StudyConfig
@@ -86,6 +88,16 @@ def contents(files: ReportFiles) -> dict[str, bytes]:
 def note_data_sets(store: TrialStore, folders: Iterable[Path]) -> None:
     """Write down in the truth which prepared data sets a study trains on."""
     store.record_data_sets([_described(folder) for folder in folders])
+
+
+def recall_data_sets(store: TrialStore, trials: Iterable[int]) -> None:
+    """Write down the data sets of a study that began before they were, as far as they are there."""
+    if store.data_sets():
+        return
+    told = (store.worker_config(trial).get("data_folder") for trial in trials)
+    for folder in dict.fromkeys(name for name in told if name):
+        with suppress(StudyError):
+            note_data_sets(store, [Path(folder)])
 
 
 def _described(folder: Path) -> Mapping[str, Any]:

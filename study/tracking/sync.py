@@ -9,7 +9,13 @@ from study.errors import StudyError
 from study.storage.lease import is_driven
 from study.tracking.client import connect, is_database, quieten
 from study.tracking.ledger import Ledger
-from study.tracking.opening import artifact_root, contents, facts_of, tracking_uri
+from study.tracking.opening import (
+    artifact_root,
+    contents,
+    facts_of,
+    recall_data_sets,
+    tracking_uri,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,6 +57,7 @@ def sync(
     own = tracking_uri(config, folder)
     place = uri or own
     records = store.records(driver_alive=False)
+    recall_data_sets(store, (record.number for record in records))
     quieten()
     try:
         ledger = Ledger(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -16,8 +17,9 @@ from study.errors import StudyError
 from study.storage.folder import create_study_folder, open_study_folder
 from study.storage.trial_store import TrialStore
 from study.study_file import parse_study
-from study.tracking.opening import contents, open_tracking
+from study.tracking.opening import contents, open_tracking, recall_data_sets
 from study.tracking.sync import sync
+from tests.study.finished import finished_study
 from tests.study.tracked import PATIENCE_S, everything
 
 if TYPE_CHECKING:
@@ -167,3 +169,17 @@ def test_a_study_with_a_driver_is_left_to_it(site: Site) -> None:
 def test_a_server_out_of_reach_is_a_sentence(site: Site) -> None:
     with pytest.raises(StudyError, match=r"must be reachable .* at http://\*\*\*@127.0.0.1:9 that"):
         site.sync("http://me:secret@127.0.0.1:9")
+
+
+def test_the_data_of_a_study_that_did_not_note_it_are_those_of_its_trials(tmp_path: Path) -> None:
+    folder = finished_study(tmp_path)
+    config = folder.config()
+    store = TrialStore(config, folder.database)
+    assert store.data_sets() == []
+    recall_data_sets(store, range(4))
+    (noted,) = store.data_sets()
+    (prepared,) = (tmp_path / "data").glob("*/manifest.json")
+    assert noted["content_hash"] == json.loads(prepared.read_text())["content_hash"]
+    assert noted["folder"] == str(prepared.parent)
+    recall_data_sets(store, range(4))
+    assert len(store.data_sets()) == 1
