@@ -232,6 +232,8 @@ class _Codecs:
     def data_of(self, trial: int) -> DataSet:
         """Open the data set of a trial."""
         told = self._store.worker_config(trial)
+        if not told:
+            raise StudyError(f"trial {trial} does not say which data it was trained on")
         return open_data_set(data_of(self._folder, self._config, str(told["data_folder"])))
 
     def coded(self, trial: int, file: Path, cloud: StoredCloud, data: DataSet) -> Reconstruction:

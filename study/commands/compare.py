@@ -260,6 +260,8 @@ def _manifest(study: _Study) -> Manifest | None:
 
     number = next(record.number for record in study.records if record.final)
     told = TrialStore(study.config, study.folder.database).worker_config(number)
+    if not told:
+        return None
     try:
         return read_manifest(data_of(study.folder, study.config, str(told["data_folder"])))
     except StudyError:

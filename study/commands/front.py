@@ -8,6 +8,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from study.errors import StudyError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -76,6 +78,8 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     from study.storage.folder import find_study
     from study.storage.standing import read_records
 
+    if arguments.json and (arguments.others or arguments.baseline):
+        raise StudyError("--json draws nothing: leave --with and --baseline out, or --json")
     curves = [read_curve(file) for file in arguments.baseline]
     folder = find_study(arguments.root, arguments.name)
     config = folder.config()

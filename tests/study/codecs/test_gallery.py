@@ -134,6 +134,8 @@ def test_without_codecs_data_or_a_front_there_is_a_sentence(
     told = TrialStore(config, study.database).worker_config(0)
     monkeypatch.setattr(TrialStore, "worker_config", lambda *_: {**told, "data_folder": "gone"})
     assert "no reconstructions are shown: " in str(make_gallery(study, gone, records))
+    monkeypatch.setattr(TrialStore, "worker_config", lambda *_: {})
+    assert "does not say which data it was trained on" in str(gallery_of(study))
     shutil.rmtree(study.codecs)
     assert "no codec of the front's named points is kept" in str(gallery_of(study))
 

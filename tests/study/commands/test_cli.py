@@ -148,6 +148,7 @@ def test_help_of_a_command_says_what_it_does(
         (["status", "toy"], "there is no study 'toy' in studies"),
         (["front", "toy"], "there is no study 'toy' in studies"),
         (["front", "toy", "--baseline", "no.json"], "no.json cannot be read"),
+        (["front", "toy", "--json", "--with", "tyo"], "--json draws nothing: leave --with and"),
         (["compare", "toy", "tyo"], "there is no study 'toy' in studies"),
         (["compare", "toy", "toy"], "two studies are compared, and 'toy' is named twice"),
         (["export", "toy", "--knee", "codec"], "there is no study 'toy' in studies"),
