@@ -4,7 +4,7 @@
 #   make test    all tests but the slow ones
 #   make lint    lint, format and types
 #   make bench   the benchmarks
-#   make ui      the studies in MLflow's UI, in a browser
+#   make ui      all studies in MLflow's pages, on this machine only; `study ui NAME` for one
 #   make clean   removes the virtual environment and the caches; studies and data stay
 
 PYTHON := .venv/bin/python

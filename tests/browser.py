@@ -16,11 +16,11 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
-PATIENCE_MS = 20_000.0
+PATIENCE_MS = 60_000.0
 """How long a page may take to show what a test waits for; two busy cores are slow."""
 
 
@@ -45,34 +45,25 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-def new_user(browser: Browser) -> BrowserContext:
-    """Return the browser as somebody has it who opens it for the first time."""
-    context = browser.new_context(viewport={"width": 1500, "height": 950})
-    context.set_default_timeout(PATIENCE_MS)
-    return context
-
-
 @contextmanager
-def new_page(where: Browser | BrowserContext, forgiven: Sequence[str] = ()) -> Iterator[Page]:
+def new_page(browser: Browser, forgiven: Sequence[str] = ()) -> Iterator[Page]:
     """Open an empty page; whatever it complains of by the end fails the test.
 
     Args:
-        where: a browser, for somebody who has never seen the page; or what `new_user` returned:
-            what was fetched or stored there stays.
+        browser: where.
         forgiven: parts of complaints that are not the test's concern.
 
     Complaints are uncaught errors and what is written to the console as an error, which includes
     every file that could not be fetched.
     """
-    from playwright.sync_api import Browser
-
-    context = new_user(where) if isinstance(where, Browser) else where
+    context = browser.new_context(viewport={"width": 1500, "height": 950})
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     said: list[str] = []
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("console", lambda told: said.append(_told(told)) if told.type == "error" else None)
     yield page
-    (page if context is where else context).close()
+    context.close()
     unforgiven = [one for one in said if not any(part in one for part in forgiven)]
     if unforgiven:
         raise AssertionError("the page complained: " + "; ".join(unforgiven))

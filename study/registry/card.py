@@ -27,20 +27,18 @@ holds all code: here are only numbers (JSON and safetensors), and nothing here i
 """
 
 
-def card(about: Mapping[str, Any], codec_id: str, model: str) -> str:
-    """Return the card of a codec.
+def card(about: Mapping[str, Any], model: str) -> str:
+    """Return the card of a codec; its first line stands by itself in MLflow's list of versions.
 
     Nothing in it goes out of date: which version it becomes, and what points to it, MLflow shows.
 
     Args:
         about: what the codec's folder says about it (`study.codecs.export`).
-        codec_id: in hexadecimal digits, as its compressed files carry it.
         model: the registered model's name.
     """
-    trial, epoch = f"{about['trial']} of the study `{about['study']['name']}`", about["epochs"]
+    trial, study, epoch = about["trial"], about["study"]["name"], about["epochs"]
     parts = [
-        f"# Codec {codec_id}\n",
-        f"A learned point cloud codec (D-PCC): trial {trial}, after epoch {epoch}.\n",
+        f"Trial {trial} of the study {study} after epoch {epoch}: a point cloud codec (D-PCC).\n",
         f"## Numbers\n\nOf {about['data']['measured_on']}; {about['metrics_are']}.\n",
         _table("measure", "value", _numbers(about["metrics"])),
         f"PSNR: {about['data']['psnr']}.\n",

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 _LOADER = "study.registry.flavor"
 _SUMMARY = "Codecs for point clouds: versions are trials, aliases are the points of their fronts."
 
-_WORTH = ("bpp", "bpp_estimated", "d1_psnr_db")
-"""Metrics that are a version's tags; an estimate stands in where no file was weighed."""
+RATE, QUALITY = "bpp", "d1_psnr_db"
+"""Metrics that are a version's tags; the rate is an estimate where no file was weighed."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class Registry:
     def _new_version(self, taken: TakenCodec, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
         """Write the files beside the run's others, and have a new version point to them."""
         place = f"codec/epoch-{taken.epoch:04d}"
-        told = card(taken.about, tags["codec_id"], self._model)
+        told = card(taken.about, self._model)
         with tempfile.TemporaryDirectory() as folder:
             _write_model(Path(folder), taken, run_id, told)
             self._client.log_artifacts(run_id, folder, place)
@@ -192,7 +192,8 @@ def check_alias(name: str) -> None:
 
 def _tags(taken: TakenCodec) -> dict[str, str]:
     """Return what tells a version from the others at a glance; the card has all of it."""
-    worth = {name: taken.metrics[name] for name in _WORTH if name in taken.metrics}
+    names = (RATE if taken.is_measured else f"{RATE}_estimated", QUALITY)
+    worth = {name: taken.metrics[name] for name in names if name in taken.metrics}
     return {
         **{name: f"{value:.6g}" for name, value in worth.items()},
         "trial": f"{taken.record.number}",
@@ -216,5 +217,6 @@ def _write_model(folder: Path, taken: TakenCodec, run_id: str, told: str) -> Non
     # What `mlflow.pyfunc.add_to_model` would write, which takes seconds to import and warns.
     model.add_flavor("python_function", loader_module=_LOADER, data="codec")
     save_codec(taken.codec, folder / "codec", taken.about)
-    (folder / "README.md").write_text(told, encoding="utf-8")
+    title = f"# Codec {taken.codec.codec_id.hex()}\n\n"
+    (folder / "README.md").write_text(title + told, encoding="utf-8")
     model.save(str(folder / "MLmodel"))

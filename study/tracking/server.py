@@ -49,7 +49,10 @@ SETTINGS = {
 }
 """Of the server's environment; what the user has set does not win."""
 
-_EXCEPTION = re.compile(r"^[\w.]+(?:Error|Exception): .+$", re.MULTILINE)
+_EXCEPTION = re.compile(r"^(?:[\w.]+(?:Error|Exception): |.*\bERROR: +)(.+)$", re.MULTILINE)
+
+_LISTENING = b"Uvicorn running on"
+"""What the server writes when the port is its own."""
 
 _START_S = 180.0
 """How long a server may take to answer: 7 s on an idle machine, more beside a study in training."""
@@ -146,6 +149,9 @@ class Server:
             raise self._failure(f"ended with exit code {code}")
 
     def _answers(self) -> bool:
+        # Another server may have taken the port meanwhile: it would answer too.
+        if _LISTENING not in self._log.read_bytes():
+            return False
         try:
             with urllib.request.urlopen(f"{self.url}/health", timeout=5):  # noqa: S310 (our own)
                 return True

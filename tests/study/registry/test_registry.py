@@ -143,7 +143,7 @@ def test_a_version_says_what_it_is(registry: Registry, folder: Path) -> None:
     assert expected.items() <= version.tags.items()
     assert version.tags["codec_id"] == taken(1).codec.codec_id.hex()
     for said in (
-        "trial 1 of the study `quickstart`",
+        "Trial 1 of the study quickstart after epoch 3",
         "| bpp | 1.000 |",
         "| loss.bpp_lambda | 0.02 |",
     ):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
 
 from study.errors import StudyError
-from study.tracking.server import FIRST_PORT, HOST, free_port, running_server
+from study.tracking.server import FIRST_PORT, HOST, Server, free_port, running_server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,3 +46,16 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
         running_server(uri, tmp_path, free_port(None), log) as server,
     ):
         server.wait_until_up()
+
+
+def test_another_server_that_answers_is_not_taken_for_ours(tmp_path: Path) -> None:
+    """Two users start one at once, and both find the same port free."""
+    log = tmp_path / "server.log"
+    log.write_text("INFO: begun\nERROR:    address already in use\nINFO: ended\n")
+    with ThreadingHTTPServer((HOST, 0), SimpleHTTPRequestHandler) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        with subprocess.Popen([sys.executable, "-c", ""]) as ours:
+            server = Server(ours, f"http://{HOST}:{other.server_port}", log)
+            with pytest.raises(StudyError, match="before it answered: address already in use"):
+                server.wait_until_up()
+        other.shutdown()
