@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-_SIZE = {"width": 1400, "height": 820}
 _NO_ASSISTANT = """
 localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true");
 localStorage.setItem("mlflow.assistant.panelOpen_v1", "false");
@@ -93,7 +92,7 @@ def main() -> None:
     ):
         server.wait_until_up()
         browser = playwright.chromium.launch(executable_path=path, args=["--disable-gpu"])
-        context = browser.new_context(viewport=_SIZE)
+        context = browser.new_context(viewport={"width": 1400, "height": 820})
         context.add_init_script(_NO_ASSISTANT)
         page = context.new_page()
         for what in take(page, server.url, place.experiment_id, place.summary_run_id):
