@@ -126,8 +126,6 @@ def _check(arguments: argparse.Namespace) -> None:
     Raises:
         StudyError: they do not.
     """
-    from study.registry.registering import check_alias
-
     if arguments.epoch is not None and arguments.trial is None:
         raise StudyError(
             "--epoch takes an earlier codec of one trial: name it too, as in "
@@ -141,8 +139,11 @@ def _check(arguments: argparse.Namespace) -> None:
         raise StudyError("a codec is written into a new folder: name it, or give --register")
     if arguments.points and arguments.out is not None and arguments.out.exists():
         raise StudyError(f"codecs are written into a new folder, and {arguments.out} exists")
-    for name in arguments.alias:
-        check_alias(name)
+    if arguments.alias:
+        from study.registry.registering import check_alias
+
+        for name in arguments.alias:
+            check_alias(name)
 
 
 def _chosen(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from model.codec_folder import load_codec
 from study.cli import main
 from study.fronts.front import front, objectives_of
 from study.fronts.points import named_points
@@ -247,3 +248,18 @@ def test_a_study_on_a_server_of_its_own_is_linked_there(
     assert "secret" not in told
     assert main(["ui", NAME, "--port", "5001", "--root", str(moved)]) == 2
     assert "--port is for a server that is started here" in capsys.readouterr().err
+
+
+def test_named_points_become_folders_and_are_registered_once(
+    study: StudyFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "codecs"
+    root = ["--root", str(study.path.parent)]
+    assert main(["export", NAME, "--points", "--register", str(out), *root]) == 0
+    config = study.config()
+    for name, record in named_points(read_records(study, config), objectives_of(config)).items():
+        assert load_codec(out / name).about["trial"] == record.number
+    told = capsys.readouterr().out
+    assert told.count("which was there already") == 3
+    assert main(["export", NAME, "--points", str(out), *root]) == 2
+    assert "codecs are written into a new folder" in capsys.readouterr().err
