@@ -28,14 +28,21 @@ tabs.reconstructions = (element, data) => {
 
   /** A scale of colours, and how to handle the views. */
   function explanation() {
-    const scale = make("span", { class: "scale", style: `background: linear-gradient(90deg, ${data.colours})` });
+    const scale = make("span", {
+      class: "scale",
+      style: `background: linear-gradient(90deg, ${data.colours})`,
+    });
     return make(
       "p",
       { class: "bar" },
       `Objects of the ${data.split} split, which no trial has trained on. Colour: 0`,
       scale,
       `${data.scale} or more: ${data.what}.`,
-      make("span", { class: "muted" }, "Drag to turn, wheel to zoom (in a small window click first), double click to start over.")
+      make(
+        "span",
+        { class: "muted" },
+        "Drag to turn, wheel to zoom (in a small window click first), double click to start over.",
+      ),
     );
   }
 
@@ -48,7 +55,9 @@ tabs.reconstructions = (element, data) => {
       "data-view": view.title,
     });
     const words = view.caption.flatMap((line) => [make("br"), line]);
-    stage.append(make("figure", {}, canvas, make("figcaption", {}, make("b", {}, view.title), ...words)));
+    stage.append(
+      make("figure", {}, canvas, make("figcaption", {}, make("b", {}, view.title), ...words)),
+    );
     const steps = new Uint16Array(bytes(view.xyz).buffer);
     return {
       canvas,
@@ -62,7 +71,9 @@ tabs.reconstructions = (element, data) => {
     waiting = true;
     requestAnimationFrame(() => {
       waiting = false;
-      const room = (element.clientHeight - stage.offsetTop + element.offsetTop) / data.objects.length - CAPTION;
+      const room =
+        (element.clientHeight - stage.offsetTop + element.offsetTop) / data.objects.length -
+        CAPTION;
       for (const view of views) draw(view, Math.max(LOWEST, room));
       Object.assign(stage.dataset, look);
     });
@@ -74,7 +85,8 @@ tabs.reconstructions = (element, data) => {
     const width = Math.round(canvas.clientWidth * ratio);
     const height = Math.min(width, Math.round(room * ratio));
     if (!width) return; // its tab is not open
-    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    if (canvas.width !== width || canvas.height !== height)
+      Object.assign(canvas, { width, height });
     const context = canvas.getContext("2d");
     const image = context.createImageData(width, height);
     const pixels = image.data;
