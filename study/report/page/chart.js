@@ -7,6 +7,7 @@
 const MARGIN = { left: 70, right: 16, top: 10, bottom: 46 };
 const MOST_MARKS = 40000; // of a layer; of more, lines alone are drawn
 const REACH = 28; // pixels from the pointer to what it points at, at most
+const MOST_ZOOM = 1e6; // times in and out: far beyond, neighbouring numbers are pixels apart
 
 class Chart {
   /** options:
@@ -278,7 +279,9 @@ class Chart {
     showHover(frame.left + x, frame.top + y, ...layer.hover(i));
   }
 
+  /** Show these ranges, unless one is far smaller or far larger than what is shown first. */
   zoomTo(xRange, yRange) {
+    if (!canZoom(this.home.xRange, xRange) || !canZoom(this.home.yRange, yRange)) return;
     Object.assign(this, { xRange, yRange });
     this.point(null);
     this.redraw();
@@ -294,6 +297,11 @@ class Chart {
   reset() {
     this.zoomTo(this.home.xRange, this.home.yRange);
   }
+}
+
+function canZoom(home, range) {
+  const times = (home[1] - home[0]) / (range[1] - range[0]);
+  return times < MOST_ZOOM && times > 1 / MOST_ZOOM;
 }
 
 /** A title in two lines where one would be longer than its axis: no PSNR goes without its peak. */

@@ -31,18 +31,25 @@ function definitions(pairs) {
   return list;
 }
 
+/** As many settings of a trial as have room, for `definitions`. */
+function settingPairs(data, row) {
+  const more = data.settings.length - MOST_SETTINGS;
+  return [
+    ...data.settings
+      .slice(0, MOST_SETTINGS)
+      .map((each) => [each.name, settingText(each, each.values[row])]),
+    ["and", more > 0 ? `${more} more settings: click to see them` : ""],
+  ];
+}
+
 /** What is told of a trial when pointing at it. The metrics are those of the axes and objectives. */
 function trialHover(data, row, metrics) {
-  const more = data.settings.length - MOST_SETTINGS;
   const { number, outcome, breaks, run } = data.trials;
   const told = [
     make("h3", {}, trialTitle(data, row)),
     definitions([
       ...metrics.map((metric) => [data.metrics[metric].heading, metricText(data, row, metric)]),
-      ...data.settings
-        .slice(0, MOST_SETTINGS)
-        .map((each) => [each.name, settingText(each, each.values[row])]),
-      ["and", more > 0 ? `${more} more settings: click to see them` : ""],
+      ...settingPairs(data, row),
       ["epochs", epochsText(data, row)],
       ["MLflow run", runAddress(data, row) ?? run[row]],
     ]),

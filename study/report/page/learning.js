@@ -108,7 +108,7 @@ function learningLayer(data, { x, y }, key, words, { color, size, width }) {
           data.metrics[name].heading,
           `~${format(value, data.metrics[name].digits)}`,
         ]),
-        ...data.settings.map((each) => [each.name, settingText(each, each.values[row])]),
+        ...settingPairs(data, row),
       ]),
     ];
   };

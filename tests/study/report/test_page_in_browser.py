@@ -8,24 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.page import BAR_BYTES, many_trials, visit
-from study.fronts.front import front
 from study.metrics import RateCurve
 from study.report import ReportFiles, write_report
-from study.report.page import Tab, write_page
-from study.report.page.content import Material, page_content
-from study.report.picture import draw_planes
-from tests.browser import new_page
+from study.report.page import Tab
+from tests.study.report.pages import open_page, page_of, rows_shown, trials_drawn
 from tests.study.report.studies import DENSITY, OBJECTIVES, study, trial
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
-    from study.fronts.front import Objective
-    from study.records import TrialRecord
 
 TAB = Tab("mine", "My own", "table.js", {"answer": 42})
 """Any script will do: the test registers what draws it."""
@@ -50,29 +43,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> ReportFiles:
 def opened(page: Page, files: ReportFiles) -> Page:
     """The page, drawn; what it asks of the network fails the test."""
     return open_page(page, files.html)
-
-
-def open_page(page: Page, path: Path) -> Page:
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(path.as_uri())
-    page.wait_for_selector("body[data-ready]")
-    assert asked == [path.as_uri()]
-    return page
-
-
-def page_of(records: Sequence[TrialRecord], objectives: Sequence[Objective], path: Path) -> Path:
-    """Write the page of a study without the other files of its report."""
-    pictures = draw_planes("made up", records, objectives)
-    write_page(
-        "made up", page_content(Material("made up", records, objectives, (), pictures)), path
-    )
-    return path
-
-
-def trials_drawn(page: Page) -> list[int]:
-    dots = page.locator("#view-front [data-layer=front] [data-trial]")
-    return [int(dot.get_attribute("data-trial") or -1) for dot in dots.all()]
 
 
 def layers_drawn(page: Page) -> set[str]:
@@ -233,13 +203,6 @@ def test_each_tab_draws(opened: Page) -> None:
     assert not opened.is_visible("#view-mine")
 
 
-def rows_shown(page: Page) -> list[int]:
-    numbers: list[str] = page.evaluate(
-        "[...document.querySelectorAll('#view-table tbody tr')].map((row) => row.dataset.trial)"
-    )
-    return [int(number) for number in numbers]
-
-
 def test_the_table_finds_and_sorts_trials_and_says_what_it_did_not_understand(opened: Page) -> None:
     opened.click("#tab-table")
     for search, found in {
@@ -286,23 +249,3 @@ def test_three_objectives_have_a_menu_of_planes(page: Page, tmp_path: Path) -> N
     page.select_option("#view-front select >> nth=0", label="bpp and density")
     assert sorted(trials_drawn(page)) == [0, 1, 2, 9]
     assert "plane of bpp and density" in page.inner_text("#subtitle")
-
-
-@pytest.mark.parametrize("count", [0, 1])
-def test_a_study_that_has_hardly_begun_has_a_page(page: Page, tmp_path: Path, count: int) -> None:
-    open_page(page, page_of(study()[4 : 4 + count], OBJECTIVES, tmp_path / "new.html"))
-    for key in ("progress", "parallel", "importance", "learning", "table"):
-        page.click(f"#tab-{key}")
-        assert page.is_visible(f"#view-{key}")
-    assert "No trial has ended yet" in (page.text_content("#view-progress") or "")
-    assert rows_shown(page) == [4][:count]
-
-
-def test_ten_thousand_trials_are_drawn_and_told(browser: Browser, tmp_path: Path) -> None:
-    """How soon is measured by `python -m benchmarks page`: this machine may be busy."""
-    records, objectives = many_trials(10_000)
-    path = page_of(records, objectives, tmp_path / "many.html")
-    assert path.stat().st_size < BAR_BYTES
-    with new_page(browser) as page:
-        visit(page, path)  # points at one of the front, and opens every tab
-        assert set(trials_drawn(page)) == {r.number for r in front(records, objectives)}

@@ -1,0 +1,51 @@
+"""What the tests of pages do with a page: write it, open it, and see what it shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from study.report.page import write_page
+from study.report.page.content import Material, page_content
+from study.report.picture import draw_planes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from playwright.sync_api import Page
+
+    from study.fronts.front import Objective
+    from study.records import TrialRecord
+
+
+def open_page(page: Page, path: Path) -> Page:
+    """Open a page and wait until it is drawn; what it asks of the network fails the test."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(path.as_uri())
+    page.wait_for_selector("body[data-ready]")
+    assert asked == [path.as_uri()]
+    return page
+
+
+def page_of(records: Sequence[TrialRecord], objectives: Sequence[Objective], path: Path) -> Path:
+    """Write the page of a study without the other files of its report."""
+    pictures = draw_planes("made up", records, objectives)
+    write_page(
+        "made up", page_content(Material("made up", records, objectives, (), pictures)), path
+    )
+    return path
+
+
+def trials_drawn(page: Page) -> list[int]:
+    """The members of the front that are seen."""
+    dots = page.locator("#view-front [data-layer=front] [data-trial]")
+    return [int(dot.get_attribute("data-trial") or -1) for dot in dots.all()]
+
+
+def rows_shown(page: Page) -> list[int]:
+    """The trials of the table."""
+    numbers: list[str] = page.evaluate(
+        "[...document.querySelectorAll('#view-table tbody tr')].map((row) => row.dataset.trial)"
+    )
+    return [int(number) for number in numbers]
