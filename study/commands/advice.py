@@ -88,9 +88,11 @@ def _between(config: StudyConfig, gap: Gap, name: str, folder: str) -> str | Non
         for each in (gap.better, gap.worse)
         if isinstance(value := each.params.get(name), int | float)
     )
-    if len(values) < 2 or values[0] == values[1]:
+    if len(values) < 2:
         return None
     low, high = (as_text(value) for value in values)
+    if low == high:  # A range must have two ends, also as they are written here.
+        return None
     log = ", log: true" if (of := config.search.space.get(name)) is not None and of.log else ""
     return (
         f"{name} moves trials along the front; on the two sides of the widest gap it is {low} and "

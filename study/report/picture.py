@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from study.errors import StudyError
 from study.fronts.front import candidates, front
 from study.fronts.measures import estimate_name
-from study.fronts.points import named_points
+from study.fronts.points import names_of
 from study.records import TrialState
 from study.report.planes import QUALITY, RATE, planes_of, subtitle
 from study.report.rows import as_text, newest
@@ -84,7 +84,7 @@ class Picture:
         others: the fronts of other studies, those that are in view.
         baselines: a sentence about each of those curves, in view or not.
         labels: short texts for the members of the front that have room for one, by trial number.
-        named: the names of operating points, by trial number.
+        named: the names of operating points by trial number, such as "low-rate, knee".
         footnote: what is not shown and why; empty when all is.
     """
 
@@ -214,17 +214,9 @@ def _draw(
             for each, line in zip(baselines, seen[:count], strict=True)
         ),
         labels=_labels(members, x_range, y_range) if len(objectives) == 2 else {},
-        named=_named(records, objectives),
+        named={number: ", ".join(names) for number, names in names_of(records, objectives).items()},
         footnote=_footnote(len(records) - in_view, unseen),
     )
-
-
-def _named(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> dict[int, str]:
-    """Return for instance ``{3: "low-rate, knee"}``."""
-    names: dict[int, list[str]] = {}
-    for name, record in named_points(records, objectives).items():
-        names.setdefault(record.number, []).append(name)
-    return {number: ", ".join(several) for number, several in names.items()}
 
 
 def _count(best: int, complete: int, records: Sequence[TrialRecord]) -> str:

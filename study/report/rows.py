@@ -55,7 +55,8 @@ def as_text(value: Cell) -> str:
     if isinstance(value, bool) or not isinstance(value, float):
         return str(value)
     if value == 0.0 or 1e-3 <= abs(value) < 1e4:
-        return f"{value:.3g}" if abs(value) < 1e3 else f"{value:.0f}"
+        # From 999.5 on three digits would be 1e+03.
+        return f"{value:.3g}" if abs(value) < 999.5 else f"{value:.0f}"
     mantissa, _, exponent = f"{value:.2e}".partition("e")
     if not exponent:  # NaN and infinities have none
         return mantissa

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -132,6 +133,11 @@ def test_a_setting_that_moves_along_the_front_is_told_with_its_values_at_the_gap
     assert "widest gap it is 0.0125 and 0.05: a study with" in told
     assert "`loss.bpp_lambda: {low: 0.0125, high: 0.05, log: true}` in its space" in told
     assert "`warm_start: [studies/mine]` looks between" in told
+
+
+def test_values_that_are_written_alike_make_no_range() -> None:
+    near = [replace(r, params={"loss.bpp_lambda": 0.05 - 1e-6 * r.final["bpp"]}) for r in FRONT]
+    assert advice(near) == []
 
 
 def test_an_end_of_the_front_at_an_end_of_a_range_is_told() -> None:
