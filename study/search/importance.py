@@ -21,9 +21,10 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from study.fronts.front import candidates, to_minimisation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
 
     from study.fronts.front import Objective
     from study.records import ParameterValue, TrialRecord
@@ -45,9 +46,10 @@ class Importance:
 
     Attributes:
         metric: the objective's.
-        shares: by setting, most important first; they add up to 1.
+        shares: by setting, most important first; they add up to 1. Empty where no setting has
+            anything to do with it, as where all trials are equally good.
         looked_at: trials that were looked at.
-        best: how many of them counted as the best.
+        best: how many of them counted as the best; of equally good ones all.
     """
 
     metric: str
@@ -81,18 +83,32 @@ def importances(
     evaluator = PedAnovaImportanceEvaluator(target_quantile=share)
     told = []
     for place, objective in enumerate(objectives):
-        with warnings.catch_warnings():
-            # It warns whoever gives a target that it takes the lowest for the best: they are.
-            warnings.simplefilter("ignore")
-            shares = get_param_importances(
-                study, evaluator=evaluator, target=partial(_loss, place=place)
-            )
-        best = math.ceil(share * len(trials))
-        told.append(Importance(objective.metric, shares, len(trials), best))
+        target = partial(_loss, place=place)
+        losses = sorted(map(target, study.trials))
+        last = losses[math.ceil(share * len(losses)) - 1]
+        best = sum(loss <= last for loss in losses)
+        told.append(
+            Importance(objective.metric, _shares(study, evaluator, target), len(losses), best)
+        )
     return told
 
 
-def _loss(trial: optuna.trial.FrozenTrial, place: int) -> float:
+def _shares(
+    study: optuna.Study,
+    evaluator: PedAnovaImportanceEvaluator,
+    target: Callable[[FrozenTrial], float],
+) -> dict[str, float]:
+    """Return the shares, the largest first; none where all are nothing: Optuna makes them equal."""
+    with warnings.catch_warnings():
+        # It warns whoever gives a target that it takes the lowest for the best: they are; and that
+        # the sum may be left as it is since a short while only.
+        warnings.simplefilter("ignore")
+        found = get_param_importances(study, evaluator=evaluator, target=target, normalize=False)
+    total = sum(found.values())
+    return {name: value / total for name, value in found.items()} if total > 0 else {}
+
+
+def _loss(trial: FrozenTrial, place: int) -> float:
     return float(trial.values[place])
 
 

@@ -14,6 +14,14 @@ tabs.importance = (element, data) => {
   }
   for (const { metric, shares, lookedAt, best } of objectives) {
     const { direction } = data.objectives.find((each) => each.metric === metric);
+    if (!shares.length) {
+      const why = `No setting tells the best of the ${lookedAt} trials from the others.`;
+      element.append(
+        make("h2", {}, `${data.metrics[metric].heading} (${direction})`),
+        make("p", { class: "muted" }, why),
+      );
+      continue;
+    }
     const rows = shares.flatMap(([name, share]) => [
       make("code", {}, name),
       make("div", { class: "share", style: `width: ${100 * share}%`, "data-setting": name }),

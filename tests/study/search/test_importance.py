@@ -43,6 +43,13 @@ def test_what_an_objective_depends_on_comes_first(seed: int) -> None:
         assert (each.looked_at, each.best) == (200, 20)
 
 
+def test_where_all_trials_are_equally_good_no_setting_has_a_share(seed: int) -> None:
+    alike = [replace(r, final={**r.final, "bpp": 1.0}) for r in trials(40, seed)]
+    rate, quality = importances(alike, OBJECTIVES)
+    assert (rate.shares, rate.best) == ({}, 40)
+    assert (quality.best, set(quality.shares)) == (5, {"rate", "quality", "kind", "idle"})
+
+
 def test_few_trials_tell_nothing(seed: int) -> None:
     few = trials(FEWEST, seed)
     assert len(importances(few, OBJECTIVES)) == 2
