@@ -26,8 +26,10 @@ function coloring(data, key) {
   const [kind, name] = [key.slice(0, key.indexOf(" ")), key.slice(key.indexOf(" ") + 1)];
   const setting = kind === "setting" ? data.settings.find((each) => each.name === name) : null;
   const of = setting ? (row) => setting.values[row] : (row) => newest(data, row, name).value;
-  const shown = data.rows.filter((row) => ["front", "beaten"].includes(data.trials.group[row]));
-  const range = extent((shown.length ? shown : data.rows).map(of));
+  // Of finished trials, unless none of them has a value: a setting may be that of others alone.
+  const finished = data.rows.filter((row) => ["front", "beaten"].includes(data.trials.group[row]));
+  const shown = finished.some((row) => of(row) !== null) ? finished : data.rows;
+  const range = extent(shown.map(of));
   const log = setting?.log ?? false;
   const text = (value) =>
     setting ? settingText(setting, value) : format(value, data.metrics[name].digits);

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from study.fronts.front import candidates, front
+from study.fronts.gaps import late_growth
 from study.fronts.measures import estimate_name
 from study.fronts.points import named_points
 from study.fronts.progress import progress
@@ -225,14 +226,16 @@ def _other(place: int, other: OtherStudy, material: Material) -> dict[str, Any]:
 
 
 def _progress(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> dict[str, Any]:
-    """Return how the front grew, a column for each of what a step tells."""
+    """Return how the front grew, a column for each thing a step tells, and how it does of late."""
     steps = progress(records, objectives)
+    late = late_growth(steps)
     return {
         "trial": [step.trial for step in steps],
         "ended": [step.ended for step in steps],
         "epochs": [step.epochs for step in steps],
         "hypervolume": [number(step.hypervolume) for step in steps],
         "size": [step.front_size for step in steps],
+        "growth": None if late is None else {"trials": late.trials, "gained": number(late.gained)},
     }
 
 

@@ -205,7 +205,9 @@ class Parallel {
 
 /** The axes: {title, unit(row): 0...1 or null, ends: what is written at which height}. */
 function parallelAxes(data, rows) {
-  const settings = data.settings.map((setting) => {
+  // A setting may be that of unfinished trials alone.
+  const given = data.settings.filter((each) => rows.some((row) => each.values[row] !== null));
+  const settings = given.map((setting) => {
     if (setting.choices) {
       const scale = unitScale([0, setting.choices.length - 1]);
       const ends = setting.choices.map((text, i) => ({ unit: scale(i), text }));

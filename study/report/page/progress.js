@@ -2,12 +2,12 @@
 /* How the front grew: its hypervolume over the trials that had ended, and over their epochs. */
 
 tabs.progress = (element, data, page) => {
-  const { trial, ended, epochs, hypervolume, size } = data.progress;
+  const { trial, ended, epochs, hypervolume, size, growth } = data.progress;
   if (!trial.length) {
     element.append(make("p", { class: "note" }, "No trial has ended yet."));
     return;
   }
-  element.append(make("p", {}, lastQuarter(hypervolume)));
+  element.append(make("p", {}, lateGrowth(hypervolume, growth)));
   const side = make("div", { class: "side" });
   element.append(side);
   const hover = (i) => {
@@ -83,13 +83,13 @@ function stairs(x, y) {
   return points;
 }
 
-/** Whether more trials still help, as far as the last quarter of them tells. */
-function lastQuarter(hypervolume) {
-  const count = hypervolume.length;
-  const [before, now] = [hypervolume[Math.ceil(0.75 * count) - 1] ?? 0, hypervolume.at(-1)];
-  if (count < 8 || !now)
-    return `${count} trials have ended: too few to tell whether more would help.`;
-  const share = (100 * (now - before)) / now;
-  const told = share < 0.05 ? "nothing" : `${share.toPrecision(2)} % of it`;
-  return `The hypervolume is ${Number(now.toPrecision(4))}; the last quarter of the ${count} trials added ${told}.`;
+/** Whether more trials still help, as far as the last of them tell. */
+function lateGrowth(hypervolume, growth) {
+  const [count, now] = [hypervolume.length, hypervolume.at(-1)];
+  if (!now) return "The hypervolume is 0: no trial is better than every reference.";
+  if (!growth) return `${count} trials have ended: too few to tell whether more would help.`;
+  const told = growth.gained
+    ? `${Number((100 * growth.gained).toPrecision(2))} % of it`
+    : "nothing";
+  return `The hypervolume is ${Number(now.toPrecision(4))}; the last ${growth.trials} of the ${count} trials added ${told}.`;
 }

@@ -141,6 +141,14 @@ def test_earlier_epochs_that_are_kept_are_told(tmp_path: Path) -> None:
     ]
 
 
+def test_what_the_last_trials_were_worth_is_told() -> None:
+    """References are 2 bpp and 30 dB: 1.5 * 5 = 7.5 until the last, then 1.5 * 10 = 15."""
+    steady = [trial(n, 0.5, 35.0) for n in range(7)]
+    assert held(steady)["progress"]["growth"] is None  # seven trials
+    grown = held([*steady, trial(7, 0.5, 40.0)])["progress"]
+    assert (grown["growth"], grown["hypervolume"][-1]) == ({"trials": 2, "gained": 0.5}, 15)
+
+
 def test_three_objectives_have_a_plane_for_each_pair() -> None:
     content = held(study(), (*OBJECTIVES, DENSITY))
     planes = [(plane["x"], plane["y"]) for plane in content["planes"]]

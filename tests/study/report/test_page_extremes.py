@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.page import BAR_BYTES, many_trials, visit
 from study.fronts.front import front
+from study.records import TrialState
 from tests.browser import new_page
 from tests.study.report.pages import open_page, page_of, rows_shown, trials_drawn
 from tests.study.report.studies import OBJECTIVES, study, trial
@@ -85,3 +86,15 @@ def test_what_is_told_of_a_point_fits_the_window(page: Page, tmp_path: Path) -> 
             assert "study export" in page.inner_text("#hover")
     page.evaluate("page.pin(0)")
     assert page.inner_text("#panel").count("no end") == 4000
+
+
+def test_a_setting_that_no_finished_trial_has_is_no_axis(page: Page, tmp_path: Path) -> None:
+    pruned = replace(trial(4, 0.8, 35.0, TrialState.PRUNED), params={"odd": 1e-5})
+    other = replace(trial(5, 0.9, 35.0, TrialState.PRUNED), params={"odd": 1e-1})
+    path = page_of([*study()[:4], pruned, other], OBJECTIVES, tmp_path / "page.html")
+    open_page(page, path)
+    page.select_option("#view-front select", "setting odd")
+    assert page.locator("#view-front .ends span").all_inner_texts() == ["1e-5", "0.1"]
+    page.click("#tab-parallel")
+    titles = page.locator("#view-parallel text.axis").all_text_contents()
+    assert titles == ["λ bpp", "norm", "k", "bpp", "D1 PSNR dB"]

@@ -183,6 +183,12 @@ def test_each_tab_draws(opened: Page) -> None:
     assert titles[-1] == "My own"
     opened.click("#tab-progress")
     assert opened.evaluate("page.charts.trials.layers[1].points.x.length") == 7
+    assert "7 trials have ended: too few to tell" in opened.inner_text("#view-progress")
+    told = opened.evaluate("[lateGrowth([0], null), lateGrowth([1, 2], {trials: 1, gained: 0.5})]")
+    assert told == [
+        "The hypervolume is 0: no trial is better than every reference.",
+        "The hypervolume is 2; the last 1 of the 2 trials added 50 % of it.",
+    ]
     opened.click("#tab-parallel")
     assert "4 of 4 finished trials, 3 of them on the front" in opened.inner_text("#view-parallel")
     opened.evaluate("page.charts.parallel.choose(3, 0.9, 1)")  # the rate, its best tenth
