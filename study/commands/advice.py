@@ -63,7 +63,7 @@ def _told(config: StudyConfig, gap: Gap) -> str:
         measure = MEASURES[objective.metric]
         ends = sorted(each.final[objective.metric] for each in (gap.better, gap.worse))
         low, high = (format(end, measure.digits) for end in ends)
-        ranges.append(f"{low} to {high} {measure.heading}")
+        ranges.append(f"{low}{f' to {high}' * (low != high)} {measure.heading}")
     return (
         f"nothing on the front between trials {gap.better.number} and {gap.worse.number}: "
         f"{', '.join(ranges)}, {gap.share:.0%} of the way along it"
@@ -74,7 +74,8 @@ def _of_growth(config: StudyConfig, growth: Growth, resume: str) -> str:
     trials = f"the last {growth.trials} of {growth.ended} trials"
     if not growth.gained:
         return f"{trials} added nothing to the hypervolume: more of the same will hardly help"
-    told = f"{trials} added {100 * growth.gained:.2g} % to the hypervolume: "
+    percent = 100 * growth.gained
+    told = f"{trials} added {percent:{'.2g' if percent < 9.95 else '.0f'}} % of the hypervolume: "
     if not growth.goes_on:
         return f"{told}more of the same will hardly help"
     more = config.search.trials + max(growth.ended // 2, 1)

@@ -114,10 +114,7 @@ def _table(studies: Sequence[_Study], objectives: Sequence[Objective]) -> Table:
     from study.fronts.front import front, to_minimisation
     from study.report.rows import heading, newest_text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, caption_justify="left")
-    table.caption = (
-        "dim: the other front has a codec that is no worse in anything, and better in one"
-    )
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for each in studies:
         table.add_column(escape(each.name), justify="right", no_wrap=True)
         for objective in objectives:
@@ -145,7 +142,9 @@ def _sentences(
     records = [each.records for each in studies]
     first, second = volumes(records, objectives)
     references = ", ".join(f"{o.metric} {o.reference:g}" for o in objectives)
-    more = f" ({100 * (second / first - 1):+.2g} %)" if first else ""
+    change = round(100 * (second / first - 1), 3) if first else 0.0
+    # Of two digits, 100 would be 1e+02.
+    more = f" ({change:+{'.2g' if abs(change) < 9.95 else '.0f'}} %)" if first else ""
     told = f"{first:.4g} of {names[0]}, {second:.4g} of {names[1]}{more}"
     yield "hypervolume", f"{told}, both from the references of {names[0]}: {references}"
     yield "dominated", _dominated(studies, objectives)

@@ -74,6 +74,7 @@ def knee(best: Sequence[TrialRecord], objectives: Sequence[Objective]) -> TrialR
     low, high = losses.min(axis=0), losses.max(axis=0)
     # An objective in which all are equal tells nothing, and must not divide by zero.
     sums = ((losses - low) / np.where(high > low, high - low, 1.0)).sum(axis=1)
-    ends = set(losses.argmin(axis=0).tolist())
-    between_ends = [index for index in range(len(best)) if index not in ends] or range(len(best))
+    ends = losses[losses.argmin(axis=0)]
+    at_end = (losses[:, None] == ends).all(axis=2).any(axis=1)  # Copies of an end too.
+    between_ends = np.flatnonzero(~at_end).tolist() or range(len(best))
     return best[min(between_ends, key=lambda index: sums[index])]

@@ -27,6 +27,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     in_time = STUDY.replace("d1_psnr_db, direction: maximize", "decode_s, direction: minimize")
     measured_study(folder, "time-1", VALUES[:1], in_time)
     measured_study(folder, "time-2", VALUES[:1], in_time.replace("reference: 20", "reference: 9"))
+    measured_study(folder, "outside", [(9.0, 10.0)])
     worse = STUDY + "constraints: [bpp <= 0.1]\n"
     measured_study(folder, "worse", VALUES[:1], worse)
     return folder
@@ -88,6 +89,15 @@ def test_other_objectives_have_their_volume_from_the_first_ones_references(
     text = compared(root, capsys, "time-1", "time-2")  # (3 - 0.5) bpp times (20 - 0.1) s.
     assert "hypervolume 49.75 of time-1, 49.75 of time-2 (+0 %), both from the references" in text
     assert "BD-rate is of bpp and a PSNR, and these studies have other objectives" in text
+
+
+def test_a_volume_that_is_lost_altogether_is_a_hundred_percent(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = compared(root, capsys, "a", "outside")
+    assert " of a, 0 of outside (-100 %), both from the references" in text
+    assert text.count("dim: ") == 1
+    assert " of outside, " in compared(root, capsys, "outside", "a")
 
 
 @pytest.mark.parametrize(

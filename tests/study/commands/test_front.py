@@ -161,12 +161,26 @@ def test_growth_is_told_with_the_command_that_goes_on() -> None:
     # Of 2 bpp times 10 dB before, the last adds 2 bpp times 10 dB.
     grown = trials(*((0.1, 1.0, 30.0) for _ in range(7)), (0.1, 1.0, 40.0))
     (told,) = advice(grown)
-    assert told.startswith("the last 2 of 8 trials added 50 % to the hypervolume: the front still")
+    assert told.startswith("the last 2 of 8 trials added 50 % of the hypervolume: the front still")
     assert told.endswith(" grows, and `study resume mine --trials 16` goes on with it")
     hardly = trials(*((0.1, 1.0, 30.0) for _ in range(7)), (0.1, 1.0, 30.01))
     assert advice(hardly) == [
-        "the last 2 of 8 trials added 0.1 % to the hypervolume: more of the same will hardly help"
+        "the last 2 of 8 trials added 0.1 % of the hypervolume: more of the same will hardly help"
     ]
+
+
+def test_a_volume_that_was_nothing_grew_by_all_of_it() -> None:
+    (told,) = advice(trials(*((0.1, 9.0, 10.0) for _ in range(7)), (0.1, 1.0, 40.0)))
+    assert told.startswith("the last 2 of 8 trials added 100 % of the hypervolume: the front still")
+
+
+def test_a_gap_names_once_what_is_alike_on_its_two_sides() -> None:
+    config = a_study()
+    quality = config.objectives[1]
+    time = quality.model_copy(update={"metric": "decode_s", "direction": "minimize"})
+    three = config.model_copy(update={"objectives": (*config.objectives, time)})
+    timed = [replace(r, final={**r.final, "decode_s": 0.1}) for r in FRONT]
+    assert ", 30.00 to 38.00 D1 PSNR dB, 0.1 decode s, " in gap_sentences(three, timed)[0]
 
 
 def test_a_front_that_is_well_covered_has_no_gap() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from study.fronts.front import Direction, Objective
 from study.fronts.points import named_points
 from study.records import TrialRecord, TrialState
@@ -36,6 +38,15 @@ def test_other_objectives_name_their_ends() -> None:
     ends = {"best-bpp": 1, "best-d1-psnr-db": 0, "best-decode-s": 0}
     assert names(TRIALS, RATE, QUALITY, TIME) == {**ends, "knee": 2}
     assert names(TRIALS, RATE) == {"best-bpp": 1, "knee": 1}
+
+
+def test_copies_of_an_end_are_not_between_the_ends() -> None:
+    low, high, knee = TRIALS[1], TRIALS[0], TRIALS[2]
+    copies = [replace(low, number=7), replace(high, number=8)]
+    plane = (RATE, QUALITY)
+    assert names([low, *copies, high], *plane) == {"low-rate": 1, "high-rate": 8, "knee": 1}
+    assert names([low, *copies, high, knee], *plane)["knee"] == 2
+    assert set(names([low, copies[0]], *plane).values()) == {1}
 
 
 def test_one_trial_has_all_names_and_none_has_none() -> None:
