@@ -46,7 +46,7 @@ function handle(chart) {
     const scrolls = document.documentElement.scrollHeight > innerHeight + 2;
     if (scrolls && !event.ctrlKey && document.activeElement !== chart.element) return;
     event.preventDefault();
-    chart.zoomBy(event.deltaY > 0 ? 1.2 : 1 / 1.2, ...at(event));
+    chart.zoomBy(Math.exp(event.deltaY / 500), ...at(event)); // a mouse's step is 100, a pad's 4
   };
   svg.addEventListener("wheel", turn, { passive: false });
   chart.element.addEventListener("keydown", (event) => pressKey(chart, event));

@@ -161,7 +161,7 @@ function tableBody(data, columns, rows) {
       make(
         "td",
         { class: column.long ? "text long" : column.words ? "text" : null },
-        column.text(row),
+        column.long ? make("div", {}, column.text(row)) : column.text(row),
       ),
     );
     const line = make(

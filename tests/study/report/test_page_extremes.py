@@ -64,9 +64,9 @@ def test_zooming_ends_before_numbers_do(page: Page, tmp_path: Path) -> None:
     assert trials_drawn(page) == [1, 2, 0]
 
 
-def test_what_is_told_of_a_point_fits_the_window(page: Page, tmp_path: Path) -> None:
+def test_what_is_told_of_a_trial_fits_the_window(page: Page, tmp_path: Path) -> None:
     many = {f"section.a_setting_with_a_long_name_{n}": n / 7 for n in range(60)}
-    record = replace(trial(0, 1.0, 35.0, outcome="no end, " * 4000), params=many)
+    record = replace(trial(0, 1.0, 35.0, outcome="no end, " * 4000 + "x" * 4000), params=many)
     open_page(page, page_of([record], OBJECTIVES, tmp_path / "long.html"))
     for key in ("learning", "front"):
         page.click(f"#tab-{key}")
@@ -84,6 +84,13 @@ def test_what_is_told_of_a_point_fits_the_window(page: Page, tmp_path: Path) -> 
         assert "46 more settings" in page.inner_text("#hover")
         if key == "front":
             assert "study export" in page.inner_text("#hover")
+    page.click("#tab-table")
+    row = page.locator("#view-table tbody tr").bounding_box()
+    assert row is not None
+    assert row["height"] < 200
+    outcome = page.locator("#view-table td.long").bounding_box()
+    assert outcome is not None
+    assert outcome["width"] < 700
     page.evaluate("page.pin(0)")
     assert page.inner_text("#panel").count("no end") == 4000
 
