@@ -76,11 +76,7 @@ class Chart {
     const { width, height } = this.element.getBoundingClientRect();
     this.width = Math.max(10, width - MARGIN.left - MARGIN.right);
     this.height = Math.max(10, height - MARGIN.top - MARGIN.bottom);
-    const ratio = window.devicePixelRatio || 1;
-    this.canvas.width = Math.round(width * ratio);
-    this.canvas.height = Math.round(height * ratio);
-    const context = this.canvas.getContext("2d");
-    context.scale(ratio, ratio);
+    const context = emptied(this.canvas, width, height);
     this.svg.replaceChildren();
     this.drawAxes(context);
     context.save();
@@ -297,6 +293,16 @@ class Chart {
   reset() {
     this.zoomTo(this.home.xRange, this.home.yRange);
   }
+}
+
+/** Make a canvas empty and of this size, as sharp as the screen is, and give what draws into it. */
+function emptied(canvas, width, height) {
+  const ratio = window.devicePixelRatio || 1;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  const context = canvas.getContext("2d");
+  context.scale(ratio, ratio);
+  return context;
 }
 
 function canZoom(home, range) {

@@ -59,11 +59,7 @@ class Parallel {
     const { width, height } = this.element.getBoundingClientRect();
     this.width = Math.max(10, width - PARALLEL.left - PARALLEL.right);
     this.height = Math.max(10, height - PARALLEL.top - PARALLEL.bottom);
-    const ratio = window.devicePixelRatio || 1;
-    this.canvas.width = Math.round(width * ratio);
-    this.canvas.height = Math.round(height * ratio);
-    const context = this.canvas.getContext("2d");
-    context.scale(ratio, ratio);
+    const context = emptied(this.canvas, width, height);
     const chosen = this.rows.filter((row) => this.isChosen(row));
     this.chosen = chosen;
     const beaten = faded(this.data.colors.beaten, chosen.length);
