@@ -2,7 +2,7 @@
 /* How the front grew: its hypervolume over the trials that had ended, and over their epochs. */
 
 tabs.progress = (element, data, page) => {
-  const { trial, ended, epochs, hypervolume, size, growth } = data.progress;
+  const { trial, ended, epochs, hypervolume, growth } = data.progress;
   if (!trial.length) {
     element.append(make("p", { class: "note" }, "No trial has ended yet."));
     return;
@@ -10,57 +10,16 @@ tabs.progress = (element, data, page) => {
   element.append(make("p", {}, lateGrowth(hypervolume, growth)));
   const side = make("div", { class: "side" });
   element.append(side);
-  const hover = (i) => {
-    const row = data.rowOf.get(trial[i]);
-    return [
-      make("h3", {}, `when trial ${trial[i]} had ended (${data.trials.state[row]})`),
-      definitions([
-        ["trials ended", String(ended[i])],
-        ["their epochs", String(epochs[i])],
-        ["hypervolume", String(Number(hypervolume[i].toPrecision(5)))],
-        ["on the front", String(size[i])],
-      ]),
-    ];
-  };
   for (const [key, values, xTitle] of [
     ["trials", ended, "trials that had ended"],
     ["epochs", epochs, "epochs that they had trained, together"],
   ]) {
-    const grew = hypervolume
-      .map((_, i) => i)
-      .filter((i) => hypervolume[i] > (hypervolume[i - 1] ?? 0));
     page.charts[key] = new Chart(side, {
       xTitle,
       yTitle: "hypervolume of the front",
       xRange: roomy([0, values.at(-1)], 0.03),
       yRange: roomy([0, extent(hypervolume)[1]]),
-      layers: [
-        {
-          key: "steps",
-          points: stairs(values, hypervolume),
-          on: true,
-          color: data.colors.front,
-          mark: "none",
-          line: { width: 2 },
-        },
-        {
-          key: "all",
-          points: { x: values, y: hypervolume },
-          on: true,
-          mark: "none",
-          color: data.colors.front,
-          size: 0,
-          hover,
-        },
-        {
-          key: "grew",
-          points: { x: grew.map((i) => values[i]), y: grew.map((i) => hypervolume[i]) },
-          on: true,
-          color: data.colors.front,
-          mark: "circle",
-          size: 4,
-        },
-      ],
+      layers: growthLayers(data, values),
       onPick: (layer, i) => layer.key === "all" && pinTrial(trial[i]),
     });
   }
@@ -68,10 +27,59 @@ tabs.progress = (element, data, page) => {
     make(
       "p",
       { class: "muted hint" },
-      `A dot is a trial that widened the front. The volume is bounded by the references ${data.objectives.map((each) => `${each.metric} ${each.reference}`).join(", ")}; trials that train count when they end.`,
+      `A dot is a trial that added volume. It is bounded by the references ${data.objectives.map((each) => `${each.metric} ${each.reference}`).join(", ")}; trials that train count when they end.`,
     ),
   );
 };
+
+/** The volume over so many trials or epochs: as stairs, and with a dot where it grew. What one points
+    at is any trial, hence a layer that tells and is not seen. */
+function growthLayers(data, values) {
+  const { hypervolume } = data.progress;
+  const grew = hypervolume
+    .map((_, i) => i)
+    .filter((i) => hypervolume[i] > (hypervolume[i - 1] ?? 0));
+  const look = { on: true, color: data.colors.front };
+  return [
+    {
+      ...look,
+      key: "steps",
+      points: stairs(values, hypervolume),
+      mark: "none",
+      line: { width: 2 },
+    },
+    {
+      ...look,
+      key: "all",
+      points: { x: values, y: hypervolume },
+      mark: "none",
+      size: 0,
+      hover: (i) => stepHover(data, i),
+    },
+    {
+      ...look,
+      key: "grew",
+      points: { x: grew.map((i) => values[i]), y: grew.map((i) => hypervolume[i]) },
+      mark: "circle",
+      size: 4,
+    },
+  ];
+}
+
+/** What is told of a study when its i-th trial had ended. */
+function stepHover(data, i) {
+  const { trial, ended, epochs, hypervolume, size } = data.progress;
+  const state = data.trials.state[data.rowOf.get(trial[i])];
+  return [
+    make("h3", {}, `when trial ${trial[i]} had ended (${state})`),
+    definitions([
+      ["trials ended", String(ended[i])],
+      ["their epochs", String(epochs[i])],
+      ["hypervolume", String(Number(hypervolume[i].toPrecision(5)))],
+      ["on the front", String(size[i])],
+    ]),
+  ];
+}
 
 /** A value holds until the next one. */
 function stairs(x, y) {

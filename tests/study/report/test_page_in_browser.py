@@ -183,6 +183,11 @@ def test_each_tab_draws(opened: Page) -> None:
     assert titles[-1] == "My own"
     opened.click("#tab-progress")
     assert opened.evaluate("page.charts.trials.layers[1].points.x.length") == 7
+    opened.evaluate(
+        "() => { const c = page.charts.epochs; c.point({ layer: c.layers[1], i: 5 }); }"
+    )
+    assert "when trial 6 had ended (pruned)" in opened.inner_text("#hover")
+    assert "their epochs\n18" in opened.inner_text("#hover")
     assert "7 trials have ended: too few to tell" in opened.inner_text("#view-progress")
     told = opened.evaluate("[lateGrowth([0], null), lateGrowth([1, 2], {trials: 1, gained: 0.5})]")
     assert told == [
