@@ -17,7 +17,7 @@ from study.driver.interrupts import INTERRUPTED
 from study.fronts.front import objectives_of
 from study.fronts.measures import MEASURES, constraints_of
 from study.records import TrialState
-from study.report import front_table
+from study.report import fitting_front_table
 from study.storage.earlier_epochs import candidates
 from study.storage.folder import StudyFolder
 
@@ -67,7 +67,8 @@ def show_front(
 ) -> None:
     """Print the Pareto table, what failed, the baselines drawn, and where the files are."""
     console.print()
-    console.print(front_table(records, objectives_of(config), constraints_of(config)))
+    objectives, constraints = objectives_of(config), constraints_of(config)
+    console.print(fitting_front_table(records, objectives, constraints, console))
     for record in records:
         if record.state is TrialState.FAILED:
             outcome = escape(record.outcome)
@@ -80,6 +81,7 @@ def show_front(
     for told in files.baselines:
         console.print(f"[bold]baseline[/] {escape(told)}", soft_wrap=True, highlight=False)
     places = Table.grid(padding=(0, 2))
+    places.add_column(no_wrap=True, overflow="fold")  # Paths are copied: what they are may wrap.
     for kind, content in _CONTENTS.items():
         places.add_row(escape(short(getattr(files, kind))), f"[dim]{content}[/]")
     if isinstance(files.reconstructions, Path):

@@ -43,7 +43,8 @@ def summary(config: StudyConfig, standing: Standing) -> str:
     parts = [f"{counts[state]} {state}" for state in TrialState if counts[state]]
     if together := in_cohorts(records):
         parts.append(together)
-    return f"{word}, {finished} of {config.search.trials} trials finished ({', '.join(parts)})"
+    states = f" ({', '.join(parts)})" if parts else ""
+    return f"{word}, {finished} of {config.search.trials} trials finished{states}"
 
 
 def _is_spent(config: StudyConfig, records: Sequence[TrialRecord]) -> bool:

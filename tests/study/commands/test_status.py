@@ -67,6 +67,12 @@ def test_every_trial_that_is_not_on_the_front_for_good_says_why(
     assert rows["0"][2].strip() == "infeasible"
 
 
+def test_a_study_without_trials_has_no_list_of_their_states() -> None:
+    config = parse_study(STUDY, origin="toy")
+    told = status.summary(config, Standing([], driven=False))
+    assert told == f"interrupted, 0 of {config.search.trials} trials finished"
+
+
 def test_a_study_in_a_storage_elsewhere_is_read_and_not_made_there(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'server.db'}"
     config = parse_study(STUDY + f"storage: {{uri: '{uri}'}}", origin="toy")
