@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
@@ -23,6 +24,7 @@ from study.fronts.front import candidates, to_minimisation
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from numpy.typing import NDArray
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
@@ -78,18 +80,17 @@ def importances(
     ranges = {name: each for name, each in ranges.items() if not each.single()}
     if not ranges:
         return []
-    study = _study_of(trials, ranges, objectives)
+    losses = to_minimisation([[r.final[o.metric] for o in objectives] for r in trials], objectives)
+    study = _study_of(trials, ranges, losses)
     share = max(_BEST_SHARE, _FEWEST_BEST / len(trials))
     evaluator = PedAnovaImportanceEvaluator(target_quantile=share)
     told = []
     for place, objective in enumerate(objectives):
-        target = partial(_loss, place=place)
-        losses = sorted(map(target, study.trials))
-        last = losses[math.ceil(share * len(losses)) - 1]
-        best = sum(loss <= last for loss in losses)
-        told.append(
-            Importance(objective.metric, _shares(study, evaluator, target), len(losses), best)
-        )
+        shares = _shares(study, evaluator, partial(_loss, place=place))
+        column = losses[:, place]
+        last = np.sort(column)[math.ceil(share * len(trials)) - 1]
+        best = int((column <= last).sum())
+        told.append(Importance(objective.metric, shares, len(trials), best))
     return told
 
 
@@ -115,14 +116,13 @@ def _loss(trial: FrozenTrial, place: int) -> float:
 def _study_of(
     trials: Sequence[TrialRecord],
     ranges: Mapping[str, BaseDistribution],
-    objectives: Sequence[Objective],
+    losses: NDArray[np.float64],
 ) -> optuna.Study:
-    """Return a study in memory, everything minimised, since the evaluator asks for one."""
-    losses = to_minimisation([[r.final[o.metric] for o in objectives] for r in trials], objectives)
+    """Return a study in memory with these losses, (trials, objectives): one is asked for."""
     quiet, before = optuna.logging.ERROR, optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(quiet)
     try:
-        study = optuna.create_study(directions=["minimize"] * len(objectives))
+        study = optuna.create_study(directions=["minimize"] * losses.shape[1])
     finally:
         optuna.logging.set_verbosity(before)
     study.add_trials(
