@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from study.config.numbers import Count
 from study.config.section import Section
@@ -42,10 +43,40 @@ MODEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 """What a registered model may be called: MLflow refuses / and :, and quotes end its filters."""
 
 
+_MLFLOW_SCHEMES = frozenset(
+    {"http", "https", "sqlite", "postgresql", "mysql", "mssql", "file", "databricks"}
+)
+"""What MLflow opens; a database may add its driver, as in postgresql+psycopg2."""
+
+
+def _is_address(uri: str) -> bool:
+    """Say whether MLflow could open an address, for all that the address alone tells."""
+    scheme, colon, _ = uri.partition(":")
+    try:
+        split = urlsplit(uri)
+        host = split.hostname if split.port != 0 else None
+    except ValueError:  # A port that is none, or half an IPv6 address.
+        return False
+    if not colon:
+        return True  # A folder, or nothing, which is as null.
+    return scheme.split("+")[0] in _MLFLOW_SCHEMES and (not scheme.startswith("http") or bool(host))
+
+
+def _check_address(uri: str | None) -> str | None:
+    """Refuse what would keep MLflow from ever being told, for a study does not wait for it."""
+    if uri is not None and not _is_address(uri):
+        message = (
+            "must be the address of a server or a database, such as http://127.0.0.1:5000 or "
+            "sqlite:////home/me/mlflow.db; leave it out for mlflow.db in the studies' root"
+        )
+        raise ValueError(message)
+    return uri
+
+
 class TrackingSection(Section):
     """Where MLflow records what it is shown."""
 
-    uri: str | None = Field(
+    uri: Annotated[str | None, AfterValidator(_check_address)] = Field(
         None, description="MLflow tracking address; null: mlflow.db in the studies' root"
     )
     system_metrics: bool = Field(

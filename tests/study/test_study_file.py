@@ -173,6 +173,30 @@ def test_first_settings_must_be_in_the_space_and_in_the_budget(first: str, sente
     assert sentence in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    "uri",
+    ["htp://host", "127.0.0.1:5000", "host:5000", "http://", "http://host:99999", "http://[::1"],
+)
+def test_an_address_that_mlflow_never_opens_is_refused(uri: str) -> None:
+    with pytest.raises(StudyError, match=r"'tracking.uri': must be the address .*given: '"):
+        parse_study(STUDY + f"tracking: {{uri: '{uri}'}}", origin="x")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://127.0.0.1:5000",
+        "https://me:secret@host/mlflow",
+        "http://[::1]:5000",
+        "sqlite:///studies/mlflow.db",
+        "postgresql+psycopg2://me@host/mlflow",
+        "databricks",
+    ],
+)
+def test_addresses_that_mlflow_opens_are_taken(uri: str) -> None:
+    assert parse_study(STUDY + f"tracking: {{uri: '{uri}'}}", origin="x").tracking.uri == uri
+
+
 def test_a_missing_file_is_named_with_its_nearest_neighbour(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(STUDY)
     with pytest.raises(
