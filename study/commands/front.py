@@ -98,7 +98,7 @@ def _other(root: Path, name: str, config: StudyConfig) -> tuple[str, Sequence[Tr
     """Return another study's name and trials, if its front can stand beside this one.
 
     Raises:
-        StudyError: there is none of that name, or it has other objectives.
+        StudyError: there is none of that name, it is the same, or it has other objectives.
     """
     from study.fronts.comparing import shared_objectives
     from study.fronts.front import objectives_of
@@ -107,6 +107,8 @@ def _other(root: Path, name: str, config: StudyConfig) -> tuple[str, Sequence[Tr
 
     folder = find_study(root, name)
     theirs = folder.config()
+    if theirs.name == config.name:
+        raise StudyError(f"another study is drawn beside '{name}', not itself; name another")
     shared_objectives(objectives_of(config), objectives_of(theirs), (config.name, theirs.name))
     return theirs.name, read_records(folder, theirs)
 

@@ -143,11 +143,17 @@ def _look_up(uri: str, folder: StudyFolder) -> _Shown:
 
 
 def _print_links(url: str, shown: _Shown | None, console: Console) -> None:
-    from study.tracking.links import chart_link, experiment_link, registry_link, summary_link
+    from study.tracking.links import (
+        chart_link,
+        experiment_link,
+        experiments_link,
+        registry_link,
+        summary_link,
+    )
 
     links = {}
     if shown is None:
-        links["studies"] = f"{url}/#/experiments"
+        links["studies"] = experiments_link(url)
     else:
         experiment, summary = shown.place
         if summary is not None:

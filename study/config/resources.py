@@ -43,10 +43,11 @@ MODEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 """What a registered model may be called: MLflow refuses / and :, and quotes end its filters."""
 
 
-_MLFLOW_SCHEMES = frozenset(
-    {"http", "https", "sqlite", "postgresql", "mysql", "mssql", "file", "databricks"}
-)
-"""What MLflow opens; a database may add its driver, as in postgresql+psycopg2."""
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+_SERVICES = ("databricks", "databricks-uc", "uc", "azureml", "arn")
+_MLFLOW_SCHEMES = frozenset({"http", "https", "file", *_DATABASES, *_SERVICES})
+"""What MLflow opens, of the services some with plugins; a database may add its driver, as in
+postgresql+psycopg2."""
 
 
 def _is_address(uri: str) -> bool:

@@ -58,6 +58,11 @@ class Place(NamedTuple):
     summary_run_id: str | None
 
 
+def experiments_link(base_url: str) -> str:
+    """Return the address of the table of all studies."""
+    return f"{base_url.rstrip('/')}/#/experiments?{_TRAINING}"
+
+
 def experiment_link(base_url: str, experiment_id: str) -> str:
     """Return the address of a study's table of runs."""
     return f"{base_url.rstrip('/')}/#/experiments/{experiment_id}/runs?{_TRAINING}"

@@ -91,6 +91,7 @@ def test_another_study_is_drawn_beside_it(root: Path, capsys: pytest.CaptureFixt
     [
         ("in-time", "same objectives, but 'mine' has minimize bpp, maximize d1_psnr_db, and 'in-t"),
         ("others", "there is no study 'others'"),
+        ("mine", "another study is drawn beside 'mine', not itself"),
     ],
 )
 def test_what_cannot_stand_beside_it_is_refused(

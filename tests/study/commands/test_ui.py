@@ -230,7 +230,9 @@ def test_without_a_name_all_studies_are_linked(
     monkeypatch.setattr(Server, "wait", end)
     assert main(["ui", "--root", str(study.path.parent)]) == 0
     told = capsys.readouterr().out
-    assert re.search(r"studies  http://127\.0\.0\.1:\d+/#/experiments\n", told)
+    assert re.search(
+        r"studies  http://127\.0\.0\.1:\d+/#/experiments\?workflowType=machine_learning\n", told
+    )
     assert NAME not in told
 
 

@@ -20,7 +20,7 @@ from rich.console import Console
 from study.fronts.front import Direction, Objective
 from study.fronts.measures import Constraint
 from study.records import EpochRecord, TrialRecord, TrialState
-from study.report import ReportFiles, fitting_front_table, front_table, palette, write_report
+from study.report import ReportFiles, front_table, palette, write_report
 from study.report.page.assembling import unpack
 from study.report.rows import as_text, duration_text, psnr_gain_db, short_names
 from study.report.write import KINDS
@@ -150,23 +150,6 @@ def test_the_table_fits_and_shows_every_number() -> None:
     rows = [line.split() for line in lines]
     assert [*first, "low-rate"] in rows
     assert [row[-1] for row in rows if row[:1] in (["2"], ["★"])][:2] == ["knee", "high-rate"]
-
-
-@pytest.mark.parametrize(
-    ("width", "missing"), [(100, []), (80, ["time"]), (72, ["time", "gain dB"])]
-)
-def test_a_narrow_terminal_has_the_points_names_and_whole_numbers(
-    width: int, missing: list[str]
-) -> None:
-    complete = [record for record in study() if record.state is TrialState.COMPLETE]
-    console = Console(file=io.StringIO(), width=width)
-    console.print(fitting_front_table(complete, OBJECTIVES, (), console))
-    assert isinstance(console.file, io.StringIO)
-    text = console.file.getvalue()
-    assert [name for name in ("time", "gain dB") if name not in text] == missing
-    assert ("gain:" in text) == ("gain dB" not in missing)
-    assert "…" not in text
-    assert all(name in text for name in ("low-rate", "knee", "high-rate", "6.42e-4", "36.00"))
 
 
 def test_the_table_puts_the_front_first_and_marks_the_baseline_and_estimates() -> None:
