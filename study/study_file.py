@@ -150,7 +150,8 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         near = sorted(str(other) for other in path.parent.glob("*.y*ml"))
-        message = f"there is no study file {path}; {did_you_mean(str(path), near)}"
+        hint = did_you_mean(str(path), near) if near else "`study explain` says what one may hold"
+        message = f"there is no study file {path}; {hint}"
         raise StudyError(message) from None
     except (OSError, UnicodeDecodeError) as error:
         message = f"the study file {path} cannot be read: {error}"

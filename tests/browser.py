@@ -63,6 +63,8 @@ def new_page(browser: Browser, forgiven: Sequence[str] = ()) -> Iterator[Page]:
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("console", lambda told: said.append(_told(told)) if told.type == "error" else None)
     yield page
+    if not page.is_closed():  # A rejected promise is told after the script that made it.
+        page.evaluate("() => new Promise((done) => setTimeout(done))")
     context.close()
     unforgiven = [one for one in said if not any(part in one for part in forgiven)]
     if unforgiven:

@@ -77,8 +77,12 @@ def ui(arguments: argparse.Namespace, console: Console) -> int:
     folder = find_study(root, arguments.name) if arguments.name else None
     uri = tracking_uri(folder.config(), folder) if folder else f"sqlite:///{root / 'mlflow.db'}"
     if is_missing(uri):
-        write = f"study mlflow sync {arguments.name}" if folder else "study run"
-        raise StudyError(f"MLflow has nothing to show: there is no {uri}; `{write}` makes it")
+        remedy = "`study run` makes it"
+        if folder is not None:
+            remedy = f"`study mlflow sync {arguments.name}` makes it"
+            if folder.driver_alive():
+                remedy = "its driver makes it when the first epoch is trained; wait for that"
+        raise StudyError(f"MLflow has nothing to show: there is no {uri}; {remedy}")
     if is_database(uri):
         with _told_to_end():
             _serve(uri, root, folder, arguments.port, console)

@@ -135,6 +135,8 @@ def _drive(
         data = prepare_data(config, console)
         cluster = importing.result()
         tuning = helper.submit(import_module, "study.driver.tuning")
+        if not console.is_terminal:  # The live table says so itself.
+            console.print("[bold]Ray[/]    starts; the first trials begin within a minute")
         with hold(opening.result(), folder, tell=tell) as lease:
             store = opening.result()
             with (

@@ -44,6 +44,8 @@ SETTINGS = {
     # Refuses what a web page elsewhere would send here through the user's browser.
     "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    # Why it cannot start is told in its log alone; `quieten` would have silenced it as well.
+    "MLFLOW_LOGGING_LEVEL": "INFO",
     # MLflow 3.17 imports what Starlette calls deprecated; the user can do nothing about it.
     "PYTHONWARNINGS": "ignore:starlette.middleware.wsgi is deprecated",
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from study.addresses import masked
 from study.errors import StudyError
 from study.storage.lease import is_driven
-from study.tracking.client import connect, is_database, quieten
+from study.tracking.client import cause_of, connect, is_database, quieten
 from study.tracking.ledger import Ledger
 from study.tracking.opening import (
     artifact_root,
@@ -76,7 +76,7 @@ def sync(
     except Exception as error:
         message = (
             f"MLflow must be reachable and writable to be brought up to date, but at "
-            f"{masked(place)} that failed ({_first_line(error)}); see to it, and sync again: what "
+            f"{masked(place)} that failed ({cause_of(error)}); see to it, and sync again: what "
             "was written stays"
         )
         raise StudyError(message) from error
@@ -109,8 +109,4 @@ def _told(written: Written) -> str:
         (written.tags, "tags and settings"),
         (written.files, "files"),
     )
-    return f"was given what it lacked: {', '.join(f'{n:,} {what}' for n, what in counted if n)}"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return f"was given what it lacked: {', '.join(f'{what}: {n:,}' for n, what in counted if n)}"

@@ -37,7 +37,10 @@ def test_a_port_that_browsers_refuse_is_a_sentence(port: int) -> None:
         free_port(port)
 
 
-def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
+def test_a_server_that_cannot_start_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_LOGGING_LEVEL", "CRITICAL")  # As `quieten` leaves it.
     (tmp_path / "mlflow.db").write_text("no database")
     log = tmp_path / "server.log"
     uri = f"sqlite:///{tmp_path}/mlflow.db"

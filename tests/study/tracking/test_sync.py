@@ -105,7 +105,7 @@ def held(root: Path) -> tuple[dict[str, list[tuple[object, ...]]], dict[str, byt
 
 
 def test_a_second_call_changes_nothing(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "was given what it lacked: 6 runs, " in site.sync()
+    assert "was given what it lacked: runs: 6, " in site.sync()
     before = held(site.root)
     assert len(before[1]) == 7  # study.yaml, study.json, and the front as page, pictures and tables
     assert site.sync().endswith("lacked nothing")
@@ -130,7 +130,7 @@ def test_files_that_are_gone_are_written_again(site: Site) -> None:
     site.sync()
     before = held(site.root)
     shutil.rmtree(site.root / "mlartifacts")
-    assert site.sync().endswith("was given what it lacked: 7 files")
+    assert site.sync().endswith("was given what it lacked: files: 7")
     assert held(site.root) == before
 
 
@@ -156,7 +156,7 @@ def test_another_server_is_no_matter_of_the_truth(site: Site, tmp_path: Path) ->
     with closing(sqlite3.connect(tmp_path / "other.db")) as connection:
         connection.execute("update tags set value = 'another' where key = 'study_id'")
         connection.commit()
-    assert "was given what it lacked: 6 runs" in site.sync(other)
+    assert "was given what it lacked: runs: 6" in site.sync(other)
     assert site.store.runs() == known
     assert site.folder.report.read_bytes() == page
 
