@@ -17,6 +17,7 @@ from study.fronts.front import front, objectives_of
 from study.records import TrialState
 from study.storage.folder import StudyFolder
 from study.storage.standing import read_records
+from study.storage.trial_store import TrialStore
 from study.training.codec_files import codecs_of
 
 if TYPE_CHECKING:
@@ -100,12 +101,7 @@ def _trials(
 
 
 def _runs(database: Path, study: StudyFolder, records: Sequence[TrialRecord]) -> list[Finding]:
-    with closing(sqlite3.connect(study.database)) as truth:
-        found = truth.execute(
-            "select t.number, a.value_json from trials t join trial_user_attributes a "
-            "on a.trial_id = t.trial_id where a.key = 'run'"
-        ).fetchall()
-    told = {number: json.loads(run) for number, run in found}
+    told = TrialStore(study.config(), study.database).runs()
     with closing(sqlite3.connect(database)) as mlflow:
         runs = dict(mlflow.execute("select run_uuid, status from runs"))
         tags: dict[str, dict[str, str]] = {run: {} for run in runs}
@@ -172,11 +168,15 @@ def _folders(study: StudyFolder, records: Sequence[TrialRecord]) -> list[Finding
 def trainings(lines: Sequence[Mapping[str, Any]]) -> list[Finding]:
     """Say whether any epoch was trained again although a checkpoint held it.
 
+    Ray may start once more a worker that was killed at its birth, though its cohort was handed to
+    another meanwhile: that one begins and is never told to train.
+
     Args:
         lines: what workers wrote, in order.
     """
     saved: dict[int, int] = {}
     at: dict[tuple[int, int], int] = {}
+    held: dict[tuple[int, int], int] = {}
     trained: Counter[tuple[int, int]] = Counter()
     wrong: list[str] = []
     for line in lines:
@@ -186,13 +186,13 @@ def trainings(lines: Sequence[Mapping[str, Any]]) -> list[Finding]:
             saved |= {trial: max(epoch, saved.get(trial, 0)) for trial, epoch in epochs.items()}
         elif line["what"] == "began":
             for trial, epoch in epochs.items():
-                at[pid, trial] = epoch
-                if epoch < saved.get(trial, 0):
-                    wrong.append(f"trial {trial} from {epoch}, saved {saved[trial]}")
+                at[pid, trial], held[pid, trial] = epoch, saved.get(trial, 0)
         else:
             trial, epoch = line["trial"], line["epoch"]
             if epoch != at.get((pid, trial), 0) + 1:
                 wrong.append(f"trial {trial} trained epoch {epoch} after {at.get((pid, trial), 0)}")
+            if epoch <= held.get((pid, trial), 0):
+                wrong.append(f"trial {trial} trained epoch {epoch}, saved {held[pid, trial]}")
             at[pid, trial] = epoch
             trained[trial, epoch] += 1
     again = sum(count - 1 for count in trained.values())

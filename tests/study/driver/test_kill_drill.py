@@ -51,7 +51,9 @@ def test_an_epoch_may_be_trained_again_only_where_no_checkpoint_held_it() -> Non
     assert good.how == "2 epochs trained, 1 again that no checkpoint held"
     (bad,) = trainings([*begin, saved(1, 2), began(2, 1), trained(2, 2)])
     assert not bad.is_well
-    assert "trial 0 from 1, saved 2" in bad.how
+    assert "trial 0 trained epoch 2, saved 2" in bad.how
+    (idle,) = trainings([*begin, saved(1, 2), began(2, 0), trained(1, 3)])
+    assert idle.is_well
     (skipped,) = trainings([*begin, began(2, 1), trained(2, 3)])
     assert not skipped.is_well
     assert not trainings([])[0].is_well
