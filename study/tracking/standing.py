@@ -6,14 +6,14 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from study.fronts.front import candidates, to_minimisation
-from study.fronts.points import KNEE, named_points
+from study.fronts.points import KNEE, names_of
 from study.fronts.progress import progress
 from study.fronts.ranking import layers
 from study.records import TrialState
 from study.report.palette import BEATEN, FAINT, FRONT, MUTED
 from study.report.rows import as_text
 from study.tracking.notes import code, command
-from study.tracking.trial_words import codec_path, run_name
+from study.tracking.trial_words import codec_path, run_name, word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,14 +53,12 @@ def front_tags(records: Sequence[TrialRecord], facts: StudyFacts) -> dict[int, d
     `named_points` that it has. ``codec``: where its codec lies, as long as it is kept.
     """
     ranks = _ranks(records, facts.objectives)
-    names: dict[int, list[str]] = {}
-    for name, record in named_points(records, facts.objectives).items():
-        names.setdefault(record.number, []).append(name)
+    names = names_of(records, facts.objectives)
     return {
         record.number: {
-            "pareto": _word(ranks.get(record.number) == 1),
+            "pareto": word(ranks.get(record.number) == 1),
             "rank": str(ranks.get(record.number, "")),
-            "knee": _word(KNEE in names.get(record.number, ())),
+            "knee": word(KNEE in names.get(record.number, ())),
             "operating_point": ", ".join(sorted(names.get(record.number, ()))),
             "codec": codec_path(record, facts),
             _COLOR: _color(record, ranks.get(record.number)),
@@ -152,7 +150,3 @@ def summary_note(
             command(facts, f"export {facts.name} --knee", "codec"),
         ]
     return "\n".join(lines)
-
-
-def _word(truth: object) -> str:
-    return str(bool(truth)).lower()

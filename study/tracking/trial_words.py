@@ -40,7 +40,7 @@ def first_tags(record: TrialRecord) -> dict[str, str]:
     return {
         "kind": "trial",
         "trial": str(record.number),
-        "baseline": _word(record.is_baseline),
+        "baseline": word(record.is_baseline),
         "pareto": "false",
     }
 
@@ -91,5 +91,6 @@ def trial_note(record: TrialRecord, facts: StudyFacts) -> str:
     return "\n".join(lines)
 
 
-def _word(truth: object) -> str:
+def word(truth: object) -> str:
+    """Return a truth value as tags hold it: true or false."""
     return str(bool(truth)).lower()
