@@ -265,3 +265,16 @@ def test_named_points_become_folders_and_are_registered_once(
     assert told.count("which was there already") == 3
     assert main(["export", NAME, "--points", str(out), *root]) == 2
     assert "codecs are written into a new folder" in capsys.readouterr().err
+
+
+def test_the_study_file_names_the_registered_model(
+    tmp_path: Path, study: StudyFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = shutil.copytree(study.path.parent, tmp_path / "studies")
+    config = study.config()
+    tracking = config.tracking.model_copy(update={"model": "chairs"})
+    write_study(config.model_copy(update={"tracking": tracking}), moved / NAME / "study.yaml")
+    assert main(["export", NAME, "--knee", "--register", "--root", str(moved)]) == 0
+    told = capsys.readouterr().out
+    assert "models:/chairs@knee" in told
+    assert "; version 1 in MLflow" in told
