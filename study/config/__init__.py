@@ -1,8 +1,8 @@
 """The study file as typed, frozen models: one section, one class, checked at birth.
 
 Every field's description is the documentation: ``study explain`` prints it. Values are checked
-strictly (no text is taken for a number, no ``true`` for 1); `study.study_file` reads the YAML and
-turns what these models refuse into sentences.
+strictly (no text is taken for a number, no ``true`` for 1). `study.config.yaml_file` reads the
+YAML, and `study.config.sentences` says what these models refuse.
 """
 
 from __future__ import annotations
