@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from study.codecs.operating_point import Wish
-    from study.config import StudyConfig
-    from study.data import DataRecipe
+    from study.config import DataRecipe, StudyConfig
     from study.data.manifest import Manifest
     from study.records import TrialRecord
     from study.storage.folder import StudyFolder

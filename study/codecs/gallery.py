@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from model.cloud_codec import CloudCodec
-    from study.config import StudyConfig
-    from study.data import DataSet, SplitName, StoredCloud
+    from study.config import SplitName, StudyConfig
+    from study.data import DataSet, StoredCloud
     from study.fronts.front import Objective
     from study.records import TrialRecord
     from study.storage.folder import StudyFolder

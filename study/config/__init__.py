@@ -8,6 +8,7 @@ YAML, and `study.config.sentences` says what these models refuse.
 from __future__ import annotations
 
 from study.config.codec import Geometry, LossWeights, ModelSection, TrainingConfig
+from study.config.data import DataRecipe, SplitName
 from study.config.objectives import ObjectiveSection
 from study.config.resources import ResourcesSection, StorageSection, TrackingSection
 from study.config.search import BudgetSection, GainSection, HaltingSection, SearchSection
@@ -18,6 +19,7 @@ __all__ = [
     "NAME_PATTERN",
     "BudgetSection",
     "CohortConfig",
+    "DataRecipe",
     "GainSection",
     "Geometry",
     "HaltingSection",
@@ -28,6 +30,7 @@ __all__ = [
     "ResourcesSection",
     "SearchSection",
     "Shape",
+    "SplitName",
     "StorageSection",
     "StudyConfig",
     "TrackingSection",
