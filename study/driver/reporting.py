@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from study.codecs.gallery import Gallery
     from study.config import StudyConfig
     from study.metrics import RateCurve
     from study.records import TrialRecord
     from study.report import ReportFiles
+    from study.report.exhibits import Gallery
     from study.report.page import Tab
     from study.report.page.content import OtherStudy
     from study.storage.folder import StudyFolder

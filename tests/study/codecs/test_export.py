@@ -18,7 +18,7 @@ from rich.console import Console
 from model.codec_folder import CODEC, load_codec
 from study.cli import main
 from study.clouds import read_cloud, write_cloud
-from study.codecs.export import TakenCodec, export
+from study.codecs.export import export
 from study.codecs.export_cli import _told
 from study.codecs.operating_point import Wish
 from study.commands.demonstration import COMPRESSED, DECODED, demonstrate
@@ -27,6 +27,7 @@ from study.data import open_data_set
 from study.driver.runner import Ended
 from study.errors import StudyError
 from study.records import EpochRecord, TrialRecord, TrialState
+from study.registry.taken import TakenCodec
 from study.report.page.assembling import unpack
 from study.storage.folder import StudyFolder
 from study.storage.standing import read_records
