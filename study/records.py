@@ -1,7 +1,7 @@
 """What is known of one trial, as plain data.
 
-Optuna's storage is the truth (design, decision 5); the table, the front, the report and MLflow
-all read these records and nothing else, so that none of them depends on Ray or Optuna.
+Optuna's storage is the truth (`study.storage.trial_store`). The table, the front, the report and
+MLflow read these records and nothing else, so that none of them depends on Ray or Optuna.
 """
 
 from __future__ import annotations

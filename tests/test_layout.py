@@ -7,6 +7,7 @@ the type checker alone: whoever reads a file has to read what its types are.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -230,6 +231,34 @@ def test_packages_below_the_study_import_only_what_they_may(package: str) -> Non
 def test_platform_libraries_stay_in_their_files(library: str) -> None:
     users = {name(path) for path in sources(*PACKAGES) if library in imported(path)}
     assert users == CONFINED[library]
+
+
+NAMED_IN_TEXT = re.compile(rf"`((?:{'|'.join(PACKAGES)})(?:\.[A-Za-z_]\w*)+)")
+
+
+def exists(dotted: str, known: Mapping[str, Path]) -> bool:
+    """Tell whether a dotted name is a module, or a name that one defines, or a part of that."""
+    if dotted in known:
+        return True
+    module, _, attribute = dotted.rpartition(".")
+    if module not in known:
+        return bool(module) and exists(module, known)
+    defines = re.compile(rf'^\s*(?:class |def |")?{attribute}\b', re.MULTILINE)
+    return defines.search(known[module].read_text(encoding="utf-8")) is not None
+
+
+def test_what_docstrings_and_comments_name_exists() -> None:
+    known = module_names(ROOT)
+    assert exists("study.errors.StudyError", known)
+    assert not exists("study.errors.CodecError", known)
+    assert not exists("study.no_such_module.StudyError", known)
+    missing = [
+        (name(path), named)
+        for path in sources(*PACKAGES)
+        for named in NAMED_IN_TEXT.findall(path.read_text(encoding="utf-8"))
+        if not exists(named, known)
+    ]
+    assert missing == []
 
 
 def test_files_stay_short() -> None:

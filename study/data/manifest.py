@@ -40,7 +40,7 @@ class CloudEntry(_Part):
         sparse_points: those points. Dropped in training, elsewhere voxels stand for them.
         voxels: that stand for them; 0 in training.
         fullest_sparse_cube: how many such points a cube has at most.
-        side, centre: see `model.partition.Placement`.
+        side, centre: see `model.placement.Placement`.
         uncoded: what else its file holds and no codec codes, in words.
     """
 

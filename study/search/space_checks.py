@@ -1,4 +1,4 @@
-"""Holds a search space against the rest of the study, before anything starts."""
+"""Checks a search space against the rest of the study, before anything starts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SEARCHABLE_DATA = ("cube_size", "min_points", "min_points_evaluation", "max_poin
 
 
 def check_space(config: StudyConfig) -> None:
-    """Hold the search space against the rest of the study, before anything starts.
+    """Check the search space against the rest of the study, before anything starts.
 
     Raises:
         StudyError: a searched name is no setting (the nearest one is named), a range or a choice
@@ -103,7 +103,7 @@ def _check_no_overlap(config: StudyConfig) -> None:
 
 
 def _check_between(name: str, searched: Range) -> None:
-    """Refuse ranges of which only the ends are known to fit: widths must divide each other."""
+    """Refuse ranges whose inner values may not fit: widths, say, must divide each other."""
     if searched.options is not None:
         return
     why = {

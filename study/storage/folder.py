@@ -206,7 +206,7 @@ def find_study(root: Path, name: str) -> StudyFolder:
 
 @contextmanager
 def _locked(folder: StudyFolder) -> Iterator[None]:
-    """Hold the lock of a study's folder, in which stands whose it is."""
+    """Hold the lock of a study's folder; the lock's file holds this process's id."""
     descriptor = os.open(folder.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         if not _lock(descriptor):

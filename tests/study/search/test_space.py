@@ -116,7 +116,7 @@ def test_a_trial_gets_the_data_that_are_cut_its_way() -> None:
                 "loss.bpp_lambda: {low: 1e-4, high: 1, when: {loss.normal_coe: [1]}}, "
                 "loss.normal_coe: {low: 0, high: 1}"
             ),
-            "but that is a range and hardly ever hits one; give it choices",
+            "but that is a range, which hardly ever takes one; give it choices",
         ),
         (
             (

@@ -154,8 +154,10 @@ def useless(folder: Path) -> Path:
 
 
 def unfinished(folder: Path) -> Path:
-    write_study(study_of(SPACE), folder / "study.yaml")
-    return folder
+    study = folder / "unfinished"
+    study.mkdir()
+    write_study(study_of(SPACE), study / "study.yaml")
+    return study
 
 
 def no_study(folder: Path) -> Path:
@@ -171,6 +173,7 @@ def no_study(folder: Path) -> Path:
         (misspelt, "must have a column 'loss.bpp_lambda'; did you mean 'loss.bpp_lamda'?"),
         (useless, "0 of 1 rows of"),
         (unfinished, "front.parquet cannot be read"),
+        (unfinished, "; `study front unfinished` writes it"),
         (no_study, "study.yaml"),
     ],
 )
