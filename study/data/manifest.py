@@ -193,7 +193,7 @@ def delete_it(folder: Path) -> str:
 
 
 def describe(manifest: Manifest) -> str:
-    """One paragraph for a person: what the data set holds, and what became of the rest."""
+    """One paragraph for the user: what the data set holds, and what became of the rest."""
     recipe, splits = manifest.recipe, manifest.splits
     train, validation, test = (splits[name] for name in SPLITS)
     clouds = len(manifest.clouds) - train.sparse_clouds

@@ -43,7 +43,7 @@ def prepare(
     call this at once: one works, the others wait and take its result.
 
     Args:
-        recipe: which points, how cut, who is held out.
+        recipe: which points, how they are cut, which are held out.
         downsample_rate: per encoder stage, the share of the points that become samples.
         k: neighbours of a sample.
         root: folder of all data sets.

@@ -1,4 +1,4 @@
-"""The `data:` section of a study file: which points, how they are cut, who is held out."""
+"""The `data:` section of a study file: which points, how they are cut, which are held out."""
 
 from __future__ import annotations
 

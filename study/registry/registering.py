@@ -174,10 +174,10 @@ class Registry:
 
 
 def check_alias(name: str) -> None:
-    """Refuse what MLflow would not take as an alias.
+    """Refuse a name that MLflow would not take as an alias.
 
     Raises:
-        StudyError: it is empty, has other characters than letters, digits, - and _, or is kept
+        StudyError: it is empty, has other characters than letters, digits, - and _, or is reserved
             for versions (latest, v7).
     """
     plain = name.replace("-", "").replace("_", "")

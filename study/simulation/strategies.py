@@ -40,7 +40,7 @@ class Strategy:
     """One way to run a study.
 
     Attributes:
-        sampler: who proposes settings.
+        sampler: what proposes settings.
         halting: when trials are stopped.
         stratify: searched range -> number of slices, as pairs.
     """

@@ -122,7 +122,7 @@ class Server:
     """A server that was started here."""
 
     def __init__(self, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-        """Take note of its process, its address and what it writes."""
+        """Take note of its process, its address and its log."""
         self.url = url
         self._process = process
         self._log = log
