@@ -1,7 +1,8 @@
 """The hierarchy of a patch: everything about it that depends on its points alone.
 
 No weight enters here, so a hierarchy is computed once, when data is prepared, and read by every
-trial. Rotation, reflection and uniform scaling of the points change neither samples nor neighbours.
+trial. Sampling and neighbours are unchanged by rotation, reflection and
+uniform scaling of the points.
 
 Legend: n entering points, m = round(n * rate) samples, k neighbours.
 """

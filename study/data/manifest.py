@@ -39,9 +39,9 @@ class CloudEntry(_Part):
             place.
         sparse_points: number of those points. Training drops them; elsewhere voxels stand for them.
         voxels: number of voxels that stand for them; 0 in training.
-        fullest_sparse_cube: the most such points in one cube.
+        fullest_sparse_cube: how many such points a cube has at most.
         side, centre: see `model.placement.Placement`.
-        uncoded: what else its file holds, in words; no codec codes it.
+        uncoded: what else its file holds and no codec codes, in words.
     """
 
     name: str

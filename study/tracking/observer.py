@@ -1,8 +1,8 @@
 """MLflow as an observer of a study.
 
-Everything is written from a background thread of the driver; nothing here raises into the study or
-makes it wait (decisions 0018 and 0021). `study.tracking.ledger` says what is written and how gaps
-are found, `study.tracking.courier` what happens while a server is down.
+Everything is written from the driver in a background thread; nothing here ever raises into the
+study or makes it wait (decision 0018). What is written, and how gaps are found, is told in
+`study.tracking.ledger`; how a server that is down is dealt with, in `study.tracking.courier`.
 """
 
 from __future__ import annotations

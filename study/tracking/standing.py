@@ -49,8 +49,8 @@ def front_tags(records: Sequence[TrialRecord], facts: StudyFacts) -> dict[int, d
     """Return by trial the tags that depend on the others.
 
     ``pareto``, ``knee``: true or false. ``rank``: 1 on the front, 2 on the front of what is left
-    without it, and so on; empty for a trial that takes no part. ``operating_point``: its names as
-    of `named_points`. ``codec``: the path of its codec, as long as that is kept.
+    without it, and so on; empty for whoever takes no part. ``operating_point``: the names of
+    `named_points` that it has. ``codec``: where its codec lies, as long as it is kept.
     """
     ranks = _ranks(records, facts.objectives)
     names = names_of(records, facts.objectives)
@@ -85,7 +85,7 @@ def _color(record: TrialRecord, rank: int | None) -> str:
 
 
 def study_points(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> list[Point]:
-    """Return the summary's curves: how the front grew with each trial that ended."""
+    """Return the summary's curves: how the front grew with each trial that ended, all steps."""
     ended_s = {record.number: record.ended_s for record in records}
     return [
         Point(name, value, step.ended, ended_s[step.trial])
