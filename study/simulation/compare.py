@@ -160,7 +160,7 @@ def reaches(volumes: NDArray[np.float64], target: float) -> float:
 
 
 def quantile(values: NDArray[np.float64], share: float) -> float:
-    """Return the least of the values that this share of them does not exceed; it may be inf."""
+    """Return the least value that at least this share of all values does not exceed, or inf."""
     return float(np.quantile(values, share, method="inverted_cdf"))
 
 
