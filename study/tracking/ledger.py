@@ -181,7 +181,7 @@ class Ledger:
 
 
 def _experiment(client: MlflowClient, artifact_location: str | None, facts: StudyFacts) -> str:
-    """Return the study's experiment, created if missing, with its description and chart view."""
+    """Return the study's experiment, made if there is none, with its description and chart view."""
     experiment = client.get_experiment_by_name(facts.name)
     if experiment is None:
         made = client.create_experiment(facts.name, artifact_location=artifact_location)
