@@ -52,7 +52,7 @@ def chamfer(
 
     ``mean_p min_q |p - q|^2 + mean_q min_p |p - q|^2`` (D-PCC, eq. 6, with squared distances as in
     its released code). The distances are recomputed from the matched pairs, so gradients are exact:
-    a point is pulled by its own nearest point and by all points that have it as theirs.
+    a point is pulled by its own nearest point and by all points whose nearest point it is.
 
     Returns:
         (T, B) distances in squared patch units, and the matches.

@@ -38,8 +38,8 @@ def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
 
     Invalid entries may hold anything finite, and get no gradient.
     """
-    # Counted in the values' own type: dividing by whole numbers would convert them, and once more
-    # for the gradient.
+    # The count has the type of the values: a division by integers would convert them, and again for
+    # the gradient.
     return masked_sum(values, valid) / valid.sum(dim=-1, dtype=values.dtype)
 
 

@@ -41,8 +41,8 @@ def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> 
         weights: (T,) each, under the same names.
 
     Raises:
-        ValueError: a term has no weight or a weight has no term: silence would make a
-            hyperparameter reach nothing.
+        ValueError: a term has no weight or a weight has no term: passed over in silence, a
+            hyperparameter would have no effect.
     """
     if terms.keys() != weights.keys():
         message = (

@@ -13,9 +13,9 @@ from model.placement import Placement
 
 MAGIC = b"DPC"
 VERSION = 1
-"""Raise it when a reader of today would misread what is written."""
+"""Raise it when a reader of today would misread new files."""
 POINTS_PER_BYTE = 512
-"""No file is shorter than this makes it, so its length bounds what reading it can take."""
+"""A file has at least one byte for so many points, so its length bounds the cost of reading it."""
 CODEC_ID_BYTES = 4
 CHECKSUM_BYTES = 4
 _WORD_BYTES = 4
@@ -29,12 +29,12 @@ class Header:
     """What a file says about its cloud before the symbols.
 
     Attributes:
-        codec_id: 4 bytes, of the codec that wrote it.
-        points: of the original cloud.
+        codec_id: 4 bytes, the id of the codec that wrote it.
+        points: number of points of the original cloud.
         placement: from the scaled to the original frame.
         voxel_depth: see :class:`~model.partition.PartitionConfig`.
-        normals: they are coded.
-        float16_coordinates: the latent points' coordinates are float16.
+        normals: whether they are coded.
+        float16_coordinates: whether the latent points' coordinates are float16.
     """
 
     codec_id: bytes
@@ -135,7 +135,7 @@ class _Fields:
         while True:
             byte = self.take(1)[0]
             value |= (byte & 0x7F) << shift
-            # The shift is bounded too: zeros that announce more digits would never end.
+            # The shift is bounded too: zeros that announce further digits could go on for ever.
             if value > most or most >> shift == 0 or (byte == 0 and shift):
                 raise _impossible("a number that is too large or too long")
             if byte < 0x80:

@@ -30,7 +30,7 @@ class Level:
         samples: (m,) int32, indices into the entering points, farthest point order from index 0.
         neighbours: (m, min(k, n)) int32, indices into the entering points, nearest first.
         owned: (m, min(k, n)) bool, whether the neighbour's nearest sample is this one.
-        child_count: (m,) float32, how many of *all* entering points this sample owns.
+        child_count: (m,) float32, number of points that this sample owns among *all* entering ones.
         mean_distance: (m,) float32, sum of the distances to the owned neighbours over the count.
     """
 

@@ -1,8 +1,8 @@
-"""Morton keys: three numbers of up to 21 bits each, bit by bit in turns, in one of 63 bits.
+"""Morton keys: three numbers of up to 21 bits each, interleaved bit by bit into one of 63 bits.
 
-Cells in the order of their keys follow a curve on which every octant of every octant is one piece:
-the order of an octree, depth first. x has the highest bit of each triple. Works on integers and on
-int64 arrays alike.
+In the order of their keys cells follow a curve on which every octant of every octant is one piece:
+the order of an octree, depth first. x has the highest bit of each triple. Integers and int64 arrays
+work alike.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     Numbers = TypeVar("Numbers", int, NDArray[np.int64])
 
 COORDINATE_BITS = 21
-"""What fits three times into a signed 64-bit integer."""
+"""Three of these fit into a signed 64-bit integer."""
 
-# Bits 0 to 20 to every third bit by halves: the shift of each step and what stays where after it
-# (the usual way, see "Interleave bits by Binary Magic Numbers" in Anderson's Bit Twiddling Hacks).
+# Steps that spread bits 0 to 20 to every third bit: the shift of each, and the mask of the bits
+# after it ("Interleave bits by Binary Magic Numbers" in Anderson's Bit Twiddling Hacks).
 _STEPS = (
     (32, 0x001F00000000FFFF),
     (16, 0x001F0000FF0000FF),

@@ -1,6 +1,6 @@
-"""What of a file is not latents, known before any codec is trained.
+"""The bits of a file besides its latents, known before any codec is trained.
 
-Validation adds it to the estimated bits of the latents: the sum is the length of the file.
+Validation adds them to the estimated bits of the latents: the sum is the length of the file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 NORMAL_BITS = 3 * 8
-"""Of each voxel besides, in the file of a codec of normals."""
+"""Further bits of each voxel in the file of a codec that codes normals."""
 
 
 def overhead_bits(
@@ -29,17 +29,17 @@ def overhead_bits(
     config: PartitionConfig,
     downsample_rate: Sequence[float],
 ) -> int:
-    """What of a file is not latents: header, structure, voxels and the coder's flush.
+    """The bits of a file besides its latents: header, structure, voxels and the coder's flush.
 
-    The file is then as long as this and its latents' bits together: on average, for it ends with
-    the word that holds the last bit. Left out are the padding, which hardly any file has,
-    and the normals of voxels (:data:`NORMAL_BITS` each).
+    Together with the latents' bits they are the file's length on average: a file ends with the word
+    that holds its last bit. Left out are the padding, which hardly any file has, and the normals of
+    voxels (:data:`NORMAL_BITS` each).
 
     Args:
         cut: the cloud.
-        placement: its.
-        config: by which it was cut.
-        downsample_rate: of the codec.
+        placement: the cloud's.
+        config: how it was cut.
+        downsample_rate: the codec's.
     """
     points = len(cut.voxel_members) + sum(len(cube.points) for cube in cut.patches)
     writer = SymbolWriter()

@@ -4,10 +4,10 @@ Frames: *original* (as read), *scaled* (the box of the cloud centred in [0, 100]
 side 100) and *patch* ([-1, 1] around the centre of a cube).
 
 A grid of cubes covers the scaled frame, and every cube is the root of an octree. A node with a
-number of points that a codec can take is a patch; a fuller one is split in 8; the points of an
-emptier one are each represented by the centre of a voxel. So every point is in exactly one patch or
-voxel. All of it lies in one Morton curve, whose order is the order of everything here:
-:data:`FINEST_LEVEL` halvings of the smallest power of two of cubes that covers the grid.
+number of points that a codec can take is a patch; a fuller one is split in 8; of an emptier one,
+each point is represented by the centre of a voxel. So every point is in exactly one patch or voxel.
+One Morton curve orders everything here. Its root covers the grid, 2^i cubes a side for the least
+possible i, and is halved up to :data:`FINEST_LEVEL` times.
 
 Legend: n points, p patches, v voxels, l = p + v leaves, w points in voxels.
 """
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FINEST_LEVEL = COORDINATE_BITS
-"""Where halving ends: what a Morton key of 63 bits can tell apart."""
+"""Most halvings: a Morton key of 63 bits can tell no more apart."""
 MOST_POINTS = 1 << 40
-"""Of a cloud."""
+"""Most points of a cloud."""
 
 
 VOXEL_EDGE = 1.5
-"""What voxels measure, more or less, where nothing else is asked for: about 47 dB with the longest
-side as the peak, more than any codec here reaches, at 8 to 9 bits a voxel."""
+"""Approximate edge of a voxel by default: about 47 dB with the longest side as the peak, more than
+any codec here reaches, at 8 to 9 bits a voxel."""
 
 
 def usual_voxel_depth(cube_size: float) -> int:
-    """How often to halve a cube so that voxels have about the usual edge.
+    """How often to halve a cube so that voxels have about the edge :data:`VOXEL_EDGE`.
 
     Args:
-        cube_size: in the scaled frame; what is no size of cubes is left to `PartitionConfig`.
+        cube_size: in the scaled frame; `PartitionConfig` refuses sizes that are not possible.
     """
     return round(math.log2(min(max(VOXEL_EDGE, cube_size), LONGEST_SIDE) / VOXEL_EDGE))
 
@@ -66,7 +66,7 @@ class PartitionConfig:
     def __post_init__(self) -> None:
         if not 1.0 <= self.cube_size <= LONGEST_SIDE:
             raise CodecError(f"cube_size must be from 1 to 100, not {self.cube_size:g}; change it")
-        # A whole number must not make another codec of the same cubes.
+        # The integer 50 must not make another codec than 50.0.
         object.__setattr__(self, "cube_size", float(self.cube_size))
         if not 1 <= self.min_points <= self.max_points:
             raise CodecError(
@@ -87,26 +87,26 @@ class PartitionConfig:
 
     @property
     def cubes_per_side(self) -> int:
-        """Of the grid."""
+        """Cubes along a side of the grid."""
         return math.ceil(LONGEST_SIDE / self.cube_size)
 
     @property
     def cube_level(self) -> int:
-        """Level of the grid's cubes: halvings of the root of all, which covers the grid."""
+        """Level of the grid's cubes: how often the root, which covers the grid, is halved."""
         return (self.cubes_per_side - 1).bit_length()
 
     @property
     def voxel_level(self) -> int:
-        """Level at which sparse nodes end."""
+        """Level at which sparse nodes end, unless they lie deeper."""
         return self.cube_level + self.voxel_depth
 
     def reaches_grid(self, level: int, key: int) -> bool:
-        """Whether a cell of a level up to the cubes' has a cube of the grid in it."""
+        """Whether a cell of a level up to the cubes' contains a cube of the grid."""
         halvings = self.cube_level - level
         return all(first << halvings < self.cubes_per_side for first in separate(key))
 
     def lies_in_grid(self, level: int, key: int) -> bool:
-        """Whether all of a cell of a level up to the cubes' is cubes of the grid."""
+        """Whether a cell of a level up to the cubes' lies within the grid."""
         halvings = self.cube_level - level
         return all(first + 1 << halvings <= self.cubes_per_side for first in separate(key))
 
@@ -145,7 +145,7 @@ class Cube:
         half_width: in the scaled frame.
         points: (n, 3) in the patch frame, within [-1, 1], in an order that depends on the set of
             points alone.
-        members: (n,) int64, where they are in the cloud.
+        members: (n,) int64, their indices in the cloud.
     """
 
     centre: NDArray[np.float64]
@@ -162,7 +162,7 @@ class Partition:
         leaves: patches and voxels along the Morton curve.
         patches: p of them, in that order.
         voxels: (v, 3) their centres in the scaled frame, in that order.
-        voxel_members: (w,) int64, where the points that voxels stand for are in the cloud.
+        voxel_members: (w,) int64, indices in the cloud of the points that voxels stand for.
         voxel_starts: (v,) int64, where each voxel's points start in `voxel_members`.
     """
 
@@ -174,18 +174,18 @@ class Partition:
 
 
 def partition(scaled: NDArray[np.float64], config: PartitionConfig) -> Partition:
-    """Cut a cloud; the order of its points decides no more than which of equal ones is which.
+    """Cut a cloud; the order of its points decides nothing but the order of equal ones.
 
     Args:
         scaled: (n, 3) in [0, 100] (up to rounding), n >= 1.
-        config: how.
+        config: how to cut.
     """
     keys = _morton_keys(scaled, config)
     order = np.lexsort((*scaled.T[::-1], keys))
     keys = keys[order]
     level, in_patch = _leaf_levels(keys, config)
     cell = keys >> 3 * (FINEST_LEVEL - level)
-    # Numbers of different levels may be equal by chance.
+    # Cells of different levels may have equal keys.
     first = np.flatnonzero((np.diff(cell, prepend=-1) != 0) | (np.diff(level, prepend=-1) != 0))
     leaves = Leaves(level[first], cell[first], in_patch[first])
     centres = leaves.centres(config)
@@ -212,7 +212,7 @@ def partition(scaled: NDArray[np.float64], config: PartitionConfig) -> Partition
 def _leaf_levels(
     keys: NDArray[np.int64], config: PartitionConfig
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """For each of (n,) sorted keys, the level of its leaf and whether that is a patch."""
+    """The level of the leaf of each of (n,) sorted keys, and whether that leaf is a patch."""
     levels = np.empty(len(keys), dtype=np.int64)
     in_patch = np.zeros(len(keys), dtype=bool)
     active = np.arange(len(keys))
@@ -222,7 +222,7 @@ def _leaf_levels(
         sizes = np.diff(first, append=len(cell))
         size = np.repeat(sizes, sizes)
         dense, sparse = size > config.max_points, size < config.min_points
-        # Dense nodes keep this level if it is the last one: a heap of equal points is a voxel.
+        # Dense nodes keep the last level: a heap of equal points is a voxel.
         levels[active] = np.where(sparse, max(level, config.voxel_level), level)
         in_patch[active] = ~(dense | sparse)
         active = active[dense]
@@ -234,7 +234,7 @@ def _leaf_levels(
 def _morton_keys(scaled: NDArray[np.float64], config: PartitionConfig) -> NDArray[np.int64]:
     """(n,) keys of the cells of the finest level.
 
-    The grid's upper faces are closed: what rounding puts beyond them belongs to the last cell.
+    The grid's upper faces are closed: points that rounding puts beyond them are in the last cell.
     """
     per_cube = 1 << (FINEST_LEVEL - config.cube_level)
     last = config.cubes_per_side * per_cube - 1

@@ -1,8 +1,8 @@
 """The structure of a cut cloud as symbols: where patches and voxels are, and how big patches are.
 
 The octree is coded from its root, depth first: what a node is, then which of its children hold
-points. Every probability is learned on the way, by writer and reader alike, so nothing has to be
-agreed on beforehand. What each part costs on real clouds is in `docs/format.md`.
+points. Writer and reader learn every probability on the way, so nothing has to be agreed on
+beforehand. What each part costs on real clouds is in `docs/format.md`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 
 class _Models:
-    """What is learned while an octree is coded.
+    """The models of bits that are learned while an octree is coded.
 
     Attributes:
-        patch: a node is a patch.
-        sparse: a node that is no patch is one whose points end in voxels.
+        patch: whether a node is a patch.
+        sparse: whether the points of a node that is no patch end in voxels.
     """
 
     def __init__(self) -> None:
@@ -40,12 +40,12 @@ class _Models:
         self._in_sparse = [AdaptiveBit() for _ in range(1 << 8)]
 
     def child(self, earlier: int, *, sparse: bool) -> AdaptiveBit:
-        """A child holds points.
+        """Whether a child holds points.
 
         Args:
-            earlier: a 1, then the bits of the children before this one. Which of them are occupied
-                tells much in voxels of a surface; dense nodes are too few to learn it from.
-            sparse: the node's points end in voxels.
+            earlier: a 1, then the bits of the children before this one. They predict much in voxels
+                of a surface; dense nodes are too few to learn it from.
+            sparse: whether the node's points end in voxels.
         """
         return self._in_sparse[earlier] if sparse else self._in_dense
 
@@ -90,7 +90,7 @@ def _write_children(
 ) -> None:
     earlier = 1
     for child, bit in enumerate(occupied):
-        # One at least is occupied: the last one is, when no other was.
+        # At least one is occupied: the last one is, if no other was.
         if child < len(occupied) - 1 or any(occupied[:-1]):
             writer.bit(bit, models.child(earlier, sparse=sparse))
         earlier = earlier << 1 | bit
@@ -100,9 +100,9 @@ def read_leaves(reader: SymbolReader, config: PartitionConfig, points: int) -> L
     """Read an octree.
 
     Args:
-        reader: where :func:`write_leaves` wrote.
+        reader: at the place where :func:`write_leaves` wrote.
         config: the writer's.
-        points: how many the cloud has, which bounds the leaves.
+        points: number of points of the cloud, which bounds the leaves.
 
     Raises:
         DamagedFileError: more leaves than so many points can fill, or the stream ends.
@@ -153,7 +153,7 @@ def _read_children(
 
 
 def _candidates(level: int, parent: int, config: PartitionConfig) -> Sequence[int]:
-    """Keys of a node's children, at `level`, that can hold points: in order, never none."""
+    """Keys of a node's children, at `level`, that can hold points: in order, at least one."""
     children = range(parent << 3, (parent << 3) + 8)
     if level > config.cube_level or config.lies_in_grid(level - 1, parent):
         return children
@@ -161,17 +161,17 @@ def _candidates(level: int, parent: int, config: PartitionConfig) -> Sequence[in
 
 
 class PatchSizes:
-    """How many latent points the patches of a cloud have.
+    """The numbers of latent points that patches can have.
 
-    A count says within a few points how many points a patch has, and all patches and voxels
-    together have those of the cloud: that is what bounds the work of whoever reads a file.
+    A patch's number of latent points gives its number of points to within a few, and all patches
+    and voxels together have the points of the cloud. That bounds the work of reading a file.
     """
 
     def __init__(self, config: PartitionConfig, downsample_rate: Sequence[float]) -> None:
         """Note what decides the counts.
 
         Args:
-            config: which numbers of points a patch can have.
+            config: bounds the number of points of a patch.
             downsample_rate: per encoder stage, the share of its points that become samples.
         """
         self._points = range(config.min_points, config.max_points + 1)
@@ -184,7 +184,7 @@ class PatchSizes:
         return latent_count(points, self._downsample_rate)
 
     def fewest_points(self, count: int) -> int:
-        """Of a patch with so many latent points or more; the count is at most `most`."""
+        """Fewest points of a patch with `count` latent points or more; at most `most` of these."""
         return self._points[bisect_left(self._points, count, key=self.latent_count)]
 
     def writer(self, symbols: SymbolWriter) -> PatchSizeWriter:
@@ -200,7 +200,7 @@ class PatchSizeWriter:
     """Writes counts as exponential Golomb codes whose lengths are learned.
 
     Measured on cubes of objects and of LiDAR sweeps: 4.3 to 7.8 bits a count, against 7.2 to 8.0
-    for the bare number within the bounds of what is left.
+    for the plain number within the bounds that remain.
     """
 
     def __init__(self, symbols: SymbolWriter, least: int) -> None:

@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from study.records import TrialRecord
 
 SAME = 1e-9
-"""How far a value may be from that of the undisturbed study, relative to it."""
+"""Largest relative difference from the value of the undisturbed study."""
 
 _ORPHANS_S = 120.0
-"""How long the processes of a killed driver may live on: Ray notices by itself that it is gone,
-which took 64 to 74 s on a busy machine."""
+"""How long the processes of a killed driver may live on, until Ray notices that it is gone: that
+took 64 to 74 s on a busy machine."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that must be true, and how it is."""
+    """One thing that must be true, whether it is, and what was found."""
 
     what: str
     is_well: bool
@@ -46,7 +46,7 @@ class Finding:
 
 
 def check(folder: Path, undisturbed: Path, name: str) -> list[Finding]:
-    """Compare all that a study left with each other, and with that of an undisturbed one."""
+    """Compare a study's records with each other, and with those of an undisturbed study."""
     study = StudyFolder(folder / "studies" / name)
     config = study.config()
     records = read_records(study, config)
@@ -119,7 +119,7 @@ def _runs(database: Path, study: StudyFolder, records: Sequence[TrialRecord]) ->
         run = by_trial.get(record.number, "")
         written |= {(run, name, e.epoch) for e in record.epochs for name in e.metrics}
         written |= {(run, f"final/{name}", record.total_epochs) for name in record.final}
-    # The objectives are among the final metrics once more, under a name of their own.
+    # The objectives appear twice: among the final metrics, and under names of their own.
     shown = {key for key in metrics if key[0] not in others and "objective/" not in key[1]}
     again = sum(count - 1 for key, count in metrics.items() if key in shown)
     same = told == by_trial == dict(by_trial.items()) and set(told) == {r.number for r in records}
@@ -169,8 +169,8 @@ def _folders(study: StudyFolder, records: Sequence[TrialRecord]) -> list[Finding
 def trainings(lines: Sequence[Mapping[str, Any]]) -> list[Finding]:
     """Say whether any epoch was trained again although a checkpoint held it.
 
-    Ray may start once more a worker that was killed at its birth, though its cohort was handed to
-    another meanwhile: that one begins and is never told to train.
+    Ray may restart a worker that was killed at its birth although its cohort went to another one
+    meanwhile: the restarted worker begins, and is never told to train.
 
     Args:
         lines: what workers wrote, in order.

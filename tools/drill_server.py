@@ -49,7 +49,7 @@ class Server:
 
     @property
     def is_running(self) -> bool:
-        """Whether it was started and lives, though it may not answer yet."""
+        """Whether its process lives, though it may not answer yet."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:

@@ -4,7 +4,7 @@
         python -m tools.drilled run study.yaml
 
 Every worker appends a line to the log when it begins, after each epoch that it has trained, and
-after each checkpoint: what `tools.drill_checks` tells from is what was really done.
+after each checkpoint. The log shows `tools.drill_checks` what was really done.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from study.workers.trainable import Work
 
 LOG, TRAINS, EPOCH_S = "DRILL_LOG", "DRILL_TRAINS", "DRILL_EPOCH_S"
-"""Environment variables: the log, the trainable whose epochs are counted, and how many seconds they
-last at least: the drill needs time to kill, on a fast machine too."""
+"""Environment variables: the log, the trainable whose epochs are counted, and the least seconds of
+an epoch, because the drill needs time to kill, on a fast machine too."""
 
 
 def note(what: str, **more: object) -> None:
-    """Append a line to the log, whole whoever else appends to it or whatever is killed after."""
+    """Append a line to the log in one write, which other writers and kills leave whole."""
     line = json.dumps({"what": what, "pid": os.getpid(), **more}) + "\n"
     descriptor = os.open(os.environ[LOG], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
@@ -49,11 +49,11 @@ class CountedWork:
         self._work = work
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever the work has)
-        """Pass all else on."""
+        """Delegate everything else to the work."""
         return getattr(self._work, name)
 
     def run_epoch(self) -> Mapping[int, EpochResult]:
-        """Train an epoch of all, and note it."""
+        """Train all trials for an epoch, and note it."""
         until_s = time.monotonic() + float(os.environ.get(EPOCH_S, "0"))
         results = self._work.run_epoch()
         time.sleep(max(0.0, until_s - time.monotonic()))
@@ -68,7 +68,7 @@ def epochs_of(work: Work) -> dict[int, int]:
 
 
 class _Counting(CohortTrainable):
-    """What is put before a trainable to count its epochs."""
+    """A mixin that counts the epochs of a trainable."""
 
     def open_work(self, cohort: CohortConfig) -> Work:
         return cast("Work", CountedWork(super().open_work(cohort)))  # type: ignore[safe-super]
@@ -87,7 +87,7 @@ class _Counting(CohortTrainable):
 
 
 def counted(trainable: type[CohortTrainable]) -> type[CohortTrainable]:
-    """Return a trainable that does the same, and counts."""
+    """Return a trainable that does the same and counts its epochs."""
     return type(f"Counted{trainable.__name__}", (_Counting, trainable), {})
 
 

@@ -34,12 +34,12 @@ from tools.drill_server import Server, free_port
 ROOT = Path(__file__).parents[1]
 NAME = "drill"
 _LONGEST_S = 900.0
-"""How long a study may go on without a kill; beyond it hangs."""
+"""How long a study may go on after the last kill before it counts as hanging."""
 _TOO_BUSY = "Ray must start on this machine"
-"""What a driver says where Ray gave up to start. A user tries again, and so does the drill."""
+"""What a driver says if Ray could not start. A user tries again, and so does the drill."""
 _MOST_TOO_BUSY = 10
 _WORKER = re.compile(r"ray::(?!IDLE)(?!.*Agent)")
-"""Titles of Ray's processes. To kill one that idles disturbs no study but Ray's own start."""
+"""Titles of Ray's busy workers. Killing an idle one disturbs no study, only Ray's own start."""
 
 _STUDY = """\
 name: drill
@@ -77,7 +77,7 @@ class Driver:
     Args:
         folder: the drill's; the study's is below it.
         trains: what workers do, as `tools.drilled` reads it.
-        epoch_s: how long their epochs last at least.
+        epoch_s: least seconds of an epoch.
     """
 
     def __init__(self, folder: Path, trains: str, epoch_s: float) -> None:
@@ -127,7 +127,7 @@ class Driver:
         """Tell whether the study has come to its end.
 
         Raises:
-            Failed: the driver has ended otherwise.
+            Failed: the driver has ended with an error.
         """
         assert self.process is not None
         code = self.process.poll()
@@ -139,11 +139,11 @@ class Driver:
         return code == 0
 
     def workers(self) -> list[psutil.Process]:
-        """Return the workers of its own Ray that have a cohort, or are about to."""
+        """Return those workers of the driver's Ray that have a cohort or are about to get one."""
         return [one for one in self._family() if _WORKER.match(_title(one))]
 
     def kill(self) -> int:
-        """Kill it, and nothing else of what it has started."""
+        """Kill the driver, and none of the processes that it has started."""
         assert self.process is not None
         family = self._family()
         os.kill(self.pid, signal.SIGKILL)
@@ -152,7 +152,7 @@ class Driver:
         return self.pid
 
     def orphans(self) -> list[psutil.Process]:
-        """Return what is left of the families of killed drivers, and note for how long it was."""
+        """Return the living processes of killed drivers, and note how long they have lived on."""
         left, now = [], time.monotonic()
         for since, family in self._bereaved:
             family[:] = [one for one in family if one.is_running() and not _is_dead(one)]
@@ -211,7 +211,7 @@ class Drill:
         """Kill as often as asked, then let the study end.
 
         Raises:
-            Failed: the study ended too early, otherwise than it must, or never.
+            Failed: the study ended too early, with an error, or not at all.
         """
         self._driver.start()
         while len(self.kills) < self._options.kills:
@@ -270,7 +270,7 @@ class Drill:
 def main() -> int:
     """Run the drill, and say what came of it."""
     options = _options()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # Or what was started would live on.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # Else what was started lives on.
     folder = options.folder or Path(tempfile.mkdtemp(prefix="kill-drill-"))
     folder.mkdir(parents=True, exist_ok=True)
     print(f"folder {folder}, seed {options.seed}, sampler {options.sampler}", flush=True)

@@ -47,7 +47,7 @@ def take(page: Page, url: str, experiment: str, summary: str) -> Iterator[str]:
     page.goto(summary_link(url, experiment, summary))
     frame = page.frame_locator("iframe")
     frame.locator("[data-layer=front] [data-trial]").nth(2).hover()
-    # Where the artifacts are on this machine is nobody's business.
+    # The picture shall not show a path of this machine.
     page.get_by_text("Path: file:").evaluate("line => line.parentElement.remove()")
     yield "front"
     page.goto(experiment_link(url, experiment))
@@ -96,7 +96,7 @@ def main() -> None:
         context.add_init_script(_NO_ASSISTANT)
         page = context.new_page()
         for what in take(page, server.url, place.experiment_id, place.summary_run_id):
-            page.wait_for_timeout(1500)  # until what moves has come to rest
+            page.wait_for_timeout(1500)  # until animations have ended
             picture = arguments.out / f"mlflow-{what}.png"
             page.screenshot(path=picture)
             print(picture, f"{picture.stat().st_size / 1000:.0f} kB")

@@ -23,7 +23,7 @@ class ModelArchive:
     """The OBJ, OFF and STL models of a zip archive, named by their path in it.
 
     Attributes:
-        names: of the models, in the order of the archive.
+        names: the models' paths, in the order of the archive.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,7 +35,7 @@ class ModelArchive:
         self._path = path
         with parsing(str(path), "a zip archive"), zipfile.ZipFile(path) as archive:
             models = [i for i in archive.infolist() if _suffix(i.filename) in READERS]
-            # All together against the file: entries of a crafted archive may share their bytes.
+            # Judged together: entries of a crafted archive may share their bytes.
             unpacked = sum(model.file_size for model in models)
         if not models:
             raise StudyError(
@@ -46,7 +46,7 @@ class ModelArchive:
         self.names = tuple(model.filename for model in models)
 
     def count(self, _name: str, sampling: Sampling) -> int:
-        """Points that a model gives; one without faces gives its vertices instead."""
+        """Points sampled from a model; one without faces yields its vertices instead."""
         return sampling.samples
 
     def read(self, name: str, sampling: Sampling) -> Cloud:

@@ -109,7 +109,7 @@ class NpzFile:
     """An npz: one cloud as `points` and maybe `normals`, else every (n, 3) array is a cloud.
 
     Attributes:
-        names: of its clouds.
+        names: the names of its clouds.
     """
 
     def __init__(self, path: Path) -> None:
@@ -138,7 +138,7 @@ class NpzFile:
         return int(self._arrays[self._array(name)][0][0])
 
     def read(self, name: str, _sampling: Sampling) -> Cloud:
-        """Read one of its clouds; the arrays that are none are uncoded."""
+        """Read one of its clouds; arrays that are neither clouds nor normals are uncoded."""
         where, array = f"{self._path}/{name}", self._array(name)
         coded = set(self.names)
         with parsing(where, "a NumPy array"), np.load(self._path, allow_pickle=False) as arrays:
@@ -152,7 +152,7 @@ class NpzFile:
         return checked_cloud(where, points, normals, others)
 
     def _array(self, name: str) -> str:
-        """The array that holds a cloud's points: the only cloud of a file has the file's name."""
+        """The array that holds a cloud's points; a cloud of `points` is named like the file."""
         return "points" if "points" in self._arrays and name == self._path.name else name
 
     def _header(
@@ -172,9 +172,9 @@ def _is_cloud_with_normals(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool
 
 
 def _array_header(file: Any, size: int, where: str) -> tuple[tuple[int, ...], np.dtype[Any]]:  # noqa: ANN401 - zipfile's files are no BinaryIO
-    """Shape and type of an array, checked against the bytes that there are.
+    """Shape and type of an array, checked against the bytes that follow its header.
 
-    NumPy makes room for what a header names before it reads it.
+    NumPy allocates what a header promises before it reads.
     """
     with parsing(where, "a NumPy array"):
         version = npy.read_magic(file)  # type: ignore[no-untyped-call]

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 DEFAULT_SAMPLES = 100_000
-"""Points taken from a mesh where nobody says how many."""
+"""Points taken from a mesh by default."""
 MOST_SAMPLES = 100_000_000
-"""More would fill the memory before they fill a file."""
+"""More points would exhaust the memory before they reach a file."""
 
 _FREE_BYTES = 1 << 26
 _LARGEST_RATIO = 100
-"""Unpacked to packed bytes of an honest file. Text models reach 20, airborne scans 10; a bomb of
-deflated zeros 1,000. What unpacks to less than `_FREE_BYTES` harms nobody."""
+"""Most unpacked bytes for each packed byte. Text models reach 20, airborne scans 10; a bomb of
+deflated zeros 1,000. Up to `_FREE_BYTES` are always accepted."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Cloud:
     Attributes:
         points: (n, 3) float64, finite, n >= 1.
         normals: (n, 3) float32 of length 1, or None.
-        uncoded: what else the file holds and no codec here codes (colour, intensity, labels, ...),
-            in words: whoever drops it, says so.
+        uncoded: what else the file holds, in words (colour, intensity, labels, ...). No codec here
+            codes it; commands that drop it warn.
     """
 
     points: NDArray[np.float64]
@@ -92,7 +92,7 @@ def checked_cloud(
 
 
 def unit_normals(normals: ArrayLike) -> tuple[NDArray[np.float32], int]:
-    """Normals of length 1 (NaN without direction), and how many of them have no direction."""
+    """Normals of length 1, NaN where there is no direction, and the number of the latter."""
     with np.errstate(all="ignore"):
         wide = np.asarray(normals, dtype=np.float64).reshape(-1, 3)
         unit = wide / np.linalg.norm(wide, axis=1, keepdims=True)
@@ -104,9 +104,9 @@ def unit_normals(normals: ArrayLike) -> tuple[NDArray[np.float32], int]:
 def parsing(where: str, kind: str) -> Iterator[None]:
     """Turn whatever a library raises about a file into a StudyError.
 
-    Parsers of foreign files raise what the damage happens to hit: IndexError, struct.error,
-    OverflowError, ... (found by damaging files). Their remarks about odd but readable files are
-    not the user's; only NumPy's about text that it could not read to its end is an error.
+    Parsers of foreign files raise whatever the damage causes: IndexError, struct.error,
+    OverflowError, ... (found by damaging files). Their warnings about odd but readable files are
+    silenced; only NumPy's about text that it could not read to its end is an error.
     """
     try:
         with warnings.catch_warnings():
@@ -124,7 +124,7 @@ def parsing(where: str, kind: str) -> Iterator[None]:
 
 
 def require_plausible(where: str, unpacked: int, packed: int) -> None:
-    """Refuse a file that promises to unpack to far more than its size could honestly hold."""
+    """Refuse a packed file that promises implausibly many bytes for its size."""
     if unpacked > _FREE_BYTES + _LARGEST_RATIO * packed:
         raise StudyError(
             f"a packed cloud must not unpack to more than {_LARGEST_RATIO} times its size, and "

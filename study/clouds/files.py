@@ -1,4 +1,4 @@
-"""Which reader a file gets: by its suffix."""
+"""Reading clouds from files: a file's suffix decides its reader."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class CloudFile(Protocol):
         ...
 
     def count(self, name: str, sampling: Sampling) -> int:
-        """About how many points a cloud has, without reading it."""
+        """Approximate number of points of a cloud, without reading it."""
         ...
 
     def read(self, name: str, sampling: Sampling) -> Cloud:
@@ -96,7 +96,7 @@ def open_cloud_file(path: Path) -> CloudFile:
 
 
 def require_cloud_file(path: Path) -> None:
-    """Refuse what by its name is no file of clouds, before anything is read.
+    """Refuse a path that cannot be a file of clouds, before anything is read.
 
     Raises:
         StudyError: a folder, a compressed cloud, or a suffix that nothing here reads.
@@ -116,12 +116,12 @@ def require_cloud_file(path: Path) -> None:
 
 
 def list_clouds(path: str | Path) -> tuple[str, ...]:
-    """Names of the clouds of a file: its own name, or those of what it holds."""
+    """Names of the clouds of a file: the file's own name, or those that it holds."""
     return open_cloud_file(Path(path)).names
 
 
 def count_points(path: str | Path, name: str | None = None) -> int:
-    """About how many points a cloud has, from the file's header where it tells."""
+    """Approximate number of points of a cloud, from the file's header where it says."""
     file, chosen = _chosen(Path(path), name)
     with _accessible(Path(path)):
         return file.count(chosen, Sampling())
@@ -156,7 +156,7 @@ def read_clouds(
 
 
 def unknown_suffix(path: Path, verb: str, known: tuple[str, ...]) -> str:
-    """Say that a format cannot be read (written), and which one letter away was meant."""
+    """Say that a format cannot be read (written), and suggest a known suffix one letter away."""
     close = [suffix for suffix in known if _is_slip(path.suffix.lower(), suffix)]
     advice = f"did you mean {close[0]}?" if close else "convert the file to .ply, say"
     return (
@@ -166,7 +166,7 @@ def unknown_suffix(path: Path, verb: str, known: tuple[str, ...]) -> str:
 
 
 def _is_slip(given: str, meant: str) -> bool:
-    """Say whether one letter is another, missing or too many; .xyz and .txt are no slips."""
+    """Say whether one letter was replaced, left out or added; .xyz and .txt are no slips."""
     shorter, longer = sorted((given, meant), key=len)
     if len(shorter) == len(longer):
         return sum(a != b for a, b in zip(given, meant, strict=True)) == 1
@@ -186,7 +186,7 @@ def _chosen(path: Path, name: str | None) -> tuple[CloudFile, str]:
 
 @contextmanager
 def _accessible(path: Path) -> Iterator[None]:
-    """Turn what the system says about a path into a sentence."""
+    """Turn the system's error about a path into a StudyError."""
     try:
         yield
     except OSError as error:

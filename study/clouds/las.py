@@ -1,7 +1,7 @@
 """LAS and LAZ: airborne and terrestrial laser scans.
 
-LAZ is unpacked by a library in native code that ends its process when a damaged file makes it ask
-for too much memory. So a process of its own does it: this module, run as a script.
+The native library that unpacks LAZ ends its process when a damaged file makes it request too much
+memory. So it runs in a process of its own: this module as a script.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from study.clouds.cloud import Cloud, Sampling
 
-# laspy writes down what it could not read; here that is a sentence.
+# laspy logs what it could not read; here a StudyError says it.
 logging.getLogger("laspy").addHandler(logging.NullHandler())
 
 _CHUNK_POINTS = 1 << 20
@@ -45,8 +45,8 @@ many times the unpacked points (records, float64 coordinates, and the arrays on 
 def read_las(file: BinaryIO, where: str, sampling: Sampling) -> Cloud:
     """Read the points of a LAS or LAZ file, scaled and offset as its header says.
 
-    Dimensions beyond the coordinates are uncoded, those that are zero everywhere left aside: a
-    point format has them all, used or not.
+    Dimensions beyond the coordinates are uncoded, except those that are zero everywhere: a point
+    format lists all its dimensions, used or not.
 
     Raises:
         StudyError: it cannot be read as LAS or LAZ, or `checked_cloud` refuses it.
@@ -75,7 +75,7 @@ def count_las(file: BinaryIO, where: str, _sampling: Sampling) -> int:
     records = int.from_bytes(file.read(_VLR_COUNT.stop)[_VLR_COUNT], "little")
     file.seek(0)
     with parsing(where, "LAS"):
-        if records * _VLR_BYTES > size:  # laspy would read nothing that many times
+        if records * _VLR_BYTES > size:  # laspy would loop over records that are not there
             raise ValueError(f"it promises {records:,} records in {size:,} bytes")
         with _opened(file) as reader:
             header = reader.header
@@ -100,7 +100,7 @@ def _opened(file: BinaryIO) -> Iterator[Any]:
 
 
 def _points(reader: Any) -> tuple[NDArray[np.float64], list[str]]:  # noqa: ANN401 - laspy has no types
-    """(n, 3) coordinates, and the other dimensions that are used."""
+    """(n, 3) coordinates, and the names of the other dimensions that are used."""
     parts, used = [np.empty((0, 3))], dict[str, None]()
     for chunk in reader.chunk_iterator(_CHUNK_POINTS):
         parts.append(np.stack([np.asarray(chunk[axis]) for axis in "xyz"], axis=1))
@@ -110,7 +110,7 @@ def _points(reader: Any) -> tuple[NDArray[np.float64], list[str]]:  # noqa: ANN4
 
 
 def _unpacked_elsewhere(file: BinaryIO, unpacked: int) -> tuple[NDArray[np.float64], list[str]]:
-    """What `_points` gives, from another process whose memory is limited."""
+    """The result of `_points`, from another process whose memory is limited."""
     file.seek(0)
     os.lseek(file.fileno(), 0, os.SEEK_SET)  # the other process reads from the descriptor
     room = _ROOM_BYTES + _ROOM_FACTOR * unpacked
@@ -119,7 +119,7 @@ def _unpacked_elsewhere(file: BinaryIO, unpacked: int) -> tuple[NDArray[np.float
         stdin=file,
         capture_output=True,
         check=False,
-        # One thread: each would reserve memory of its own.
+        # One thread, because each reserves memory of its own.
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     if done.returncode:

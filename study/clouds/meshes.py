@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from study.clouds.cloud import Cloud, Sampling
 
-# trimesh writes down what it could not read; here that is a sentence.
+# trimesh logs what it could not read; here a StudyError says it.
 logging.getLogger("trimesh").addHandler(logging.NullHandler())
 
 _STL_HEADER_BYTES = 84
@@ -60,14 +60,14 @@ def read_stl(file: BinaryIO, where: str, sampling: Sampling) -> Cloud:
 
 
 def count_mesh(_file: BinaryIO, _where: str, sampling: Sampling) -> int:
-    """Points that a model gives. One without faces gives its vertices: not known unread."""
+    """Points sampled from a model. One without faces yields its vertices, unknown until read."""
     return sampling.samples
 
 
 def sample(surface: Surface, where: str, sampling: Sampling) -> Cloud:
     """Take points uniformly by area, each with the normal of its face.
 
-    The same surface, number and seed give the same points. A surface without triangles gives its
+    The same surface, number and seed give the same points. A surface without triangles yields its
     vertices.
 
     Raises:
@@ -98,7 +98,7 @@ def sample(surface: Surface, where: str, sampling: Sampling) -> Cloud:
 
 
 def fans(polygons: Sequence[Sequence[int]] | NDArray[Any]) -> NDArray[np.int64]:
-    """(f, 3) triangles of polygons of any lengths; those of fewer than three corners vanish."""
+    """(f, 3) triangles of polygons; a polygon with fewer than three corners has none."""
     if isinstance(polygons, np.ndarray) and polygons.ndim == 2:
         lengths = np.full(len(polygons), polygons.shape[1])
         flat = polygons.reshape(-1).astype(np.int64)
@@ -122,7 +122,7 @@ def _parsed(parse: Callable[[bytes], Surface], file: BinaryIO, where: str, kind:
 def _obj(data: bytes) -> Surface:
     from trimesh.exchange.obj import load_obj
 
-    # Materials would be looked for in other files; the numbers are ASCII, comments are anything.
+    # Materials lie in other files. Numbers are ASCII; comments may be in any encoding.
     text = data.decode("latin-1")
     parts = load_obj(io.StringIO(text), skip_materials=True)
     present = {"materials": "\nusemtl" in text, "texture coordinates": "\nvt" in text}
@@ -152,7 +152,7 @@ def _joined(parts: dict[str, Any], uncoded: tuple[str, ...] = ()) -> Surface:
     """The parts that trimesh found in a file (one, or a dictionary of them) as one surface."""
     meshes = list(parts["geometry"].values()) if "geometry" in parts else [parts]
     vertices = [np.asarray(mesh["vertices"], np.float64).reshape(-1, 3) for mesh in meshes]
-    # Where all faces of a file have the same number of corners, trimesh leaves them whole.
+    # trimesh leaves polygons whole if all faces of a file have the same number of corners.
     faces = [fans(np.asarray(mesh.get("faces", ()))) for mesh in meshes]
     firsts = np.cumsum([0, *map(len, vertices)])
     if any(mesh.get("vertex_colors") is not None for mesh in meshes):

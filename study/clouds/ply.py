@@ -30,7 +30,7 @@ _FACE_LISTS = ("vertex_indices", "vertex_index")
 
 @dataclass(frozen=True)
 class _Element:
-    """What a header says about one element: how many rows, of which properties."""
+    """One element of a header: its name, its number of rows, and their properties."""
 
     name: str
     count: int
@@ -69,7 +69,7 @@ def read_ply(file: BinaryIO, where: str, sampling: Sampling) -> Cloud:
         )
     with parsing(where, "PLY"):
         triangles = fans(faces[corners[0]])
-    # The vertices' own normals give way to those of the faces.
+    # The normals of the faces replace those of the vertices.
     uncoded = _uncoded(elements, {*_AXES, *_NORMAL_AXES, *_FACE_LISTS})
     return sample(Surface(points, triangles, uncoded), where, sampling)
 
@@ -96,12 +96,12 @@ def write_ply(path: Path, points: NDArray[np.float64], normals: NDArray[np.float
 def _header(file: BinaryIO, where: str) -> tuple[_Element, ...]:
     """The elements that the header names, checked against the size of the file.
 
-    plyfile makes room for whatever number of rows a header names before it reads one.
+    plyfile allocates all the rows that a header promises before it reads one.
     """
     header = file.read(_HEADER_LIMIT)
     size = file.seek(0, os.SEEK_END)
     ended = re.search(rb"\bend_header\b", header)
-    # A header may be damaged in any way: plyfile complains about what this does not match.
+    # A header may be damaged in other ways: plyfile reports what this pattern does not match.
     found = [
         _Element(
             name=match[1].decode("ascii", "replace"),
@@ -126,7 +126,7 @@ def _header(file: BinaryIO, where: str) -> tuple[_Element, ...]:
     points = _count(tuple(found), "vertex")
     if points == 0:
         raise StudyError(f"a cloud must have points, and {where} has none; remove it")
-    # No property takes less than one byte, in text or not.
+    # A property takes at least one byte, in text or binary.
     if sum(max(1, len(e.properties)) * e.count for e in found) > size:
         others = sum(element.count for element in found) - points
         raise StudyError(
@@ -149,7 +149,7 @@ def _read(file: BinaryIO, elements: tuple[_Element, ...]) -> PlyData:
 
 
 def _columns(vertices: NDArray[Any], axes: tuple[str, ...]) -> NDArray[np.float64] | None:
-    """(n, 3) of three columns, or None where they are not all there as numbers."""
+    """(n, 3) of three columns, or None unless all three are present and numeric."""
     if any(
         axis not in (vertices.dtype.names or ()) or vertices.dtype[axis].kind not in "iuf"
         for axis in axes
@@ -168,7 +168,7 @@ def _count(elements: tuple[_Element, ...], name: str) -> int:
 
 
 def _uncoded(elements: tuple[_Element, ...], coded: set[str]) -> tuple[str, ...]:
-    """Properties that are not coded; elements beyond vertices and faces by their own name."""
+    """Names of properties that are not coded, and of elements other than vertices and faces."""
     names = []
     for element in elements:
         if element.name in ("vertex", "face"):

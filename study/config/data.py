@@ -1,4 +1,4 @@
-"""The `data:` section of a study file: which points, how they are cut, who is held out."""
+"""The `data:` section of a study file: which points, how they are cut, which are held out."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class DataRecipe(BaseModel):
         return self
 
     def partition(self, split: SplitName = "test") -> PartitionConfig:
-        """How the clouds of a split are cut. Files are cut as those to test on."""
+        """How the clouds of a split are cut; files are cut like test clouds."""
         return PartitionConfig(
             cube_size=self.cube_size,
             min_points=self.min_points if split == "train" else self.min_points_evaluation,

@@ -78,7 +78,7 @@ class Job:
 
     @property
     def estimated_bytes(self) -> int:
-        """Room that the numbers take if no cube is dropped; file overhead not counted."""
+        """Size of the numbers if no cube is dropped, without the files' overhead."""
         most, normals = self.recipe.points_per_object, self.recipe.normals
         of_patch = bytes_per_point(self.downsample_rate, self.k, normals=normals)
         of_cloud = BYTES_PER_POINT + 12.0 * normals
@@ -105,7 +105,7 @@ class Job:
             }
             clouds: dict[SplitName, list[CloudEntry]] = {split: [] for split in SPLITS}
             for done, (cloud, split) in enumerate(self.splits.items(), start=1):
-                # What is to be trained on and has no patch has no index either.
+                # A training cloud without patches takes no index.
                 index = sum(entry.patches > 0 or split != "train" for entry in clouds[split])
                 clouds[split].append(self._add_cloud(cloud, split, index, writers))
                 if on_progress is not None:
@@ -118,7 +118,7 @@ class Job:
     def _add_cloud(
         self, name: str, split: SplitName, index: int, writers: Mapping[str, TableWriter]
     ) -> CloudEntry:
-        """Cut a cloud and store its patches, and itself if it is to be evaluated, as this index."""
+        """Cut a cloud and store its patches under this index; store evaluated clouds whole too."""
         cloud = _choose_points(self.source.read(name), name, self.recipe)
         try:
             placement = place(cloud.points, name)
@@ -156,9 +156,9 @@ class Job:
 
 
 def _choose_points(cloud: Cloud, name: str, recipe: DataRecipe) -> Cloud:
-    """What of a cloud is used: the points that the recipe wants, with normals if it wants them.
+    """The points of a cloud that the recipe asks for, with normals if it asks for them.
 
-    A choice of points is seeded, each cloud has a choice of its own, and their order stays.
+    The recipe's seed and the cloud's name decide the choice. It keeps the points' order.
 
     Raises:
         StudyError: the recipe wants normals, and the cloud has none.
@@ -206,7 +206,7 @@ def _entry(
 
 
 def _sparse_cubes(cut: Partition, config: PartitionConfig) -> NDArray[np.int64]:
-    """(c,) how many points are in no patch, in each cube of the grid that has such."""
+    """(c,) numbers of points in no patch, of each cube of the grid that has such points."""
     voxels = ~cut.leaves.is_patch
     depth = cut.leaves.level[voxels] - config.cube_level
     cube = np.unique(cut.leaves.key[voxels] >> 3 * depth, return_inverse=True)[1]

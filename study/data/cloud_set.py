@@ -1,4 +1,4 @@
-"""The whole clouds of an evaluation split as rows of a file: what its patches leave out."""
+"""The whole clouds of an evaluation split as rows of a file, with what the patches leave out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LAYOUT = Layout(
     lists={"points": "float64", "normals": "float32", "voxels": "float64"},
 )
 BYTES_PER_POINT = 3 * 8.0
-"""Room that a point takes, without a normal; there are few voxels."""
+"""Bytes of a point without a normal; the few voxels are not counted."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class StoredCloud:
 
     Attributes:
         name: as its source calls it.
-        points: (n, 3) float64, original frame: those that the data set took.
+        points: (n, 3) float64, original frame: those that the data set uses.
         normals: (n, 3) float32, or None where the data set has none.
         placement: maps between the original and the scaled frame.
-        voxels: (v, 3) float64, scaled frame: what its sparse cubes are decoded to.
-        overhead_bits: what of its file is not latents (`model.overhead`).
+        voxels: (v, 3) float64, scaled frame: the points to which its sparse cubes decode.
+        overhead_bits: bits of its file besides the latents (`model.overhead`).
     """
 
     name: str
@@ -71,9 +71,9 @@ class CloudSet(Sequence[StoredCloud]):
         """Map a file into memory.
 
         Args:
-            path: of the file.
-            entries: of the clouds, in its order.
-            normals: the clouds have them.
+            path: the file.
+            entries: the clouds, in the file's order.
+            normals: whether the clouds have them.
 
         Raises:
             StudyError: it is no Arrow file with the columns and clouds expected.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from study.data.manifest import FileEntry
 
 EVALUATED: tuple[SplitName, ...] = ("validation", "test")
-"""The splits whose clouds are kept whole: what a file is judged by."""
+"""The splits whose clouds are kept whole, to judge files by."""
 
 
 class DataSet:

@@ -32,13 +32,13 @@ class CloudEntry(_Part):
 
     Attributes:
         name: as its source calls it.
-        split: that it is in.
-        points: in patches.
-        patches: how many; a cloud to train on without any is in no `PatchSet`.
-        sparse_cubes: cubes of the grid with points that are in no patch: too few, or too many in
-            one place.
-        sparse_points: those points. Dropped in training, elsewhere voxels stand for them.
-        voxels: that stand for them; 0 in training.
+        split: its split.
+        points: number of points in patches.
+        patches: number of patches; a training cloud without any is in no `PatchSet`.
+        sparse_cubes: number of grid cubes with points in no patch: too few, or too many in one
+            place.
+        sparse_points: number of those points. Training drops them; elsewhere voxels stand for them.
+        voxels: number of voxels that stand for them; 0 in training.
         fullest_sparse_cube: how many such points a cube has at most.
         side, centre: see `model.placement.Placement`.
         uncoded: what else its file holds and no codec codes, in words.
@@ -58,7 +58,7 @@ class CloudEntry(_Part):
 
     @property
     def all_points(self) -> int:
-        """Points that the data set took from the source."""
+        """Points of the source that the data set uses."""
         return self.points + self.sparse_points
 
     @property
@@ -68,7 +68,7 @@ class CloudEntry(_Part):
 
 
 class SplitCounts(_Part):
-    """What one split holds; `CloudEntry` says what the counts are of.
+    """What one split holds; `CloudEntry` defines what is counted.
 
     `clouds` counts those with at least one patch, `sparse_clouds` those without.
     """
@@ -93,9 +93,9 @@ class Manifest(_Part):
     """Everything about a data set but its patches.
 
     Attributes:
-        format: layout of the files; another number is another layout.
-        source: what the recipe named, as a short name.
-        fingerprint: of the source's files when they were read.
+        format: number of the files' layout.
+        source: short name of the recipe's source.
+        fingerprint: the source's when it was read.
         recipe: what the data set was made from.
         downsample_rate, k: parameters of the hierarchies.
         peak: length of the longest side of every cloud in the scaled frame.
@@ -122,7 +122,7 @@ class Manifest(_Part):
     code_version: str
 
     def clouds_of(self, split: SplitName) -> tuple[CloudEntry, ...]:
-        """Clouds of a split, in the order of its files: to train on, only those with patches."""
+        """Clouds of a split, in the order of its files; of `train`, only those with patches."""
         return tuple(c for c in self.clouds if c.split == split and (c.patches or split != "train"))
 
 
@@ -174,11 +174,11 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _check_format(content: bytes, folder: Path) -> None:
-    """Refuse another layout before its fields are: they may have other names."""
+    """Refuse another layout before its fields are checked, whose names may differ."""
     try:
         described = json.loads(content)
     except (ValueError, RecursionError):
-        return  # and the fields are refused
+        return  # the check of the fields refuses it
     given = described.get("format") if isinstance(described, dict) else None
     if isinstance(given, int) and given != FORMAT:
         raise StudyError(
@@ -193,7 +193,7 @@ def delete_it(folder: Path) -> str:
 
 
 def describe(manifest: Manifest) -> str:
-    """One paragraph for a person: what the data set holds, and what became of the rest."""
+    """One paragraph for the user: what the data set holds, and what became of the rest."""
     recipe, splits = manifest.recipe, manifest.splits
     train, validation, test = (splits[name] for name in SPLITS)
     clouds = len(manifest.clouds) - train.sparse_clouds

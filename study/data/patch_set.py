@@ -1,7 +1,7 @@
 """Patches and their hierarchies as rows of a file.
 
-Arrays have the shapes that `model.hierarchy` says. `owned` is stored as bytes, because Arrow's own
-booleans are bits and would have to be unpacked at each reading.
+Arrays have the shapes given in `model.hierarchy`. `owned` is stored as bytes: Arrow's own booleans
+are bits, and every reading would have to unpack them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def patch_layout(stages: int, *, normals: bool) -> Layout:
 
 
 def bytes_per_point(downsample_rate: tuple[float, ...], k: int, *, normals: bool) -> float:
-    """Room that one point of a patch takes, its share of the hierarchy included."""
+    """Bytes of one point of a patch, its share of the hierarchy included."""
     needed, share = 3 * 4.0 * (1 + normals), 1.0
     for rate in downsample_rate:
         share *= rate
@@ -93,11 +93,11 @@ class PatchSet:
     """The patches of one split, in the order of their clouds.
 
     Attributes:
-        clouds: names of the clouds. Those to train on have at least one patch each; one to
-            validate or test on may have none, where voxels stand for all its points.
+        clouds: names of the clouds. A training cloud has at least one patch; a cloud for validation
+            or tests may have none, where voxels stand for all its points.
         cloud_of: (patches,) int64, index into `clouds`.
         point_counts: (patches,) int64.
-        latent_counts: (patches,) int64, points that the last level keeps.
+        latent_counts: (patches,) int64, samples of the last level.
     """
 
     def __init__(
@@ -106,10 +106,10 @@ class PatchSet:
         """Map a file into memory.
 
         Args:
-            path: of the file.
-            patches_of: name of each cloud -> how many patches it has.
+            path: the file.
+            patches_of: name of each cloud -> its number of patches.
             stages: levels of a hierarchy.
-            normals: the patches have them.
+            normals: whether the patches have them.
 
         Raises:
             StudyError: it is no Arrow file with the columns and clouds expected.

@@ -1,9 +1,9 @@
 """D-PCC's pickled data sets, read without running what they say.
 
-A pickle is a program: it names functions and has them called. The few that NumPy's arrays need are
-replaced by stand-ins which only take notes, so nothing of NumPy is built from what a file claims
-about types and sizes; arrays are made of the notes, after checking them. Any other name is refused
-before anything is called.
+A pickle is a program: it names functions and has them called. Stand-ins that only take notes
+replace the few that NumPy's arrays need, so no claim of a file about types and sizes reaches NumPy
+unchecked: arrays are made of the notes, once these are checked. Any other name is refused before
+anything is called.
 """
 
 from __future__ import annotations
@@ -82,9 +82,9 @@ class PickledDataSet:
 
 
 def read_pickle(file: BinaryIO, where: str) -> Any:  # noqa: ANN401 - any plain value
-    """Read a pickle of plain containers, numbers and NumPy arrays, the latter as notes.
+    """Read a pickle of plain containers, numbers and NumPy arrays.
 
-    `as_array` makes the arrays.
+    Arrays are returned as notes, of which `as_array` makes arrays.
 
     Raises:
         StudyError: it is damaged, or names anything but what NumPy's arrays need.
@@ -150,7 +150,7 @@ class _Array:
 
 
 class _Callable:
-    """A stand-in for a function. A pickle may try to change what it gets: this never changes."""
+    """A stand-in for a function. It is immutable, since a pickle may try to set its attributes."""
 
     __slots__ = ("_function",)
     _function: Callable[..., object]
@@ -173,14 +173,14 @@ def _scalar(kind: object, numbers: object) -> object:
 
 
 def _encode(text: object, encoding: object) -> bytes:
-    """Bytes as pickles of protocol 2 hold them: as text. Other encodings may unpack bombs."""
+    """Bytes from the text in which protocol 2 stores them. Other encodings may unpack bombs."""
     if not isinstance(text, str) or encoding != "latin1":
         raise ValueError(f"bytes must be encoded as latin1, not as {encoding!r}")
     return text.encode("latin1")
 
 
 def _no_bytes() -> bytes:
-    """The other way in which protocol 2 holds bytes: as a call, if there are none."""
+    """Empty bytes, which protocol 2 stores as a call."""
     return b""
 
 
@@ -202,11 +202,11 @@ _ADMITTED = {
 }
 
 
-# The one in Python: the one in C makes as much room as a file asks for (LONG_BINPUT).
+# Python's own unpickler: the one in C allocates as much as a file asks for (LONG_BINPUT).
 class _Unpickler(pickle._Unpickler):  # noqa: SLF001 - see above
-    """Reads a pickle that may name what is admitted and nothing else."""
+    """Reads a pickle, and refuses every name that is not admitted."""
 
-    # As the parent has them.
+    # As in the parent class.
     dispatch: ClassVar[dict[int, Callable[..., None]]] = dict(pickle._Unpickler.dispatch)  # noqa: SLF001
     read: Callable[[int], bytes]
     append: Callable[[object], None]
@@ -225,7 +225,7 @@ class _Unpickler(pickle._Unpickler):  # noqa: SLF001 - see above
         )
 
     def _load_bytes(self) -> None:
-        """Read bytes that may be changed as bytes: the parent makes room before it reads."""
+        """Read a bytearray as bytes: the parent allocates its length before it reads."""
         (length,) = struct.unpack("<Q", self.read(8))
         self.append(self.read(length))
 

@@ -43,11 +43,11 @@ def prepare(
     call this at once: one works, the others wait and take its result.
 
     Args:
-        recipe: which points, how cut, who is held out.
+        recipe: which points, how they are cut, which are held out.
         downsample_rate: per encoder stage, the share of the points that become samples.
         k: neighbours of a sample.
         root: folder of all data sets.
-        on_progress: called after each cloud with the number done and the number in all.
+        on_progress: called after each cloud with the numbers of clouds done and in all.
 
     Returns:
         `root/<source>-<hash of all parameters>`, intact: at once if it exists.
@@ -103,7 +103,7 @@ def _locked(root: Path) -> Iterator[None]:
 
 
 def _remove_stale(root: Path) -> None:
-    """Remove what killed processes left. Who holds the lock knows that nobody works on it."""
+    """Remove what killed processes left. The caller holds the lock, so nobody works on it."""
     for partial in root.glob(f".*{_PARTIAL}"):
         shutil.rmtree(partial)
 
@@ -121,7 +121,7 @@ def _require_room(job: Job, root: Path) -> None:
 
 @contextmanager
 def _explained(root: Path) -> Iterator[None]:
-    """Turn what the disk refuses into a sentence; sources explain their own files."""
+    """Turn the disk's errors into a StudyError; sources explain those of their own files."""
     try:
         yield
     except OSError as error:

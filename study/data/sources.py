@@ -39,7 +39,7 @@ class Source(Protocol):
 
     @property
     def point_counts(self) -> Mapping[str, int]:
-        """Cloud name -> about how many points it has, from headers where they tell."""
+        """Cloud name -> approximate number of points, from headers where they say."""
         ...
 
     @property
@@ -69,14 +69,14 @@ class EmbeddedObjects:
 
 
 class CloudFiles:
-    """The clouds of one or more files, named by their file, and by their name in it if several."""
+    """The clouds of one or more files, named by file and by their own names within it, if any."""
 
     def __init__(self, name: str, paths: Mapping[str, Path], sampling: Sampling) -> None:
         """List the clouds and read the files' headers.
 
         Args:
-            name: of the source.
-            paths: what to call each file.
+            name: the source's name.
+            paths: name of each file -> its path.
             sampling: how points are taken from meshes.
 
         Raises:
@@ -145,7 +145,7 @@ def _found(folder: Path) -> dict[str, Path]:
 
 
 def _fingerprint(paths: Mapping[str, Path]) -> str:
-    """Change when a file is added, removed or rewritten; the contents are not read for it."""
+    """Hash names, sizes and times: it changes when a file is added, removed or rewritten."""
     stats = {name: path.stat() for name, path in paths.items()}
     listing = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats.items()]
     return hashlib.sha256(json.dumps(listing).encode()).hexdigest()

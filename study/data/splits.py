@@ -1,4 +1,4 @@
-"""Who trains, who validates, who tests: decided per object, never per patch."""
+"""The splits for training, validation and tests: decided per object, never per patch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def assign_splits(clouds: Collection[str], recipe: DataRecipe) -> dict[str, Spli
 
     Args:
         clouds: names of all clouds of the source.
-        recipe: says how many to take, which shares to hold out, and the seed.
+        recipe: how many to take, which shares to hold out, and the seed.
 
     Returns:
         The split of every chosen cloud, ordered by name.
@@ -43,7 +43,7 @@ def assign_splits(clouds: Collection[str], recipe: DataRecipe) -> dict[str, Spli
 
 
 def _held_out(clouds: int, fraction: float) -> int:
-    """How many clouds a share comes to: at least one, unless the share is 0."""
+    """Number of clouds to hold out: at least one, unless the share is 0."""
     return max(1, round(clouds * fraction)) if fraction > 0.0 else 0
 
 

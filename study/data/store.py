@@ -42,7 +42,7 @@ class Layout:
 
     @property
     def schema(self) -> pa.Schema:
-        """The same as Arrow has it."""
+        """The columns as a schema of Arrow's."""
         kinds = {name: pa.from_numpy_dtype(kind) for name, kind in self.scalars.items()}
         for name, kind in self.lists.items():
             item = pa.field("item", pa.from_numpy_dtype(kind), nullable=False)
@@ -163,7 +163,7 @@ def _map_batches(path: Path, expected: pa.Schema) -> list[dict[str, _View]]:
         if reader.schema == expected:
             return [_views(reader.get_batch(i)) for i in range(reader.num_record_batches)]
         reason = "its columns are not those that it should have"
-    # Arrow's errors and what they are made of were found by damaging files.
+    # These are the errors that Arrow raised for files damaged on purpose.
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = str(error)
     raise StudyError(f"{path} is damaged ({reason}); {delete_it(path.parent)}")

@@ -22,7 +22,7 @@ def code_version() -> str:
                 command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True
             )
         except (OSError, subprocess.SubprocessError):
-            pass  # git is not installed, or will not read this checkout: the package tells
+            pass  # git is not installed, or refuses this checkout: the package's version stands in
         else:
             return done.stdout.strip()
     try:

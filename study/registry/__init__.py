@@ -1,1 +1,1 @@
-"""Codecs in MLflow's model registry: put there as data, taken out as codecs, nothing of it run."""
+"""Codecs in MLflow's model registry: stored as data, read as codecs, with nothing there run."""

@@ -30,7 +30,7 @@ holds all code: here are only numbers (JSON and safetensors), and nothing here i
 def card(about: Mapping[str, Any], model: str) -> str:
     """Return the card of a codec; its first line stands by itself in MLflow's list of versions.
 
-    Nothing in it goes out of date: which version it becomes, and what points to it, MLflow shows.
+    Nothing in it goes out of date: MLflow itself shows the version's number and its aliases.
 
     Args:
         about: what the codec's folder says about it (`study.codecs.export`).
@@ -55,7 +55,7 @@ def card(about: Mapping[str, Any], model: str) -> str:
 
 
 def _numbers(metrics: Mapping[str, float | None]) -> dict[str, str]:
-    """Return what is known by name first, with its digits; infinities, as JSON has them, last."""
+    """Return metrics as text, those of `MEASURES` first; None is how JSON holds an infinity."""
     known = [name for name in MEASURES if name in metrics]
     names = [*known, *(name for name in metrics if name not in MEASURES)]
     return {name: _shown(name, metrics[name]) for name in names}

@@ -1,4 +1,4 @@
-"""A codec by its folder, or by its address in MLflow's model registry."""
+"""Opening a codec by its folder, or by its address in MLflow's model registry."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _ADDRESS = re.compile(r"models:/(?P<model>[^/:@]+)(@(?P<alias>[\w-]+)|/(?P<versi
 def open_codec(place: Path) -> SavedCodec:
     """Read a codec from its folder, or from a registry.
 
-    Of a registered model nothing is read but the codec's own folder: what else is there, such as
-    MLflow's description of how to load it, has no say.
+    Of a registered model only the codec's own folder is read. MLflow's description of how to load
+    it is ignored.
 
     Args:
-        place: a folder, or ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``, which is looked for
-            in the MLflow that MLFLOW_TRACKING_URI names, else in that of the folder ``studies``.
+        place: a folder, or ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION`` in the MLflow that
+            MLFLOW_TRACKING_URI names, else in that of the folder ``studies``.
 
     Raises:
-        StudyError: the address is none, MLflow cannot be reached, or has no such version.
+        StudyError: the address is malformed, or MLflow cannot be reached or has no such version.
         CodecError: the codec cannot be read.
     """
     if not str(place).startswith("models:"):

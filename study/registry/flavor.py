@@ -1,6 +1,6 @@
-"""How MLflow makes a codec of a registered one: `mlflow.pyfunc.load_model` calls this module.
+"""The loader of registered codecs, which `mlflow.pyfunc.load_model` calls.
 
-The artifact names this module and brings no code of its own. What is read is a codec's folder
+The artifact names this module and brings no code of its own. The module reads a codec's folder
 (`model.codec_folder`): JSON and safetensors, checked to the last number.
 """
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class RegisteredCodec:
-    """A codec as MLflow wants its models: `predict` compresses, and the way back is one step down.
+    """A codec with the interface of MLflow's models: `predict` compresses.
 
-    MLflow checks what `predict` is given against the model's signature, and a signature has one
-    input: points. Decompressing takes bytes, so it is `get_raw_model().decompress(data)`.
+    MLflow checks the input of `predict` against the model's one signature, which is of points.
+    Decompressing takes bytes, so it is `get_raw_model().decompress(data)`.
     """
 
     def __init__(self, codec: CloudCodec) -> None:
@@ -39,7 +39,7 @@ class RegisteredCodec:
 
         Args:
             points: (n, 3) coordinates; (n, 6) with unit normals where the codec codes them.
-            params: MLflow's; none is known.
+            params: passed by MLflow, and ignored.
 
         Returns:
             The compressed file, byte by byte: `.tobytes()` is what `study compress` writes.

@@ -8,9 +8,8 @@ The files of a version are artifacts of the trial's run, ``codec/epoch-0005``:
 ``codec/``     the codec's folder as `study export` writes it (`model.codec_folder`)
 =============  =====================================================================================
 
-No environment is written down: `mlflow models serve` would install what stands there by its name,
-and this package is in no public registry, where anyone could take its name. Nor is there code, or a
-pickle, to be run.
+No environment is stored: `mlflow models serve` would install it by name, and this package is in no
+public registry, where anyone could take its name. Nor is any code or pickle stored.
 """
 
 from __future__ import annotations
@@ -49,8 +48,8 @@ class Registered:
 
     Attributes:
         model: the registered model's name.
-        version: of it, counted from 1.
-        aliases: those that were given to this version now.
+        version: its version, counted from 1.
+        aliases: those that this registration gave to the version.
         is_new: whether the version was added now; False: the same codec was there already.
     """
 
@@ -74,10 +73,10 @@ class Registry:
         """Connect.
 
         Args:
-            uri: of MLflow: a database or a server.
-            model: the registered model's name; it is made with the first version.
+            uri: MLflow's address: a database or a server.
+            model: the registered model's name; the first version creates it.
             study_name: the experiment's name.
-            study_id: tells the study's runs from those of another of the same name.
+            study_id: tells the study's runs from those of another study of that name.
 
         Raises:
             StudyError: MLflow holds nothing, or cannot be reached.
@@ -118,11 +117,11 @@ class Registry:
         return run_id
 
     def add(self, taken: TakenCodec, names: Sequence[str]) -> Registered:
-        """Register a codec, unless it is there already, and have the names point to it.
+        """Register a codec unless it is there already, and point the aliases to it.
 
         Args:
             taken: the codec of a trial.
-            names: aliases; each is taken from the version that had it.
+            names: the aliases; each moves here from the version that had it.
 
         Raises:
             StudyError: MLflow cannot be reached, or refuses.
@@ -137,14 +136,14 @@ class Registry:
         return Registered(self._model, str(version.version), tuple(names), there is None)
 
     def _version_with(self, tags: Mapping[str, str]) -> ModelVersion | None:
-        """Return the version that is this codec of this trial."""
+        """Return the version that holds this codec of this trial."""
         keys = ("study_id", "trial", "epoch", "codec_id")
         wanted = [f"name = '{self._model}'", *(f"tags.{key} = '{tags[key]}'" for key in keys)]
         found = self._client.search_model_versions(" and ".join(wanted))
         return found[0] if found else None
 
     def _new_version(self, taken: TakenCodec, run_id: str, tags: Mapping[str, str]) -> ModelVersion:
-        """Write the files beside the run's others, and have a new version point to them."""
+        """Write the files among the run's artifacts, and create a version that points to them."""
         place = f"codec/epoch-{taken.epoch:04d}"
         told = card(taken.about, self._model)
         with tempfile.TemporaryDirectory() as folder:
@@ -162,7 +161,7 @@ class Registry:
 
     @contextmanager
     def _explained(self, what: str) -> Iterator[None]:
-        """Turn what MLflow raises into a sentence."""
+        """Turn MLflow's errors into a StudyError."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -175,10 +174,10 @@ class Registry:
 
 
 def check_alias(name: str) -> None:
-    """Refuse what MLflow would not take as an alias.
+    """Refuse a name that MLflow would not take as an alias.
 
     Raises:
-        StudyError: it is empty, has other characters than letters, digits, - and _, or is kept
+        StudyError: it is empty, has other characters than letters, digits, - and _, or is reserved
             for versions (latest, v7).
     """
     plain = name.replace("-", "").replace("_", "")
@@ -191,7 +190,7 @@ def check_alias(name: str) -> None:
 
 
 def _tags(taken: TakenCodec) -> dict[str, str]:
-    """Return what tells a version from the others at a glance; the card has all of it."""
+    """Return the tags that tell versions apart at a glance; the card has everything."""
     names = (RATE if taken.is_measured else f"{RATE}_estimated", QUALITY)
     worth = {name: taken.metrics[name] for name in names if name in taken.metrics}
     return {
@@ -204,7 +203,7 @@ def _tags(taken: TakenCodec) -> dict[str, str]:
 
 
 def _write_model(folder: Path, taken: TakenCodec, run_id: str, told: str) -> None:
-    """Write what MLflow calls a model: data, a card, and who reads it."""
+    """Write an MLflow model: data, a card, and the name of its loader."""
     from mlflow.models import Model, ModelSignature
     from mlflow.types import Schema, TensorSpec
 
@@ -214,7 +213,7 @@ def _write_model(folder: Path, taken: TakenCodec, run_id: str, told: str) -> Non
     signature = ModelSignature(inputs=Schema([points]), outputs=Schema([file]))
     identity = {"codec_id": taken.codec.codec_id.hex()}
     model = Model(run_id=run_id, signature=signature, metadata=identity)
-    # What `mlflow.pyfunc.add_to_model` would write, which takes seconds to import and warns.
+    # As `mlflow.pyfunc.add_to_model` would write it, which takes seconds to import and warns.
     model.add_flavor("python_function", loader_module=_LOADER, data="codec")
     save_codec(taken.codec, folder / "codec", taken.about)
     title = f"# Codec {taken.codec.codec_id.hex()}\n\n"

@@ -1,4 +1,4 @@
-"""The commands of the simulator: keep what trials have learned, and replay studies on it."""
+"""The commands of the simulator: record learning curves of trials, and replay studies on them."""
 
 from __future__ import annotations
 
@@ -222,7 +222,7 @@ def _simulate(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _offered(arguments: argparse.Namespace, base: StudyConfig) -> Offered:
-    """Return what to combine: as the words say, else as the study does, else as usual."""
+    """Return what to combine: the options, else what the study file says, else the defaults."""
     from study.halting.rules import first_rung
     from study.simulation.strategies import Offered
 

@@ -36,7 +36,7 @@ class Plan:
     Attributes:
         base: the study that strategies are variants of.
         strategies: the yardstick first.
-        epochs: that each study may spend.
+        epochs: how many each study may spend.
         seeds: how many studies of each strategy.
         workers: cohorts that train at once.
         size: trials in a cohort.
@@ -56,9 +56,9 @@ class Result:
 
     Attributes:
         strategy: which one.
-        courses: of its studies, by seed.
-        volumes: (seeds, epochs + 1), the hypervolume when so many epochs were spent.
-        reached: (seeds,), epochs at which each study was as good as the target; inf: never.
+        courses: those of its studies, by seed.
+        volumes: (seeds, epochs + 1), the hypervolume by the number of epochs spent.
+        reached: (seeds,), epochs after which each study was as good as the target; inf: never.
     """
 
     strategy: Strategy
@@ -83,7 +83,7 @@ class Comparison:
 
 
 def surrogate_of(recording: Recording, base: StudyConfig) -> Surrogate:
-    """Return what tells the curves of all that a study reads.
+    """Return a surrogate for all metrics that a study reads.
 
     Raises:
         StudyError: an objective or a constraint was not recorded.
@@ -111,9 +111,9 @@ def compare(
 
     Args:
         plan: what to simulate.
-        surrogate: tells what trials learn.
-        on_progress: told how many studies are done, and of how many.
-        processes: that simulate at once; None: as many as there are processors.
+        surrogate: gives the learning curves of trials.
+        on_progress: called with the numbers of studies done and in all.
+        processes: how many simulate at once; None: one for each processor.
 
     Raises:
         StudyError: a strategy cannot be simulated.
@@ -148,7 +148,7 @@ def compare(
 
 
 def volume_by_epoch(course: Course, epochs: int) -> NDArray[np.float64]:
-    """Return the hypervolume when 0, 1, ... `epochs` epochs were spent, (epochs + 1,)."""
+    """Return the hypervolume after 0, 1, ... `epochs` epochs were spent, (epochs + 1,)."""
     at = np.array([moment.epochs for moment in course.moments])
     volumes = np.array([0.0, *(moment.hypervolume for moment in course.moments)])
     return volumes[np.searchsorted(at, np.arange(epochs + 1), side="right")]
@@ -161,7 +161,7 @@ def reaches(volumes: NDArray[np.float64], target: float) -> float:
 
 
 def quantile(values: NDArray[np.float64], share: float) -> float:
-    """Return the least value that at least this share of all do not exceed; it may be inf."""
+    """Return the least value that at least this share of all values does not exceed, or inf."""
     return float(np.quantile(values, share, method="inverted_cdf"))
 
 
@@ -180,11 +180,11 @@ class _Simulator:
 def _courses(
     studies: Sequence[StudyConfig], simulator: _Simulator, at_once: int
 ) -> Iterator[tuple[int, Course]]:
-    """Simulate in several processes, and yield whatever is done."""
+    """Simulate in several processes, and yield each study when it is done."""
     if at_once == 1:
         yield from map(simulator, enumerate(studies))
         return
-    # Not forked from this process, which may have threads: those of a fork would be missing.
+    # Not forked from this process, which may have threads: a fork would lack them.
     context = get_context("forkserver")
     context.set_forkserver_preload(["study.simulation.clock"])
     with context.Pool(at_once, initializer=_begin_process) as pool:

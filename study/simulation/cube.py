@@ -1,4 +1,4 @@
-"""Settings as points of a unit cube, so that it can be said how near two of them are."""
+"""Settings as points of a unit cube, which gives them distances."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from study.config.ranges import Range
 
 _ABSENT = 0.5
-"""Where a number stands that does not apply to a trial: in the middle, farthest from nothing."""
+"""Where a number lies that does not apply to a trial: in the middle, equally far from both ends."""
 
 
 class Cube:
@@ -33,7 +33,7 @@ class Cube:
 
     Args:
         space: what is searched.
-        recorded: all recorded settings, of which some may lack a name.
+        recorded: the settings of all recorded trials; a setting that does not apply is missing.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Cube:
         """Return the point of some settings.
 
         Raises:
-            StudyError: they lie outside the space, or one of them was never recorded as absent.
+            StudyError: they lie outside the space, or lack a setting that every recorded trial has.
         """
         return np.array(
             [axis for name in self._space for axis in self._axes(name, settings)], dtype=np.float64

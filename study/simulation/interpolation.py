@@ -1,4 +1,4 @@
-"""Ways to tell a curve from those around it, and which of them is off least on a recording.
+"""Ways to interpolate learning curves, and the choice of the best one for a recording.
 
 Legend: R recorded points, Q points asked about, A axes of the unit cube, V values of a curve.
 """
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 FOLDS = 10
 _SCALES = (1.0, 0.5, 0.25, 0.12, 0.06)
-"""How far an axis of the cube counts: along a short one curves hardly change."""
+"""Lengths to try for an axis of the cube: along a short one curves hardly change."""
 
 _SPLINES = {"thin_plate_spline": 1, "linear": 0}
-"""Kernels, and the degree of the polynomial below them. The first needs more points than axes in
-general position, which choices do not give; the second needs one point."""
+"""Kernels, each with the degree of its polynomial. Degree 1 needs more points than axes in general
+position, which choices do not give; degree 0 needs one point."""
 
 _SMOOTHINGS = (0.01, 0.0, 0.03, 0.1, 0.3)
 _POWERS = (4.0, 2.0, 6.0)
@@ -40,9 +40,9 @@ class Way:
 
     Attributes:
         kind: ``spline``, ``weighted`` (by inverse distance) or ``nearest``.
-        scales: one for each setting.
-        kernel: of a spline.
-        amount: smoothing of a spline, or the power of the distance.
+        scales: the lengths of the axes, one for each setting.
+        kernel: a spline's.
+        amount: a spline's smoothing, or the power of the distance.
     """
 
     kind: str
@@ -66,11 +66,11 @@ class Way:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The way that is off least, and by how much each kind is at its best.
+    """The way with the least error, and its rivals.
 
     Attributes:
         way: the best one.
-        rivals: the best way of every kind.
+        rivals: the best way of every kind, the best kind first.
     """
 
     way: Way
@@ -80,7 +80,7 @@ class Chosen:
 def choose(
     points: NDArray[np.float64], values: NDArray[np.float64], groups: Sequence[slice]
 ) -> Chosen:
-    """Choose by cross-validation: each value's mean error, in units of its own spread.
+    """Choose by cross-validation: errors are in units of each value's own spread.
 
     Args:
         points: (R, A)
@@ -102,7 +102,7 @@ def choose(
 
 
 def _tuned(way: Way, score: Callable[[Way], float]) -> tuple[Way, float]:
-    """Improve one setting of a way after the other, until none gets better."""
+    """Improve the parameters of a way one after the other, until none gets better."""
     error = score(way)
     while True:
         before = error
@@ -131,7 +131,7 @@ def _variants(way: Way, position: int) -> Iterable[Way]:
 def _score(
     points: NDArray[np.float64], values: NDArray[np.float64], groups: Sequence[slice], way: Way
 ) -> float:
-    """Mean error, and infinite where a way cannot be gone."""
+    """Error of a way: mean over points, sum over values; infinite where it cannot be fitted."""
     try:
         predicted = left_out(way, points, values, groups, seed=0)
     except (np.linalg.LinAlgError, ValueError):
@@ -148,14 +148,14 @@ def left_out(
     *,
     seed: int,
 ) -> NDArray[np.float64]:
-    """Return what is told of each point from the others, a tenth of them left out at a time.
+    """Predict each point from the others, a tenth of the points left out at a time, (R, V).
 
     Args:
-        way: how.
+        way: how to interpolate.
         points: (R, A)
         values: (R, V)
         groups: the axes of each setting.
-        seed: of the order in which they are dealt.
+        seed: decides which points are left out together.
     """
     order = np.random.default_rng(seed).permutation(len(points))
     predicted = np.empty_like(values)
@@ -172,7 +172,7 @@ def fit(
     values: NDArray[np.float64],
     groups: Sequence[slice],
 ) -> Predict:
-    """Return what tells curves, (Q, A) -> (Q, V)."""
+    """Return the interpolation of the recorded points, (Q, A) -> (Q, V)."""
     axes = np.empty(points.shape[1])
     for group, scale in zip(groups, way.scales, strict=True):
         axes[group] = scale

@@ -26,7 +26,8 @@ _DOTS_PER_INCH = 170
 _COLORS = (palette.FRONT, palette.BASELINE, "#009e73", "#cc79a7", "#e69f00", palette.BEATEN)
 _DASHES = ("-", "--", ":", "-.")
 _EARLY = 1 / 6
-"""The share of the epochs after which the axis begins: before it hypervolumes rise from nothing."""
+"""The axis of hypervolumes begins at the lowest one after this share of the epochs: earlier ones
+rise from nothing."""
 
 
 def write_picture(comparison: Comparison, path: Path) -> None:
@@ -72,14 +73,14 @@ def write_picture(comparison: Comparison, path: Path) -> None:
 
 
 def _styles() -> Iterator[tuple[str, str]]:
-    """Return colours and dashes, all colours first; the yardstick is grey."""
+    """Yield colours and dashes: grey for the yardstick, then all colours with each dash in turn."""
     yield palette.MUTED, "-"
     for dash, color in cycle(product(_DASHES, _COLORS)):
         yield color, dash
 
 
 def _draw_frame(axes: Axes, comparison: Comparison) -> None:
-    """Set the part that is shown, titles, a light grid, and the target."""
+    """Set limits, titles and a light grid, and draw the target."""
     plan = comparison.plan
     early = int(_EARLY * plan.epochs)
     low = min(np.quantile(each.volumes[:, early], QUARTILES[0]) for each in comparison.results)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def record_studies(root: Path, names: Sequence[str]) -> tuple[Recording, str]:
-    """Return what the complete trials of some studies have shown, and what to tell of others.
+    """Return a recording of the studies' complete trials, and a remark on trials left out.
 
     Raises:
         StudyError: there is no such study, they do not belong together, or have too few trials.

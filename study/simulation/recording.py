@@ -1,7 +1,7 @@
-"""What finished trials have shown: their settings, the curves that they learned along, their ends.
+"""Finished trials as they were recorded: settings, learning curves, and final metrics.
 
-A recording is taken from one study, or from several that differ in nothing but which settings they
-tried, how, and with which seed.
+A recording is made of one study, or of several that differ only in which settings they tried, how,
+and with which seed.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from study.records import TrialRecord
 
 ALONE = ("data", "model", "loss", "training", "objectives", "constraints")
-"""Sections that make a curve what it is, besides the trial's settings and the seed."""
+"""Sections that decide a curve, besides the trial's settings and the seed."""
 
 _LEFT_OUT = ("term_", "weighted_")
 """The loss's terms: no strategy reads them, and they would make up most of a table."""
 _WORK = frozenset({"population", "padding_share", "train_s", "validate_s"})
-"""How an epoch was worked off; what it took is told in seconds for each trial."""
+"""How an epoch was computed; its cost is recorded as seconds for each trial."""
 
 LEAST_TRIALS = 10
-"""Fewer say nothing about the settings between them."""
+"""Fewer say nothing about settings between the recorded ones."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class RecordedTrial:
     """A complete trial.
 
     Attributes:
-        study: the name of the study that it is from.
+        study: the name of its study.
         number: its number there.
         settings: the searched settings by dotted name; without those that did not apply to it.
         epochs: the metrics after each epoch, the first epoch first.
-        epoch_s: seconds of work that each epoch took. Of an epoch in a cohort of eight, an eighth.
+        epoch_s: seconds of work for each epoch: in a cohort of eight, an eighth of the cohort's.
         final: the metrics measured on the finished codec.
         measuring_s: seconds that the measuring took.
     """
@@ -69,8 +69,8 @@ class Recording:
     """Complete trials of studies that search the same space for the same objectives.
 
     Attributes:
-        studies: where they are from, at least one.
-        trials: no two of the same settings.
+        studies: the studies of the trials, at least one.
+        trials: no two with the same settings.
     """
 
     studies: tuple[Begun, ...]
@@ -78,7 +78,7 @@ class Recording:
 
     @property
     def config(self) -> StudyConfig:
-        """The first of the studies; in what makes a curve all are the same."""
+        """The first study's configuration; all studies agree in what decides a curve."""
         return self.studies[0].config
 
     @property
@@ -88,7 +88,7 @@ class Recording:
 
 
 def recorded(study: str, epochs: int, records: Sequence[TrialRecord]) -> list[RecordedTrial]:
-    """Return a study's complete trials, without those of which an epoch is missing."""
+    """Return a study's complete trials of which no epoch is missing."""
     return [
         _recorded(study, record)
         for record in records
@@ -127,8 +127,8 @@ def join(studies: Sequence[Begun], trials: Sequence[RecordedTrial]) -> Recording
     """Put the trials of studies together; of several with the same settings the first counts.
 
     Raises:
-        StudyError: the studies differ in more than which settings they tried, a setting that is
-            searched decides how many epochs a trial has, or there are too few trials.
+        StudyError: the studies differ in more than which settings they tried, `training.epochs` is
+            searched, the trials' metrics differ, or there are too few trials.
     """
     first = studies[0].config
     for other in studies[1:]:
@@ -153,7 +153,7 @@ def join(studies: Sequence[Begun], trials: Sequence[RecordedTrial]) -> Recording
 
 
 def key_of(settings: Mapping[str, Choice]) -> tuple[tuple[str, Choice], ...]:
-    """Return what equal settings have in common, whatever their order."""
+    """Return a key that is the same for equal settings in any order."""
     return tuple(sorted(settings.items()))
 
 
@@ -181,7 +181,7 @@ def _where(one: object, two: object) -> str:
 
 
 def _check_alike(trials: Sequence[RecordedTrial], asked: Sequence[str]) -> None:
-    """Refuse metrics that only some of the trials have, or that are no numbers."""
+    """Refuse metrics that only some of the trials have, or that are not finite."""
     names = [_metric_names(trial) for trial in trials]
     for metric in asked:
         if metric not in trials[0].final:

@@ -1,4 +1,4 @@
-"""What a simulation has shown, as a table in the terminal."""
+"""The result of a simulation as a table in the terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from study.simulation.surrogate import Rival
 
 CHECKPOINTS = (1 / 12, 1 / 6, 1 / 3, 1)
-"""Shares of the epochs at which hypervolumes are told."""
+"""Shares of the epochs at which hypervolumes are shown."""
 
 _CAPTION = """\
 columns of numbers: the hypervolume when so many epochs were spent; to target: epochs until half of
@@ -30,7 +30,7 @@ stopped"""
 
 
 def checkpoints(plan: Plan) -> list[int]:
-    """Return the numbers of epochs at which hypervolumes are told."""
+    """Return the numbers of epochs at which hypervolumes are shown."""
     return [ceil(share * plan.epochs) for share in CHECKPOINTS]
 
 
@@ -47,7 +47,7 @@ def comparison_table(comparison: Comparison) -> Table:
         caption=_CAPTION,
         caption_justify="left",
     )
-    table.add_column("strategy")  # It alone may take a second line.
+    table.add_column("strategy")  # The only column that may wrap.
     for epochs in checkpoints(plan):
         table.add_column(f"{epochs:,}", justify="right", no_wrap=True)
     for heading in ("to target", "quartiles", "share", "trials"):
@@ -80,7 +80,7 @@ def _epochs(number: float) -> str:
 
 
 def error_sentences(rivals: tuple[Rival, ...], base: StudyConfig) -> list[str]:
-    """Say how far interpolated curves are off, and how far other ways would be."""
+    """Return the errors of interpolated curves as sentences: the chosen way's, and its rivals'."""
     chosen, *others = rivals
     how = "median of the trials, left out a tenth at a time"
     return [

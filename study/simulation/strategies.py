@@ -39,7 +39,7 @@ class Strategy:
     """One way to run a study.
 
     Attributes:
-        sampler: who proposes settings.
+        sampler: what proposes settings.
         halting: when trials are stopped.
         stratify: searched range -> number of slices, as pairs.
     """
@@ -56,7 +56,7 @@ class Strategy:
 
 
 YARDSTICK = Strategy(RANDOM)
-"""What all others are held against: random settings, every trial trained to its end."""
+"""What all others are compared with: random settings, every trial trained to its end."""
 
 
 def _halting_words(halting: HaltingSection) -> str:
@@ -70,7 +70,7 @@ def _halting_words(halting: HaltingSection) -> str:
 
 @dataclass(frozen=True)
 class Offered:
-    """What shall be combined; each at least once."""
+    """What to combine: at least one value of each."""
 
     samplers: Sequence[str]
     rules: Sequence[str]
@@ -85,7 +85,7 @@ def combined(offered: Offered) -> list[Strategy]:
     """Return the yardstick and every combination, in the order given.
 
     Raises:
-        StudyError: a halting rule cannot be as given.
+        StudyError: a halting rule is not valid.
     """
     haltings = list(_haltings(offered))
     strategies = [
@@ -119,11 +119,12 @@ def base_study(recording: Recording, study: StudyConfig | None) -> StudyConfig:
     """Return the study that strategies are variants of.
 
     Args:
-        recording: whose space is searched, for its objectives, where no study is given.
-        study: what else to search, how, or for which of the recorded metrics.
+        recording: without a study, its space is searched for its objectives.
+        study: its search, halting, objectives and constraints replace those of the recording.
 
     Raises:
-        StudyError: the study's trials would not train as the recorded ones did.
+        StudyError: the study's trials would not train as the recorded ones did, or its space is not
+            within theirs.
     """
     own = recording.config
     if study is None:
@@ -158,7 +159,7 @@ def _check_within(space: Mapping[str, Range], recorded: Mapping[str, Range]) -> 
 
 
 def variant(base: StudyConfig, strategy: Strategy, *, epochs: int, seed: int) -> StudyConfig:
-    """Return a strategy as a study that ends when so many epochs are spent.
+    """Return a strategy as a study that ends when it has spent so many epochs.
 
     Raises:
         StudyError: the sampler is unknown or cannot search this, or what is stratified is not
@@ -188,9 +189,9 @@ def variant(base: StudyConfig, strategy: Strategy, *, epochs: int, seed: int) ->
 
 
 def _most_trials(base: StudyConfig, strategy: Strategy, epochs: int) -> int:
-    """Return how many trials so many epochs may be spent on; a grid has no more than its points."""
+    """Return the most trials that so many epochs allow; a grid has no more than its points."""
     whole = ceil(epochs / base.training.epochs)
-    # Each takes one epoch at least; without halting each takes all of its own.
+    # A trial takes at least one epoch; without halting it takes all of its epochs.
     most = whole if strategy.halting.rule == NONE else epochs
     if strategy.sampler == "grid":
         most = min(most, len(GridChoices(base)) + wished(base))

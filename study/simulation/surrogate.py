@@ -1,8 +1,8 @@
 """The learning curve of any setting of a recorded space.
 
 A recorded setting has its recorded curve. Between recorded settings a curve is interpolated, and no
-value leaves the range that was recorded of its metric at its epoch. What trials differ by beyond
-their settings, such as the luck of an epoch, is in the recorded curves and not in the others.
+value leaves the range that was recorded of its metric at its epoch. Other differences between
+trials, such as the luck of an epoch, are in recorded curves and not in interpolated ones.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from study.simulation.recording import RecordedTrial, Recording
 
 _REPORT_SEED = 1
-"""Errors are told with trials left out in other groups than those by which the way was chosen."""
+"""Reported errors are of other groups of left-out trials than those that chose the way."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What a trial would learn.
+    """The learning curve of a trial.
 
     Attributes:
         epochs: the metrics after each epoch.
@@ -45,12 +45,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class Rival:
-    """A way to interpolate, and how far it is off.
+    """A way to interpolate, and its errors.
 
     Attributes:
         words: what it is called.
-        errors: metric -> the median error over all trials, left out in ten groups; of ``final.``
-            metrics that of finished codecs, of others that of all epochs.
+        errors: metric -> the median error over all trials, left out in ten groups; over finished
+            codecs for ``final.`` metrics, over all epochs for others.
     """
 
     words: str
@@ -58,12 +58,11 @@ class Rival:
 
 
 class Surrogate:
-    """Tells curves from a recording.
+    """Gives the learning curve of any setting, from a recording.
 
     Args:
         recording: complete trials.
-        metrics: those that anyone will ask for; of the epochs' and the finished codec's, those that
-            there are.
+        metrics: names of the metrics that curves shall have; any that was not recorded is left out.
     """
 
     def __init__(self, recording: Recording, metrics: Sequence[str]) -> None:

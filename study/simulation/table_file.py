@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from study.config.ranges import Range
 
 FORMAT = 1
-"""Raised when a reader of the old one would misread a table, or could not read it."""
+"""Raised when readers of the old format would misread a new table, or could not read it."""
 
 _FORMAT_KEY, _STUDIES_KEY = b"format", b"studies"
 _PLACES = {"root", "data_root", "tracking", "storage"}
-"""Where a study was kept: it makes no curve, and addresses may hold passwords."""
+"""Where a study was kept: no curve depends on it, and addresses may hold passwords."""
 
 _FINAL = "final."
 _SECONDS = "seconds"
@@ -73,8 +73,8 @@ def write_recording(recording: Recording, path: Path, *, force: bool = False) ->
         {name: _column(name, rows, recording.config.search.space.get(name)) for name in rows[0]}
     ).replace_schema_metadata(metadata)
     with new_file(path, force=force) as partial:
-        # Settings and final metrics repeat from row to row, and dictionaries store them once;
-        # what an epoch measured never does, and in split bytes its leading digits compress.
+        # Settings and final metrics repeat from row to row; Parquet's dictionaries, which are its
+        # default, store them once.
         pq.write_table(table, partial, compression="zstd", compression_level=19)
 
 
@@ -101,7 +101,7 @@ def _column(name: str, rows: list[dict[str, Any]], searched: Range | None) -> pa
     values = [row[name] for row in rows]
     if searched is None or searched.options is None:
         return pa.array(values)
-    # Choices may be of different kinds; as texts any reader can tell them apart.
+    # Choices may be of different types; any reader can tell them apart as texts.
     return pa.array([None if value is None else _text(value) for value in values], pa.string())
 
 
@@ -159,7 +159,7 @@ def _recording(path: Path, studies: list[Any], rows: list[dict[str, Any]]) -> Re
 
 
 def _as_begun(study_file: dict[str, Any], path: Path) -> StudyConfig:
-    # What the samplers of old were told before they began need not lie on this machine.
+    # The files of a recorded study's warm start need not exist on this machine.
     study_file["search"].pop("warm_start", None)
     return parse_study(json.dumps(study_file), origin=f"{path}: the study file in it")
 

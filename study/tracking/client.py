@@ -29,17 +29,17 @@ _LONGEST_CAUSE = 200
 
 
 def quieten() -> None:
-    """Keep MLflow's hands off the network and the terminal, where the user has not said otherwise.
+    """Keep MLflow off the network and the terminal, unless the user has said otherwise.
 
-    Sets environment variables (MLflow knows no other way), so it belongs before mlflow is imported
-    and into the main thread.
+    MLflow reads this from environment variables only: call it in the main thread, before mlflow is
+    imported.
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
 
 
 def connect(uri: str) -> MlflowClient:
-    """Import mlflow (2 s) and open the address; a new database is made (3 s)."""
+    """Import mlflow (2 s) and open the address; a database that is missing is created (3 s)."""
     # MLflow 3.17 maps its tables in a way that SQLAlchemy 2.1 calls deprecated. The user can do
     # nothing about it, and as an error it would keep the database from opening.
     warnings.filterwarnings("ignore", "The ``noload`` loader strategy", DeprecationWarning)
@@ -54,13 +54,13 @@ def is_database(uri: str) -> bool:
 
 
 def is_missing(uri: str) -> bool:
-    """Say whether the address is a SQLite file that is not there; opening it would make it."""
+    """Say whether the address is a SQLite file that is missing; opening it would create it."""
     split = urlsplit(uri)
     return split.scheme == "sqlite" and not Path(split.path[1:]).exists()
 
 
 def cause_of(error: BaseException) -> str:
-    """Return what went wrong: the operating system's word, which MLflow buries, or the error's."""
+    """Return the cause: the operating system's words, which MLflow buries, or the error's own."""
     told: BaseException | None = error
     while told is not None:
         if isinstance(told, OSError):

@@ -1,8 +1,8 @@
 """Deliveries to a place that may be slow or down, off the caller's path.
 
-Knows nothing of MLflow: a courier has a way to reach a place, and parcels that each know what to
-do once there. A parcel sent under the same name replaces the one that still waits, so what waits is
-bounded by the number of names, however long the place is down.
+A courier knows nothing of MLflow: it has a way to reach a place, and parcels that each know what to
+do there. A parcel replaces a waiting one of the same name, so no more parcels wait than there are
+names, however long the place is down.
 """
 
 from __future__ import annotations
@@ -21,21 +21,18 @@ _LONGEST_PAUSE_S = 30.0
 
 
 class Pace(NamedTuple):
-    """How often parcels of one name are delivered, at most; the newest of them waits meanwhile.
+    """How often, at most, parcels of one name are delivered; meanwhile the newest one waits.
 
     Attributes:
-        pause_s: from one to the next.
-        share: of the time that their deliveries may take; 1 is no limit.
+        pause_s: from one delivery to the next.
+        share: of the time, the most that their deliveries may take; 1 is no limit.
     """
 
     pause_s: float = 0.0
     share: float = 1.0
 
     def rest_s(self, took_s: float) -> float:
-        """Return how long to rest after a delivery that took so long.
-
-        An example: of 2 s at a share of 0.02 it is 98 s.
-        """
+        """Return how long to rest after a delivery: after 2 s at a share of 0.02, for 98 s."""
         return max(self.pause_s, took_s / self.share - took_s)
 
 
@@ -50,9 +47,9 @@ class _Parcel(NamedTuple, Generic[Place]):
 class Courier(Generic[Place]):
     """Delivers parcels in a background thread, again and again until they arrive.
 
-    `send` takes microseconds and never raises. One parcel that is refused does not hold up the
-    others; when the place cannot be reached at all, the pause between two attempts doubles up to
-    half a minute. The thread is a daemon: it never keeps a finished program alive.
+    `send` takes microseconds and never raises. A parcel that is refused does not hold up the
+    others. While the place cannot be reached, the pause between two attempts doubles up to half a
+    minute. The thread is a daemon: it never keeps a finished program alive.
     """
 
     def __init__(self, name: str, reach: Callable[[], Place]) -> None:
@@ -60,7 +57,7 @@ class Courier(Generic[Place]):
 
         Args:
             name: the thread's, for debuggers.
-            reach: gets hold of the place; called in the thread, at first and after each failure.
+            reach: connects to the place; called in the thread, at first and after each failure.
         """
         self._reach = reach
         self._place: Place | None = None
@@ -73,14 +70,14 @@ class Courier(Generic[Place]):
         self._thread.start()
 
     def send(self, name: str, deliver: Callable[[Place], None], pace: Pace = _AT_ONCE) -> None:
-        """Have `deliver` called with the place, in place of an undelivered parcel of that name."""
+        """Have `deliver` called with the place; it replaces an undelivered parcel of that name."""
         with self._changed:
             self._parcels.pop(name, None)  # a parcel that is replaced goes to the end of the queue
             self._parcels[name] = _Parcel(deliver, pace)
             self._changed.notify()
 
     def rest(self, name: str, seconds: float) -> None:
-        """Deliver no parcel of that name for so long."""
+        """Deliver no parcel of that name for so many seconds."""
         with self._changed:
             self._rests_until[name] = time.monotonic() + seconds
 

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StudyFacts:
-    """A study, as far as it does not change from trial to trial.
+    """What is the same for all trials of a study.
 
     Attributes:
-        name: the experiment's name too.
+        name: the study's, and the experiment's too.
         identity: tells its runs from those of another study of that name, for instance on a server
             that several people use, or after a study's folder was deleted.
-        objectives: what the front is about.
+        objectives: the front's.
         config: the whole configuration, without the passwords of addresses.
         study_file: the same as a study file's text.
         searched: dotted names of the searched settings.

@@ -43,8 +43,8 @@ _FINAL = "final/"
 class Ledger:
     """A study's experiment: finds its runs by tag and writes what they lack.
 
-    Raises whatever MLflow raises; after that its memory of what is there is in doubt, and a new
-    ledger must be made.
+    It raises whatever MLflow raises. After that its memory of MLflow's contents is unreliable: make
+    a new ledger.
     """
 
     def __init__(
@@ -55,14 +55,14 @@ class Ledger:
         facts: StudyFacts,
         on_run: Callable[[int, str], None],
     ) -> None:
-        """Find the experiment and its runs, or make it.
+        """Find the experiment and its runs; create the experiment if there is none.
 
         Args:
             client: the connection.
             artifact_location: where a new experiment keeps artifacts; None: the server decides.
             facts: what the study is.
-            on_run: told a trial's number and run as soon as there is one, before anything else is
-                written into it; where it raises, it is told again with the next record.
+            on_run: called with a trial's number and run as soon as the run exists, before anything
+                else is written into it; if it raises, it is called again with the next record.
         """
         self._facts, self._on_run = facts, on_run
         self._told: set[int] = set()
@@ -80,7 +80,7 @@ class Ledger:
         return str(number) in self._runs.ids()
 
     def with_runs(self, records: Iterable[TrialRecord]) -> list[TrialRecord]:
-        """Return the records with the ids of their runs here, as far as they have one."""
+        """Return the records with the ids of their runs here, None for those without a run."""
         ids = self._runs.ids()
         return [replace(record, run=ids.get(str(record.number))) for record in records]
 
@@ -111,7 +111,7 @@ class Ledger:
 
         Args:
             records: all of them.
-            is_over: whether nobody works on the study any more.
+            is_over: whether the work on the study has ended.
         """
         tags = front_tags(records, self._facts)
         for record in records:
@@ -154,7 +154,7 @@ class Ledger:
         return self._runs.find(SUMMARY, {"kind": SUMMARY}, name="summary", start_s=start_s)
 
     def _trial_run(self, record: TrialRecord) -> Tracked:
-        """Return a trial's run; one that is made now began when the trial did."""
+        """Return a trial's run; a new one has the start of the trial."""
         key, name = str(record.number), run_name(record)
         return self._runs.find(key, first_tags(record), name=name, start_s=_start_s(record))
 
@@ -172,8 +172,8 @@ class Ledger:
     def _missing_epochs(self, run: Tracked, record: TrialRecord) -> list[EpochRecord]:
         """Return the epochs whose metrics the run lacks.
 
-        The last metric by name tells: an epoch's metrics are written in that order. A trial that
-        begins anew in a run that has epochs does not tell by which names to ask for them.
+        An epoch's metrics are written in the order of their names, so the last one tells whether
+        all are there.
         """
         names = {max(epoch.metrics) for epoch in record.epochs if epoch.metrics}
         there: set[int] = set().union(*(self._runs.steps(run, name) for name in names))
@@ -217,5 +217,5 @@ def _experiment_tags(experiment_id: str, facts: StudyFacts) -> dict[str, str]:
 
 
 def _start_s(record: TrialRecord) -> float:
-    """Return when a trial began, in seconds since 1970, as far as its seconds of work tell."""
+    """Return when a trial began, in seconds since 1970, estimated from its seconds of work."""
     return (record.ended_s or time.time()) - record.elapsed_s

@@ -1,9 +1,9 @@
 """Where MLflow's pages show a study: links to them, and how its chart view is set up.
 
-MLflow's page draws whatever its user has put together, and keeps that in the browser. It also reads
-a view that was shared, from a tag of the experiment that the link names. That tag's format is not
-documented: it was read in the page of MLflow 3.17 (``compareRunCharts`` and its neighbours), and a
-test opens it in a browser. A release that drops it leaves the plain chart view.
+MLflow's page keeps the charts that its user has made in the browser. It also reads shared views:
+a link names the experiment's tag that holds one. The tag's format is not documented: it was read in
+the page's code of MLflow 3.17 (``compareRunCharts`` and its neighbours), and a test opens it in a
+browser. A release that drops it leaves the plain chart view.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from study.fronts.front import Objective
 
 OBJECTIVE = "objective/"
-"""Prefix of the metrics that are the objectives of a finished trial, whatever they are."""
+"""Prefix of those metrics of a finished trial that are objectives of the study."""
 
 CHART_KEY = "front"
 CHART_TAG = f"mlflow.sharedViewState.{CHART_KEY}"
 """The experiment's tag that holds the chart view."""
 
 _TRAINING = "workflowType=machine_learning"
-"""MLflow's page opens with menus for language models unless told."""
+"""Without this MLflow's page opens with menus for language models."""
 
 _SECTION = "front"
 _SECTIONS = {
@@ -38,12 +38,12 @@ _SECTIONS = {
     "final": ("final", False),
     "system": ("System metrics", False),
 }
-"""By our key: the name that MLflow gives to the metrics that go there, and whether it is open."""
+"""Our key -> MLflow's name for the section's metrics, and whether the section is open."""
 
 _LARGE = {"columns": 2, "cardHeight": 480}
 
 _MOST_RUNS = 1000
-"""Points of a chart; MLflow's page draws 100 unless told."""
+"""Points of a chart; MLflow's page draws 100 by default."""
 
 
 class Place(NamedTuple):
@@ -80,18 +80,18 @@ def run_link(base_url: str, experiment_id: str, run_id: str) -> str:
 
 
 def summary_link(base_url: str, experiment_id: str, run_id: str) -> str:
-    """Return the address of the summary run's artifacts, among which is the interactive front."""
+    """Return the address of the summary run's artifacts, opened at the interactive front."""
     page, _, query = run_link(base_url, experiment_id, run_id).rpartition("?")
     return f"{page}/artifacts/front.html?{query}"
 
 
 def registry_link(base_url: str) -> str:
-    """Return the address of the registered models, among which are a project's codecs."""
+    """Return the address of the registered models, the project's codecs among them."""
     return f"{base_url.rstrip('/')}/#/models?{_TRAINING}"
 
 
 def find_summary(uri: str, study_name: str, study_id: str) -> Place | None:
-    """Return where MLflow holds a study; None where it does not. Nothing is written or made.
+    """Return where MLflow holds a study; None where it does not. Nothing is written or created.
 
     Args:
         uri: of MLflow's database or server.
@@ -114,13 +114,13 @@ def find_summary(uri: str, study_name: str, study_id: str) -> Place | None:
 
 
 def chart_view(objectives: Sequence[Objective], searched: Sequence[str]) -> str:
-    """Return the chart view for `CHART_TAG`: the planes of the front, and what led there.
+    """Return the chart view for `CHART_TAG`: the planes of the front, and parallel coordinates.
 
-    Only trials are shown (the summary run has other metrics), those of the front first, since the
-    page loads a hundred runs and the rest when asked.
+    Only trials are shown (the summary run has other metrics), those of the front first: the page
+    loads a hundred runs, and more on demand.
 
     Args:
-        objectives: every two of them are the axes of a chart.
+        objectives: every pair of them spans a chart (`study.report.planes`).
         searched: dotted names of the settings, for the parallel coordinates.
     """
     metrics = [OBJECTIVE + objective.metric for objective in objectives]

@@ -45,7 +45,7 @@ def note_tags(ours: str) -> dict[str, str]:
 
 
 def is_edited(tags: Mapping[str, str]) -> bool:
-    """Say whether a run's description is not as the study left it: then it stays as it is."""
+    """Say whether somebody has edited a run's description, which is then left as it is."""
     return NOTE in tags and digest(tags[NOTE]) != tags.get(_WRITTEN)
 
 

@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     Draw = Callable[[Sequence[TrialRecord]], Mapping[str, bytes]]
 
 _WORKERS_START_S = 20.0
-"""How long MLflow is not imported while no worker has told of its first epoch."""
+"""How long the import of MLflow waits for a first epoch."""
 
 _STANDING = "the summary"
 _FILES = "the front's pictures"
-"""Names of what is sent besides trials, as the user is told of them."""
+"""Names of the parcels besides trials, as a user reads them."""
 
 _STANDING_PACE = Pace(share=0.02)
 _DRAWING_PACE = Pace(pause_s=60.0, share=0.02)
-"""The work is the driver's, which has a study to run. To tell how 16 trials stand takes 20 ms, how
-10,000 do 2 s (docs/benchmarks.md); drawing the report takes 1 to 3 s."""
+"""These deliveries take time from the driver. The standing of 16 trials takes 20 ms, that of 10,000
+2 s (docs/benchmarks.md); drawing the report takes 1 to 3 s."""
 
 
 def nothing_to_draw(_records: Sequence[TrialRecord]) -> Mapping[str, bytes]:
@@ -50,10 +50,10 @@ class MlflowObserver:
         uri: a database such as ``sqlite:///studies/mlflow.db``, or the address of a server.
         artifact_root: where artifacts go when `uri` is a database; a server has its own place.
         facts: what the study is.
-        on_run: told each trial's number and MLflow run, once, from the background thread; whatever
-            it raises counts as a failure to deliver, and it is told again.
-        draw: called in the background thread, about once a minute, with the trials as they stand:
-            returns the files of the summary, by name.
+        on_run: called once with each trial's number and MLflow run, in the background thread; an
+            exception counts as a failed delivery, and the call is repeated.
+        draw: called with the trials in the background thread, about once a minute; returns the
+            files of the summary, by name.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class MlflowObserver:
         on_run: Callable[[int, str], None] = lambda _trial, _run: None,
         draw: Draw = nothing_to_draw,
     ) -> None:
-        """Return at once: mlflow is imported, and its database made, in the background."""
+        """Return at once: the background thread imports mlflow and creates its database."""
         quieten()
         self._uri, self._draw, self._on_run = uri, draw, on_run
         self._artifacts = artifact_root.resolve().as_uri() if is_database(uri) else None
@@ -82,7 +82,7 @@ class MlflowObserver:
         self._send_files()
 
     def _reach(self) -> Ledger:
-        """Open MLflow's place for the study; have told again whatever it has lost meanwhile."""
+        """Connect to MLflow, and send again the trials whose runs it has lost."""
         self._workers_work.wait(_WORKERS_START_S)
         ledger = Ledger(
             client=connect(self._uri),
@@ -100,15 +100,15 @@ class MlflowObserver:
         return ledger
 
     def _tell(self, trial: int, run: str) -> None:
-        if trial not in self._told:  # A connection made anew would tell all of them again.
+        if trial not in self._told:  # A new connection tells all of them again.
             self._on_run(trial, run)
             self._told.add(trial)
 
     def on_trial(self, record: TrialRecord) -> None:
         """Take note of a trial: at its start, after each epoch, and at its end. Microseconds.
 
-        A trial has its run from its start. The first ones wait a little for theirs: to import
-        MLflow and open its database takes seconds of a processor that the starting workers need.
+        A trial's run is created at its start. The first runs come later: importing MLflow and
+        opening its database takes seconds of a processor that the starting workers need.
         """
         self._records[record.number] = record
         if record.epochs or record.state.is_final:
@@ -123,7 +123,7 @@ class MlflowObserver:
         self._courier.send(f"trial {record.number}", lambda ledger: ledger.write_trial(record))
 
     def _send_standing(self) -> None:
-        """Send how the trials stand when it is delivered."""
+        """Send the standing of the trials, computed on delivery."""
         self._courier.send(
             _STANDING,
             lambda ledger: ledger.write_standing(self._now(), is_over=self._is_over),
@@ -131,20 +131,20 @@ class MlflowObserver:
         )
 
     def _send_files(self) -> None:
-        """Send the summary's files as they are when they are delivered."""
+        """Send the summary's files, drawn on delivery."""
         self._courier.send(_FILES, self._write_files, _DRAWING_PACE)
 
     def _write_files(self, ledger: Ledger) -> None:
-        """Draw and upload; what was drawn last stays unless a trial got its run meanwhile."""
+        """Upload the final files, or draw: before the end, and if a trial got its run meanwhile."""
         records = ledger.with_runs(self._now())
         files = self._files
         if files is None or records != self._now():
-            with suppress(Exception):  # Whoever draws the last report tells what is wrong with it.
+            with suppress(Exception):  # The driver's last report tells what is wrong.
                 files = self._draw(records) or files
         ledger.write_files(records, files or {})
 
     def _now(self) -> list[TrialRecord]:
-        """Return the trials as they stand, from whichever thread."""
+        """Return the newest records of all trials; any thread may call it."""
         return [self._records[number] for number in sorted(self._records)]
 
     def on_end(
@@ -153,12 +153,12 @@ class MlflowObserver:
         records: Sequence[TrialRecord] = (),
         draw: Draw | None = None,
     ) -> None:
-        """Take note that nobody works on the study any more.
+        """Take note that the work on the study has ended.
 
         Args:
-            files: of the summary, as they shall stay; None: what was drawn last stays.
+            files: the summary's final files; None keeps those drawn last.
             records: the trials that the files show.
-            draw: draws the files once more where a trial got its run, to which they link, later.
+            draw: draws the files again, with links to the runs that trials got in the meantime.
         """
         self._draw = draw or self._draw
         self._records |= {record.number: record for record in records}
@@ -172,7 +172,7 @@ class MlflowObserver:
     def close(self, timeout_s: float) -> str | None:
         """Write what waits, for at most so many seconds; return a sentence if something is missing.
 
-        Nothing of the study is lost then: MLflow only mirrors it.
+        The study then loses nothing: MLflow only mirrors it.
         """
         self._workers_work.set()
         missing, error = self._courier.close(timeout_s)
@@ -188,7 +188,7 @@ class MlflowObserver:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Return "a", "a and b", "a, b and c", or the first few and how many more."""
+    """Return "a", "a and b", "a, b and c", or the first few and the number of the others."""
     shown = 5
     if len(names) > shown:
         names = [*names[: shown - 1], f"{len(names) - shown + 1} more"]

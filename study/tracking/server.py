@@ -31,7 +31,7 @@ _REFUSED_PORTS = {
     *(*range(1, 1024), 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566),
     *(*range(6665, 6670), 6679, 6697, 10080),
 }
-"""What browsers do not open (the Fetch standard, section "Port blocking"), and what needs root."""
+"""Ports that browsers block (the Fetch standard, section "Port blocking"), or that need root."""
 
 SETTINGS = {
     # Servers have been taken over through their jobs, a pickle runs whatever is in it, and MLflow's
@@ -44,12 +44,12 @@ SETTINGS = {
     # Refuses what a web page elsewhere would send here through the user's browser.
     "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # Why it cannot start is told in its log alone; `quieten` would have silenced it as well.
+    # Only the log tells why a server cannot start; `quieten` would silence that too.
     "MLFLOW_LOGGING_LEVEL": "INFO",
-    # MLflow 3.17 imports what Starlette calls deprecated; the user can do nothing about it.
+    # MLflow 3.17 imports a deprecated module of Starlette's; the user can do nothing about it.
     "PYTHONWARNINGS": "ignore:starlette.middleware.wsgi is deprecated",
 }
-"""Of the server's environment; what the user has set does not win."""
+"""The server's environment; it overrides what the user has set."""
 
 _EXCEPTION = re.compile(r"^(?:[\w.]+(?:Error|Exception): |.*\bERROR: +)(.+)$", re.MULTILINE)
 
@@ -90,7 +90,7 @@ def free_port(wanted: int | None) -> int:
 
 def _is_free(port: int) -> bool:
     with socket.socket() as trial:
-        # As servers do: what a closed connection still holds for a minute is free all the same.
+        # As servers do: a port that a closed connection holds for another minute is free.
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trial.bind((HOST, port))
@@ -102,11 +102,11 @@ def _is_free(port: int) -> bool:
 def server_command(uri: str, artifacts: Path, port: int) -> list[str]:
     """Return the command of a server that only this machine reaches; `SETTINGS` go with it.
 
-    One worker: the four that are usual take 25 s and 2.5 GB to start.
+    One worker: the usual four take 25 s and 2.5 GB to start.
 
     Args:
-        uri: of the database.
-        artifacts: where new experiments keep files; those that there are know their own place.
+        uri: the database's address.
+        artifacts: where new experiments keep files; existing ones know their own place.
         port: where it listens.
     """
     return [
@@ -122,7 +122,7 @@ class Server:
     """A server that was started here."""
 
     def __init__(self, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-        """Take note of its process, its address and what it writes."""
+        """Take note of its process, its address and its log."""
         self.url = url
         self._process = process
         self._log = log
@@ -170,14 +170,14 @@ class Server:
 def running_server(uri: str, artifacts: Path, port: int, log: Path) -> Iterator[Server]:
     """Start a server; it ends with the block.
 
-    It is in a session of its own, so that Ctrl-C reaches only this process, which then ends it:
+    It has a session of its own, so that Ctrl-C reaches only this process, which then ends it:
     MLflow's server is two processes, and the inner one would outlive the outer.
 
     Args:
-        uri: of the database.
+        uri: the database's address.
         artifacts: where new experiments keep files.
-        port: where it listens; free.
-        log: what it writes, anew.
+        port: a free one, where it listens.
+        log: receives its output; overwritten.
     """
     with log.open("wb") as written:
         process = subprocess.Popen(  # noqa: S603 (our own command)
@@ -197,7 +197,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(_END_S)
-    # Whatever is left of its session: nothing, unless it was stuck.
+    # What is left of its session, if it was stuck.
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -1,4 +1,4 @@
-"""How a study's trials stand to each other, as tags of their runs and numbers of the summary."""
+"""The standing of a study's trials, as tags of their runs and numbers of the summary."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def sync(
     draw: Callable[[Sequence[TrialRecord]], ReportFiles],
     uri: str | None = None,
 ) -> str:
-    """Write into MLflow what it lacks of a study; return a sentence about what that was.
+    """Write what MLflow lacks of a study; return a sentence about what that was.
 
     Args:
         config: the study.
@@ -86,11 +86,11 @@ def sync(
 
 
 def _ignored(_number: int, _run_id: str) -> None:
-    """Leave the truth as it is: it knows the runs of the study's own MLflow."""
+    """Record nothing: the store keeps the runs of the study's own MLflow."""
 
 
 def _noted(store: TrialStore) -> Callable[[int, str], None]:
-    """Return what writes a trial's run into the truth where that does not know it."""
+    """Return a function that records a trial's run in the store, unless it is recorded already."""
     known = store.runs()
 
     def note(number: int, run_id: str) -> None:

@@ -1,4 +1,4 @@
-"""What a trial's run in MLflow says in words: its name, its tags and its description."""
+"""The words of a trial's run in MLflow: its name, its tags and its description."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def run_name(record: TrialRecord) -> str:
 
 
 def _shortest(short: dict[str, str]) -> dict[str, str]:
-    """Let the only λ be called that."""
+    """Call a single λ just that."""
     lambdas = [key for key, name in short.items() if name.startswith("λ ")]
     return short | ({lambdas[0]: "λ"} if len(lambdas) == 1 else {})
 
 
 def first_tags(record: TrialRecord) -> dict[str, str]:
-    """Return the tags with which a trial's run is made."""
+    """Return the tags with which a trial's run is created."""
     return {
         "kind": "trial",
         "trial": str(record.number),
@@ -46,7 +46,7 @@ def first_tags(record: TrialRecord) -> dict[str, str]:
 
 
 def trial_tags(record: TrialRecord, facts: StudyFacts) -> dict[str, str]:
-    """Return the tags that tell how a trial stands, apart from its place among the others."""
+    """Return the tags of a trial's own state; `front_tags` has those that depend on the others."""
     folder = record.folder or ""
     if facts.folder is not None and folder:
         folder = str(facts.folder / folder)
