@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from study.config import StudyConfig
-    from study.driver.scribe import Observer
+    from study.driver.progress_writer import Observer
     from study.fronts.front import Objective
     from study.fronts.measures import Constraint
 

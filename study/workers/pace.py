@@ -33,8 +33,8 @@ class Pace:
     def worth_refilling(self, living: int, size: int) -> bool:
         """Tell whether a full population is known to train more trials a second than the living.
 
-        Both must have been measured. Nobody is worth refilling with where the machine is busy with
-        fewer: those who are left then train the faster.
+        Both must have been measured. Where fewer trials keep the machine busy, refilling gains
+        nothing: the living train faster without company.
         """
         if not 0 < living < size or not {living, size} <= self.seconds.keys():
             return False
