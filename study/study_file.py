@@ -74,14 +74,14 @@ class _Dumper(yaml.SafeDumper):
     yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
 
-def load_study(path: Path) -> StudyConfig:
+def load_study(path: Path | str) -> StudyConfig:
     """Read and check a study file.
 
     Raises:
         StudyError: the file cannot be read, is not YAML (with line and column), or says something
             that a study cannot mean (with the dotted path and the nearest valid name).
     """
-    return parse_study(_read(path), origin=str(path))
+    return parse_study(_read(Path(path)), origin=str(path))
 
 
 def parse_study(text: str, *, origin: str) -> StudyConfig:

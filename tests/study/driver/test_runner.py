@@ -196,10 +196,10 @@ def test_a_killed_worker_is_told_from_code_that_raised(
 
 def failed_trial(error: RayError, folder: Path) -> Trial:
     """Return a trial of Ray's that has met with an error."""
-    storage = StorageContext(str(folder), "driver", trial_dir_name="cohort")
+    storage = StorageContext(str(folder), folder.name, trial_dir_name="cohort")
     trial = Trial("toy", storage=storage, stub=True)
     assert trial.local_path is not None
-    Path(trial.local_path).mkdir(parents=True)
+    Path(trial.local_path).mkdir(parents=True, exist_ok=True)
     trial.handle_error(error)  # type: ignore[arg-type] # it is given other errors too
     return trial
 
