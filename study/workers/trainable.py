@@ -120,24 +120,24 @@ class _Progress(BaseModel):
 
 
 class CohortTrainable(tune.Trainable, ABC):
-    """A cohort in Ray's hands: abstract in what it trains, final in how.
+    """A cohort as an actor of Ray's. A subclass says what is trained.
 
-    Each step ends with a checkpoint that holds what it reports, and each measuring is a step of its
-    own: no failure costs more than the step it happens in, and nothing that was trained is trained
-    again because a driver did not hear of it. Checkpoints are written here and not through Ray,
-    whose own come one round trip later. A worker is used for one cohort after the other.
+    Each step ends with a checkpoint that holds its reports, and each measuring is a step of its
+    own. So a failure costs one step at most, and no epoch is trained again because a driver missed
+    its report. Checkpoints are written here rather than through Ray, which would need another round
+    trip. A worker runs one cohort after the other.
     """
 
     @abstractmethod
     def open_work(self, cohort: CohortConfig) -> Work:
-        """Return the cohort's work, before its first epoch."""
+        """Return the cohort's work, at its first epoch."""
 
     @staticmethod
     @abstractmethod
     def stopwatch(trial: TrialConfig) -> Callable[[int], float | None]:
-        """Return what measures the seconds of a step of so many trials like this one.
+        """Return a function from a number of trials like this one to the seconds of their step.
 
-        It is called in a process that has a cohort's resources, and tells None where memory ends.
+        It runs in a process with a cohort's resources, and returns None where memory runs out.
         """
 
     def setup(self, config: Mapping[str, Any]) -> None:
@@ -176,7 +176,7 @@ class CohortTrainable(tune.Trainable, ABC):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Follow the orders; then measure a trial that waits for it, or train an epoch of all."""
+        """Follow the orders; then measure a finished trial, or train an epoch of all others."""
         if self._unraised is not None:
             raise self._unraised
         if self._untold:
@@ -208,7 +208,7 @@ class CohortTrainable(tune.Trainable, ABC):
         (folder / PROGRESS_FILE).write_text(text, encoding="utf-8")
 
     def _restore(self) -> bool:
-        """Go on from the newest checkpoint that is whole, and tell whether there was one."""
+        """Go on from the newest whole checkpoint; return whether there is one."""
         for path in map(Path, self._cohort.restore):
             try:
                 progress = (path / PROGRESS_FILE).read_text(encoding="utf-8")
@@ -218,13 +218,13 @@ class CohortTrainable(tune.Trainable, ABC):
                 self._work = self.open_work(self._cohort)
                 continue
             self._progress.followed = 0
-            self._call_roll()
+            self._match_members()
             return True
         self._progress = _Progress(trials={trial.trial: trial for trial in self._cohort.trials})
         return False
 
-    def _call_roll(self) -> None:
-        """Let go whoever ended meanwhile, and take in whoever is not in the checkpoint."""
+    def _match_members(self) -> None:
+        """Drop the trials that ended meanwhile, and add those that the checkpoint lacks."""
         wanted = {trial.trial: trial for trial in self._cohort.trials}
         living = (*self._work.living, *self._work.finished)
         self._work.leave([trial for trial in living if trial not in wanted])
@@ -285,7 +285,7 @@ class CohortTrainable(tune.Trainable, ABC):
         return elapsed[trial]
 
     def _room(self) -> int:
-        """For how many more trials there is room that is worth filling."""
+        """Return how many trials may join, where refilling is worth it."""
         living, size = len(self._work.living), self._cohort.size
         return size - living if self._progress.pace.worth_refilling(living, size) else 0
 
