@@ -8,30 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import ray
-from pydantic import BaseModel, field_validator
 from ray import tune
 
 from study.config import CohortConfig, TrialConfig
 from study.training.members import Member
 from study.workers.cohort_folder import HUNG_FILE, Opening
+from study.workers.cohort_progress import PROGRESS_FILE, CohortProgress
 from study.workers.machine import Machine
 from study.workers.orders import orders_after
-from study.workers.pace import Pace
 from study.workers.patience import BEGINNING, Patience
-from study.workers.reports import (
-    KEEPS_NAN,
-    EpochReport,
-    FailureReport,
-    FinalReport,
-    Report,
-    from_checkpoint,
-    to_json,
-)
+from study.workers.reports import EpochReport, FailureReport, FinalReport, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from study.training.members import EpochResult, Measured
+    from study.workers.reports import Report
 
 REPORTS = "reports"
 ROOM = "room"
@@ -45,8 +37,6 @@ COHORT_CONFIG = "cohort_config"
 """Keys of what Ray takes for a cohort's configuration: its number, the count of cohorts handed out
 by this driver, and a `CohortConfig` as text (Ray takes apart what it can look into, and names
 things after it)."""
-
-PROGRESS_FILE = "cohort.json"
 
 
 class Work(Protocol):
@@ -93,32 +83,6 @@ class Work(Protocol):
         """
 
 
-class _Progress(BaseModel):
-    """What a worker knows of its cohort beyond the training itself, kept beside its checkpoint."""
-
-    model_config = KEEPS_NAN
-
-    clock: int = 0
-    """Epochs since the cohort began: where in the order of patches a joining trial begins."""
-    followed: int = 0
-    """Orders followed."""
-    trials: dict[int, TrialConfig] = {}
-    """Every trial that was ever in it."""
-    elapsed_s: dict[int, float] = {}
-    """Seconds of the steps that each took part in."""
-    pace: Pace = Pace()
-    steps: int = 0
-    """Steps taken."""
-    told: list[list[Report]] = []
-    """The reports of the two newest steps. A driver that died may not have received the last, nor
-    have stored the one before: it does so while the next step is trained."""
-
-    @field_validator("told", mode="before")
-    @classmethod
-    def _read_told(cls, told: list[list[dict[str, Any]]]) -> list[list[Report]]:
-        return [from_checkpoint(reports) for reports in told]
-
-
 class CohortTrainable(tune.Trainable, ABC):
     """A cohort as an actor of Ray's. A subclass says what is trained.
 
@@ -160,7 +124,9 @@ class CohortTrainable(tune.Trainable, ABC):
         self._patience = Patience(note, longest_s, getattr(self, "_patience", None))
         with self._patience.limit(BEGINNING):
             self._work = self.open_work(self._cohort)
-            self._progress = _Progress(trials={trial.trial: trial for trial in self._cohort.trials})
+            self._progress = CohortProgress(
+                trials={trial.trial: trial for trial in self._cohort.trials}
+            )
             self._machine = Machine() if self._cohort.trials[0].system_metrics else None
             self._note = ""
             self._untold: list[list[Report]] = []
@@ -212,7 +178,7 @@ class CohortTrainable(tune.Trainable, ABC):
         for path in map(Path, self._cohort.restore):
             try:
                 progress = (path / PROGRESS_FILE).read_text(encoding="utf-8")
-                self._progress = _Progress.model_validate_json(progress)
+                self._progress = CohortProgress.model_validate_json(progress)
                 self._work.load(path)
             except (OSError, ValueError):  # ValueError: damaged text, and any StudyError
                 self._work = self.open_work(self._cohort)
@@ -220,7 +186,9 @@ class CohortTrainable(tune.Trainable, ABC):
             self._progress.followed = 0
             self._match_members()
             return True
-        self._progress = _Progress(trials={trial.trial: trial for trial in self._cohort.trials})
+        self._progress = CohortProgress(
+            trials={trial.trial: trial for trial in self._cohort.trials}
+        )
         return False
 
     def _match_members(self) -> None:

@@ -15,11 +15,11 @@ from study.search.architectures import preparations
 from study.search.space import baseline, trial_config
 from study.study_file import parse_study
 from study.workers.cohort_folder import CohortFolders
+from study.workers.cohort_progress import PROGRESS_FILE
 from study.workers.reports import EpochReport, FailureReport, FinalReport, from_json
 from study.workers.trainable import (
     COHORT_CONFIG,
     NOTE,
-    PROGRESS_FILE,
     REPORTS,
     CohortTrainable,
 )
