@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from study.codecs.export import TakenCodec
     from study.config import StudyConfig
     from study.records import TrialRecord
     from study.registry.registering import Registered, Registry
+    from study.registry.taken import TakenCodec
     from study.storage.folder import StudyFolder
     from study.storage.trial_store import TrialStore
 
@@ -93,7 +93,7 @@ def export(arguments: argparse.Namespace, console: Console) -> int:
     """Take what was asked for, and say where it is."""
     from model.codec_folder import save_codec
     from study.codecs.export import take
-    from study.fronts.front import objectives_of
+    from study.config.derived import objectives_of
     from study.fronts.points import named_points
     from study.storage.folder import find_study
     from study.storage.standing import read_records
@@ -154,7 +154,7 @@ def _chosen(
 ) -> list[TrialRecord]:
     """Return the trials that are meant, each once."""
     from study.codecs.operating_point import Wish, choose
-    from study.fronts.front import objectives_of
+    from study.config.derived import objectives_of
 
     if arguments.points and named:
         return list({record.number: record for record in named.values()}.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from study.workers.reports import EpochReport, FailureReport, FinalReport
 
@@ -12,16 +12,9 @@ if TYPE_CHECKING:
 
     from study.config import TrialConfig
     from study.halting.halts import Judged
-    from study.records import Failure, TrialRecord
+    from study.records import Failure, Observer
     from study.storage.trial_store import TrialStore
     from study.workers.reports import Report
-
-
-class Observer(Protocol):
-    """A callback for every change of a trial. It must neither raise nor wait."""
-
-    def on_trial(self, record: TrialRecord) -> None:
-        """Take note of a trial as it stands."""
 
 
 class ProgressWriter:

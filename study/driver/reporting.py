@@ -6,20 +6,19 @@ from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from study.config.derived import constraints_of, objectives_of
 from study.errors import StudyError
-from study.fronts.front import objectives_of
-from study.fronts.measures import constraints_of
 from study.output import new_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from study.codecs.gallery import Gallery
     from study.config import StudyConfig
     from study.metrics import RateCurve
     from study.records import TrialRecord
     from study.report import ReportFiles
+    from study.report.exhibits import Gallery
     from study.report.page import Tab
     from study.report.page.content import OtherStudy
     from study.storage.folder import StudyFolder

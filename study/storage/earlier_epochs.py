@@ -105,7 +105,7 @@ def points_of(
 def points_of_complete(
     record: TrialRecord, objectives: Sequence[Objective], constraints: Sequence[Constraint]
 ) -> Points:
-    """Return the same of a complete trial; its last codec may be known to break a bound."""
+    """Return `points_of` a complete trial, without its last epoch if the codec breaks a bound."""
     points = points_of(record, objectives, constraints)
     if not record.feasible and record.epochs:
         points.pop((record.number, record.epochs[-1].epoch), None)
