@@ -10,7 +10,14 @@ if TYPE_CHECKING:
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
-    """Return ``did you mean 'x'?``, or the list of valid names where none is near.
+    """Return ``did you mean 'x'?``, or the list of valid names where none is near."""
+    names = list(valid)
+    near = nearest(name, names)
+    return f"did you mean '{near}'?" if near else f"valid: {', '.join(names) or 'none'}"
+
+
+def nearest(name: str, valid: Iterable[str]) -> str | None:
+    """Return the valid name that is nearest to one that was misspelt; None where none is near.
 
     Dotted names are also compared by their last part, so that ``bpp_lamda`` finds
     ``loss.bpp_lambda``.
@@ -21,6 +28,4 @@ def did_you_mean(name: str, valid: Iterable[str]) -> str:
         by_last_part = {full.rpartition(".")[2]: full for full in names}
         last = difflib.get_close_matches(name.rpartition(".")[2], by_last_part, n=1, cutoff=0.6)
         near = [by_last_part[part] for part in last]
-    if near:
-        return f"did you mean '{near[0]}'?"
-    return f"valid: {', '.join(names) or 'none'}"
+    return near[0] if near else None

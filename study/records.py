@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,13 +33,39 @@ class TrialState(StrEnum):
 
 
 class Fault(StrEnum):
-    """Why a trial failed: what the sentence about it begins with."""
+    """The kinds of failure of a trial, as they are stored and as sentences name them."""
 
     DIVERGED = "diverged"
     OUT_OF_MEMORY = "out of memory"
     HUNG = "hung"
     LOST = "lost"
     ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a trial failed.
+
+    Attributes:
+        fault: the kind.
+        sentence: what the user reads.
+    """
+
+    fault: Fault
+    sentence: str
+
+    @classmethod
+    def of(cls, fault: Fault, why: str) -> Self:
+        """Return a failure whose sentence names its kind first."""
+        return cls(fault, f"{fault}: {why}")
+
+    @classmethod
+    def from_legacy_sentence(cls, sentence: str) -> Self:
+        """Return a failure of which earlier versions stored the sentence alone.
+
+        No other code may look into a sentence.
+        """
+        return cls(next((f for f in Fault if sentence.startswith(f)), Fault.ERROR), sentence)
 
 
 @dataclass(frozen=True)
@@ -79,6 +105,7 @@ class TrialRecord:
         folder: where its codecs lie, below the study's folder; None before it joins a cohort.
         ended_s: when it ended, in seconds since 1970; None before.
         run: the id of MLflow's run of it; None before MLflow has one.
+        fault: why it failed; None where it did not.
     """
 
     number: int
@@ -96,13 +123,7 @@ class TrialRecord:
     folder: str | None = None
     ended_s: float | None = None
     run: str | None = None
-
-    @property
-    def fault(self) -> Fault | None:
-        """Why it failed; None where it did not."""
-        if self.state is not TrialState.FAILED:
-            return None
-        return next((fault for fault in Fault if self.outcome.startswith(fault)), Fault.ERROR)
+    fault: Fault | None = None
 
     @property
     def latest(self) -> Mapping[str, float]:
@@ -113,7 +134,7 @@ class TrialRecord:
 
 
 class Observer(Protocol):
-    """Someone who is shown every change of a trial. It must neither raise nor wait."""
+    """A callback for every change of a trial. It must neither raise nor wait."""
 
     def on_trial(self, record: TrialRecord) -> None:
         """Take note of a trial as it stands."""

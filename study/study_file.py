@@ -23,14 +23,14 @@ QUICKSTART = Path(__file__).with_name("quickstart.yaml")
 """The study that `study run` runs when it is given none."""
 
 
-def load_study(path: Path) -> StudyConfig:
+def load_study(path: Path | str) -> StudyConfig:
     """Read and check a study file.
 
     Raises:
         StudyError: the file cannot be read, is not YAML (with line and column), or says something
             that a study cannot mean (with the dotted path and the nearest valid name).
     """
-    return _checked(read_config(path), origin=str(path))
+    return _checked(read_config(Path(path)), origin=str(path))
 
 
 def parse_study(text: str, *, origin: str) -> StudyConfig:

@@ -179,5 +179,5 @@ def test_training_runs_and_resumes(tmp_path: Path) -> None:
     resumed.load(tmp_path)
     results = resumed.run_epoch()
     assert resumed.finished == (0, 1)
-    assert all(result.diverged is None for result in results.values())
+    assert all(result.failure is None for result in results.values())
     assert resumed.measure(1).metrics["bpp"] > 0

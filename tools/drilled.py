@@ -73,8 +73,8 @@ class _Counting(CohortTrainable):
     def open_work(self, cohort: CohortConfig) -> Work:
         return cast("Work", CountedWork(super().open_work(cohort)))  # type: ignore[safe-super]
 
-    def setup(self, config: Mapping[str, Any]) -> None:
-        super().setup(config)
+    def begin(self, config: Mapping[str, Any]) -> None:
+        super().begin(config)
         work = self._work
 
         class Noted(Opening):

@@ -145,7 +145,7 @@ def _show_why(config: StudyConfig, ended: Ended, console: Console) -> None:
     unfinished = sum(record.state is TrialState.INTERRUPTED for record in ended.records)
     if len(ended.records) >= config.search.trials and not unfinished:
         return
-    console.print(f"\n[yellow]ended[/]  {escape(ended.why)}", soft_wrap=True)
+    console.print(f"\n[yellow]ended[/]  {escape(ended.termination.sentence)}", soft_wrap=True)
     if unfinished:
         root = escape(_root_option(ended.folder.path.parent))
         console.print(
@@ -160,8 +160,9 @@ def _show_interrupted(config: StudyConfig, ended: Ended, console: Console) -> No
     unfinished = [r for r in ended.records if r.state is TrialState.INTERRUPTED]
     epochs = sum(len(record.epochs) for record in unfinished)
     root, program = escape(_root_option(ended.folder.path.parent)), escape(_program())
+    why = ended.termination.sentence
     console.print(
-        f"\n[yellow]{escape(ended.why)}[/] with {complete} of {config.search.trials} trials "
+        f"\n[yellow]{escape(why)}[/] with {complete} of {config.search.trials} trials "
         f"complete; kept in {escape(short(ended.folder.path))}, with the {epochs} finished epochs "
         f"of {len(unfinished)} unfinished trials\n"
         f"  [bold]{program} resume {config.name}{root}[/]   [dim]goes on from there[/]\n"

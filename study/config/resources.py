@@ -38,6 +38,11 @@ class ResourcesSection(Section):
         "far and at least 10 minutes, for the first 6 hours",
     )
 
+    @property
+    def fit_any_machine(self) -> bool:
+        """Whether every machine has room for one cohort."""
+        return self.cpus_per_cohort == 1 and self.gpus_per_cohort in {"auto", 0.0}
+
 
 MODEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 """What a registered model may be called: MLflow refuses / and :, and quotes end its filters."""

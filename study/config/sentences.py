@@ -78,6 +78,7 @@ def section_in(annotation: object) -> type[BaseModel] | None:
 
 
 def reason_of(fault: ErrorDetails) -> str:
-    """Return pydantic's reason as the end of a sentence."""
-    reason = fault["msg"].removeprefix("Value error, ")
+    """Return pydantic's reason, or that of a check of ours, as the end of a sentence."""
+    is_ours = fault["type"] == "value_error"  # Its message would begin with pydantic's own words.
+    reason = str(fault["ctx"]["error"]) if is_ours else fault["msg"]
     return reason[0].lower() + reason[1:]

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import ray
+from ray._private.resource_and_label_spec import ResourceAndLabelSpec
 from ray._private.services import canonicalize_bootstrap_address
 
 from study.driver.interrupts import exit_when_stuck
+from study.driver.termination import Stopped
 from study.errors import StudyError
 
 if TYPE_CHECKING:
@@ -30,15 +32,11 @@ _QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
-    # `study.driver.interrupts` stops Tune, between two of its steps.
+    # `study.driver.stopping` stops Tune, between two of its steps.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # Ray would otherwise announce a change of its default at every start.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
-
-
-class Stopped(BaseException):
-    """Leaves Tune's loop. No `Exception`: Tune would take its time to clean up after one."""
 
 
 @contextmanager
@@ -65,6 +63,15 @@ def ray_running(address: str | None) -> Iterator[None]:
         raise
     finally:
         ray.shutdown()  # Does nothing the second time.
+
+
+def resources_here() -> dict[str, float]:
+    """Return the ``CPU`` and ``GPU`` that Ray has on this machine, or would find if it started."""
+    if ray.is_initialized():
+        there: dict[str, float] = ray.cluster_resources()
+        return there
+    found = ResourceAndLabelSpec(object_store_memory=_OBJECT_STORE_BYTES).resolve(is_head=True)
+    return {"CPU": float(found.num_cpus or 0), "GPU": float(found.num_gpus or 0)}
 
 
 def has_machines() -> bool:

@@ -1,9 +1,8 @@
-"""Which trials train together: the driver's book of cohorts, between Ray's workers and the store.
+"""Which trials train together: the cohorts of a study, between its workers and its store.
 
-Ray Tune is given cohorts and knows no trial; the store, and whoever is shown a trial, knows trials.
-Here cohorts are formed from the trials that the store proposes, and what workers report of them is
-written down trial by trial. A cohort whose worker is lost goes on in another, from its newest
-checkpoint; so does one whose driver was.
+A worker is given a cohort, and the store holds trials. Here cohorts are formed from the trials that
+the store proposes, and the reports of workers are stored trial by trial. A cohort whose worker or
+driver is lost goes on in another worker, from its newest checkpoint.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from study.config import CohortConfig
-from study.driver.cohort_book import Asked, Book
-from study.driver.scribe import Scribe
-from study.records import Fault
+from study.driver.cohort_state import Asked, CohortState
+from study.driver.progress_writer import ProgressWriter
+from study.records import Failure, Fault
 from study.workers.orders import Order
-from study.workers.reports import EPOCH, METRICS, TRIAL
+from study.workers.reports import EpochReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,11 +27,13 @@ if TYPE_CHECKING:
     from study.records import Observer
     from study.storage.trial_store import TrialStore
     from study.workers.cohort_folder import CohortFolders
+    from study.workers.reports import Report
 
 _TRIES = {Fault.LOST: 5, Fault.HUNG: 2, Fault.ERROR: 2, Fault.OUT_OF_MEMORY: 2}
-"""How often in a row a cohort may lose its worker in some way without any news of it. Then its
-trials go on one by one, to find out which of them does it; and one that is alone has failed. Code
-that raises will most likely do so again, while a worker that is killed may have had bad luck."""
+"""Workers that a cohort may lose in a row without progress of any trial, by the last one's fault.
+Then its trials go on one by one, which shows the one that ends its workers; a trial that loses as
+many alone has failed. Code that raises will most likely raise again, while a killed worker may have
+been unlucky."""
 
 
 class Settings(NamedTuple):
@@ -41,8 +42,8 @@ class Settings(NamedTuple):
     Attributes:
         size: most trials in one.
         folders: where their workers write; None where there are no workers, as in a simulation.
-        codecs: where what trials learn is kept.
-        longest_step_s: after which a worker's step counts as hanging; None: by its own pace.
+        codecs: folder for the codecs of all trials.
+        longest_step_s: seconds after which a worker's step counts as hanging; None: by its pace.
         written_at_once: whether reports are written without a thread, as in a simulation.
     """
 
@@ -57,9 +58,9 @@ class Cohorts:
     """The cohorts of one run of a study.
 
     Args:
-        store: the study's trials. Those that have no end go on, before any begins.
-        make_config: what a trial's worker needs to know, from its number and settings.
-        observers: who is shown each change of a trial.
+        store: the study's trials. Unfinished ones go on before others begin.
+        make_config: makes a trial's configuration from its number and settings.
+        observers: called after each change of a trial.
         settings: what the cohorts have in common.
         budget: says whether another trial may begin.
         halts: says which trials stop at a rung.
@@ -77,103 +78,107 @@ class Cohorts:
     ) -> None:
         self._store = store
         self._make_config = make_config
-        self._scribe = Scribe(store, (budget, *observers), at_once=settings.written_at_once)
+        self._writer = ProgressWriter(store, (budget, *observers), at_once=settings.written_at_once)
         self._settings = settings
         self._budget, self._halts = budget, halts
         self._waiting: deque[Asked] = deque()
-        self._books: dict[int, Book] = {}
+        self._cohorts: dict[int, CohortState] = {}
         self._again: deque[int] = deque()
         self._recall()
 
     def form(self) -> CohortConfig | None:
-        """Hand out a cohort: one that is to go on, or the next. None where there is none now."""
+        """Return a cohort for a free worker: a lost one again, or a new one. None: none now."""
         self.settle()
         while self._again:
             number = self._again.popleft()
-            if self._books[number].unfinished:
+            if self._cohorts[number].unfinished:
                 return self._handed_out(number)
         first = self._next(None)
         if first is None:
             return None
         number = self._new_number()
-        self._books[number] = Book(first, (number,))
+        self._cohorts[number] = CohortState(first, (number,))
         self._admit(number, (first.config, *self._others(number, self._settings.size - 1)))
         return self._handed_out(number)
 
     def is_done(self) -> bool:
-        """Tell, where `form` had none, whether there will be none any more."""
+        """Tell, after `form` returned None, whether it always will."""
         self.settle()
-        return not self._waiting and not any(book.unfinished for book in self._books.values())
+        return not self._waiting and not any(state.unfinished for state in self._cohorts.values())
 
-    def take(self, cohort: int, reports: Sequence[Mapping[str, Any]], room: int = 0) -> Order:
-        """Write down what a cohort's worker reports of its trials, and say what follows.
+    def take(self, cohort: int, reports: Sequence[Report], room: int = 0) -> Order:
+        """Store the reports of a cohort's worker, and decide what follows from them.
 
         Args:
             cohort: which.
-            reports: one for each trial of which there is something to say.
-            room: for how many more trials it asks.
+            reports: at most one for each of its trials.
+            room: how many trials may join.
 
         Returns:
-            Who joins it before its next step, and who leaves. Its worker finds it in its folder.
+            The trials that join and leave before its next step; its worker reads it in its folder.
         """
-        book = self._books[cohort]
-        book.note_news(reports)
-        self._forget_earlier(cohort, book)
-        judged = self._judge(book, reports)
-        self._scribe.take(reports, judged)
-        ended = [r[TRIAL] for r in reports if EPOCH not in r or r[TRIAL] in judged.stops]
+        state = self._cohorts[cohort]
+        state.note_progress(reports)
+        self._forget_earlier(cohort, state)
+        judged = self._judge(state, reports)
+        self._writer.take(reports, judged)
+        ended = [
+            report.trial
+            for report in reports
+            if not isinstance(report, EpochReport) or report.trial in judged.stops
+        ]
         for number in ended:
-            book.unfinished.pop(number, None)
+            state.unfinished.pop(number, None)
         if ended:
-            self.settle()  # Whoever asks next shall learn from it.
+            self.settle()  # The next trial is proposed with their results.
         joining = self._refill(cohort, room) if room else ()
         order = Order(join=joining, leave=tuple(judged.stops))
-        if order and book.opening is not None:
-            book.opening.give(order)
+        if order and state.opening is not None:
+            state.opening.give(order)
         return order
 
     def settle(self) -> None:
-        """Wait until all that was taken is written.
+        """Wait until all reports taken are stored.
 
         Raises:
-            Exception: it could not be.
+            Exception: they could not be.
         """
-        self._scribe.settle()
+        self._writer.settle()
 
     def lose(self, cohort: int, fault: Fault, why: str) -> None:
-        """Have the unfinished trials of a cohort go on whose worker is lost, as long as they do.
+        """Give a cohort whose worker is lost to another, or end its trials after too many losses.
 
         Args:
             cohort: which.
-            fault: how it was lost.
-            why: the rest of the sentence that the user reads if they do not.
+            fault: how its worker was lost.
+            why: the rest of the sentence, if its trials end.
         """
         self.settle()
-        book = self._books[cohort]
-        book.tries += 1
-        if book.opening is not None and book.opening.hung():
+        state = self._cohorts[cohort]
+        state.tries += 1
+        if state.opening is not None and state.opening.hung():
             fault, why = (
                 Fault.HUNG,
                 f"a step took longer than resources.longest_step_s allows; {why}",
             )
-        if book.tries < _TRIES[fault]:
+        if state.tries < _TRIES[fault]:
             self._again.append(cohort)
-        elif len(book.unfinished) > 1:
+        elif len(state.unfinished) > 1:
             self._dissolve(cohort)
         else:
-            self._fail(book, f"{fault}: {why}")
+            self._fail(state, Failure.of(fault, why))
 
     def end(self, cohort: int) -> None:
-        """Close the book of a cohort that is done; a trial without an end would be missed."""
+        """End a cohort that is done. A trial whose end no report told is lost."""
         self.settle()
         why = (
-            f"{Fault.LOST}: its cohort ended and its worker told nothing of it; the workers' logs "
-            "are in the study's folder, below ray/"
+            "its cohort ended and its worker told nothing of it; the workers' logs are in the "
+            "study's folder, below ray/"
         )
-        self._fail(self._books[cohort], why)
+        self._fail(self._cohorts[cohort], Failure.of(Fault.LOST, why))
 
     def _recall(self) -> None:
-        """Take up what earlier drivers left unfinished."""
+        """Take up the trials that earlier drivers left unfinished."""
         unfinished = self._store.settle()
         records = self._store.records(driver_alive=True)
         self._budget.recall(records)
@@ -186,89 +191,89 @@ class Cohorts:
                 self._waiting.append(asked)
                 continue
             history = tuple(reversed(trial.cohorts))
-            book = self._books.setdefault(history[0], Book(asked, history))
-            book.unfinished[trial.number] = asked.config
-            book.epochs[trial.number] = epochs[trial.number]
-        self._again.extend(sorted(self._books))
-        self._scribe.show(epochs)
+            state = self._cohorts.setdefault(history[0], CohortState(asked, history))
+            state.unfinished[trial.number] = asked.config
+            state.epochs[trial.number] = epochs[trial.number]
+        self._again.extend(sorted(self._cohorts))
+        self._writer.show(epochs)
 
     def _new_number(self) -> int:
-        """Return the number of a new cohort, in whose folder no other has been."""
-        return max((self._newest, *self._books)) + 1
+        """Return the number of a new cohort, whose folder no other has used."""
+        return max((self._newest, *self._cohorts)) + 1
 
     def _handed_out(self, number: int) -> CohortConfig:
-        book, settings = self._books[number], self._settings
+        state, settings = self._cohorts[number], self._settings
         places: dict[str, Any] = {}
         if settings.folders is not None:
-            restore = settings.folders.checkpoints(book.history)
-            book.opening, book.is_tidy = settings.folders.open(number), False
-            places["folder"] = str(book.opening.path)
+            restore = settings.folders.checkpoints(state.history)
+            state.opening, state.is_tidy = settings.folders.open(number), False
+            places["folder"] = str(state.opening.path)
             places["restore"] = tuple(map(str, restore))
         return CohortConfig(
             cohort=number,
-            trials=tuple(book.unfinished.values()),
-            size=max(book.size(settings.size), len(book.unfinished)),
+            trials=tuple(state.unfinished.values()),
+            size=max(state.size(settings.size), len(state.unfinished)),
             codecs=None if settings.codecs is None else str(settings.codecs),
             longest_step_s=settings.longest_step_s,
             **places,
         )
 
-    def _forget_earlier(self, cohort: int, book: Book) -> None:
-        """Delete what the cohort's earlier workers left, once this one has a checkpoint."""
-        folders, opening = self._settings.folders, book.opening
-        if folders is None or opening is None or book.is_tidy:
+    def _forget_earlier(self, cohort: int, state: CohortState) -> None:
+        """Delete the folders of a cohort's earlier workers once this one has a checkpoint."""
+        folders, opening = self._settings.folders, state.opening
+        if folders is None or opening is None or state.is_tidy:
             return
         if opening.checkpoints():
             folders.forget_before(cohort, opening)
-            book.is_tidy = True
+            state.is_tidy = True
 
-    def _judge(self, book: Book, reports: Sequence[Mapping[str, Any]]) -> Judged:
+    def _judge(self, state: CohortState, reports: Sequence[Report]) -> Judged:
         epochs = {
-            report[TRIAL]: (report[EPOCH], report[METRICS])
+            report.trial: (report.epoch, report.metrics)
             for report in reports
-            if EPOCH in report and report[TRIAL] in book.unfinished
+            if isinstance(report, EpochReport) and report.trial in state.unfinished
         }
         return self._halts.judge(
-            epochs, {trial: book.unfinished[trial].training.epochs for trial in epochs}
+            epochs, {trial: state.unfinished[trial].training.epochs for trial in epochs}
         )
 
     def _dissolve(self, cohort: int) -> None:
-        """Let each unfinished trial of a cohort go on by itself."""
-        book = self._books[cohort]
-        trials, book.unfinished = book.unfinished, {}
+        """Let each unfinished trial of a cohort go on alone."""
+        state = self._cohorts[cohort]
+        trials, state.unfinished = state.unfinished, {}
         for number, trial in trials.items():
             alone = self._new_number()
-            asked = book.like._replace(config=trial)
-            self._books[alone] = Book(asked, (alone, *book.history))
-            self._books[alone].epochs[number] = book.epochs.get(number, 0)
+            asked = state.like._replace(config=trial)
+            self._cohorts[alone] = CohortState(asked, (alone, *state.history))
+            self._cohorts[alone].epochs[number] = state.epochs.get(number, 0)
             self._admit(alone, [trial])
             self._again.append(alone)
 
-    def _fail(self, book: Book, why: str) -> None:
-        failed, book.unfinished = book.unfinished, {}
-        self._scribe.fail(failed, why)
+    def _fail(self, state: CohortState, failure: Failure) -> None:
+        failed, state.unfinished = state.unfinished, {}
+        self._writer.fail(failed, failure)
 
     def _refill(self, cohort: int, room: int) -> tuple[TrialConfig, ...]:
-        """Return trials that join a cohort: as many as there are, of its shape, and find room."""
+        """Return trials of a cohort's shape to fill its room, as far as there are any."""
         if not self._waiting and self._budget.spent():
-            return ()  # And the worker, which asks after each epoch, waits for no writing.
+            return ()  # Without `settle`: workers with room ask after each epoch.
         self.settle()
         trials = tuple(self._others(cohort, room))
         self._admit(cohort, trials)
         return trials
 
     def _others(self, cohort: int, most: int) -> Iterable[TrialConfig]:
-        """Take up to so many trials of a cohort's shape."""
+        """Take at most so many trials of a cohort's shape."""
         for _ in range(most):
-            if (asked := self._next(self._books[cohort].like)) is None:
+            if (asked := self._next(self._cohorts[cohort].like)) is None:
                 return
             yield asked.config
 
     def _next(self, like: Asked | None) -> Asked | None:
-        """Take a trial of the shape of another, or of any shape.
+        """Take a trial of the same shape as another, or of any shape.
 
-        Returns None where there is none left, or where the next that the study file wishes for is
-        of another shape: that one begins the next cohort, and no second is asked for that might.
+        Returns None where none is left, or where the next trial that the study file asks for has
+        another shape: that one begins the next cohort, and must not be overtaken.
         """
         for asked in self._waiting:
             if like is None or asked.config.shape == like.config.shape:
@@ -285,5 +290,5 @@ class Cohorts:
         return self._next(like)
 
     def _admit(self, cohort: int, trials: Sequence[TrialConfig]) -> None:
-        self._books[cohort].unfinished |= {trial.trial: trial for trial in trials}
-        self._scribe.admit(cohort, [trial.trial for trial in trials])
+        self._cohorts[cohort].unfinished |= {trial.trial: trial for trial in trials}
+        self._writer.admit(cohort, [trial.trial for trial in trials])

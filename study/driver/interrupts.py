@@ -16,15 +16,6 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """Exit code of an interrupted process: 128 + SIGINT, as shells have it."""
 
-BY_SIGNAL = "interrupted"
-"""Why an interrupted study stopped, as the sentence about it begins."""
-
-TAKEN_OVER = "another driver has taken the study over"
-"""Why a study stopped that is no longer this driver's."""
-
-RAY_DIED = "Ray on this machine has died"
-"""Why a study stopped whose workers cannot be started any more."""
-
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PATIENCE_S = 45.0
 """How long Ray may stay silent once a study is to stop; usually it answers within a second."""

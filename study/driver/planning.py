@@ -1,4 +1,4 @@
-"""How a study's trials are spread over what there is."""
+"""How a study's trials are spread over processors and GPUs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import ray
 
+from study.driver.cluster import resources_here
 from study.driver.sizing import cohort_size
 from study.errors import StudyError
 
@@ -23,11 +24,27 @@ trial's small operations only slows all of them down."""
 
 @dataclass(frozen=True)
 class Plan:
-    """What a cohort takes and holds, and how many run at once."""
+    """How cohorts run.
+
+    Attributes:
+        resources: CPUs and GPUs of one.
+        at_once: how many run at once.
+        size: most trials in one.
+    """
 
     resources: Mapping[str, float]
     at_once: int
     size: int
+
+
+def check_machine(wanted: ResourcesSection) -> None:
+    """Refuse cohorts that do not fit this machine, without starting Ray on it.
+
+    Raises:
+        StudyError: one cohort does not fit.
+    """
+    here = resources_here()
+    check_fit(resources_per_cohort(wanted, here), here)
 
 
 def plan(
@@ -46,8 +63,8 @@ def plan(
         first: its first trial.
         trainable: what a cohort does.
         joined: whether the cluster was running already. It may grow, so a cohort need not fit yet.
-        tell: given one line on what was measured, if anything had to be.
-        look: called now and then while something is measured; may raise.
+        tell: shows the user a line on what was measured, if anything was.
+        look: called repeatedly during a measurement; may raise.
 
     Raises:
         StudyError: Ray was started for this study, and one cohort does not fit.

@@ -17,8 +17,8 @@ from study.config.derived import constraints_of, objectives_of
 from study.data import describe, open_data_set, prepare
 from study.data.version import code_version
 from study.driver.changes import began, check_changes
-from study.driver.interrupts import BY_SIGNAL, RAY_DIED, TAKEN_OVER
 from study.driver.reporting import report
+from study.driver.termination import COMPLETE, Reason, Stopped, Termination
 from study.records import TrialState
 from study.report.live import live_view, preparation_view
 from study.search.architectures import preparations
@@ -52,14 +52,14 @@ class Ended:
         records: all trials that were started.
         files: the report; None when the study was interrupted.
         note: what could not be recorded in MLflow, as a sentence, or None.
-        why: why it ended, or was stopped.
+        termination: why it ended, or was stopped.
     """
 
     folder: StudyFolder
     records: Sequence[TrialRecord]
     files: ReportFiles | None
     note: str | None
-    why: str = ""
+    termination: Termination = COMPLETE
 
 
 def run_study(
@@ -128,20 +128,27 @@ def _drive(
     tell = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     with ThreadPoolExecutor(max_workers=1) as helper:
         # Ray takes seconds to import and to start, most of them in other threads and processes.
-        importing = helper.submit(import_module, "study.driver.cluster")
+        importing = helper.submit(import_module, "study.driver.planning")
         rehearse_search(config, console)
+        if address is None and not config.resources.fit_any_machine:
+            importing.result()
+            from study.driver.planning import check_machine
+
+            check_machine(config.resources)
         opening = helper.submit(open_store, config, folder)
         data = prepare_data(config, console)
-        cluster = importing.result()
-        tuning = helper.submit(import_module, "study.driver.tuning")
+        importing.result()
+        importing = helper.submit(import_module, "study.driver.tuning")
         if not console.is_terminal:  # The live table says so itself.
             console.print("[bold]Ray[/]    starts; the first trials begin within a minute")
         with hold(opening.result(), folder, tell=tell) as lease:
+            from study.driver.cluster import ray_running
+
             store = opening.result()
             with (
                 live_view(console, config, objectives) as view,
-                _outcome(cluster.Stopped) as outcome,
-                cluster.ray_running(address),
+                _outcome() as outcome,
+                ray_running(address),
             ):
                 # Its copy in the folder may have been edited.
                 check_changes(began(store.study_file(), config), config)
@@ -150,8 +157,11 @@ def _drive(
                 draw = partial(report, config, folder=folder)
                 tracking = open_tracking(config, store, folder, draw)
                 observers = (view, tracking, *_keepers(config, folder, tell))
-                site = tuning.result().Site(folder, store, data, lease, address is not None)
-                outcome.why = tuning.result().run_trials(config, site, observers, trainable, tell)
+                importing.result()
+                from study.driver.tuning import Site, run_trials
+
+                site = Site(folder, store, data, lease, address is not None)
+                outcome.termination = run_trials(config, site, observers, trainable, tell)
             # Still under the lease: what MLflow lacks is written now.
             return finish(config, folder, store, tracking, outcome)
 
@@ -168,19 +178,19 @@ def _keepers(
 
 @dataclass
 class Outcome:
-    """Why the work of a driver ended, as a sentence."""
+    """Why the work of a driver ended."""
 
-    why: str = ""
+    termination: Termination = COMPLETE
 
 
 @contextmanager
-def _outcome(stopped: type[BaseException]) -> Iterator[Outcome]:
+def _outcome() -> Iterator[Outcome]:
     """Take note of why the block was left where the study was stopped."""
     outcome = Outcome()
     try:
         yield outcome
-    except stopped as stop:
-        outcome.why = str(stop)
+    except Stopped as stop:
+        outcome.termination = stop.termination
 
 
 def rehearse_search(config: StudyConfig, console: Console) -> None:
@@ -247,23 +257,24 @@ def finish(
     tracking: MlflowObserver,
     ended: Outcome,
 ) -> Ended:
-    """Write the report of a study that came to its end or spent its hours; close the books."""
+    """Write the report of a study that came to its end or spent its hours; close MLflow's runs."""
     from study.codecs.gallery import make_gallery
 
-    records = store.records(driver_alive=False)
+    records, termination = store.records(driver_alive=False), ended.termination
+    # The trials of a study that was taken over run on, with its new driver.
+    is_ours = termination.reason is not Reason.TAKEN_OVER
     for record in records:
-        # Those of a study that was taken over run, for its new driver.
-        if record.state is TrialState.INTERRUPTED and ended.why != TAKEN_OVER:
+        if record.state is TrialState.INTERRUPTED and is_ours:
             tracking.on_trial(record)
-    if ended.why in {BY_SIGNAL, TAKEN_OVER, RAY_DIED}:
-        if ended.why != TAKEN_OVER:
+    if not termination.is_planned:
+        if is_ours:
             tracking.on_end()
         note = tracking.close(_TRACKING_TIMEOUT_INTERRUPTED_S)
-        return Ended(folder, records, None, note, ended.why)
+        return Ended(folder, records, None, note, termination)
     gallery = make_gallery(folder, config, records)
     draw = partial(report, config, folder=folder, gallery=gallery)
     files = draw(records)
     tracking.on_end(contents(files), records, lambda records: contents(draw(records)))
     note = tracking.close(_TRACKING_TIMEOUT_S)
     # Some trials may have got their runs only now.
-    return Ended(folder, store.records(driver_alive=False), files, note, ended.why)
+    return Ended(folder, store.records(driver_alive=False), files, note, termination)

@@ -1,22 +1,26 @@
-"""The bridge between Ray Tune, which runs cohorts, and the driver's book of them.
+"""The bridge between Ray Tune, which runs cohorts, and `study.driver.cohorts`.
 
-What Ray calls a trial is a cohort here (decision 0012); Ray never hears of the trials in it. Ray's
-own `OptunaSearch` is not used: with two objectives it leaves a trial without a value running for
-ever, and tells a stopped trial's early values as if they were final. Here a trial is complete when
-its measured metrics arrive, failed when its worker says so or is lost, and otherwise unfinished.
+A trial of Ray's is a cohort here (decision 0012); Ray knows nothing of the trials in it. Ray's own
+`OptunaSearch` is not used: with two objectives it leaves a trial without a value running for ever,
+and tells a stopped trial's early values as if they were final. Here a trial is complete when its
+measured metrics arrive, failed when its worker says so or is lost, and otherwise unfinished.
 """
 
 from __future__ import annotations
 
-import json
+import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ray import cloudpickle
+from ray.exceptions import RayTaskError
 from ray.tune import Callback
 from ray.tune.search import Searcher
 
 from study.errors import StudyError
 from study.records import Fault
+from study.workers.reports import from_json
 from study.workers.trainable import COHORT, COHORT_CONFIG, NOTE, OPENING, REPORTS, ROOM
 
 if TYPE_CHECKING:
@@ -25,19 +29,23 @@ if TYPE_CHECKING:
     from ray.tune.experiment import Trial
 
     from study.driver.cohorts import Cohorts
+    from study.driver.termination import Termination
 
 
 class CohortSearcher(Searcher):
-    """Gives Ray the next cohort, and has what its worker reports written down.
+    """Gives Ray the next cohort, and takes the reports of its worker.
 
     Args:
         cohorts: the study's cohorts.
-        tell: given what the user should know.
-        stopping: tells whether the study is to stop; no cohort is begun then.
+        tell: shows the user a line.
+        stopping: returns why the study is to stop, or None; no cohort begins after that.
     """
 
     def __init__(
-        self, cohorts: Cohorts, tell: Callable[[str], None], stopping: Callable[[], bool]
+        self,
+        cohorts: Cohorts,
+        tell: Callable[[str], None],
+        stopping: Callable[[], Termination | None],
     ) -> None:
         super().__init__()
         self._cohorts = cohorts
@@ -62,11 +70,11 @@ class CohortSearcher(Searcher):
         return True
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override] # FINISHED
-        """Hand out a cohort, if there is one now; its configuration is Ray's.
+        """Return a cohort as Ray's configuration, if there is one now.
 
         Ray asks again after None: a cohort whose worker is lost is handed out once more.
         """
-        cohort = None if self._stopping() else self._cohorts.form()
+        cohort = self._cohorts.form() if self._stopping() is None else None
         if cohort is None:
             return Searcher.FINISHED if self._cohorts.is_done() else None
         self._numbers[trial_id] = cohort.cohort
@@ -78,11 +86,11 @@ class CohortSearcher(Searcher):
         }
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
-        """Write down what a step says; what follows from it the worker finds in its folder.
+        """Take a step's reports. What follows from them is in the worker's folder on return.
 
-        It does so before its next step, which Ray begins after this returns.
+        Ray begins the worker's next step only then.
         """
-        self._cohorts.take(self._numbers[trial_id], json.loads(result[REPORTS]), result[ROOM])
+        self._cohorts.take(self._numbers[trial_id], from_json(result[REPORTS]), result[ROOM])
         if result[NOTE]:
             self._tell(result[NOTE])
 
@@ -92,18 +100,17 @@ class CohortSearcher(Searcher):
         result: Mapping[str, Any] | None = None,
         error: bool = False,  # noqa: FBT001, FBT002 (Ray's)
     ) -> None:
-        """Write down a cohort's last step, which Ray tells here only.
+        """Take the reports of a cohort's last step, which Ray tells here only.
 
-        The trials of a lost or crashed one have their end written by `CohortNotes`, which is given
-        the reason.
+        A cohort whose worker failed is for `WorkerFailures`, which is given the reason.
         """
         if not error and result is not None:
             cohort = self._numbers[trial_id]
-            self._cohorts.take(cohort, json.loads(result[REPORTS]))
+            self._cohorts.take(cohort, from_json(result[REPORTS]))
             self._cohorts.end(cohort)
 
     def save(self, checkpoint_path: str) -> None:
-        """Leave a note for Ray, which asks for a file: the searcher has no state of its own."""
+        """Write a note, for Ray expects a file: the searcher has no state of its own."""
         Path(checkpoint_path).write_text("the trials are in optuna.db\n", encoding="utf-8")
 
     def restore(self, checkpoint_path: str) -> None:
@@ -112,18 +119,18 @@ class CohortSearcher(Searcher):
         raise StudyError(message)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Give Ray, which pickles all it is given for a restore of its own, nothing of ours."""
+        """Return nothing: Ray pickles the searcher for a restore of its own, which is not used."""
         return {}
 
 
-class CohortNotes(Callback):
-    """Hears what Ray tells callbacks only: why the worker of a cohort was lost."""
+class WorkerFailures(Callback):
+    """Hands lost cohorts on with the reason, which Ray gives to callbacks only."""
 
     def __init__(self, cohorts: Cohorts) -> None:
         self._cohorts = cohorts
 
     def __getstate__(self) -> dict[str, Any]:
-        """Give Ray's pickle nothing, as in `CohortSearcher`."""
+        """Return nothing, as in `CohortSearcher`."""
         return {}
 
     def on_trial_error(
@@ -133,22 +140,17 @@ class CohortNotes(Callback):
         trial: Trial,
         **info: object,  # noqa: ARG002
     ) -> None:
-        """Have the trials of a cohort go on whose worker failed."""
+        """Give a cohort whose worker failed to another, or end it."""
         self._cohorts.lose(trial.config[COHORT], *failure(trial))
-
-
-_RAISED = "ray::"
-"""What the story holds only where code in a worker raised: Ray names the call. Of a process or a
-machine that is gone it tells in other words each time."""
 
 
 _OUT_OF_MEMORY = (
     *("MemoryError", "OutOfMemoryError", "DefaultCPUAllocator", "bad_alloc"),
     "running low on memory",
 )
-"""What tells that memory ran out where training could not deal with it (`study.training.memory`):
-in Python, in PyTorch and in Ray, which ends workers before the machine is full; in PyTorch's and
-C++'s own."""
+"""Names and phrases of Python, PyTorch, C++ and Ray in the log of a worker whose memory ran out
+where training could not deal with it (`study.training.memory`). They have no type in common, and
+of Ray, which ends workers before the machine is full, only the text is left."""
 
 _LESS_MEMORY = (
     "its worker needs more memory than is free; a smaller data.cube_size, fewer "
@@ -158,17 +160,44 @@ _LESS_MEMORY = (
 
 
 def failure(trial: Trial) -> tuple[Fault, str]:
-    """Say in one line why a worker failed, and where the whole story is."""
-    log = Path(trial.error_file) if trial.error_file else None
-    try:
-        text = log.read_text(encoding="utf-8", errors="replace") if log else ""
-    except OSError:
-        text, log = "", None
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    died = _RAISED not in text
-    reason = "its worker was killed or its machine is gone" if died else lines[-1]
-    reason = reason.removeprefix("study.errors.StudyError: ")
-    if not died and any(name in text for name in _OUT_OF_MEMORY):
+    """Return why a worker failed, and the same in one line, with the place of the whole log."""
+    log, text = _log_of(trial)
+    raised = _raised_in(trial)
+    if any(name in text for name in _OUT_OF_MEMORY):
+        reason = _in_one_line(raised) if raised else "its machine was running low on memory"
         return Fault.OUT_OF_MEMORY, f"{reason}; {_LESS_MEMORY}"
     where = f" (the whole log: {trial.path}/{log.name})" if log else ""
-    return (Fault.LOST if died else Fault.ERROR), reason + where
+    if raised is None:
+        return Fault.LOST, f"its worker was killed or its machine is gone{where}"
+    return Fault.ERROR, f"{_in_one_line(raised)}{where}"
+
+
+def _log_of(trial: Trial) -> tuple[Path | None, str]:
+    """Return the file in which Ray tells of a failure, and its text; None and "" without one."""
+    if trial.error_file:
+        log = Path(trial.error_file)
+        with suppress(OSError):
+            return log, log.read_text(encoding="utf-8", errors="replace")
+    return None, ""
+
+
+def _raised_in(trial: Trial) -> BaseException | None:
+    """Return the error that code in a worker raised; None where its process or machine is gone."""
+    if not trial.pickled_error_file:
+        return None
+    with suppress(Exception):  # Classes from anywhere may fail in any way on their way back.
+        error = cloudpickle.loads(Path(trial.pickled_error_file).read_bytes())
+        if isinstance(error, RayTaskError):
+            cause: BaseException = error.cause
+            return cause
+    return None
+
+
+def _in_one_line(error: BaseException) -> str:
+    """Return what an error says; of others than ours with its type."""
+    said = (
+        str(error)
+        if isinstance(error, StudyError)
+        else "".join(traceback.format_exception_only(error))
+    )
+    return [line.strip() for line in said.splitlines() if line.strip()][-1]

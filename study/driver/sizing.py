@@ -1,7 +1,6 @@
-"""How many trials a cohort holds: what the study file says, or what is measured here once.
+"""The size of cohorts: as the study file has it, or as measured once on this machine.
 
-Measuring takes a worker of its own, so what it showed is kept beside the studies, under everything
-that it depends on.
+A measurement takes a worker, so its result is kept beside the studies, under what it depends on.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _LONGEST_STEP_S = 0.5
 each. A step of one trial takes a fifth of it on a processor core, and milliseconds on a GPU."""
 
 UNKNOWN_GPU = "GPU"
-"""One that is not there yet, or has no name for Ray: what it showed says nothing of the next."""
+"""A GPU that is not there yet, or that Ray cannot name: no measurement of it is kept."""
 
 _LOOK_EVERY_S = 0.2
 _GPU_PREFIX = "accelerator_type:"
@@ -81,8 +80,8 @@ def cohort_size(
         trainable: what a cohort does.
         at_once: how many run at once.
         resources: CPUs and GPUs of one.
-        tell: given one line on what was measured, if anything had to be.
-        look: called now and then while a worker measures; may raise.
+        tell: shows the user a line on what was measured, if anything was.
+        look: called repeatedly during a measurement; may raise.
     """
     trials = config.search.trials
     if config.resources.cohort != "auto":

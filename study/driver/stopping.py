@@ -1,4 +1,4 @@
-"""Stops a study before its end, when nothing is half-done."""
+"""Stops a study before its end, between two epochs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING
 
 from ray.tune import Callback
 
-from study.driver.cluster import Stopped, has_machines
-from study.driver.interrupts import BY_SIGNAL, RAY_DIED, TAKEN_OVER, exit_when_stuck
+from study.driver.cluster import has_machines
+from study.driver.interrupts import exit_when_stuck
+from study.driver.termination import (
+    INTERRUPTED,
+    RAY_DIED,
+    TAKEN_OVER,
+    Reason,
+    Stopped,
+    Termination,
+)
 
 if TYPE_CHECKING:
     import threading
@@ -31,10 +39,11 @@ class Stop:
 
     Args:
         config: the study.
-        store: where the hours of all its drivers are noted.
+        store: has the hours of all its drivers.
         lease: this driver's.
         interrupted: set by Ctrl-C.
-        joined: whether Ray ran before this driver. It may lose all its machines, and get others.
+        joined: whether Ray ran before this driver: such a cluster may lose all machines, and get
+            others.
     """
 
     def __init__(
@@ -46,7 +55,7 @@ class Stop:
         *,
         joined: bool,
     ) -> None:
-        self.why: str | None = None
+        self._found: Termination | None = None
         self._joined = joined
         self._store, self._lease, self._interrupted = store, lease, interrupted
         self._hours = config.budget.hours
@@ -55,34 +64,31 @@ class Stop:
         self._driver = uuid.uuid4().hex[:8]
         self._noted_s = self._looked_s = self._began_s
 
-    @property
-    def is_at_once(self) -> bool:
-        """Whether even an epoch that trains now must not be waited for."""
-        return self._lease.lost.is_set() or self.why == RAY_DIED
+    def look(self) -> Termination | None:
+        """Return why the study is to stop; None where it is to go on.
 
-    def is_asked(self) -> bool:
-        """Tell whether the study is to stop."""
-        if self.why is None:
-            self.why = self._reason()
-        return self.why is not None
+        The first reason stays, but for the loss of the lease, after which nothing may be written.
+        """
+        if self._lease.lost.is_set():
+            return TAKEN_OVER
+        self._found = self._found or self._reason()
+        return self._found
 
     def check(self) -> None:
         """Raise Stopped if the study is to stop."""
-        if self.is_asked():
-            raise Stopped(self.why)
+        if (why := self.look()) is not None:
+            raise Stopped(why)
 
     def note_work(self) -> None:
-        """Write down how long this driver has worked by now."""
+        """Store how long this driver has worked by now."""
         self._noted_s = time.monotonic()
         if not self._lease.lost.is_set():
             self._store.record_work(self._driver, self._noted_s - self._began_s)
 
-    def _reason(self) -> str | None:
+    def _reason(self) -> Termination | None:
         now_s = time.monotonic()
-        if self._lease.lost.is_set():
-            return TAKEN_OVER
         if self._interrupted.is_set():
-            return BY_SIGNAL
+            return INTERRUPTED
         if now_s - self._noted_s > _NOTE_EVERY_S:
             self.note_work()
         if not self._joined and now_s - self._looked_s > _LOOK_EVERY_S:
@@ -91,7 +97,7 @@ class Stop:
                 return RAY_DIED
         worked_s = self._before_s + now_s - self._began_s
         if self._hours is not None and worked_s > 3600 * self._hours:
-            return f"its {self._hours:g} hours are over"
+            return Termination(Reason.HOURS_SPENT, f"its {self._hours:g} hours are over")
         return None
 
 
@@ -123,20 +129,20 @@ class StopAfterEpochs(Callback):
         **info: object,  # noqa: ARG002
     ) -> None:
         """Leave, when it is time to."""
-        if not self._stop.is_asked():
+        if (why := self._stop.look()) is None:
             return
         self.close()
         running = {trial.trial_id for trial in trials if trial.status == "RUNNING"}
         if self._awaited is None:
             self._awaited = running
-            if running and not self._stop.is_at_once:
+            if running and not why.is_at_once:
                 self._tell(
-                    f"{self._stop.why}: the epochs in training are finished and saved; Ctrl-C "
+                    f"{why.sentence}: the epochs in training are finished and saved; Ctrl-C "
                     "again stops at once, and loses them"
                 )
         self._awaited &= running
-        if not self._awaited or self._stop.is_at_once:
-            raise Stopped(self._stop.why)
+        if not self._awaited or why.is_at_once:
+            raise Stopped(why)
         self._patience.enter_context(exit_when_stuck())
 
     def on_trial_result(

@@ -12,8 +12,9 @@ from ray import tune
 from study.driver.cohorts import Cohorts, Settings
 from study.driver.interrupts import noted_interrupts
 from study.driver.planning import plan
-from study.driver.searcher import CohortNotes, CohortSearcher
+from study.driver.searcher import CohortSearcher, WorkerFailures
 from study.driver.stopping import Stop, StopAfterEpochs
+from study.driver.termination import COMPLETE, Reason, Termination
 from study.halting.budget import Budget
 from study.halting.halts import Halts
 from study.search.space import baseline, trial_config
@@ -41,9 +42,9 @@ class Site(NamedTuple):
 
     Attributes:
         folder: the study's.
-        store: asked for each trial's settings, and told what becomes of it.
+        store: its trials.
         data: the prepared data set of every preparation that a trial may have.
-        lease: says that nobody else drives the study.
+        lease: this driver's, which another may take.
         joined: whether the cluster was running already. It may grow, so a cohort need not fit yet.
     """
 
@@ -60,7 +61,7 @@ def run_trials(
     observers: Sequence[Observer],
     trainable: type[CohortTrainable] | None,
     tell: Callable[[str], None],
-) -> str:
+) -> Termination:
     """Run the study's trials, in as many cohorts at once as there is room for.
 
     Trials that an earlier driver left unfinished go on first.
@@ -68,16 +69,16 @@ def run_trials(
     Args:
         config: the study.
         site: where it runs, and with what.
-        observers: who is shown each change of a trial.
+        observers: called after each change of a trial.
         trainable: what a cohort does; None trains codecs.
-        tell: given a line where something was measured or decided that the user would ask about.
+        tell: shows the user a line on what was measured or decided.
 
     Returns:
-        Why no further trial was begun, as a sentence.
+        Why no further trial was begun.
 
     Raises:
-        Stopped: the study is to stop before its end, for the reason given. What its trials have
-            trained is in the store, and in checkpoints from which it can be resumed.
+        Stopped: the study is to stop before its end. Its progress is in the store, and in
+            checkpoints from which it can be resumed.
         StudyError: Ray was started for this study, and one cohort does not fit.
     """
     make_config = partial(trial_config, config, data_folders=site.data)
@@ -96,18 +97,18 @@ def run_trials(
         )
         budget, halts = Budget(config), Halts(config)
         cohorts = Cohorts(site.store, make_config, observers, settings, budget=budget, halts=halts)
-        searcher = CohortSearcher(cohorts, tell, stop.is_asked)
+        searcher = CohortSearcher(cohorts, tell, stop.look)
         leave = StopAfterEpochs(stop, tell)
         try:
             try:
-                callbacks = [CohortNotes(cohorts), leave]
+                callbacks = [WorkerFailures(cohorts), leave]
                 if not (budget.spent() and cohorts.is_done()):
                     _tuner(does, planned, site.folder, searcher, callbacks).fit()
             finally:
                 leave.close()
                 cohorts.settle()
         except Exception as error:
-            # Ray wraps whatever our own code raised within its loop.
+            # Ray wraps the errors of our own code within its loop.
             if told := in_words(error, config.name):
                 raise told from error
             raise
@@ -118,7 +119,7 @@ def run_trials(
         if enough is None or site.lease.lost.is_set():
             stop.check()
         folders.forget()
-    return enough or "every trial came to its end"
+    return COMPLETE if enough is None else Termination(Reason.BUDGET_SPENT, enough)
 
 
 def _tuner(

@@ -1,4 +1,4 @@
-"""Asks the halting rule about trials at a rung, on behalf of the driver's book of cohorts."""
+"""Asks the halting rule about trials at a rung, on behalf of `study.driver.cohorts`."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """A study on a virtual clock: everything is the study's own code but the training.
 
-The store, the sampler, the halting rule, the budget and the book of cohorts are those of a real
-study; the store's database is in memory. What Ray does in a real one is done here: as many workers
-as given each take a cohort, and after each of its steps hand in the reports that a worker would
-write (`study.workers.reports`), with metrics from recorded curves. A step of n trials lasts n times
-as long as the recorded median for one: where trials share a processor, that is what they do.
+The store, the sampler, the halting rule, the budget and the cohorts are those of a real study; the
+store's database is in memory. Ray's part is played here: each of the given number of workers takes
+a cohort, and after each step hands in a worker's reports (`study.workers.reports`), with metrics
+from recorded curves. A step of n trials lasts n times as long as the recorded median for one, as it
+does where trials share a processor.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import heapq
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from study.config.derived import objectives_of
 from study.driver.cohorts import Cohorts, Settings
@@ -25,7 +25,7 @@ from study.search.architectures import preparations
 from study.search.space import trial_config
 from study.storage.trial_store import TrialStore
 from study.workers.pace import Pace
-from study.workers.reports import ELAPSED_S, EPOCH, FINAL, METRICS, TRIAL
+from study.workers.reports import EpochReport, FinalReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from study.records import TrialRecord
     from study.simulation.surrogate import Curve, Surrogate
     from study.workers.orders import Order
-
-    Report = dict[str, Any]
+    from study.workers.reports import Report
 
 
 class Moment(NamedTuple):
@@ -126,7 +125,7 @@ def _run(
             return epochs, now
         now, _, worker = heapq.heappop(queue)
         reports = worker.reports
-        epochs += sum(EPOCH in report for report in reports)
+        epochs += sum(isinstance(report, EpochReport) for report in reports)
         gauge.at(epochs, now)
         worker.follow(cohorts.take(worker.cohort, reports, worker.room))
         if worker.is_done:
@@ -159,7 +158,7 @@ class _Worker:
 
     @property
     def room(self) -> int:
-        """As a worker counts it: nobody joins those who do not train any faster for it."""
+        """How many trials may join, as a worker counts it."""
         living = len(self._living())
         return self._size - living if self._pace.worth_refilling(living, self._size) else 0
 
@@ -174,7 +173,7 @@ class _Worker:
             number = min(waiting)
             del self._epochs[number]
             seconds = self._surrogate.measuring_s
-            self.reports = [self._report(number, seconds, {FINAL: self._curves[number].final})]
+            self.reports = [self._final(number, seconds)]
             return seconds
         seconds = self._surrogate.epoch_s * len(self._epochs)
         self._pace.note(len(self._epochs), seconds)
@@ -188,11 +187,17 @@ class _Worker:
         self._epochs[number] += 1
         epoch = self._epochs[number]
         metrics = self._curves[number].epochs[epoch - 1]
-        return self._report(number, seconds, {EPOCH: epoch, METRICS: metrics})
+        elapsed_s = self._add_time(number, seconds)
+        return EpochReport(trial=number, elapsed_s=elapsed_s, epoch=epoch, metrics=dict(metrics))
 
-    def _report(self, number: int, seconds: float, said: Report) -> Report:
+    def _final(self, number: int, seconds: float) -> Report:
+        metrics = self._curves[number].final
+        elapsed_s = self._add_time(number, seconds)
+        return FinalReport(trial=number, elapsed_s=elapsed_s, metrics=dict(metrics))
+
+    def _add_time(self, number: int, seconds: float) -> float:
         self._elapsed_s[number] += seconds
-        return {TRIAL: number, ELAPSED_S: self._elapsed_s[number], **said}
+        return self._elapsed_s[number]
 
     def _join(self, trials: Iterable[TrialConfig]) -> None:
         for trial in trials:

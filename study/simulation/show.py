@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from study.config.derived import asked_metrics
-from study.fronts.measures import MEASURES, estimate_name
+from study.fronts.measures import estimate_name
 from study.records import TrialState
 from study.simulation.compare import QUARTILES, quantile
 
@@ -100,5 +100,4 @@ def _errors(rival: Rival, base: StudyConfig) -> str:
 
 def _error(rival: Rival, name: str, key: str | None) -> str:
     assert key is not None
-    unit = MEASURES[name].unit.partition(",")[0] if name in MEASURES else ""
-    return f"{rival.errors[key]:.2g} {'dB' if unit == 'dB' else name}"
+    return f"{rival.errors[key]:.2g} {'dB' if name.endswith('_db') else name}"

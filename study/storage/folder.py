@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from study.config.yaml_file import STUDY_YAML, partial_of, write_study
 from study.errors import StudyError
-from study.nearest import did_you_mean
+from study.nearest import did_you_mean, nearest
 from study.study_file import load_study
 
 if TYPE_CHECKING:
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 _LOCK = "driver.lock"
 _NO_STUDY = "remove it, for it holds no study"
+_TAKEN = frozenset(
+    {
+        *("mlflow.db", "mlflow.db-journal", "mlflow.db-shm", "mlflow.db-wal"),
+        *("mlartifacts", "mlflow-server.log", "cohort-sizes.json"),
+    }
+)
+"""What else lies in the root of all studies, now or once MLflow is told of one."""
+
 _LOCK_PATIENCE_S = 1.0
 """How long a lock is tried for: `study status` holds it for a moment to look whether it is free."""
 
@@ -118,17 +126,10 @@ def create_study_folder(config: StudyConfig) -> Iterator[StudyFolder]:
         StudyError: the name is taken, or the folder cannot be made.
     """
     folder = folder_of(config)
+    check_name(config.name)
     if not _is_half_made(folder):
         check_name_is_free(folder)
-        try:
-            folder.path.parent.mkdir(parents=True, exist_ok=True)
-            folder.path.mkdir()
-        except FileExistsError:
-            check_name_is_free(folder)
-            raise
-        except OSError as error:
-            message = f"the study's folder {folder.path} cannot be made: {error}"
-            raise StudyError(message) from error
+        _make(folder)
     with _locked(folder):
         if folder.is_study:  # Another driver was faster.
             check_name_is_free(folder)
@@ -139,6 +140,23 @@ def create_study_folder(config: StudyConfig) -> Iterator[StudyFolder]:
             if not folder.ray.exists():
                 rmtree(folder.path, ignore_errors=True)
             raise
+
+
+def _make(folder: StudyFolder) -> None:
+    """Make a study's folder, and the root where it is missing."""
+    root = folder.path.parent
+    if root.exists() and not root.is_dir():
+        message = f"root must be the folder of all studies, but {root} is a file; name another"
+        raise StudyError(message)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        folder.path.mkdir()
+    except FileExistsError:
+        check_name_is_free(folder)
+        raise
+    except OSError as error:
+        message = f"the study's folder {folder.path} cannot be made: {error}"
+        raise StudyError(message) from error
 
 
 def _is_half_made(folder: StudyFolder) -> bool:
@@ -160,6 +178,17 @@ def open_study_folder(folder: StudyFolder) -> Iterator[StudyFolder]:
     """
     with _locked(folder):
         yield folder
+
+
+def check_name(name: str) -> None:
+    """Raise StudyError if a study must not have this name, as other files beside it need it."""
+    if name.lower() in _TAKEN:
+        message = (
+            f"a study's name must not be that of another file in the studies' root, but "
+            f"'{name}' is: MLflow's records and measurements of this machine lie there; choose "
+            "another name"
+        )
+        raise StudyError(message)
 
 
 def check_name_is_free(folder: StudyFolder) -> None:
@@ -198,7 +227,7 @@ def find_study(root: Path, name: str) -> StudyFolder:
     folders = {folder.path.name: folder for folder in all_studies(root)}
     if name not in folders:
         hint = did_you_mean(name, folders)
-        known = f" (there are: {', '.join(folders)})" if hint.startswith("did") else ""
+        known = f" (there are: {', '.join(folders)})" if nearest(name, folders) else ""
         message = f"there is no study '{name}' in {root}; {hint}{known}"
         raise StudyError(message)
     return folders[name]

@@ -6,8 +6,10 @@ else that is known of it lies beside them as user attributes, written as it arri
 ===============  =================================================================================
 ``epoch:0007``   ``{"metrics": {...}, "elapsed_s": ...}`` after the seventh epoch, and with
                  ``"rung": "stops"`` or ``"goes on"`` where the halting rule was asked
-``ending``       how it ended: ``{"state", "outcome", "elapsed_s", "final", "broken"}``, written
-                 before Optuna's own state: a trial with the former alone can be settled
+``ending``       how it ended: ``{"state", "outcome", "elapsed_s"}``, of a complete trial also
+                 ``"final"`` and ``"broken"``, of a failed one ``"fault"`` (not in rows of earlier
+                 versions); written before Optuna's own state: a trial with the former alone can be
+                 settled
 ``cohorts``      the numbers of the cohorts that it has trained in, the newest last
 ``config``       its configuration as its worker saw it
 ``run``          the id of its run in MLflow
@@ -22,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import optuna
 
-from study.records import EpochRecord, TrialRecord, TrialState
+from study.records import EpochRecord, Failure, Fault, TrialRecord, TrialState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,7 +84,15 @@ def to_record(trial: FrozenTrial, unfinished: TrialState, usual_epochs: int) -> 
         folder=attributes.get(FOLDER),
         ended_s=trial.datetime_complete.timestamp() if trial.datetime_complete else None,
         run=attributes.get(RUN),
+        fault=_fault(ending) if state is TrialState.FAILED else None,
     )
+
+
+def _fault(ending: Mapping[str, str]) -> Fault:
+    """Return why a trial failed. Rows of earlier versions have a sentence alone."""
+    if "fault" in ending:
+        return Fault(ending["fault"])
+    return Failure.from_legacy_sentence(ending.get("outcome", "")).fault
 
 
 def epoch_keys(attributes: Mapping[str, object]) -> list[str]:

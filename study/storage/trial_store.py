@@ -15,7 +15,7 @@ from optuna.storages import RDBStorage
 
 from study.config.derived import constraints_of
 from study.fronts.measures import broken, epoch_violation, violations
-from study.records import TrialState
+from study.records import Failure, Fault, TrialState
 from study.search.samplers import follows_shape, make_sampler, note_constraints, suggest
 from study.search.space import baseline, decides_shape, is_published
 from study.storage.database import open_study
@@ -262,7 +262,8 @@ class TrialStore(StudyAttributes):
         values = [final.get(metric, math.nan) for metric in self._objectives]
         if not all(math.isfinite(value) for value in values):
             shown = ", ".join(f"{m} = {v}" for m, v in zip(self._objectives, values, strict=True))
-            self.fail(number, f"the finished codec could not be measured: {shown}", elapsed_s)
+            sentence = f"the finished codec could not be measured: {shown}"
+            self.fail(number, Failure(Fault.ERROR, sentence), elapsed_s)
             return
         breaks = [str(each) for each in broken(final, self._constraints)]
         outcome = "trained to the end and measured"
@@ -274,15 +275,16 @@ class TrialStore(StudyAttributes):
         """End a trial that was stopped at a rung."""
         self._end(number, TrialState.PRUNED, outcome, elapsed_s)
 
-    def fail(self, number: int, outcome: str, elapsed_s: float | None = None) -> None:
-        """End a trial without a result, with the sentence that says why.
+    def fail(self, number: int, failure: Failure, elapsed_s: float | None = None) -> None:
+        """End a trial without a result.
 
         Args:
             number: which trial.
-            outcome: the sentence.
+            failure: why.
             elapsed_s: seconds of work; None: until the last epoch that was recorded.
         """
-        self._end(number, TrialState.FAILED, outcome, elapsed_s)
+        fault = failure.fault.value
+        self._end(number, TrialState.FAILED, failure.sentence, elapsed_s, fault=fault)
 
     def _end(
         self,

@@ -13,6 +13,8 @@ from study.config import LossWeights, TrainingConfig
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from study.records import Failure
+
 
 @dataclass(frozen=True)
 class Member:
@@ -117,17 +119,17 @@ class EpochResult:
     """What one epoch says about one member.
 
     Attributes:
-        metrics: validation metrics (see :func:`study.training.evaluation.validate`), ``loss``
-            (training, mean over steps), every loss term as ``term_NAME`` before and
+        metrics: validation metrics (see :func:`study.training.evaluation.validate`), ``loss`` (of
+            training, mean over steps), every loss term as ``term_NAME`` before and
             ``weighted_NAME`` after weighting, ``learning_rate``, ``population`` (members that
             trained as one with it, itself included), ``padding_share`` (of the points computed
             with), ``train_s`` and ``validate_s`` (of all members together). Empty when it cannot
             go on.
-        diverged: the sentence that says why this member cannot go on, or None.
+        failure: why this member cannot go on, or None.
     """
 
     metrics: dict[str, float]
-    diverged: str | None = None
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True)
@@ -136,8 +138,8 @@ class Measured:
 
     Attributes:
         metrics: empty when it cannot be measured.
-        diverged: the sentence that says why the codec cannot code, or None.
+        failure: why the codec cannot code, or None.
     """
 
     metrics: dict[str, float]
-    diverged: str | None = None
+    failure: Failure | None = None

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
+from study.records import Failure, Fault
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -24,13 +26,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
 
 
-def out_of_memory(device: str) -> str:
-    """The sentence of a member that does not even train alone."""
+def out_of_memory(device: str) -> Failure:
+    """The failure of a member that does not even train alone."""
     whose = "machine's" if device == "cpu" else "GPU's"
-    return (
-        f"out of memory: even alone this trial needs more of the {whose} memory than is free; "
+    return Failure.of(
+        Fault.OUT_OF_MEMORY,
+        f"even alone this trial needs more of the {whose} memory than is free; "
         "smaller patches (data.cube_size), fewer training.patches_per_step, a smaller "
-        "model.hidden_dim or fewer resources.concurrent_cohorts help"
+        "model.hidden_dim or fewer resources.concurrent_cohorts help",
     )
 
 

@@ -12,6 +12,7 @@ from model.cloud_codec import CloudCodec
 from model.codec import Codec
 from model.patch_coder import PatchCoder
 from study.errors import StudyError
+from study.records import Failure, Fault
 from study.training.checkpoint import read_checkpoint, write_checkpoint, write_codec
 from study.training.codec_files import codec_file
 from study.training.evaluation import Validation, measure
@@ -149,9 +150,9 @@ class Training:
         self.clock += 1
         for trial in trials:
             self._epochs[trial] += 1
-            if found[trial].diverged is None:
+            if found[trial].failure is None:
                 found[trial].metrics.update(shared)
-        self._cohort.dismiss([trial for trial in trials if found[trial].diverged])
+        self._cohort.dismiss([trial for trial in trials if found[trial].failure])
         self._trained_last = frozenset(self.living)
         self._finish()
         return {trial: found[trial] for trial in trials}
@@ -171,7 +172,7 @@ class Training:
         try:
             return Measured({**estimated, **measure(files, self._data, "validation")})
         except UncodableError as error:
-            return Measured({}, f"diverged: {error}")
+            return Measured({}, Failure.of(Fault.DIVERGED, str(error)))
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint, atomically: each member as it would be alone, by its number."""
@@ -290,10 +291,11 @@ def _halves(indices: list[int]) -> list[list[int]]:
     return [indices[:middle], indices[middle:]] if middle else []
 
 
-def _diverged(epoch: int) -> str:
-    return (
-        "diverged: its loss, parameters or validation stopped being finite numbers in epoch "
-        f"{epoch}; a smaller learning_rate, smaller loss weights or a max_grad_norm help"
+def _diverged(epoch: int) -> Failure:
+    return Failure.of(
+        Fault.DIVERGED,
+        "its loss, parameters or validation stopped being finite numbers in epoch "
+        f"{epoch}; a smaller learning_rate, smaller loss weights or a max_grad_norm help",
     )
 
 

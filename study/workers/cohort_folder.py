@@ -1,12 +1,11 @@
-"""Where a cohort's worker writes, and where the driver finds it again after anything.
+"""The folders of cohorts: their workers write there, and every later driver reads there.
 
-Every time a cohort is handed to a worker it gets a new folder, an *opening* of its own: a worker
-that outlives its driver, or that was thought dead, can then never write among the checkpoints of
-its successor.
+A cohort gets a new folder, an *opening*, each time it is handed to a worker. So a worker that
+outlives its driver, or that was thought dead, never writes among the checkpoints of its successor.
 
     cohorts/cohort-0003/opening-002/step-000012/   a checkpoint: all that is needed to go on
-                                    orders.jsonl   what the driver tells the worker
-                                    hung.txt       where it stood when it was ended for hanging
+                                    orders.jsonl   the driver's orders to the worker
+                                    hung.txt       the stacks of a worker that was ended for hanging
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ class Opening:
         return sorted(self.path.glob(f"{_STEP}*"), reverse=True)
 
     def give(self, order: Order) -> None:
-        """Append an order. A worker that looks after this returns finds it."""
+        """Append an order. On return the worker can read it."""
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ORDERS_FILE).open("a", encoding="utf-8") as file:
             file.write(order.model_dump_json() + "\n")

@@ -1,4 +1,4 @@
-"""What a worker's process and its machine are busy with, for those who ask for it."""
+"""System metrics: readings of a worker's process, its machine and its GPU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MIB = 2**20
 
 
 class Machine:
-    """Takes readings between two epochs; processor shares are of the time since the last one."""
+    """Takes readings after epochs; processor shares are of the time since the last reading."""
 
     def __init__(self) -> None:
         """Begin to count."""
@@ -42,7 +42,7 @@ class Machine:
 
 def _gpu() -> dict[str, float]:
     """Return the same of the GPU that the process uses; nothing where it uses none."""
-    torch = sys.modules.get("torch")  # Whoever uses a GPU here has imported it.
+    torch = sys.modules.get("torch")  # A process that uses a GPU has imported it.
     if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
         return {}
     free, total = torch.cuda.mem_get_info()

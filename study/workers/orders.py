@@ -1,8 +1,8 @@
-"""What the driver tells the workers of cohorts that already train: who joins, and who leaves.
+"""A driver's orders to cohorts in training: which trials join, and which leave.
 
-The orders to a cohort are lines of a file in its folder, which only grows. A worker saves how many
-of them it has followed with its checkpoint. A file rather than a process of Ray's: it cannot die,
-and it is where checkpoints are, on the file system that all machines share.
+The orders to a cohort are lines of a file in its folder, which only grows. A worker saves the
+number of those that it has followed with its checkpoint. A file cannot die, as an actor of Ray's
+can, and it lies where checkpoints do: on the file system that all machines share.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ORDERS_FILE = "orders.jsonl"
 
 
 class Order(Section):
-    """What changes in a cohort before its next step."""
+    """A change in a cohort before its next step."""
 
     join: tuple[TrialConfig, ...] = Field((), description="trials that begin to train in it")
     leave: tuple[int, ...] = Field((), description="numbers of the trials that stop")

@@ -33,8 +33,8 @@ class Pace:
     def worth_refilling(self, living: int, size: int) -> bool:
         """Tell whether a full population is known to train more trials a second than the living.
 
-        Both must have been measured. Nobody is worth refilling with where the machine is busy with
-        fewer: those who are left then train the faster.
+        Both must have been measured. Where fewer trials keep the machine busy, refilling gains
+        nothing: the living train faster without company.
         """
         if not 0 < living < size or not {living, size} <= self.seconds.keys():
             return False
@@ -56,7 +56,7 @@ class Tried:
     ended: bool
 
     def says(self, most: int) -> bool:
-        """Tell whether it answers for populations of up to so many trials."""
+        """Return whether it holds for populations of up to so many trials."""
         return self.ended or most <= max(self.seconds)
 
 
@@ -66,8 +66,8 @@ def try_sizes(step_s: Callable[[int], float | None], most: int, longest_s: float
     Args:
         step_s: the seconds of a training step of so many trials; None where memory runs out.
         most: trials in the largest population that is of use.
-        longest_s: no population is tried that is larger than one whose step takes longer. Steps
-            are counted, and not the time that passes: compilers and a GPU's start are paid once.
+        longest_s: a population whose step takes longer is the last tried. Only steps count:
+            compilers and a GPU's start are paid once.
     """
     seconds: dict[int, float] = {}
     best, size = 1, 1
@@ -99,9 +99,9 @@ def even_size(trials: int, most: int, at_once: int) -> int:
 
 
 def learning_size(trials: int, at_once: int) -> int:
-    """Return the largest size with which there are two rounds of cohorts.
+    """Return the largest size of cohorts with which there are two rounds of them.
 
-    All trials of a round are proposed before any of them has ended: in one round the sampler would
+    All trials of a round are proposed before any has ended: in a single round the sampler would
     learn nothing.
     """
     return max(1, math.ceil(trials / (2 * at_once)))

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FIRST_S = 6 * 3600.0
-"""For the first of a kind, of which nothing is known yet."""
+"""For the first step of a kind, whose pace is unknown."""
 
 BEGINNING = "beginning"
-"""A step's kind: code and data are read, which takes its time whatever an epoch may take."""
+"""The kind of step that reads code and data, whose duration says nothing of an epoch's."""
 
 _LEAST_S = 600.0
 _FACTOR = 20.0
@@ -29,10 +29,10 @@ class Patience:
     sees as a lost worker.
 
     Args:
-        note: where the stacks are written; the file is empty otherwise.
-        longest_s: the limit of every step, though a beginning may always take ten minutes; None: by
-            the pace of the steps before.
-        before: of the same worker with the cohort before, whose pace is known.
+        note: file for the stacks; empty unless a step hung.
+        longest_s: the limit of every step, though a beginning may always take ten minutes; None:
+            by the pace of earlier steps.
+        before: of the same worker's previous cohort, for its pace.
     """
 
     def __init__(self, note: Path, longest_s: float | None, before: Patience | None = None) -> None:

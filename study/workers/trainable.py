@@ -2,44 +2,41 @@
 
 from __future__ import annotations
 
-import json
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import ray
-from pydantic import BaseModel
 from ray import tune
 
 from study.config import CohortConfig, TrialConfig
 from study.training.members import Member
 from study.workers.cohort_folder import HUNG_FILE, Opening
+from study.workers.cohort_progress import PROGRESS_FILE, CohortProgress
 from study.workers.machine import Machine
 from study.workers.orders import orders_after
-from study.workers.pace import Pace
 from study.workers.patience import BEGINNING, Patience
-from study.workers.reports import CONFIG, DIVERGED, ELAPSED_S, EPOCH, FINAL, METRICS, TRIAL
+from study.workers.reports import EpochReport, FailureReport, FinalReport, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from study.training.members import EpochResult, Measured
+    from study.workers.reports import Report
 
 REPORTS = "reports"
 ROOM = "room"
 NOTE = "note"
-"""Keys of a step's result: what it says of each trial, for how many more the cohort asks, and what
-else the user should know, as a sentence."""
+"""Keys of a step's result: its reports as text (`study.workers.reports`), the number of further
+trials that the cohort has room for, and a sentence for the user, or none."""
 
 COHORT = "cohort"
 OPENING = "opening"
 COHORT_CONFIG = "cohort_config"
-"""Keys of what Ray is given as a cohort's configuration: its number, the how manieth that this
-driver hands out, and a `CohortConfig` as text (Ray takes apart what it can look into, and names
+"""Keys of what Ray takes for a cohort's configuration: its number, the count of cohorts handed out
+by this driver, and a `CohortConfig` as text (Ray takes apart what it can look into, and names
 things after it)."""
-
-PROGRESS_FILE = "cohort.json"
 
 
 class Work(Protocol):
@@ -86,58 +83,53 @@ class Work(Protocol):
         """
 
 
-class _Progress(BaseModel):
-    """What a worker knows of its cohort beyond the training itself, kept beside its checkpoint."""
-
-    clock: int = 0
-    """Epochs since the cohort began: where in the order of patches a joining trial begins."""
-    followed: int = 0
-    """Orders followed."""
-    trials: dict[int, TrialConfig] = {}
-    """Every trial that was ever in it."""
-    elapsed_s: dict[int, float] = {}
-    """Seconds of the steps that each took part in."""
-    pace: Pace = Pace()
-    steps: int = 0
-    """Steps taken."""
-    told: list[list[dict[str, Any]]] = []
-    """What the two newest steps said. A driver that died may not have heard the last, nor have
-    written down the one before: it does so while the next step is trained."""
-
-
 class CohortTrainable(tune.Trainable, ABC):
-    """A cohort in Ray's hands: abstract in what it trains, final in how.
+    """A cohort as an actor of Ray's. A subclass says what is trained.
 
-    Each step ends with a checkpoint that holds what it reports, and each measuring is a step of its
-    own: no failure costs more than the step it happens in, and nothing that was trained is trained
-    again because a driver did not hear of it. Checkpoints are written here and not through Ray,
-    whose own come one round trip later. A worker is used for one cohort after the other.
+    Each step ends with a checkpoint that holds its reports, and each measuring is a step of its
+    own. So a failure costs one step at most, and no epoch is trained again because a driver missed
+    its report. Checkpoints are written here rather than through Ray, which would need another round
+    trip. A worker runs one cohort after the other.
     """
 
     @abstractmethod
     def open_work(self, cohort: CohortConfig) -> Work:
-        """Return the cohort's work, before its first epoch."""
+        """Return the cohort's work, at its first epoch."""
 
     @staticmethod
     @abstractmethod
     def stopwatch(trial: TrialConfig) -> Callable[[int], float | None]:
-        """Return what measures the seconds of a step of so many trials like this one.
+        """Return a function from a number of trials like this one to the seconds of their step.
 
-        It is called in a process that has a cohort's resources, and tells None where memory ends.
+        It runs in a process with a cohort's resources, and returns None where memory runs out.
         """
 
     def setup(self, config: Mapping[str, Any]) -> None:
-        """Begin a cohort in a new worker, or go on with one."""
+        """Begin a cohort in a new worker, or go on with one.
+
+        An error is raised by the first step: of a step's error Ray keeps the type, of a setup's
+        the text alone.
+        """
+        self._unraised: Exception | None = None
+        try:
+            self.begin(config)
+        except Exception as error:  # noqa: BLE001 (it is raised, though later)
+            self._unraised = error
+
+    def begin(self, config: Mapping[str, Any]) -> None:
+        """Do what `setup` says."""
         self._cohort = CohortConfig.model_validate_json(config[COHORT_CONFIG])
         self._opening = Opening(Path(self._cohort.folder))
         note, longest_s = self._opening.path / HUNG_FILE, self._cohort.longest_step_s
         self._patience = Patience(note, longest_s, getattr(self, "_patience", None))
         with self._patience.limit(BEGINNING):
             self._work = self.open_work(self._cohort)
-            self._progress = _Progress(trials={trial.trial: trial for trial in self._cohort.trials})
+            self._progress = CohortProgress(
+                trials={trial.trial: trial for trial in self._cohort.trials}
+            )
             self._machine = Machine() if self._cohort.trials[0].system_metrics else None
             self._note = ""
-            self._untold: list[list[dict[str, Any]]] = []
+            self._untold: list[list[Report]] = []
             if self._restore():
                 self._untold = list(self._progress.told)
             elif self._cohort.restore:
@@ -150,26 +142,28 @@ class CohortTrainable(tune.Trainable, ABC):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Follow the orders; then measure a trial that waits for it, or train an epoch of all."""
+        """Follow the orders; then measure a finished trial, or train an epoch of all others."""
+        if self._unraised is not None:
+            raise self._unraised
         if self._untold:
             return self._told(self._untold.pop(0))
         self._follow_orders()
-        reports = []
+        reports: Sequence[Report] = []
         with self._patience.limit("measuring" if self._work.finished else "epoch"):
             if self._work.finished:
                 reports = [self._measure(self._work.finished[0])]
             elif self._work.living:
                 reports = self._train()
             self._progress.steps += 1
-            self._progress.told = [*self._progress.told, reports][-2:]
+            self._progress.told = [*self._progress.told, list(reports)][-2:]
             if self._is_busy():
                 self._opening.write_checkpoint(self._progress.steps, self._save)
         return self._told(reports)
 
-    def _told(self, reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def _told(self, reports: Sequence[Report]) -> dict[str, Any]:
         note, self._note = self._note, ""
         done = not self._is_busy()
-        return {REPORTS: json.dumps(reports), ROOM: self._room(), NOTE: note, "done": done}
+        return {REPORTS: to_json(reports), ROOM: self._room(), NOTE: note, "done": done}
 
     def _is_busy(self) -> bool:
         return bool(self._work.living or self._work.finished)
@@ -180,23 +174,25 @@ class CohortTrainable(tune.Trainable, ABC):
         (folder / PROGRESS_FILE).write_text(text, encoding="utf-8")
 
     def _restore(self) -> bool:
-        """Go on from the newest checkpoint that is whole, and tell whether there was one."""
+        """Go on from the newest whole checkpoint; return whether there is one."""
         for path in map(Path, self._cohort.restore):
             try:
                 progress = (path / PROGRESS_FILE).read_text(encoding="utf-8")
-                self._progress = _Progress.model_validate_json(progress)
+                self._progress = CohortProgress.model_validate_json(progress)
                 self._work.load(path)
             except (OSError, ValueError):  # ValueError: damaged text, and any StudyError
                 self._work = self.open_work(self._cohort)
                 continue
             self._progress.followed = 0
-            self._call_roll()
+            self._match_members()
             return True
-        self._progress = _Progress(trials={trial.trial: trial for trial in self._cohort.trials})
+        self._progress = CohortProgress(
+            trials={trial.trial: trial for trial in self._cohort.trials}
+        )
         return False
 
-    def _call_roll(self) -> None:
-        """Let go whoever ended meanwhile, and take in whoever is not in the checkpoint."""
+    def _match_members(self) -> None:
+        """Drop the trials that ended meanwhile, and add those that the checkpoint lacks."""
         wanted = {trial.trial: trial for trial in self._cohort.trials}
         living = (*self._work.living, *self._work.finished)
         self._work.leave([trial for trial in living if trial not in wanted])
@@ -218,7 +214,7 @@ class CohortTrainable(tune.Trainable, ABC):
     def _is_in(self, trial: int) -> bool:
         return trial in self._work.living or trial in self._work.finished
 
-    def _train(self) -> list[dict[str, Any]]:
+    def _train(self) -> Sequence[Report]:
         trained = tuple(self._work.living)
         started = time.perf_counter()
         results = self._work.run_epoch()
@@ -232,25 +228,24 @@ class CohortTrainable(tune.Trainable, ABC):
 
     def _epoch_report(
         self, trial: int, result: EpochResult, seconds: float, reading: Mapping[str, float]
-    ) -> dict[str, Any]:
+    ) -> Report:
         own = self._progress.trials[trial]
         elapsed_s = self._add_time(trial, seconds)
-        report: dict[str, Any] = {TRIAL: trial, ELAPSED_S: elapsed_s}
-        if self._progress.clock == own.order_from + 1:
-            report[CONFIG] = own.model_dump(mode="json")
-        if result.diverged is not None:
-            return {**report, DIVERGED: result.diverged}
+        config = own if self._progress.clock == own.order_from + 1 else None
+        if (failure := result.failure) is not None:
+            return FailureReport(trial=trial, elapsed_s=elapsed_s, failure=failure, config=config)
         epoch, metrics = self._work.epochs_done(trial), {**result.metrics, **reading}
-        return {**report, EPOCH: epoch, METRICS: metrics}
+        return EpochReport(
+            trial=trial, elapsed_s=elapsed_s, epoch=epoch, metrics=metrics, config=config
+        )
 
-    def _measure(self, trial: int) -> dict[str, Any]:
+    def _measure(self, trial: int) -> Report:
         started = time.perf_counter()
         measured = self._work.measure(trial)
         elapsed_s = self._add_time(trial, time.perf_counter() - started)
-        report: dict[str, Any] = {TRIAL: trial, ELAPSED_S: elapsed_s}
-        if measured.diverged is not None:
-            return {**report, DIVERGED: measured.diverged}
-        return {**report, FINAL: dict(measured.metrics)}
+        if measured.failure is not None:
+            return FailureReport(trial=trial, elapsed_s=elapsed_s, failure=measured.failure)
+        return FinalReport(trial=trial, elapsed_s=elapsed_s, metrics=measured.metrics)
 
     def _add_time(self, trial: int, seconds: float) -> float:
         elapsed = self._progress.elapsed_s
@@ -258,7 +253,7 @@ class CohortTrainable(tune.Trainable, ABC):
         return elapsed[trial]
 
     def _room(self) -> int:
-        """For how many more trials there is room that is worth filling."""
+        """Return how many trials may join, where refilling is worth it."""
         living, size = len(self._work.living), self._cohort.size
         return size - living if self._progress.pace.worth_refilling(living, size) else 0
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.data import open_data_set, prepare
+from study.records import Failure, Fault
 from study.search.space import trial_config
 from study.storage.folder import create_study_folder
 from study.storage.trial_store import TrialStore
@@ -59,6 +60,6 @@ def finished_study(root: Path) -> StudyFolder:
                 store.record_epoch(number, epoch, result.metrics, elapsed_s=float(epoch))
                 training.write_codecs(folder.codecs)
             store.complete(number, training.measure(number).metrics, elapsed_s=2.5)
-        store.fail(store.ask()[0], "out of memory", elapsed_s=1.0)
+        store.fail(store.ask()[0], Failure.of(Fault.OUT_OF_MEMORY, "it needs more"), elapsed_s=1.0)
         store.ask()
     return folder

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from study.data import prepare
+from study.records import Failure, Fault
 from study.search.space import trial_config
 from study.storage.folder import create_study_folder
 from study.storage.trial_store import TrialStore
@@ -65,7 +66,8 @@ def shown_study(root: Path, trials: int = 12) -> StudyFolder:
             for epoch in range(1, epochs + 1):
                 store.record_epoch(number, epoch, _estimates(index, epoch), elapsed_s=float(epoch))
             if index == _FAILED:
-                store.fail(number, "diverged: the loss was not finite", elapsed_s=1.0)
+                failure = Failure.of(Fault.DIVERGED, "the loss was not finite")
+                store.fail(number, failure, elapsed_s=1.0)
             elif index == _PRUNED:
                 store.prune(number, "stopped after epoch 1: others were better", elapsed_s=1.0)
             else:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.data import open_data_set
+from study.records import Failure, Fault
 from study.training.codec_files import codec_file
 from study.training.members import EpochResult, Measured, Member
 from study.workers.trainable import CohortTrainable, member_of
@@ -93,7 +94,7 @@ class ToyWork:
         trained = self.living
         time.sleep(epoch_s(self._of_all, len(trained)))
         results = {number: self._epoch(self._members[number], len(trained)) for number in trained}
-        self.leave([number for number, result in results.items() if result.diverged])
+        self.leave([number for number, result in results.items() if result.failure])
         self._trained_last = self.living
         self.finished += tuple(
             number
@@ -106,7 +107,7 @@ class ToyWork:
         member = self._members[trial]
         self.leave([trial])
         if member.training.decay_every == UNMEASURABLE:
-            return Measured({}, "diverged: it cannot code")
+            return Measured({}, Failure.of(Fault.DIVERGED, "it cannot code"))
         now = self._metrics(member)
         return Measured({**now, "bpp": now["bpp_estimated"] * 1.01})
 
@@ -140,7 +141,8 @@ class ToyWork:
         told, epoch = member.training.decay_every, self._epochs[member.trial]
         fate = told if epoch == (1 if told == DIES_AT_BIRTH else 2) else FINE
         if fate == DIVERGES:
-            return EpochResult({}, "diverged: the loss was no longer a finite number")
+            why = "the loss was no longer a finite number"
+            return EpochResult({}, Failure.of(Fault.DIVERGED, why))
         if fate == RAISES:
             message = "no luck today"
             raise RuntimeError(message)

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from study.commands.ending import NOTHING_FINISHED, show_end, show_front
 from study.driver.runner import Ended
+from study.driver.termination import Reason, Termination
 from study.records import EpochRecord, TrialRecord, TrialState
 from study.report import ReportFiles
 from study.storage.folder import StudyFolder
@@ -120,9 +121,10 @@ def test_a_study_in_which_nothing_ended_says_so(tmp_path: Path) -> None:
     config = parse_study(STUDY, origin="x")
     files = ReportFiles(tmp_path / "toy")
     running = TrialRecord(0, TrialState.INTERRUPTED, {})
+    over = Termination(Reason.HOURS_SPENT, "its hours are over")
     for records in ([], [running]):
         console = Console(file=io.StringIO(), width=200)
-        ended = Ended(StudyFolder(tmp_path / "toy"), records, files, None, "its hours are over")
+        ended = Ended(StudyFolder(tmp_path / "toy"), records, files, None, over)
         assert show_end(config, ended, console) == NOTHING_FINISHED
         assert isinstance(console.file, io.StringIO)
         assert console.file.getvalue().rstrip().endswith("no trial ended")

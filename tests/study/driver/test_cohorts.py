@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,13 +14,13 @@ from study.config import CohortConfig
 from study.driver.cohorts import Cohorts, Settings
 from study.halting.budget import Budget
 from study.halting.halts import Halts
-from study.records import Fault, TrialState
+from study.records import Failure, Fault, TrialState
 from study.search.architectures import preparations
 from study.search.space import trial_config
 from study.storage.trial_store import TrialStore
 from study.study_file import parse_study
 from study.workers.pace import even_size, learning_size
-from study.workers.reports import CONFIG, DIVERGED, ELAPSED_S, EPOCH, FINAL, METRICS, TRIAL
+from study.workers.reports import EpochReport, FailureReport, FinalReport
 from tests.study.toy import STUDY
 
 if TYPE_CHECKING:
@@ -77,8 +79,12 @@ def numbers(cohort: CohortConfig) -> list[int]:
     return [trial.trial for trial in cohort.trials]
 
 
-def epoch(trial: int, number: int = 1) -> dict[str, Any]:
-    return {TRIAL: trial, EPOCH: number, METRICS: {"loss": 1.0}, ELAPSED_S: 1.0}
+def epoch(trial: int, number: int = 1, loss: float = 1.0) -> EpochReport:
+    return EpochReport(trial=trial, epoch=number, metrics={"loss": loss}, elapsed_s=1.0)
+
+
+def final(trial: int, metrics: dict[str, float] = FINAL_METRICS) -> FinalReport:
+    return FinalReport(trial=trial, metrics=metrics, elapsed_s=2.0)
 
 
 def test_every_trial_of_the_budget_is_in_one_cohort(make: Make) -> None:
@@ -128,15 +134,15 @@ def test_room_is_filled_with_the_same_shape_while_the_budget_lasts(make: Make) -
 def test_what_a_restarted_worker_repeats_changes_no_end(make: Make) -> None:
     cohorts, store, _ = make(trials=3, size=3)
     cohorts.form()
-    final = {TRIAL: 0, FINAL: FINAL_METRICS, ELAPSED_S: 2.0}
-    lost = {TRIAL: 1, DIVERGED: "diverged: NaN", ELAPSED_S: 2.0}
+    lost = FailureReport(trial=1, failure=Failure.of(Fault.DIVERGED, "NaN"), elapsed_s=2.0)
     cohorts.take(0, [epoch(0), epoch(1), epoch(2)])
-    cohorts.take(0, [final, lost])
-    cohorts.take(0, [epoch(0), epoch(1), {**epoch(2), METRICS: {"loss": 0.5}}])
-    cohorts.take(0, [{**final, FINAL: {"bpp": 9.0, "d1_psnr_db": 1.0}}, lost])
+    cohorts.take(0, [final(0), lost])
+    cohorts.take(0, [epoch(0), epoch(1), epoch(2, loss=0.5)])
+    cohorts.take(0, [final(0, {"bpp": 9.0, "d1_psnr_db": 1.0}), lost])
     done, failed, running = (store.record(number) for number in range(3))
     assert (done.state, done.final) == (TrialState.COMPLETE, FINAL_METRICS)
     assert (failed.state, failed.outcome) == (TrialState.FAILED, "diverged: NaN")
+    assert failed.fault is Fault.DIVERGED
     assert running.state is TrialState.RUNNING
     assert [each.metrics["loss"] for each in running.epochs] == [0.5]
 
@@ -155,7 +161,8 @@ def test_what_was_taken_is_written_when_it_is_settled(make: Make) -> None:
 def test_what_cannot_be_written_is_not_lost_on_the_way(make: Make) -> None:
     cohorts, _, _ = make(trials=2, size=2)
     cohorts.form()
-    cohorts.take(0, [{**epoch(0), METRICS: {"loss": object()}}])
+    unwritable = epoch(0).model_copy(update={"metrics": {"loss": object()}})
+    cohorts.take(0, [unwritable])
     with pytest.raises(TypeError, match="not JSON serializable"):
         cohorts.settle()
 
@@ -164,7 +171,7 @@ def test_a_cohort_that_is_lost_goes_on_and_then_each_by_itself(make: Make) -> No
     cohorts, store, seen = make(trials=3, size=3)
     first = cohorts.form()
     assert first is not None
-    cohorts.take(0, [{TRIAL: 0, FINAL: FINAL_METRICS, ELAPSED_S: 2.0}])
+    cohorts.take(0, [final(0)])
     for _ in range(4):
         assert not cohorts.is_done()
         cohorts.lose(0, Fault.LOST, "killed")
@@ -189,7 +196,7 @@ def test_a_cohort_that_is_lost_goes_on_and_then_each_by_itself(make: Make) -> No
     assert states == [TrialState.COMPLETE, TrialState.RUNNING, TrialState.FAILED]
     assert (store.record(2).fault, store.record(2).outcome) == (Fault.LOST, "lost: killed")
     assert not cohorts.is_done()
-    cohorts.take(1, [{TRIAL: 1, FINAL: FINAL_METRICS, ELAPSED_S: 2.0}])
+    cohorts.take(1, [final(1)])
     assert cohorts.is_done()
     assert set(seen.numbers[-2:]) == {1, 2}
 
@@ -198,7 +205,7 @@ def test_a_new_cohort_never_has_the_number_of_an_earlier_one(make: Make) -> None
     """Its folder may hold checkpoints, and those of other trials."""
     cohorts, store, _ = make(trials=4, size=2)
     assert [cohort.cohort for cohort in formed(cohorts)] == [0, 1]
-    cohorts.take(1, [{TRIAL: trial, FINAL: FINAL_METRICS, ELAPSED_S: 2.0} for trial in (2, 3)])
+    cohorts.take(1, [final(trial) for trial in (2, 3)])
     store.close()
     after_a_kill, _, _ = make(trials=6, size=2)
     found = formed(after_a_kill)
@@ -209,7 +216,8 @@ def test_what_is_said_again_at_a_rung_stays_judged(make: Make) -> None:
     """A restarted driver learns of those that came to the rung by what is written of them."""
     cohorts, store, _ = make(trials=2, size=2, halting="{rule: pareto, grace: 1}")
     cohorts.form()
-    said = {**epoch(0), METRICS: {"bpp_estimated": 1.0, "d1_psnr_db": 30.0}}
+    metrics = {"bpp_estimated": 1.0, "d1_psnr_db": 30.0}
+    said = EpochReport(trial=0, epoch=1, metrics=metrics, elapsed_s=1.0)
     for _ in range(2):
         cohorts.take(0, [said])
         cohorts.settle()
@@ -219,7 +227,7 @@ def test_what_is_said_again_at_a_rung_stays_judged(make: Make) -> None:
 def test_no_trial_of_a_cohort_that_is_done_is_waited_for(make: Make) -> None:
     cohorts, store, seen = make(trials=2, size=2)
     formed(cohorts)
-    cohorts.take(0, [{TRIAL: 0, FINAL: FINAL_METRICS, ELAPSED_S: 2.0}])
+    cohorts.take(0, [final(0)])
     cohorts.end(0)
     done, untold = store.record(0), store.record(1)
     assert (done.state, done.outcome) == (TrialState.COMPLETE, "trained to the end and measured")
@@ -230,10 +238,15 @@ def test_no_trial_of_a_cohort_that_is_done_is_waited_for(make: Make) -> None:
 
 def test_a_trial_that_ends_in_its_first_epoch_keeps_its_configuration(make: Make) -> None:
     cohorts, store, _ = make(trials=1, size=1)
-    cohorts.form()
-    told = {CONFIG: {"training": {"epochs": 7}}, DIVERGED: "diverged: NaN", ELAPSED_S: 1.0}
-    cohorts.take(0, [{TRIAL: 0, **told}])
+    cohort = cohorts.form()
+    assert cohort is not None
+    (trial,) = cohort.trials
+    seven = trial.training.model_copy(update={"epochs": 7})
+    seen = trial.model_copy(update={"training": seven})
+    failure = Failure.of(Fault.DIVERGED, "NaN")
+    cohorts.take(0, [FailureReport(trial=0, failure=failure, config=seen, elapsed_s=1.0)])
     assert (store.record(0).state, store.record(0).total_epochs) == (TrialState.FAILED, 7)
+    assert store.worker_config(0) == seen.model_dump(mode="json")
 
 
 def test_a_cohort_of_two_shapes_or_without_room_cannot_be(make: Make) -> None:
@@ -259,3 +272,14 @@ def test_trials_are_dealt_evenly(trials: int, most: int, at_once: int, size: int
 @pytest.mark.parametrize(("trials", "at_once", "size"), [(8, 2, 2), (64, 1, 32), (1, 4, 1)])
 def test_there_are_two_rounds_to_learn_from(trials: int, at_once: int, size: int) -> None:
     assert learning_size(trials, at_once) == size
+
+
+@pytest.mark.parametrize("module", ["study.driver.cohorts", "study.simulation.clock"])
+def test_cohorts_are_kept_without_ray_and_without_a_driver(module: str) -> None:
+    """A simulation has neither, and other ways to run cohorts need neither."""
+    heavy = ["ray", "torch", "study.driver.runner", "study.driver.tuning"]
+    script = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"

@@ -6,11 +6,22 @@ import io
 import os
 import subprocess
 import sys
+import traceback
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 import ray
+from ray.exceptions import (
+    ActorDiedError,
+    ActorUnavailableError,
+    OutOfMemoryError,
+    RayError,
+    RayTaskError,
+)
+from ray.train._internal.storage import StorageContext
+from ray.tune.experiment import Trial
 from rich.console import Console
 
 from study.addresses import masked
@@ -29,7 +40,6 @@ from tests.study import toy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from study.config import StudyConfig
 
@@ -135,30 +145,64 @@ def test_credentials_are_not_shown(uri: str, shown: str) -> None:
     assert masked(uri) == shown
 
 
+GONE = "its worker was killed or its machine is gone"
+
+
 @pytest.mark.parametrize("log", [None, "nowhere/error.txt"])
-def test_a_failure_without_a_readable_log_is_told_all_the_same(log: str | None) -> None:
-    trial = SimpleNamespace(error_file=log, path="x")
-    assert failure(trial) == (Fault.LOST, "its worker was killed or its machine is gone")  # type: ignore[arg-type]
+@pytest.mark.parametrize("pickled", [None, "nowhere/error.pkl"])
+def test_a_failure_without_a_readable_log_is_told_all_the_same(
+    log: str | None, pickled: str | None
+) -> None:
+    trial = SimpleNamespace(error_file=log, pickled_error_file=pickled, path="x")
+    assert failure(trial) == (Fault.LOST, GONE)  # type: ignore[arg-type]
+
+
+def raised(cause: Exception) -> RayError:
+    """Return what Ray makes of an error that code in a worker raises."""
+    story = "".join(traceback.format_exception(cause))
+    error: RayError = RayTaskError("train", story, cause).as_instanceof_cause()
+    return error
+
+
+OUT_OF_TORCH = RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
 
 
 @pytest.mark.parametrize(
-    ("story", "fault"),
+    ("error", "fault", "reason"),
     [
-        ("The actor died unexpectedly before finishing this task.\n\tpid: 7", Fault.LOST),
-        ("The actor never ran - it was cancelled before it started running.", Fault.LOST),
-        ("The actor died because its node has died.", Fault.LOST),
-        ("ray::ResourceTrainable.train() (pid=1)\n  File x\nRuntimeError: bad luck", Fault.ERROR),
-        ("The actor died because of an error raised in ray::R.__init__()\nKeyError", Fault.ERROR),
-        ("killed due to the node running low on memory: 9 GB ray::R.train", Fault.OUT_OF_MEMORY),
+        (ActorDiedError(), Fault.LOST, GONE),
+        (ActorUnavailableError("it does not answer", None), Fault.LOST, GONE),
+        (raised(RuntimeError("bad luck")), Fault.ERROR, "RuntimeError: bad luck"),
+        (raised(ValueError("bad:\n luck\n")), Fault.ERROR, "luck"),
+        (raised(StudyError("data must be there")), Fault.ERROR, "data must be there"),
+        (raised(OUT_OF_TORCH), Fault.OUT_OF_MEMORY, f"RuntimeError: {OUT_OF_TORCH}"),
+        (raised(MemoryError()), Fault.OUT_OF_MEMORY, "MemoryError"),
+        (
+            OutOfMemoryError("killed due to the node running low on memory: 9 GB ray::R.train"),
+            Fault.OUT_OF_MEMORY,
+            "its machine was running low on memory",
+        ),
     ],
 )
 def test_a_killed_worker_is_told_from_code_that_raised(
-    story: str, fault: Fault, tmp_path: Path
+    error: RayError, fault: Fault, reason: str, tmp_path: Path
 ) -> None:
-    log = tmp_path / "error.txt"
-    log.write_text(story)
-    trial = SimpleNamespace(error_file=str(log), path="x")
-    assert failure(trial)[0] is fault  # type: ignore[arg-type]
+    trial = failed_trial(error, tmp_path)
+    told = failure(trial)
+    assert told[0] is fault
+    assert told[1].startswith(reason)
+    whole_log = f"(the whole log: {trial.path}/error.txt)"
+    assert told[1].endswith(whole_log) == (fault is not Fault.OUT_OF_MEMORY)
+
+
+def failed_trial(error: RayError, folder: Path) -> Trial:
+    """Return a trial of Ray's that has met with an error."""
+    storage = StorageContext(str(folder), folder.name, trial_dir_name="cohort")
+    trial = Trial("toy", storage=storage, stub=True)
+    assert trial.local_path is not None
+    Path(trial.local_path).mkdir(parents=True, exist_ok=True)
+    trial.handle_error(error)  # type: ignore[arg-type] # it is given other errors too
+    return trial
 
 
 def test_tune_may_not_be_told_of_one_metric(tmp_path: Path) -> None:

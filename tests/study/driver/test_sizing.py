@@ -9,7 +9,7 @@ import pytest
 
 from study.config import ModelSection
 from study.data import prepare
-from study.driver.cluster import Stopped, ray_running
+from study.driver.cluster import ray_running
 from study.driver.sizing import (
     FILE_NAME,
     Situation,
@@ -19,6 +19,7 @@ from study.driver.sizing import (
     told,
     write_size,
 )
+from study.driver.termination import INTERRUPTED, Stopped
 from study.search.space import baseline, trial_config
 from study.study_file import parse_study
 from study.workers.pace import Tried
@@ -141,7 +142,7 @@ def test_ctrl_c_is_heard_while_a_worker_measures(tmp_path: Path) -> None:
     config = study(tmp_path, 8)
 
     def look() -> None:
-        raise Stopped
+        raise Stopped(INTERRUPTED)
 
     with pytest.raises(Stopped):
         cohort_size(

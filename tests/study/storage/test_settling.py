@@ -9,7 +9,7 @@ import pytest
 
 from study.halting.budget import Budget
 from study.halting.halts import Halts
-from study.records import TrialState
+from study.records import Failure, Fault, TrialState
 from study.storage.trial_rows import ENDING
 from study.storage.trial_store import TrialStore
 from study.study_file import parse_study
@@ -142,7 +142,7 @@ def test_a_budget_counts_alike_after_a_restart(more: str, sentence: str, tmp_pat
         budget.begin(number, 9)
         for epoch in range(1, (3, 9, 1)[number] + 1):
             store.record_epoch(number, epoch, GOOD, 1.0)
-    store.fail(0, "diverged: it did")
+    store.fail(0, Failure.of(Fault.DIVERGED, "it did"))
     store.complete(1, {"bpp": 1.0, "d1_psnr_db": 31.0}, 9.0)
     for record in store.records(driver_alive=True):
         budget.on_trial(record)

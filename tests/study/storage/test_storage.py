@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from study.errors import StudyError
-from study.records import EpochRecord, TrialState
+from study.records import EpochRecord, Failure, Fault, TrialState
+from study.storage.trial_rows import ENDING
 from study.storage.trial_store import TrialStore
 from study.study_file import parse_study
 from tests.study.toy import STUDY
@@ -127,8 +128,40 @@ def test_a_codec_that_could_not_be_measured_is_never_complete(
     assert "could not be measured: bpp = 0.5, d1_psnr_db =" in record.outcome
 
 
-def test_a_failed_trial_keeps_its_sentence(store: TrialStore) -> None:
+def test_a_failed_trial_keeps_its_fault_and_its_sentence(store: TrialStore) -> None:
     number, _ = store.ask()
-    store.fail(number, "diverged: the loss became NaN", elapsed_s=2.0)
+    # The fault is stored: it is not what the sentence would make one think.
+    store.fail(number, Failure(Fault.HUNG, "diverged: the loss became NaN"), elapsed_s=2.0)
     record = store.record(number)
-    assert (record.state, record.outcome) == (TrialState.FAILED, "diverged: the loss became NaN")
+    assert (record.state, record.fault) == (TrialState.FAILED, Fault.HUNG)
+    assert record.outcome == "diverged: the loss became NaN"
+
+
+def test_a_trial_that_did_not_fail_has_no_fault(store: TrialStore) -> None:
+    number, _ = store.ask()
+    assert store.record(number).fault is None
+    store.complete(number, {"bpp": 0.5, "d1_psnr_db": 30.0}, elapsed_s=1.0)
+    assert store.record(number).fault is None
+
+
+@pytest.mark.parametrize(
+    ("sentence", "fault"),
+    [
+        ("diverged: its loss stopped being a finite number in epoch 2", Fault.DIVERGED),
+        ("out of memory: even alone this trial needs more", Fault.OUT_OF_MEMORY),
+        ("hung: a step took longer than resources.longest_step_s allows", Fault.HUNG),
+        ("lost: its worker was killed or its machine is gone", Fault.LOST),
+        ("error: RuntimeError: diverged: it says", Fault.ERROR),
+        ("the finished codec could not be measured: bpp = nan", Fault.ERROR),
+        ("", Fault.ERROR),
+    ],
+)
+def test_a_failure_stored_by_an_earlier_version_has_its_fault(
+    sentence: str, fault: Fault, store: TrialStore
+) -> None:
+    number, _ = store.ask()
+    ending = {"state": "failed", "outcome": sentence, "elapsed_s": 2.0}
+    store._write(number, ENDING, ending)
+    store._tell(number, ending)
+    record = store.record(number)
+    assert (record.fault, record.outcome) == (fault, sentence)

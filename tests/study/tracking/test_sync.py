@@ -14,6 +14,7 @@ import pytest
 from study.cli import main
 from study.driver.reporting import report
 from study.errors import StudyError
+from study.records import Failure, Fault
 from study.storage.folder import create_study_folder, open_study_folder
 from study.storage.trial_store import TrialStore
 from study.study_file import parse_study
@@ -79,7 +80,8 @@ def site(tmp_path: Path, empty_database: Path) -> Site:
                 final = {"bpp": [0.5, 1.5, 2.0][number], "d1_psnr_db": [30.0, 36.0, 35.0][number]}
                 store.complete(number, final, elapsed_s=3.0)
         store.prune(3, "stopped at the rung of epoch 2", elapsed_s=2.0)
-        store.fail(4, "diverged: the loss was NaN in epoch 3", elapsed_s=2.5)
+        failure = Failure.of(Fault.DIVERGED, "the loss was NaN in epoch 3")
+        store.fail(4, failure, elapsed_s=2.5)
     empty(folder.path.parent, empty_database)
     return Site(config, folder, store, partial(report, config, folder=folder))
 

@@ -157,7 +157,7 @@ def test_one_that_leaves_or_diverges_changes_nothing_for_the_rest(data: DataSet)
     broken = replace(broken, loss=LOSS.model_copy(update={"bpp_lambda": 1e39}))
     training = training_of(data, broken, staying, leaving)
     results = training.run_epoch()
-    assert results[broken.trial].diverged is not None
+    assert results[broken.trial].failure is not None
     assert standing(training)[0] == (staying.trial, leaving.trial)
     train(training, epochs=1)
     training.leave([leaving.trial, broken.trial])

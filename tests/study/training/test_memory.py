@@ -12,6 +12,7 @@ import torch
 
 from model.config import ModelConfig
 from model.native.library import SWITCH
+from study.records import Fault
 from study.training.checkpoint import read_codec
 from study.training.codec_files import codec_file
 from study.training.evaluation import Validation
@@ -85,7 +86,7 @@ def test_halves_go_on_from_the_very_step(
     first, second = training.run_epoch(), training.run_epoch()
     assert scarce.sizes == [5, 5, *[2, 1, 2] * 10]
     assert [result.metrics["population"] for result in first.values()] == [2, 2, 1, 2, 2]
-    assert all(result.diverged is None for result in second.values())
+    assert all(result.failure is None for result in second.values())
     assert training.finished == (0, 1, 2, 3, 4)
     for trial in range(5):
         ours, theirs = training.parameters(trial), undivided.parameters(trial)
@@ -113,9 +114,10 @@ def test_a_member_that_does_not_fit_alone_ends_with_a_sentence(
     results = training.run_epoch()
     for result in results.values():
         assert result.metrics == {}
-        assert result.diverged is not None
-        assert result.diverged.startswith("out of memory: even alone this trial needs more")
-        assert "training.patches_per_step" in result.diverged
+        assert result.failure is not None
+        assert result.failure.fault is Fault.OUT_OF_MEMORY
+        assert result.failure.sentence.startswith("out of memory: even alone this trial needs more")
+        assert "training.patches_per_step" in result.failure.sentence
     assert (training.living, training.known) == ((), (0, 1))
 
 
@@ -155,10 +157,11 @@ def test_a_codec_that_does_not_fit_when_it_is_measured_ends_alone(
         patched.setattr("study.training.training.measure", starved)
         measured = training.measure(first.trial)
     assert measured.metrics == {}
-    assert measured.diverged is not None
-    assert measured.diverged.startswith("out of memory: ")
+    assert measured.failure is not None
+    assert measured.failure.fault is Fault.OUT_OF_MEMORY
+    assert measured.failure.sentence.startswith("out of memory: ")
     assert training.finished == (second.trial,)
-    assert training.measure(second.trial).diverged is None
+    assert training.measure(second.trial).failure is None
 
 
 @pytest.mark.parametrize(
@@ -209,7 +212,7 @@ if len(sys.argv) > 3:
     resource.setrlimit(resource.RLIMIT_AS, (before + int(sys.argv[3]), hard))
 results = training.run_epoch()
 resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
-print(vm("VmPeak") - before, *(r.metrics.get("population", r.diverged) for r in results.values()))
+print(vm("VmPeak") - before, *(r.metrics.get("population", r.failure) for r in results.values()))
 training.write_codecs(Path(sys.argv[2]))
 """
 LARGE = ModelConfig(k=8, hidden_dim=64)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from study.config import TrainingConfig
+from study.records import Fault
 from tests.study.tiny import (
     LOSS,
     SETTINGS,
@@ -120,11 +121,13 @@ def test_a_diverged_member_ends_with_a_sentence_and_no_other_with_it(data: DataS
     results = both.run_epoch()
     fine, broken = results[FINE.trial], results[BROKEN.trial]
     assert broken.metrics == {}
-    assert broken.diverged is not None
-    assert broken.diverged.startswith("diverged: its loss, parameters or validation stopped")
-    assert "in epoch 1" in broken.diverged
-    assert "a smaller learning_rate" in broken.diverged
-    assert fine.diverged is None
+    assert broken.failure is not None
+    assert broken.failure.fault is Fault.DIVERGED
+    sentence = broken.failure.sentence
+    assert sentence.startswith("diverged: its loss, parameters or validation stopped")
+    assert "in epoch 1" in sentence
+    assert "a smaller learning_rate" in sentence
+    assert fine.failure is None
     assert both.living == (FINE.trial,)
     assert both.known == (FINE.trial, BROKEN.trial)
     assert both.epochs_done(BROKEN.trial) == 1
@@ -143,7 +146,7 @@ def test_nobody_is_left_when_every_member_has_diverged(data: DataSet, tmp_path: 
 def test_a_learning_rate_that_is_far_too_large_diverges(data: DataSet) -> None:
     settings = TrainingConfig(learning_rate=1e10, patches_per_step=2)
     result = training_of(data, member(training=settings)).run_epoch()[0]
-    assert result.diverged is not None
+    assert result.failure is not None
 
 
 def test_measuring_counts_bytes_and_leaves_the_training_alone(data: DataSet) -> None:

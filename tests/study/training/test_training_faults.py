@@ -11,6 +11,7 @@ import pytest
 from model.config import ModelConfig
 from study.config import TrainingConfig
 from study.errors import StudyError
+from study.records import Fault
 from study.training.checkpoint import FILE_NAME
 from tests.study.tiny import LOSS, SETTINGS, member, tiny_data_set, training_of
 
@@ -37,8 +38,9 @@ def test_an_exploded_codec_is_said_to_have_diverged(data: DataSet) -> None:
     training.parameters(0)["coordinate_analysis.output.bias"].fill_(1e9)
     measured = training.measure(0)
     assert measured.metrics == {}
-    assert measured.diverged is not None
-    assert measured.diverged.startswith("diverged: latents must be within")
+    assert measured.failure is not None
+    assert measured.failure.fault is Fault.DIVERGED
+    assert measured.failure.sentence.startswith("diverged: latents must be within")
     assert training.finished == ()
 
 
@@ -46,7 +48,7 @@ def test_a_validation_that_is_not_finite_diverges(data: DataSet) -> None:
     """The last step of an epoch can leave parameters that are finite and give NaN."""
     settings = TrainingConfig(learning_rate=100.0, patches_per_step=6)
     result = training_of(data, member(training=settings)).run_epoch()[0]
-    assert result.diverged or all(map(math.isfinite, result.metrics.values()))
+    assert result.failure or all(map(math.isfinite, result.metrics.values()))
 
 
 def test_a_flipped_bit_in_a_checkpoint_is_noticed(data: DataSet, tmp_path: Path, seed: int) -> None:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from study.config import CohortConfig, TrialConfig
+from study.errors import StudyError
+from study.records import Failure, Fault
 from study.search.architectures import preparations
 from study.search.space import baseline, trial_config
 from study.study_file import parse_study
 from study.workers.cohort_folder import CohortFolders
-from study.workers.reports import EPOCH, FINAL, METRICS, TRIAL
+from study.workers.cohort_progress import PROGRESS_FILE
+from study.workers.reports import EpochReport, FailureReport, FinalReport, from_json
 from study.workers.trainable import (
     COHORT_CONFIG,
     NOTE,
-    PROGRESS_FILE,
     REPORTS,
     CohortTrainable,
 )
@@ -55,7 +57,11 @@ def trials(more: str = "") -> tuple[TrialConfig, ...]:
     )
 
 
-def opened(folders: CohortFolders, members: tuple[TrialConfig, ...] | None = None) -> Worker:
+def opened(
+    folders: CohortFolders,
+    members: tuple[TrialConfig, ...] | None = None,
+    does: type[Worker] = Worker,
+) -> Worker:
     """A worker that is handed the cohort as the driver does it."""
     before = folders.checkpoints([0])
     cohort = CohortConfig(
@@ -65,14 +71,17 @@ def opened(folders: CohortFolders, members: tuple[TrialConfig, ...] | None = Non
         folder=str(folders.open(0).path),
         restore=tuple(map(str, before)),
     )
-    return Worker({COHORT_CONFIG: cohort.model_dump_json()})
+    return does({COHORT_CONFIG: cohort.model_dump_json()})
 
 
 def stepped(worker: Worker) -> tuple[list[tuple[int, int | str]], str]:
     """What a step says of each trial, an epoch's number or that it is measured, and its note."""
     result: dict[str, Any] = worker.step()
-    reports = json.loads(result[REPORTS])
-    return [(r[TRIAL], "measured" if FINAL in r else r[EPOCH]) for r in reports], result[NOTE]
+    said = [
+        (report.trial, report.epoch if isinstance(report, EpochReport) else "measured")
+        for report in from_json(result[REPORTS])
+    ]
+    return said, result[NOTE]
 
 
 def test_the_last_two_reports_are_told_again_and_nothing_is_trained_twice(
@@ -131,12 +140,65 @@ def test_epochs_tell_what_the_machine_was_busy_with_where_the_study_asks(
 ) -> None:
     worker = opened(folders, trials(f"tracking: {{system_metrics: {str(asked).lower()}}}"))
     held = bytearray(2**26)  # 64 MiB that the process surely has.
-    (first, second) = json.loads(worker.step()[REPORTS])
-    told = {name: v for name, v in first[METRICS].items() if name.startswith("system/")}
-    assert told == {name: v for name, v in second[METRICS].items() if name.startswith("system/")}
+    first, second = from_json(worker.step()[REPORTS])
+    assert isinstance(first, EpochReport)
+    assert isinstance(second, EpochReport)
+    told = {name: v for name, v in first.metrics.items() if name.startswith("system/")}
+    assert told == {name: v for name, v in second.metrics.items() if name.startswith("system/")}
     if not asked:
         assert told == {}
         return
     assert told.keys() >= {"system/cpu_percent", "system/machine_cpu_percent"}
     assert len(held) / 2**20 < told["system/memory_mib"] < 2**20
     assert 0 < told["system/machine_memory_percent"] <= 100
+
+
+@pytest.fixture
+def earlier(folders: CohortFolders) -> CohortFolders:
+    """Checkpoints that d8a9e6b wrote, whose reports had no kinds: after steps 2 and 4 of 5."""
+    shutil.copytree(
+        Path(__file__).with_name("before_kinds"), folders.open(0).path, dirs_exist_ok=True
+    )
+    return folders
+
+
+def test_a_cohort_of_an_earlier_version_goes_on_and_tells_its_last_reports_again(
+    earlier: CohortFolders,
+) -> None:
+    worker = opened(earlier)
+    assert stepped(worker) == ([(0, 3), (1, 3)], "")
+    (final,) = from_json(worker.step()[REPORTS])
+    assert isinstance(final, FinalReport)
+    assert (final.trial, final.metrics["bpp"]) == (0, 1.18675)
+    assert stepped(worker) == ([(1, "measured")], "")
+
+
+def test_reports_of_an_earlier_version_keep_all_that_they_say(earlier: CohortFolders) -> None:
+    (earlier.checkpoints([0])[0] / PROGRESS_FILE).unlink()  # Then the one before counts.
+    worker = opened(earlier)
+    first, second = (from_json(worker.step()[REPORTS]) for _ in range(2))
+    assert all(isinstance(report, EpochReport) for report in first)
+    assert [report.config for report in first] == [  # type: ignore[union-attr]
+        worker._progress.trials[number] for number in range(3)
+    ]
+    *epochs, failed = second
+    metrics = {"loss": 0.5, "bpp_estimated": 1.05, "d1_psnr_db": 36.0, "population": 3.0}
+    assert epochs == [
+        EpochReport(trial=number, epoch=2, metrics=metrics, elapsed_s=epochs[0].elapsed_s)
+        for number in (0, 1)
+    ]
+    sentence = "diverged: the loss was no longer a finite number"
+    assert isinstance(failed, FailureReport)
+    assert (failed.trial, failed.failure) == (2, Failure(Fault.DIVERGED, sentence))
+
+
+def test_a_step_tells_what_setting_up_could_not(folders: CohortFolders) -> None:
+    """Of a step's error Ray keeps the type, of a setup's the text alone."""
+
+    class Unlucky(Worker):
+        def open_work(self, cohort: CohortConfig) -> ToyWork:
+            raise StudyError(f"no luck with {cohort.cohort}")
+
+    worker = opened(folders, does=Unlucky)
+    with pytest.raises(StudyError, match="no luck with 0"):
+        worker.step()

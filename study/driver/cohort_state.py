@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from study.workers.reports import EPOCH, TRIAL
+from study.workers.reports import EpochReport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from study.config import TrialConfig
     from study.workers.cohort_folder import Opening
+    from study.workers.reports import Report
 
 
 class Asked(NamedTuple):
@@ -22,17 +23,17 @@ class Asked(NamedTuple):
 
 
 @dataclass
-class Book:
+class CohortState:
     """One cohort.
 
     Attributes:
         like: a trial of its shape.
         history: its number, and those of the cohorts that it came from, the newest first.
         unfinished: its trials without an end, by number.
-        epochs: that each of its trials has reported.
+        epochs: finished epochs of each of its trials, as reported.
         opening: its worker's folder.
-        tries: how often in a row its worker was lost before there were any news.
-        is_tidy: whether what its earlier workers left was deleted.
+        tries: workers lost in a row without progress of any trial.
+        is_tidy: whether the folders of its earlier workers were deleted.
     """
 
     like: Asked
@@ -44,18 +45,20 @@ class Book:
     is_tidy: bool = False
 
     def size(self, usual: int) -> int:
-        """Return for how many trials there is room.
+        """Return the most trials that it may hold.
 
-        Who came out of a cohort that was dissolved stays alone: it may be the one that ends its
-        workers.
+        A trial of a dissolved cohort stays alone, for it may be the one that ends its workers.
         """
         return usual if len(self.history) == 1 else 1
 
-    def note_news(self, reports: Sequence[Mapping[str, Any]]) -> None:
-        """Take note of how far trials have come; what was reported before is no news."""
+    def note_progress(self, reports: Sequence[Report]) -> None:
+        """Take note of how far trials have come; a repeated report is no progress."""
         for report in reports:
-            number, before = report[TRIAL], self.epochs.get(report[TRIAL], 0)
-            epoch = report.get(EPOCH)
-            if number in self.unfinished and (epoch is None or epoch > before):
-                self.epochs[number] = epoch or before
+            if report.trial not in self.unfinished:
+                continue
+            before = self.epochs.get(report.trial, 0)
+            if not isinstance(report, EpochReport):  # It has ended.
+                self.tries = 0
+            elif report.epoch > before:
+                self.epochs[report.trial] = report.epoch
                 self.tries = 0

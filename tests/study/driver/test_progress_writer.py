@@ -1,4 +1,4 @@
-"""What a scribe is told stands in the store: at once where it is asked to, else when it settles."""
+"""Progress is stored: at once where that is asked for, else when the writer has settled."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from study.driver.scribe import Scribe
+from study.driver.progress_writer import ProgressWriter
 from study.halting.halts import Judged
 from study.storage.trial_store import TrialStore
-from study.workers.reports import ELAPSED_S, EPOCH, METRICS, TRIAL
+from study.workers.reports import EpochReport
 from tests.study.simulation import curves
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from study.records import TrialRecord
 
-REPORT = {TRIAL: 0, EPOCH: 1, METRICS: {"bpp_estimated": 1.5}, ELAPSED_S: 2.0}
+REPORT = EpochReport(trial=0, epoch=1, metrics={"bpp_estimated": 1.5}, elapsed_s=2.0)
 
 
 class Reader:
@@ -37,12 +35,11 @@ def test_a_report_is_written_and_shown(at_once: bool) -> None:  # noqa: FBT001
     store.enqueue_first("test")
     store.ask()
     reader = Reader()
-    scribe = Scribe(store, [reader], at_once=at_once)
-    reports: Sequence[Mapping[str, object]] = [REPORT]
-    scribe.take(reports, Judged(frozenset(), {}))
+    writer = ProgressWriter(store, [reader], at_once=at_once)
+    writer.take([REPORT], Judged(frozenset(), {}))
     if not at_once:
-        scribe.settle()
-    assert [each.metrics for each in store.record(0).epochs] == [REPORT[METRICS]]
+        writer.settle()
+    assert [each.metrics for each in store.record(0).epochs] == [REPORT.metrics]
     ((epochs, thread),) = reader.shown
     assert epochs == 1
     assert (thread is threading.current_thread()) == at_once
@@ -51,4 +48,4 @@ def test_a_report_is_written_and_shown(at_once: bool) -> None:  # noqa: FBT001
 def test_what_cannot_be_written_is_raised_where_it_was_taken() -> None:
     store = TrialStore(curves.config(curves.STUDY), None)
     with pytest.raises(IndexError):
-        Scribe(store, [], at_once=True).take([REPORT], Judged(frozenset(), {}))
+        ProgressWriter(store, [], at_once=True).take([REPORT], Judged(frozenset(), {}))
