@@ -13,7 +13,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from study.fronts.front import front, objectives_of
+from study.config.derived import objectives_of
+from study.fronts.front import front
 from study.records import TrialState
 from study.storage.folder import StudyFolder
 from study.storage.standing import read_records

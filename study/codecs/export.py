@@ -13,10 +13,10 @@ from model.codec_folder import save_codec
 from model.patch_coder import PatchCoder
 from study.codecs.operating_point import choose
 from study.config import TrialConfig
+from study.config.derived import objectives_of
 from study.data.manifest import read_manifest
 from study.data.version import code_version
 from study.errors import StudyError
-from study.fronts.front import objectives_of
 from study.metrics import PsnrConvention
 from study.search.space import apply
 from study.storage.folder import data_of
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from study.codecs.operating_point import Wish
-    from study.config import StudyConfig
-    from study.data import DataRecipe
+    from study.config import DataRecipe, StudyConfig
     from study.data.manifest import Manifest
     from study.records import TrialRecord
     from study.storage.folder import StudyFolder

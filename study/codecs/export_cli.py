@@ -93,7 +93,7 @@ def export(arguments: argparse.Namespace, console: Console) -> int:
     """Take what was asked for, and say where it is."""
     from model.codec_folder import save_codec
     from study.codecs.export import take
-    from study.fronts.front import objectives_of
+    from study.config.derived import objectives_of
     from study.fronts.points import named_points
     from study.storage.folder import find_study
     from study.storage.standing import read_records
@@ -154,7 +154,7 @@ def _chosen(
 ) -> list[TrialRecord]:
     """Return the trials that are meant, each once."""
     from study.codecs.operating_point import Wish, choose
-    from study.fronts.front import objectives_of
+    from study.config.derived import objectives_of
 
     if arguments.points and named:
         return list({record.number: record for record in named.values()}.values())

@@ -16,9 +16,10 @@ from zipfile import BadZipFile
 import numpy as np
 
 from model.errors import CodecError
+from study.config.derived import objectives_of
 from study.data import open_data_set
 from study.errors import StudyError
-from study.fronts.front import front, objectives_of, to_minimisation
+from study.fronts.front import front, to_minimisation
 from study.fronts.points import KNEE, names_of
 from study.metrics import PsnrConvention, d1_psnr_db, longest_side
 from study.metrics.distances import nearest
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from model.cloud_codec import CloudCodec
-    from study.config import StudyConfig
-    from study.data import DataSet, SplitName, StoredCloud
+    from study.config import SplitName, StudyConfig
+    from study.data import DataSet, StoredCloud
     from study.fronts.front import Objective
     from study.records import TrialRecord
     from study.storage.folder import StudyFolder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from study.fronts.front import objectives_of
+from study.config.derived import objectives_of
 from study.fronts.gaps import gaps, late_growth, moving_setting
 from study.fronts.measures import MEASURES
 from study.fronts.points import KNEE, named_points

@@ -73,8 +73,9 @@ def add_command(commands: Any) -> None:  # noqa: ANN401 (argparse names no type 
 
 def show(arguments: argparse.Namespace, console: Console) -> int:
     """Print the comparison of two studies."""
+    from study.config.derived import objectives_of
     from study.fronts.comparing import shared_objectives
-    from study.fronts.front import front, objectives_of
+    from study.fronts.front import front
 
     studies = tuple(_read(arguments.root, name) for name in (arguments.first, arguments.second))
     if studies[0].folder == studies[1].folder:

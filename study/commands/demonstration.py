@@ -21,9 +21,10 @@ from study.codecs.baseline import DEFAULT_BITS, Draco
 from study.codecs.export import export
 from study.codecs.operating_point import Wish
 from study.commands.ending import short
+from study.config.derived import objectives_of
 from study.data import open_data_set
 from study.errors import StudyError
-from study.fronts.front import front, objectives_of
+from study.fronts.front import front
 from study.metrics import PsnrConvention, d1_psnr_db
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from study.commands.advice import gap_sentences, suggestions
+from study.config.derived import constraints_of, objectives_of
 from study.driver.interrupts import INTERRUPTED
-from study.fronts.front import objectives_of
-from study.fronts.measures import MEASURES, constraints_of
+from study.fronts.measures import MEASURES
 from study.records import TrialState
 from study.report import fitting_front_table
 from study.storage.earlier_epochs import candidates

@@ -102,8 +102,8 @@ def _other(
     Raises:
         StudyError: there is none of that name, it is the same, or it has other objectives.
     """
+    from study.config.derived import objectives_of
     from study.fronts.comparing import shared_objectives
-    from study.fronts.front import objectives_of
     from study.storage.folder import find_study
     from study.storage.standing import read_records
 
@@ -121,7 +121,8 @@ def as_json(
     """Return the front as JSON can hold it: values are measured, infinite ones null."""
     from study.commands.advice import gap_sentences
     from study.commands.ending import advise
-    from study.fronts.front import front, hypervolume, objectives_of
+    from study.config.derived import objectives_of
+    from study.fronts.front import front, hypervolume
     from study.fronts.gaps import gaps, late_growth
     from study.fronts.points import names_of
     from study.fronts.progress import progress

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from study.config.derived import constraints_of, objectives_of
 from study.errors import StudyError
-from study.fronts.front import front, objectives_of
-from study.fronts.measures import constraints_of
+from study.fronts.front import front
 from study.halting.budget import Budget
 from study.records import TrialState
 from study.report.live import in_cohorts, trial_table

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from model.placement import LONGEST_SIDE, Placement
-from study.data.recipe import SPLITS, DataRecipe, SplitName
+from study.config.data import SPLITS, DataRecipe, SplitName
 from study.errors import StudyError
 
 if TYPE_CHECKING:

@@ -6,9 +6,8 @@ from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from study.config.derived import constraints_of, objectives_of
 from study.errors import StudyError
-from study.fronts.front import objectives_of
-from study.fronts.measures import constraints_of
 from study.output import new_file
 
 if TYPE_CHECKING:

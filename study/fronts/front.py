@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from study.config import StudyConfig
     from study.records import TrialRecord
 
 
@@ -60,14 +59,6 @@ class Objective:
                 f"The reference of objective {self.metric!r} must be a finite number, but it is "
                 f"{self.reference}; give the worst value that still counts."
             )
-
-
-def objectives_of(config: StudyConfig) -> tuple[Objective, ...]:
-    """Return a study's objectives."""
-    return tuple(
-        Objective(objective.metric, Direction(objective.direction), objective.reference)
-        for objective in config.objectives
-    )
 
 
 def to_minimisation(values: ArrayLike, objectives: Sequence[Objective]) -> NDArray[np.float64]:

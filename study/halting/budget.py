@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from study.fronts.front import hypervolume, objectives_of
-from study.search.space import most_epochs
+from study.config.derived import most_epochs, objectives_of
+from study.fronts.front import hypervolume
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

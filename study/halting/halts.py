@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from study.fronts.front import objectives_of, to_minimisation
-from study.fronts.measures import constraints_of, epoch_values, epoch_violation
+from study.config.derived import constraints_of, most_epochs, objectives_of
+from study.fronts.front import to_minimisation
+from study.fronts.measures import epoch_values, epoch_violation
 from study.halting.rules import make_rule
-from study.search.space import most_epochs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

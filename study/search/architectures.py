@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
+from study.config.derived import asked_metrics
 from study.errors import StudyError
-from study.fronts.measures import asked_metrics
 from study.search.conditions import ordered
 from study.search.space import apply, baseline
 

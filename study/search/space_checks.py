@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from study.config import LossWeights, ModelSection, StudyConfig, TrainingConfig
+from study.config.derived import most_epochs
 from study.errors import StudyError
-from study.halting.rules import check_halting
 from study.nearest import did_you_mean
 from study.search.conditions import check_conditions, is_active
-from study.search.space import PUBLISHED, apply, baseline, contains, most_epochs, table_of, value_of
+from study.search.space import PUBLISHED, apply, baseline, contains, table_of, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +42,8 @@ def check_space(config: StudyConfig) -> None:
         _check_name(config, name)
     check_conditions(config.search.space)
     for name, searched in config.search.space.items():
-        # An architecture's settings are checked in all their combinations: study.architectures.
+        # An architecture's settings are checked in all their combinations, by
+        # `check_architectures`.
         for value in _ends(searched) if name.partition(".")[0] != "model" else ():
             apply(config, {name: value})
         _check_between(name, searched)
@@ -52,7 +53,6 @@ def check_space(config: StudyConfig) -> None:
         _check_first(config, number, settings)
     _check_trial_count(config)
     _check_epoch_budget(config)
-    check_halting(config)
 
 
 def _ends(searched: Range) -> tuple[Choice, ...]:

@@ -18,8 +18,10 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from study.config.choices import as_choice
+from study.config.derived import asked_metrics, constraints_of
+from study.config.yaml_file import STUDY_YAML, read_config
 from study.errors import StudyError
-from study.fronts.measures import MEASURES, asked_metrics, constraints_of
+from study.fronts.measures import MEASURES
 from study.nearest import did_you_mean
 from study.search.conditions import is_active, ordered
 from study.search.space import contains, is_integer, value_of
@@ -101,9 +103,7 @@ def read_warm_start(config: StudyConfig, source: str) -> WarmStart:
 
 def _own_settings(config: StudyConfig, folder: Path) -> dict[str, Choice]:
     """What all trials of another study had in common, of the settings that are searched here."""
-    from study.storage.folder import StudyFolder
-
-    other = StudyFolder(folder).config()
+    other = read_config(folder / STUDY_YAML)
     own = {}
     for name in config.search.space:
         if name != "model" and name not in other.search.space:

@@ -15,8 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from study.config.derived import objectives_of
 from study.driver.cohorts import Cohorts, Settings
-from study.fronts.front import front, hypervolume, objectives_of
+from study.fronts.front import front, hypervolume
 from study.halting.budget import Budget
 from study.halting.halts import Halts
 from study.records import TrialState

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.storages import RDBStorage
 
-from study.fronts.measures import broken, constraints_of, epoch_violation, violations
+from study.config.derived import constraints_of
+from study.fronts.measures import broken, epoch_violation, violations
 from study.records import TrialState
 from study.search.samplers import follows_shape, make_sampler, note_constraints, suggest
 from study.search.space import baseline, decides_shape, is_published

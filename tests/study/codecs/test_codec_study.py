@@ -12,9 +12,10 @@ import pytest
 from rich.console import Console
 
 from study.config import TrialConfig
+from study.config.derived import objectives_of
 from study.data import open_data_set
 from study.driver.runner import run_study
-from study.fronts.front import front, objectives_of
+from study.fronts.front import front
 from study.records import TrialState
 from study.study_file import parse_study
 

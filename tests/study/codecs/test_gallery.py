@@ -18,8 +18,8 @@ from study.codecs import gallery
 from study.codecs.export import export
 from study.codecs.gallery import FOLDER, Exhibit, Gallery, chosen_points, make_gallery
 from study.codecs.operating_point import Wish
+from study.config.derived import objectives_of
 from study.data import open_data_set
-from study.fronts.front import objectives_of
 from study.metrics import PsnrConvention, d1_psnr_db
 from study.records import TrialRecord, TrialState
 from study.report.page.assembling import unpack

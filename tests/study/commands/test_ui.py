@@ -17,10 +17,11 @@ import pytest
 
 from model.codec_folder import load_codec
 from study.cli import main
-from study.fronts.front import front, objectives_of
+from study.config.derived import objectives_of
+from study.config.yaml_file import write_study
+from study.fronts.front import front
 from study.fronts.points import named_points
 from study.storage.standing import read_records
-from study.study_file import write_study
 from study.tracking.server import Server
 from tests.browser import new_page
 from tests.study.shown import NAME, shown_study

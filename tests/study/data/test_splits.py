@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from study.data import DataRecipe
+from study.config import DataRecipe
 from study.data.splits import assign_splits
 from study.errors import StudyError
 

@@ -14,12 +14,13 @@ import ray
 from rich.console import Console
 
 from study.addresses import masked
+from study.config.derived import objectives_of
 from study.driver.cluster import ray_running
 from study.driver.planning import check_fit, resources_per_cohort, slots
 from study.driver.runner import Ended, run_study
 from study.driver.searcher import CohortSearcher, failure
 from study.errors import StudyError
-from study.fronts.front import front, objectives_of
+from study.fronts.front import front
 from study.records import Fault, TrialState
 from study.storage.folder import all_studies, next_free_name
 from study.storage.standing import read_records

@@ -6,17 +6,16 @@ import math
 
 import pytest
 
+from study.config.derived import constraints_of, extra_metrics
 from study.errors import StudyError
 from study.fronts.front import Direction, Objective
 from study.fronts.measures import (
     MEASURES,
     Constraint,
     broken,
-    constraints_of,
     epoch_values,
     epoch_violation,
     estimate_name,
-    extra_metrics,
     violations,
 )
 from study.study_file import parse_study

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from study.config.derived import objectives_of
+from study.config.yaml_file import write_study
 from study.errors import StudyError
-from study.fronts.front import objectives_of
 from study.records import EpochRecord, TrialRecord, TrialState
 from study.report.rows import rows
 from study.report.tables import trial_table, write_csv, write_parquet
 from study.search.samplers import rehearse, suggest, warm_trials
 from study.search.warm_start import read_warm_start
-from study.study_file import write_study
 from tests.study.proposing import ALL_KINDS, measured, opened, study_of
 
 if TYPE_CHECKING:
