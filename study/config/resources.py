@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from study.config.names import Name
 from study.config.numbers import Count
 from study.config.section import Section
 
@@ -37,10 +38,6 @@ class ResourcesSection(Section):
         "its worker is ended and begins again from its checkpoint; auto: 20 times the longest so "
         "far and at least 10 minutes, for the first 6 hours",
     )
-
-
-MODEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-"""What a registered model may be called: MLflow refuses / and :, and quotes end its filters."""
 
 
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -85,7 +82,7 @@ class TrackingSection(Section):
         description="whether each epoch tells what its worker and machine were busy with: "
         "processor and memory, and those of the GPU; MLflow shows them as system metrics",
     )
-    model: Annotated[str, Field(pattern=MODEL_PATTERN)] = Field(
+    model: Name = Field(
         "dpcc-codec",
         description="registered model that `study export --register` adds versions to; the same "
         "for all studies of a project",

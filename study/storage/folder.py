@@ -209,7 +209,7 @@ def find_study(root: Path, name: str) -> StudyFolder:
         return given
     if not folders:
         raise StudyError(
-            f"there is no study '{name}', for {root.resolve()} "
+            f"there is no study '{name}' in {root}, for {root.resolve()} "
             f"{'holds none' if root.is_dir() else 'does not exist'}; say with --root where the "
             "studies are, or give the path of the study's folder"
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +17,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from mlflow import MlflowClient
 
 from study.cli import main
 from study.records import TrialState
 from study.storage.folder import StudyFolder
 from study.storage.standing import read_records
+from study.study_file import load_study
 
 if TYPE_CHECKING:
     from study.records import TrialRecord
@@ -77,6 +80,15 @@ def test_the_front_is_the_one_that_was_reported(
 
 
 @pytest.mark.usefixtures("root")
+def test_a_study_is_not_compared_with_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    for other in (FINISHED, f"studies/{FINISHED}"):
+        assert main(["compare", FINISHED, other]) == 2
+        assert "'finished' is named twice; name another" in capsys.readouterr().err
+        assert main(["front", FINISHED, "--with", other]) == 2
+        assert "another study is drawn beside" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("root")
 def test_its_codecs_are_exported_and_code(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", FINISHED, "--knee", "knee"]) == 0
     assert "trial 1" in output(capsys)
@@ -116,11 +128,54 @@ def test_an_interrupted_one_goes_on_and_is_compared(
 
 
 @pytest.mark.timeout(300)
-def test_a_finished_one_gets_another_trial(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_renamed_one_gets_another_trial_under_its_new_name(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = records_of(root / FINISHED)
-    assert main(["resume", FINISHED]) == 2
-    assert "nothing is left to do in 'finished'" in capsys.readouterr().err
-    assert main(["resume", FINISHED, "--trials", "9"]) == 0
-    *same, ninth = records_of(root / FINISHED)
+    (root / FINISHED).rename(root / "renamed")
+    assert main(["resume", "renamed"]) == 2
+    assert "nothing is left to do in 'renamed'" in capsys.readouterr().err
+    assert main(["resume", "renamed", "--trials", "9"]) == 0
+    told = output(capsys)
+    assert "study ui renamed" in told
+    assert "ui finished" not in told
+    *same, ninth = records_of(root / "renamed")
     assert [replace(r, run=None) for r in same] == [replace(r, run=None) for r in before]
     assert ninth.state.is_final
+    assert not (root / FINISHED).exists()
+    assert load_study(root / "renamed" / "study.yaml").name == "renamed"
+    experiments = MlflowClient(f"sqlite:///{root}/mlflow.db").search_experiments()
+    assert {each.name for each in experiments} == {"Default", "renamed"}
+
+
+def test_a_copy_goes_by_its_own_name(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(root / FINISHED, root / "copy")
+    assert main(["front", "copy"]) == 0
+    told = output(capsys)
+    assert "study ui copy" in told
+    assert "study export copy --trial 1" in told
+    assert FINISHED not in told
+    assert main(["front", "copy", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["study"] == "copy"
+    assert main(["status", "copy"]) == 0
+    assert output(capsys).startswith("copy finished, 8 of 8")
+    assert main(["compare", FINISHED, "copy"]) == 0
+    told = output(capsys)
+    assert FINISHED in told
+    assert "copy" in told
+
+
+def test_a_study_is_found_by_its_path(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (f"studies/{FINISHED}", f"studies/{FINISHED}/", str(root / FINISHED)):
+        assert main(["status", path]) == 0
+        assert output(capsys).startswith("finished finished, 8 of 8")
+    monkeypatch.chdir(root)
+    assert main(["status", FINISHED]) == 0
+    capsys.readouterr()
+    assert main(["status", "fnished"]) == 2
+    assert (
+        f"there is no study 'fnished' in studies, for {root}/studies does not exist; say with "
+        in (capsys.readouterr().err)
+    )
