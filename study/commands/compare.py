@@ -77,11 +77,11 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     from study.fronts.comparing import shared_objectives
     from study.fronts.front import front
 
-    if arguments.first == arguments.second:
-        raise StudyError(
-            f"two studies are compared, and '{arguments.first}' is named twice; name another"
-        )
     studies = tuple(_read(arguments.root, name) for name in (arguments.first, arguments.second))
+    if studies[0].folder == studies[1].folder:
+        raise StudyError(
+            f"two studies are compared, and '{studies[0].name}' is named twice; name another"
+        )
     names = (studies[0].name, studies[1].name)
     ours, theirs = (objectives_of(each.config) for each in studies)
     objectives = shared_objectives(ours, theirs, names)

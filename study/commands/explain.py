@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 def explain(section: str | None, console: Console) -> None:
     """Print every key of a study file, or of one section, with its meaning and default.
 
+    Besides the sections, `metrics` and `constraints` can be asked for.
+
     Raises:
         StudyError: there is no such section.
     """
@@ -36,9 +38,13 @@ def explain(section: str | None, console: Console) -> None:
         for name, field in StudyConfig.model_fields.items()
         if (model := section_in(field.annotation)) is not None
     }
+    topics = {"metrics": _print_metrics, "constraints": _print_constraints}
+    if section in topics:
+        topics[section](console)
+        return
     if section is not None and section not in sections:
-        message = f"there is no section '{section}'; {did_you_mean(section, sections)}"
-        raise StudyError(message)
+        hint = did_you_mean(section, [*sections, *topics])
+        raise StudyError(f"there is no section '{section}'; {hint}")
     if section is None:
         _print_fields("study file", StudyConfig, console)
     for name, model in sections.items():
@@ -49,6 +55,7 @@ def explain(section: str | None, console: Console) -> None:
             _print_samplers(console)
         if name == "objectives" and section in (None, name):
             _print_metrics(console)
+            _print_constraints(console)
     console.print(f"\n[dim]an example to copy: {QUICKSTART}[/]", soft_wrap=True)
 
 
@@ -91,8 +98,8 @@ def _print_samplers(console: Console) -> None:
 
 def _print_metrics(console: Console) -> None:
     console.print(
-        "\n[bold]metrics[/]  What objectives and constraints may be on, measured on the finished "
-        "codec in the validation clouds.",
+        "\n[bold]metrics[/]  What objectives and constraints may be on: measured on the finished "
+        "codec, in the validation clouds, from files that were written and read back.",
         soft_wrap=True,
     )
     table = Table.grid(padding=(0, 2))
@@ -103,6 +110,9 @@ def _print_metrics(console: Console) -> None:
         better = {"minimize": "less", "maximize": "more"}.get(measure.direction_hint or "", "")
         table.add_row(f"  {name}", better, f"{measure.meaning} ({measure.unit}){_epochs(measure)}")
     console.print(table, highlight=False)
+
+
+def _print_constraints(console: Console) -> None:
     console.print(
         "\n[bold]constraints[/]  A list such as [bold]\\[bpp <= 2, decode_s <= 0.05][/]: a metric, "
         "<= or >=, and a number. What breaks one is shown apart, and never on the front.",
@@ -115,6 +125,8 @@ def _epochs(measure: Measure) -> str:
     """Say what epochs know of a metric, where that is not all there is to say."""
     if measure.estimate is None:
         return "; not known before the end"
+    if measure.estimate != measure.name:
+        return f"; estimated after each epoch, as {measure.estimate}"
     if measure.is_extra:
         return "; after each epoch too where asked for, which takes time"
     return ""

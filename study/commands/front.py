@@ -87,14 +87,16 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.json:
         print(json.dumps(as_json(config, records, folder), indent=2))  # noqa: T201
         return 0
-    others = [_other(arguments.root, name, config) for name in arguments.others]
+    others = [_other(arguments.root, name, folder, config) for name in arguments.others]
     gallery = make_gallery(folder, config, records)
     files = report(config, records, folder, curves, others=others, gallery=gallery)
     show_front(config, records, files, console)
     return 0
 
 
-def _other(root: Path, name: str, config: StudyConfig) -> tuple[str, Sequence[TrialRecord]]:
+def _other(
+    root: Path, name: str, ours: StudyFolder, config: StudyConfig
+) -> tuple[str, Sequence[TrialRecord]]:
     """Return another study's name and trials, if its front can stand beside this one.
 
     Raises:
@@ -107,7 +109,7 @@ def _other(root: Path, name: str, config: StudyConfig) -> tuple[str, Sequence[Tr
 
     folder = find_study(root, name)
     theirs = folder.config()
-    if theirs.name == config.name:
+    if folder == ours:
         raise StudyError(f"another study is drawn beside '{name}', not itself; name another")
     shared_objectives(objectives_of(config), objectives_of(theirs), (config.name, theirs.name))
     return theirs.name, read_records(folder, theirs)

@@ -12,11 +12,10 @@ from study.config.data import DataRecipe, SplitName
 from study.config.objectives import ObjectiveSection
 from study.config.resources import ResourcesSection, StorageSection, TrackingSection
 from study.config.search import BudgetSection, GainSection, HaltingSection, SearchSection
-from study.config.study import NAME_PATTERN, Preparation, StudyConfig
+from study.config.study import Preparation, StudyConfig
 from study.config.trial import CohortConfig, Shape, TrialConfig
 
 __all__ = [
-    "NAME_PATTERN",
     "BudgetSection",
     "CohortConfig",
     "DataRecipe",

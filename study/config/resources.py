@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from study.config.names import Name
 from study.config.numbers import Count
 from study.config.section import Section
 
@@ -42,10 +43,6 @@ class ResourcesSection(Section):
     def fit_any_machine(self) -> bool:
         """Whether every machine has room for one cohort."""
         return self.cpus_per_cohort == 1 and self.gpus_per_cohort in {"auto", 0.0}
-
-
-MODEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-"""What a registered model may be called: MLflow refuses / and :, and quotes end its filters."""
 
 
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -90,7 +87,7 @@ class TrackingSection(Section):
         description="whether each epoch tells what its worker and machine were busy with: "
         "processor and memory, and those of the GPU; MLflow shows them as system metrics",
     )
-    model: Annotated[str, Field(pattern=MODEL_PATTERN)] = Field(
+    model: Name = Field(
         "dpcc-codec",
         description="registered model that `study export --register` adds versions to; the same "
         "for all studies of a project",

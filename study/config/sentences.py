@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
+_TABLE = "must be a table of keys and values, such as {key: value}"
+_IN_WORDS = {"model_type": _TABLE, "dict_type": _TABLE, "tuple_type": "must be a list"}
+"""Pydantic speaks of objects and arrays, which a study file does not have, by the fault's type."""
+
+
 def describe(error: ValidationError, origin: str) -> str:
     """Turn pydantic's list of faults into sentences, one line each."""
     # A union reports one fault for each of its members; one sentence for a place is enough.
@@ -79,6 +84,8 @@ def section_in(annotation: object) -> type[BaseModel] | None:
 
 def reason_of(fault: ErrorDetails) -> str:
     """Return pydantic's reason, or that of a check of ours, as the end of a sentence."""
+    if (told := _IN_WORDS.get(fault["type"])) is not None:
+        return told
     is_ours = fault["type"] == "value_error"  # Its message would begin with pydantic's own words.
     reason = str(fault["ctx"]["error"]) if is_ours else fault["msg"]
     return reason[0].lower() + reason[1:]

@@ -8,13 +8,11 @@ from pydantic import Field, model_validator
 
 from study.config.codec import Geometry, LossWeights, ModelSection, TrainingConfig
 from study.config.data import DataRecipe
+from study.config.names import Name
 from study.config.objectives import ObjectiveSection, check_constraints, check_objectives
 from study.config.resources import ResourcesSection, StorageSection, TrackingSection
 from study.config.search import BudgetSection, HaltingSection, SearchSection
 from study.config.section import Section
-
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-"""What a study may be called: safe as a folder's name on every file system, and in a URL."""
 
 
 class Preparation(NamedTuple):
@@ -27,9 +25,7 @@ class Preparation(NamedTuple):
 class StudyConfig(Section):
     """One study: a search over the weights of the codec's loss."""
 
-    name: Annotated[str, Field(pattern=NAME_PATTERN)] = Field(
-        description="the study's name, and its folder's under root"
-    )
+    name: Name = Field(description="the study's name, and its folder's under root")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
         0, description="one seed for everything: the search, the weights, the order of patches"
     )

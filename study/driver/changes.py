@@ -59,7 +59,8 @@ def began(held: Mapping[str, Any], now: StudyConfig) -> StudyConfig:
         now: the study as it goes on.
     """
     storage = {**held["storage"], "uri": now.storage.uri}
-    return type(now).model_validate_json(json.dumps({**held, "storage": storage}))
+    as_now = {"name": now.name, "storage": storage}  # Its folder may have been renamed.
+    return type(now).model_validate_json(json.dumps({**held, **as_now}))
 
 
 def _differences(name: str, before: object, after: object) -> Iterator[tuple[str, object, object]]:

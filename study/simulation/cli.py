@@ -175,10 +175,16 @@ def _slices(text: str) -> tuple[tuple[str, int], ...]:
 
 
 def _record(arguments: argparse.Namespace, console: Console) -> int:
+    from study.errors import StudyError
     from study.output import check_free
     from study.simulation.recorder import record_studies
     from study.simulation.table_file import write_recording
 
+    if arguments.table.suffix != ".parquet":
+        raise StudyError(
+            "a recording is a Parquet file, so its name must end in .parquet, but "
+            f"{arguments.table} does not; call it {arguments.table.with_suffix('.parquet').name}"
+        )
     check_free(arguments.table, force=arguments.force)
     recording, told = record_studies(arguments.root, arguments.names)
     write_recording(recording, arguments.table, force=arguments.force)

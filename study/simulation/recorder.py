@@ -27,9 +27,9 @@ def record_studies(root: Path, names: Sequence[str]) -> tuple[Recording, str]:
     from study.storage.trial_store import TrialStore
 
     studies, trials = [], []
-    for name in dict.fromkeys(names):
-        folder = find_study(root, name)
+    for folder in dict.fromkeys(find_study(root, name) for name in names):
         config = folder.config()
+        name = config.name
         if not is_there(config, folder.database):
             raise StudyError(f"the study {name} has no trial yet; wait for some to be complete")
         store = TrialStore(config, folder.database)

@@ -84,7 +84,9 @@ def open_study(
     name = config.name
     try:
         if not is_new:
-            return optuna.load_study(study_name=name, storage=storage, sampler=sampler), storage
+            # A file is one study's, under the name that it began with.
+            held = name if uri else _only_name(storage, name)
+            return optuna.load_study(study_name=held, storage=storage, sampler=sampler), storage
         directions = [objective.direction for objective in config.objectives]
         made = optuna.create_study(
             study_name=name, storage=storage, directions=directions, sampler=sampler
@@ -97,6 +99,11 @@ def open_study(
         message = f"a study's name must be new in its storage, but {place} holds a study '{name}'"
         raise StudyError(message) from error
     return made, storage
+
+
+def _only_name(storage: BaseStorage, otherwise: str) -> str:
+    names = [each.study_name for each in storage.get_all_studies()]
+    return names[0] if len(names) == 1 else otherwise
 
 
 def _holds(storage: BaseStorage, name: str) -> bool:

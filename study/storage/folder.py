@@ -72,12 +72,18 @@ class StudyFolder:
         return self.path / "codecs"
 
     def config(self) -> StudyConfig:
-        """Return the study as it was started.
+        """Return the study as it was started, under the name that its folder has now.
+
+        Who copies, moves or renames a study means the folder. Only where trials are kept in a
+        database elsewhere (`storage.uri`) the name stays, for it finds them there.
 
         Raises:
             StudyError: the study's own file is missing or damaged.
         """
-        return load_study(self.path / STUDY_YAML)
+        config = load_study(self.path / STUDY_YAML)
+        if config.storage.uri is not None:
+            return config
+        return config.model_copy(update={"name": self.path.name})
 
     def keep(self, config: StudyConfig) -> None:
         """Write down a study whose budgets, resources or places have changed.
@@ -219,18 +225,26 @@ def all_studies(root: Path) -> list[StudyFolder]:
 
 
 def find_study(root: Path, name: str) -> StudyFolder:
-    """Return a study by name.
+    """Return a study by its name, or by the path of its folder, which a shell completes.
 
     Raises:
-        StudyError: there is none of that name; the sentence names the nearest and the others.
+        StudyError: there is none; the sentence names the nearest and the others.
     """
     folders = {folder.path.name: folder for folder in all_studies(root)}
-    if name not in folders:
-        hint = did_you_mean(name, folders)
-        known = f" (there are: {', '.join(folders)})" if nearest(name, folders) else ""
-        message = f"there is no study '{name}' in {root}; {hint}{known}"
-        raise StudyError(message)
-    return folders[name]
+    if name in folders:
+        return folders[name]
+    given = StudyFolder(Path(name).resolve())
+    if given.is_study:
+        return given
+    if not folders:
+        raise StudyError(
+            f"there is no study '{name}' in {root}, for {root.resolve()} "
+            f"{'holds none' if root.is_dir() else 'does not exist'}; say with --root where the "
+            "studies are, or give the path of the study's folder"
+        )
+    hint = did_you_mean(name, folders)
+    known = f" (there are: {', '.join(folders)})" if nearest(name, folders) else ""
+    raise StudyError(f"there is no study '{name}' in {root}; {hint}{known}")
 
 
 @contextmanager

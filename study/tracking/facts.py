@@ -25,6 +25,8 @@ class StudyFacts:
         study_file: the same as a study file's text.
         searched: dotted names of the searched settings.
         folder: the study's; None where there is none.
+        owns_name: whether no other study is called so in this MLflow, as in that of a studies'
+            root, where a name is a folder: another's runs are those of an earlier study then.
         data_sets: those it trains on: ``source``, ``content_hash``, ``folder``, and counts.
     """
 
@@ -35,4 +37,5 @@ class StudyFacts:
     study_file: str = ""
     searched: Sequence[str] = ()
     folder: Path | None = None
+    owns_name: bool = False
     data_sets: Sequence[Mapping[str, Any]] = ()

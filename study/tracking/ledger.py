@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from study.records import TrialState
 from study.tracking.links import CHART_TAG, OBJECTIVE, chart_link, chart_view, run_link
 from study.tracking.notes import code
-from study.tracking.runs import SUMMARY, Runs, Tracked, Written, unlike
+from study.tracking.runs import STUDY_ID, SUMMARY, Runs, Tracked, Written, unlike
 from study.tracking.standing import Point, counts, front_tags, study_points, summary_note
 from study.tracking.trial_words import first_tags, run_name, trial_note, trial_tags
 
@@ -57,6 +57,8 @@ class Ledger:
     ) -> None:
         """Find the experiment and its runs; create the experiment if there is none.
 
+        One that holds an earlier study of the name, and nothing of this one, is renamed first.
+
         Args:
             client: the connection.
             artifact_location: where a new experiment keeps artifacts; None: the server decides.
@@ -66,9 +68,14 @@ class Ledger:
         """
         self._facts, self._on_run = facts, on_run
         self._told: set[int] = set()
-        self._experiment_id = _experiment(client, artifact_location, facts)
-        tags = {"study": facts.name, "study_id": facts.identity}
+        tags = {"study": facts.name, STUDY_ID: facts.identity}
+        self._experiment_id = _experiment(client, artifact_location, facts.name)
         self._runs = Runs(client, self._experiment_id, tags)
+        if facts.owns_name and self._runs.only_others:
+            _set_aside(client, self._experiment_id, facts.name)
+            self._experiment_id = _experiment(client, artifact_location, facts.name)
+            self._runs = Runs(client, self._experiment_id, tags)
+        _describe_experiment(client, self._experiment_id, facts)
 
     @property
     def written(self) -> Written:
@@ -180,16 +187,28 @@ class Ledger:
         return [epoch for epoch in record.epochs if epoch.epoch not in there]
 
 
-def _experiment(client: MlflowClient, artifact_location: str | None, facts: StudyFacts) -> str:
-    """Return the study's experiment, made if there is none, with its description and chart view."""
-    experiment = client.get_experiment_by_name(facts.name)
+def _experiment(client: MlflowClient, artifact_location: str | None, name: str) -> str:
+    """Return the id of a study's experiment, made if there is none."""
+    experiment = client.get_experiment_by_name(name)
     if experiment is None:
-        made = client.create_experiment(facts.name, artifact_location=artifact_location)
-        experiment = client.get_experiment(made)
-    tags = _experiment_tags(experiment.experiment_id, facts)
-    for name, value in unlike(tags, experiment.tags).items():
-        client.set_experiment_tag(experiment.experiment_id, name, value)
+        return str(client.create_experiment(name, artifact_location=artifact_location))
     return str(experiment.experiment_id)
+
+
+def _set_aside(client: MlflowClient, experiment_id: str, name: str) -> None:
+    """Rename the experiment of a study whose folder was removed or renamed, for a newer one.
+
+    What MLflow holds of it stays: in one table with the newcomer's, its trials would count for
+    those of a study that does not have them.
+    """
+    client.rename_experiment(experiment_id, f"{name} (earlier: experiment {experiment_id})")
+
+
+def _describe_experiment(client: MlflowClient, experiment_id: str, facts: StudyFacts) -> None:
+    """Give an experiment its description and chart view."""
+    there = client.get_experiment(experiment_id).tags
+    for name, value in unlike(_experiment_tags(experiment_id, facts), there).items():
+        client.set_experiment_tag(experiment_id, name, value)
 
 
 def _experiment_tags(experiment_id: str, facts: StudyFacts) -> dict[str, str]:

@@ -51,6 +51,7 @@ def facts_of(config: StudyConfig, store: TrialStore, folder: StudyFolder) -> Stu
         study_file=study_text(shown),
         searched=tuple(config.search.space),
         folder=folder.path,
+        owns_name=config.tracking.uri is None,
         data_sets=store.data_sets(),
     )
 

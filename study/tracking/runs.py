@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
+STUDY_ID = "study_id"
+"""The tag that tells a study's runs from those of another of its name."""
+
 SUMMARY = "summary"
 """The summary run's key among the trials' numbers."""
 
@@ -88,6 +91,7 @@ class Runs:
         self.written = Written()
         self._client, self._experiment_id, self._tags = client, experiment_id, dict(tags)
         self._runs: dict[str, Tracked] = {}
+        others = False
         token: str | None = None
         while token != "":
             page = client.search_runs([experiment_id], page_token=token)
@@ -96,7 +100,11 @@ class Runs:
                 key = tags_there.get("trial", tags_there.get("kind", ""))
                 if key and self._tags.items() <= tags_there.items():
                     self._runs[key] = _tracked(run)
+                elif STUDY_ID in tags_there:
+                    others = True
             token = page.token or ""
+        self.only_others = others and not self._runs
+        """Whether the experiment holds runs of another study, and none of this one."""
 
     def ids(self) -> dict[str, str]:
         """Return the runs' ids by their keys."""

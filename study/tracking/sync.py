@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from study.addresses import masked
@@ -59,11 +60,12 @@ def sync(
     records = store.records(driver_alive=False)
     recall_data_sets(store, (record.number for record in records))
     quieten()
+    facts = facts_of(config, store, folder)
     try:
         ledger = Ledger(
             client=connect(place),
             artifact_location=artifact_root(folder).as_uri() if is_database(place) else None,
-            facts=facts_of(config, store, folder),
+            facts=facts if place == own else replace(facts, owns_name=False),
             on_run=_noted(store) if place == own else _ignored,
         )
         for record in records:

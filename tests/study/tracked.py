@@ -63,7 +63,7 @@ def nobody(_trial: int, _run: str) -> None:
     """Be told of runs."""
 
 
-def facts(study_id: str = "", folder: Path | None = None) -> StudyFacts:
+def facts(study_id: str = "", folder: Path | None = None, *, owns_name: bool = False) -> StudyFacts:
     return StudyFacts(
         name="quickstart",
         identity=study_id,
@@ -72,6 +72,7 @@ def facts(study_id: str = "", folder: Path | None = None) -> StudyFacts:
         study_file="seed: 7\n",
         searched=("loss.bpp_lambda", "loss.chamfer_coe"),
         folder=folder,
+        owns_name=owns_name,
         data_sets=(
             {"source": "objects", "content_hash": "0123456789" * 6, "folder": "data/objects"},
         ),
@@ -84,11 +85,13 @@ def observer(
     study_id: str = "",
     on_run: Callable[[int, str], None] = nobody,
     draw: Draw = nothing_to_draw,
+    *,
+    owns_name: bool = False,
 ) -> MlflowObserver:
     return MlflowObserver(
         uri=uri or database(folder),
         artifact_root=folder / "artifacts",
-        facts=facts(study_id, folder),
+        facts=facts(study_id, folder, owns_name=owns_name),
         on_run=on_run,
         draw=draw,
     )
@@ -99,9 +102,11 @@ def record(
     trials: Sequence[TrialRecord],
     study_id: str = "",
     on_run: Callable[[int, str], None] = nobody,
+    *,
+    owns_name: bool = False,
 ) -> None:
     """Give the trials to a new observer and wait for it."""
-    watching = observer(folder, study_id=study_id, on_run=on_run)
+    watching = observer(folder, study_id=study_id, on_run=on_run, owns_name=owns_name)
     for one in trials:
         watching.on_trial(one)
     watching.on_end()

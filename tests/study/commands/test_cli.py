@@ -162,13 +162,13 @@ def test_help_of_a_command_says_what_it_does(
         (["front", "toy", "--baseline", "no.json"], "no.json cannot be read"),
         (["front", "toy", "--json", "--with", "tyo"], "--json draws nothing: leave --with and"),
         (["compare", "toy", "tyo"], "there is no study 'toy' in studies"),
-        (["compare", "toy", "toy"], "two studies are compared, and 'toy' is named twice"),
         (["export", "toy", "--knee", "codec"], "there is no study 'toy' in studies"),
         (["export", "toy", "--knee", "--epoch", "3", "codec"], "--epoch takes an earlier codec of"),
         (["export", "toy", "--knee"], "a codec is written into a new folder: name it, or give"),
         (["export", "toy", "--knee", "--alias", "a", "codec"], "--alias names a version in MLflow"),
         (["export", "toy", "--points", "--register", "--alias", "a"], "--alias names one codec"),
         (["export", "toy", "--knee", "--register", "--alias", "v1"], "an alias has letters"),
+        (["explain", "metric"], "there is no section 'metric'; did you mean 'metrics'?"),
         (["explain", "serch"], "there is no section 'serch'; did you mean 'search'?"),
         (["mlflow", "sync", "toy"], "there is no study 'toy' in studies"),
         (["ui"], "MLflow has nothing to show"),
@@ -207,12 +207,21 @@ def test_explain_knows_every_key(capsys: pytest.CaptureFixture[str]) -> None:
     assert "bpp_lambda" in shown
 
 
-def test_explain_teaches_the_metrics_with_their_units(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["explain", "objectives"]) == 0
+@pytest.mark.parametrize("section", ["objectives", "metrics"])
+def test_explain_teaches_the_metrics_with_their_units(
+    section: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", section]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     for measure in MEASURES.values():
         assert f"{measure.meaning} ({measure.unit})" in shown
-    assert "[bpp <= 2, decode_s <= 0.05]" in shown
+    assert "estimated after each epoch, as bpp_estimated" in shown
+
+
+@pytest.mark.parametrize("section", ["objectives", "constraints"])
+def test_explain_teaches_constraints(section: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", section]) == 0
+    assert "[bpp <= 2, decode_s <= 0.05]" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.usefixtures("here")

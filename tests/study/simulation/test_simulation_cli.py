@@ -96,6 +96,7 @@ def test_a_study_file_says_what_is_searched_and_how(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (["record", "toy", "t2.csv"], "its name must end in .parquet, but t2.csv does not"),
         (["record", "toy", "t2.parquet"], "there is no study 'toy' in studies"),
         (["record", "toy", "t.parquet"], "t.parquet exists; name another file, or allow"),
         (["simulate", "no.parquet"], "there is no table no.parquet; `study record` makes one"),

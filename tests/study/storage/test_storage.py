@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import optuna
 import pytest
 
 from study.errors import StudyError
@@ -65,9 +66,19 @@ def test_reading_writes_nothing(config: StudyConfig, store: TrialStore, tmp_path
     assert database.read_bytes() == before
     assert TrialStore(config, database).identity == store.identity
     other = config.model_copy(update={"name": "other"})
-    with pytest.raises(StudyError, match="must hold the study other"):
-        TrialStore(other, database)
+    # A file is one study's, whatever its folder is called by now.
+    assert TrialStore(other, database).identity == store.identity
     assert database.read_bytes() == before
+
+
+def test_of_several_studies_in_a_file_the_one_of_the_name_is_meant(
+    config: StudyConfig, store: TrialStore, tmp_path: Path
+) -> None:
+    database = tmp_path / "optuna.db"
+    optuna.create_study(study_name="second", storage=f"sqlite:///{database}")
+    assert TrialStore(config, database).identity == store.identity
+    with pytest.raises(StudyError, match="must hold the study other"):
+        TrialStore(config.model_copy(update={"name": "other"}), database)
 
 
 def test_the_order_of_settings_is_the_seeds(config: StudyConfig, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from mlflow import MlflowClient
 
 from study.records import EpochRecord, TrialState
 from study.tracking import observer as tracking
@@ -212,6 +213,21 @@ def test_studies_of_one_name_stay_apart(folder: Path) -> None:
     record(folder, [trial(0)], study_id="mine")
     record(folder, [trial(0, bpp=0.5), trial(1)], study_id="yours")
     assert (rows(folder)["experiments"], rows(folder)["runs"]) == (2, 5)  # with "Default"
+
+
+def test_a_removed_study_does_not_count_among_the_next_of_its_name(folder: Path) -> None:
+    """In a root's own MLflow; on a server, someone else may have a study of that name."""
+    record(folder, [trial(0), trial(1)], study_id="removed", owns_name=True)
+    for _ in range(2):  # Nothing of the newer is taken for an earlier one's, when it goes on.
+        record(folder, [trial(0, bpp=0.5)], study_id="new", owns_name=True)
+    assert set(runs(folder)) == {"", "0"}
+    (earlier,) = MlflowClient(database(folder)).search_experiments(
+        filter_string="name LIKE 'quickstart (earlier: %'"
+    )
+    found = MlflowClient(database(folder)).search_runs([earlier.experiment_id])
+    assert sorted(run.data.tags.get("trial", "") for run in found) == ["", "0", "1"]
+    assert {run.data.tags["study_id"] for run in found} == {"removed"}
+    assert rows(folder)["runs"] == 5
 
 
 def test_more_metrics_than_one_request_takes(folder: Path) -> None:
