@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from study.codecs.kept_codecs import KeptCodecs
+from study.config.judging import judge
 from study.data import describe, open_data_set, prepare
 from study.data.version import code_version
 from study.driver.changes import began, check_changes
 from study.driver.interrupts import BY_SIGNAL, RAY_DIED, TAKEN_OVER
-from study.driver.reporting import report
 from study.fronts.front import objectives_of
 from study.fronts.measures import constraints_of
 from study.records import TrialState
 from study.report.live import live_view, preparation_view
+from study.report.reporting import report
 from study.search.architectures import preparations
 from study.storage.folder import create_study_folder, open_study_folder
 from study.storage.lease import hold
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from study.codecs.gallery import Gallery
     from study.config import Preparation, StudyConfig
     from study.records import TrialRecord
     from study.report import ReportFiles
@@ -148,7 +150,7 @@ def _drive(
                 check_changes(began(store.study_file(), config), config)
                 folder.keep(config)
                 note_data_sets(store, data.values())
-                draw = partial(report, config, folder=folder)
+                draw = partial(_report, config, folder)
                 tracking = open_tracking(config, store, folder, draw)
                 observers = (view, tracking, *_keepers(config, folder, tell))
                 site = tuning.result().Site(folder, store, data, lease, address is not None)
@@ -261,10 +263,21 @@ def finish(
             tracking.on_end()
         note = tracking.close(_TRACKING_TIMEOUT_INTERRUPTED_S)
         return Ended(folder, records, None, note, ended.why)
-    gallery = make_gallery(folder, config, records)
-    draw = partial(report, config, folder=folder, gallery=gallery)
-    files = draw(records)
+    study = judge(config, records)
+    gallery = make_gallery(folder, config, study, store)
+    files = report(config.name, study, folder, gallery=gallery)
+    draw = partial(_report, config, folder, gallery=gallery)
     tracking.on_end(contents(files), records, lambda records: contents(draw(records)))
     note = tracking.close(_TRACKING_TIMEOUT_S)
     # Some trials may have got their runs only now.
     return Ended(folder, store.records(driver_alive=False), files, note, ended.why)
+
+
+def _report(
+    config: StudyConfig,
+    folder: StudyFolder,
+    records: Sequence[TrialRecord],
+    gallery: Gallery | str | None = None,
+) -> ReportFiles:
+    """Write the report of a study as its trials stand."""
+    return report(config.name, judge(config, records), folder, gallery=gallery)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from study.fronts.front import hypervolume, objectives_of
+from study.fronts.front import objectives_of
+from study.fronts.judged import JudgedStudy
 from study.search.space import most_epochs
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class Budget:
         self._epochs[record.number] = len(record.epochs)
         self._ended[record.number] = record
         if self._limits.gain is not None:
-            self._volumes.append(hypervolume(list(self._ended.values()), self._objectives))
+            judged = JudgedStudy(tuple(self._ended.values()), self._objectives)
+            self._volumes.append(judged.hypervolume)
 
     @property
     def epochs(self) -> int:

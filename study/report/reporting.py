@@ -7,8 +7,6 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from study.errors import StudyError
-from study.fronts.front import objectives_of
-from study.fronts.measures import constraints_of
 from study.output import new_file
 
 if TYPE_CHECKING:
@@ -16,12 +14,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from study.codecs.gallery import Gallery
-    from study.config import StudyConfig
+    from study.fronts.judged import JudgedStudy
     from study.metrics import RateCurve
-    from study.records import TrialRecord
     from study.report import ReportFiles
     from study.report.page import Tab
-    from study.report.page.content import OtherStudy
+    from study.report.picture import OtherStudy
     from study.storage.folder import StudyFolder
 
 RECONSTRUCTIONS = "reconstructions.png"
@@ -33,8 +30,8 @@ the last one, into the same files."""
 
 
 def report(
-    config: StudyConfig,
-    records: Sequence[TrialRecord],
+    name: str,
+    study: JudgedStudy,
     folder: StudyFolder,
     baselines: Sequence[RateCurve] = (),
     *,
@@ -44,8 +41,8 @@ def report(
     """Write the front's pictures and tables into the study's folder.
 
     Args:
-        config: the study.
-        records: its trials.
+        name: the study's.
+        study: its trials.
         folder: where it lies.
         baselines: other codecs' curves, drawn beside the front.
         others: names and trials of other studies, whose fronts are drawn too.
@@ -61,17 +58,10 @@ def report(
         with _DRAWING:
             reconstructions, tabs = _side_by_side(gallery, folder)
             files = write_report(
-                config.name,
-                records,
-                objectives_of(config),
-                folder.path,
-                baselines,
-                constraints_of(config),
-                others=others,
-                extra_tabs=tabs,
+                name, study, folder.path, baselines, others=others, extra_tabs=tabs
             )
     except OSError as error:
-        message = f"the report of study {config.name} cannot be written: {error}"
+        message = f"the report of study {name} cannot be written: {error}"
         raise StudyError(message) from error
     return replace(files, reconstructions=reconstructions)
 
