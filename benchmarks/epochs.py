@@ -18,7 +18,8 @@ from study.training.training import Training
 
 if TYPE_CHECKING:
     from benchmarks.measuring import Lap, Sample
-    from study.data import DataRecipe, DataSet
+    from study.config import DataRecipe
+    from study.data import DataSet
 
 COHORTS = (1, 8)
 """Alone, and all trials of the quick start together."""

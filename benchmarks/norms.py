@@ -14,8 +14,8 @@ import moocore
 import numpy as np
 
 from model.config import ModelConfig
-from study.config import LossWeights, TrainingConfig
-from study.data import DataRecipe, open_data_set, prepare
+from study.config import DataRecipe, LossWeights, TrainingConfig
+from study.data import open_data_set, prepare
 from study.training.training import Member, Training
 
 SEEDS = (1, 2, 3)

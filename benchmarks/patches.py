@@ -12,7 +12,8 @@ import numpy as np
 from model.config import ModelConfig
 from model.partition import partition
 from model.placement import LONGEST_SIDE, place
-from study.data import DataRecipe, DataSet, open_data_set, prepare
+from study.config import DataRecipe
+from study.data import DataSet, open_data_set, prepare
 from study.data.sources import open_source
 
 if TYPE_CHECKING:

@@ -14,14 +14,10 @@ from benchmarks.measuring import Way, compare, device, on_gpu, take_turns
 from benchmarks.members import batches, trained_states
 from benchmarks.patches import whole_objects
 from model.config import ModelConfig
+from model.nearest import nearest
 from model.nearest_choice import choose, size_of, why_no_triton
-from model.points import (
-    Points,
-    nearest,
-    nearest_by_brute_force,
-    nearest_by_tree,
-    nearest_on_cpu,
-)
+from model.nearest_plain import nearest_by_brute_force, nearest_by_tree, nearest_on_cpu
+from model.points import Points
 from study.training.objective import loss_terms
 from study.training.population import Population
 
@@ -30,7 +26,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from model.points import Search
+    from model.nearest_plain import Search
 
     Asked = list[tuple[Points, Points, int]]
     """Query, reference and k of every search that the loss of one step asks for."""

@@ -18,11 +18,12 @@ from model.edges import EdgeConvolution, feature_neighbours
 from model.layers import PlainPerceptron
 from model.native.library import usable
 from model.native.placement import place
-from model.points import Points, gather, nearest
+from model.nearest import nearest
+from model.points import Points, gather
 
 if TYPE_CHECKING:
     from model.config import ModelConfig
-    from model.points import Search
+    from model.nearest_plain import Search
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from model.layers import PlainPerceptron, affine
-from model.points import gather, nearest
+from model.nearest import nearest
+from model.points import gather
 
 if TYPE_CHECKING:
     from model.points import Points

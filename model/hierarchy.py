@@ -1,7 +1,7 @@
 """The hierarchy of a patch: everything about it that depends on its points alone.
 
 No weight enters here, so a hierarchy is computed once, when data is prepared, and read by every
-trial (design, decision 1). Sampling and neighbours are unchanged by rotation, reflection and
+trial. Sampling and neighbours are unchanged by rotation, reflection and
 uniform scaling of the points.
 
 Legend: n entering points, m = round(n * rate) samples, k neighbours.

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from model.points import Points, nearest_by_brute_force
+from model.nearest_plain import nearest_by_brute_force
+from model.points import Points
 
 if TYPE_CHECKING:
-    from model.points import Search
+    from model.nearest_plain import Search
 
 ROUNDS = 5
 """The fastest of so many counts: whatever disturbs one makes it slower."""

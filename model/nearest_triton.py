@@ -29,7 +29,7 @@ distances are those of brute force to the last bit, and so are the neighbours.""
 
 
 def nearest_by_triton(query: Points, reference: Points, k: int = 1) -> Tensor:
-    """:func:`model.points.nearest` by the kernel; of equally near points the lowest index first."""
+    """Search by the kernel; of equally near points the lowest index first."""
     return search(query, reference, k)[1]
 
 
@@ -38,7 +38,7 @@ def search(query: Points, reference: Points, k: int = 1) -> tuple[Tensor, Tensor
 
     Returns:
         (max of both L, B, Q, k) squared distances, float32, infinite where there is no neighbour;
-        and the indices, as :func:`model.points.nearest` has them. Neither is differentiable.
+        and the indices, as :func:`model.nearest.nearest` has them. Neither is differentiable.
     """
     here, there = query.xyz.detach().contiguous(), reference.xyz.detach().contiguous()
     assert here.dtype == there.dtype == torch.float32, "the kernel reads float32"

@@ -1,14 +1,14 @@
 """What is known of one trial, as plain data.
 
-Optuna's storage is the truth (design, decision 5); the table, the front, the report and MLflow
-all read these records and nothing else, so that none of them depends on Ray or Optuna.
+Optuna's storage is the truth (`study.storage.trial_store`). The table, the front, the report and
+MLflow read these records and nothing else, so that none of them depends on Ray or Optuna.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,3 +110,10 @@ class TrialRecord:
         if self.final:
             return self.final
         return self.epochs[-1].metrics if self.epochs else {}
+
+
+class Observer(Protocol):
+    """Someone who is shown every change of a trial. It must neither raise nor wait."""
+
+    def on_trial(self, record: TrialRecord) -> None:
+        """Take note of a trial as it stands."""

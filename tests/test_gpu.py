@@ -17,13 +17,15 @@ from model.cloud_codec import CloudCodec
 from model.codec import Codec
 from model.config import ModelConfig
 from model.hierarchy import build_hierarchy
+from model.nearest import nearest
 from model.nearest_choice import Size, choose
+from model.nearest_plain import nearest_by_brute_force, nearest_by_tree
 from model.partition import PartitionConfig
 from model.patch_coder import PatchCoder
 from model.patches import collate
-from model.points import Points, gather, nearest, nearest_by_brute_force, nearest_by_tree
-from study.config import LossWeights, TrainingConfig
-from study.data import DataRecipe, open_data_set, prepare
+from model.points import Points, gather
+from study.config import DataRecipe, LossWeights, TrainingConfig
+from study.data import open_data_set, prepare
 from study.training.objective import loss_terms, stacked_weights
 from study.training.training import Member, Training
 
@@ -98,7 +100,8 @@ def test_without_a_c_compiler_all_distances_are_taken(tmp_path: Path) -> None:
     script = """
 import torch
 from model.nearest_choice import why_no_triton
-from model.points import Points, nearest
+from model.nearest import nearest
+from model.points import Points
 points = Points(torch.eye(3, device="cuda")[None, None], torch.tensor([[3]], device="cuda"))
 print(nearest(points, points).flatten().tolist(), why_no_triton(points.xyz.device))
 """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def nearest(
     query: Tensor, query_sizes: Tensor, reference: Tensor, reference_sizes: Tensor, k: int
 ) -> Tensor:
-    """What :func:`model.points.nearest` says, by all distances, eight at a time.
+    """What :func:`model.nearest.nearest` returns, by all distances, eight at a time.
 
     Args:
         query: (T or 1, B, Q, 3).

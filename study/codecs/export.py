@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from model.cloud_codec import CloudCodec
@@ -18,6 +17,7 @@ from study.data.manifest import read_manifest
 from study.data.version import code_version
 from study.errors import StudyError
 from study.metrics import PsnrConvention
+from study.registry.taken import TakenCodec
 from study.search.space import apply
 from study.storage.folder import data_of
 from study.storage.standing import read_standing
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from study.codecs.operating_point import Wish
-    from study.config import StudyConfig
-    from study.data import DataRecipe
+    from study.config import DataRecipe, StudyConfig
     from study.data.manifest import Manifest
     from study.records import TrialRecord
     from study.storage.folder import StudyFolder
@@ -38,32 +37,6 @@ if TYPE_CHECKING:
 
 
 _MEASURED = "measured on the finished codec, in the bytes of its files"
-
-
-@dataclass(frozen=True)
-class TakenCodec:
-    """The codec of a trial, as it was measured.
-
-    Attributes:
-        codec: all that coding needs.
-        record: the trial that it is of.
-        epoch: after which of its epochs.
-        metrics: of that epoch; those of the last were measured, others are estimates.
-        data: the prepared data set that it was trained on, if it is still there.
-        about: where it comes from, for whoever finds it elsewhere.
-    """
-
-    codec: CloudCodec
-    record: TrialRecord
-    epoch: int
-    metrics: Mapping[str, float]
-    data: Path
-    about: Mapping[str, Any]
-
-    @property
-    def is_measured(self) -> bool:
-        """Whether its files were weighed."""
-        return self.metrics is self.record.final
 
 
 def export(study: StudyFolder, wish: Wish, folder: Path, epoch: int | None = None) -> TakenCodec:

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from study.codecs.export import TakenCodec
     from study.config import StudyConfig
     from study.fronts.judged import JudgedStudy
     from study.records import TrialRecord
     from study.registry.registering import Registered, Registry
+    from study.registry.taken import TakenCodec
     from study.storage.folder import StudyFolder
     from study.storage.trial_store import TrialStore
 

@@ -9,26 +9,26 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 import numpy as np
 
 from model.errors import CodecError
+from study.config.derived import objectives_of
 from study.data import open_data_set
 from study.errors import StudyError
 from study.fronts.points import KNEE
 from study.metrics import PsnrConvention, d1_psnr_db, longest_side
 from study.metrics.distances import nearest
+from study.report.exhibits import Exhibit, Gallery, Reconstruction
 from study.storage.folder import data_of
 from study.training.codec_files import codec_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from model.cloud_codec import CloudCodec
     from study.config import StudyConfig
@@ -50,61 +50,6 @@ second and decodes 190,000 (docs/benchmarks.md): 14 seconds."""
 
 BETWEEN = "between"
 """What a point of the front is called that fills a gap between those with names."""
-
-
-@dataclass(frozen=True)
-class Reconstruction:
-    """An object as a codec gave it back.
-
-    Attributes:
-        trial: whose codec.
-        names: of the operating point, such as ("knee",).
-        points: (m, 3) float32, original frame.
-        error_percent: (m,) float32, of each point its distance to the nearest original one, in
-            percent of the object's longest side.
-        file_bytes: the length of its file.
-        bpp: of that file, in bits per original point.
-        d1_psnr_db: of this object, with its longest side as the peak; infinite where nothing is
-            lost.
-    """
-
-    trial: int
-    names: tuple[str, ...]
-    points: NDArray[np.float32]
-    error_percent: NDArray[np.float32]
-    file_bytes: int
-    bpp: float
-    d1_psnr_db: float
-
-
-@dataclass(frozen=True)
-class Exhibit:
-    """An object, and what each chosen codec makes of it.
-
-    Attributes:
-        name: as the data set calls it.
-        points: (n, 3) float64, original frame.
-        reconstructions: in the order of the front.
-    """
-
-    name: str
-    points: NDArray[np.float64]
-    reconstructions: tuple[Reconstruction, ...]
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """Everything that is shown side by side.
-
-    Attributes:
-        study: its name.
-        split: which split the objects are of.
-        exhibits: at least one, each with at least one reconstruction by the same codecs.
-    """
-
-    study: str
-    split: str
-    exhibits: tuple[Exhibit, ...]
 
 
 def make_gallery(

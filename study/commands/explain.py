@@ -9,12 +9,13 @@ from rich.table import Table
 
 from study.config import StudyConfig
 from study.config.ranges import default_space
+from study.config.sentences import section_in
 from study.errors import StudyError
 from study.fronts.measures import MEASURES
 from study.nearest import did_you_mean
 from study.report.rows import as_text
 from study.search.search_checks import SAMPLERS
-from study.study_file import QUICKSTART, section_in
+from study.study_file import QUICKSTART
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

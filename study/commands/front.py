@@ -102,6 +102,7 @@ def _other(root: Path, name: str, config: StudyConfig) -> OtherStudy:
     Raises:
         StudyError: there is none of that name, it is the same, or it has other objectives.
     """
+    from study.config.derived import objectives_of
     from study.fronts.comparing import shared_objectives
     from study.fronts.front import objectives_of
     from study.fronts.judged import JudgedStudy

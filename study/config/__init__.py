@@ -1,13 +1,14 @@
 """The study file as typed, frozen models: one section, one class, checked at birth.
 
 Every field's description is the documentation: ``study explain`` prints it. Values are checked
-strictly (no text is taken for a number, no ``true`` for 1); `study.study_file` reads the YAML and
-turns what these models refuse into sentences.
+strictly (no text is taken for a number, no ``true`` for 1). `study.config.yaml_file` reads the
+YAML, and `study.config.sentences` says what these models refuse.
 """
 
 from __future__ import annotations
 
 from study.config.codec import Geometry, LossWeights, ModelSection, TrainingConfig
+from study.config.data import DataRecipe, SplitName
 from study.config.objectives import ObjectiveSection
 from study.config.resources import ResourcesSection, StorageSection, TrackingSection
 from study.config.search import BudgetSection, GainSection, HaltingSection, SearchSection
@@ -18,6 +19,7 @@ __all__ = [
     "NAME_PATTERN",
     "BudgetSection",
     "CohortConfig",
+    "DataRecipe",
     "GainSection",
     "Geometry",
     "HaltingSection",
@@ -28,6 +30,7 @@ __all__ = [
     "ResourcesSection",
     "SearchSection",
     "Shape",
+    "SplitName",
     "StorageSection",
     "StudyConfig",
     "TrackingSection",

@@ -27,7 +27,7 @@ Weight = Annotated[float, Field(ge=0.0)]
 
 
 class Geometry(NamedTuple):
-    """What of an architecture shapes the prepared data."""
+    """The part of an architecture that shapes the prepared data."""
 
     downsample_rate: tuple[float, ...]
     k: int

@@ -1,4 +1,4 @@
-"""What a study trades against what, and what a codec must keep to."""
+"""The objectives that a study trades against each other, and the bounds that a codec must keep."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def check_objectives(objectives: Sequence[ObjectiveSection]) -> None:
 
 
 def check_constraints(texts: Sequence[str]) -> None:
-    """Refuse what cannot be read, what is said twice, and what nothing can keep to.
+    """Refuse constraints that cannot be read, are given twice, or contradict each other.
 
     Raises:
         StudyError: the sentence says so.

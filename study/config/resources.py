@@ -51,7 +51,7 @@ postgresql+psycopg2."""
 
 
 def _is_address(uri: str) -> bool:
-    """Say whether MLflow could open an address, for all that the address alone tells."""
+    """Tell whether MLflow could open an address, as far as the address alone says."""
     scheme, colon, _ = uri.partition(":")
     try:
         split = urlsplit(uri)
@@ -64,7 +64,7 @@ def _is_address(uri: str) -> bool:
 
 
 def _check_address(uri: str | None) -> str | None:
-    """Refuse what would keep MLflow from ever being told, for a study does not wait for it."""
+    """Refuse an address that MLflow can never open: the study itself would not notice."""
     if uri is not None and not _is_address(uri):
         message = (
             "must be the address of a server or a database, such as http://127.0.0.1:5000 or "

@@ -70,7 +70,8 @@ class HaltingSection(Section):
         "of all epochs, at least 2",
     )
     reduction: Annotated[float, Field(gt=1.0)] = Field(
-        3.0, description="one in so many goes on at a rung; each rung is as many times further on"
+        3.0,
+        description="at a rung one trial in this many goes on; each rung is this many times later",
     )
     rungs: Count = Field(1, description="most rungs; fewer where the epochs end before")
     coverage: Literal["epsilon_net", "hypervolume"] = Field(
@@ -87,11 +88,11 @@ class GainSection(Section):
     hypervolume: Positive = Field(
         description="the study ends when the front's hypervolume has gained less than this"
     )
-    trials: Count = Field(description="over so many ended trials")
+    trials: Count = Field(description="over this many ended trials")
 
 
 class BudgetSection(Section):
-    """When a study ends, if not after `search.trials`. Only this and they may change later."""
+    """When a study ends, if not after `search.trials`. Both may change while a study goes on."""
 
     epochs: Count | None = Field(
         None,

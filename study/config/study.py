@@ -7,11 +7,11 @@ from typing import Annotated, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from study.config.codec import Geometry, LossWeights, ModelSection, TrainingConfig
+from study.config.data import DataRecipe
 from study.config.objectives import ObjectiveSection, check_constraints, check_objectives
 from study.config.resources import ResourcesSection, StorageSection, TrackingSection
 from study.config.search import BudgetSection, HaltingSection, SearchSection
 from study.config.section import Section
-from study.data import DataRecipe
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 """What a study may be called: safe as a folder's name on every file system, and in a URL."""

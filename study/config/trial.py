@@ -1,4 +1,4 @@
-"""What workers get: trials and cohorts in which everything is said."""
+"""What workers get: complete configurations of trials and cohorts."""
 
 from __future__ import annotations
 
@@ -56,9 +56,7 @@ class CohortConfig(Section):
     cohort: Annotated[int, Field(ge=0)] = Field(description="the cohort's number")
     trials: tuple[TrialConfig, ...] = Field(min_length=1, description="those that begin it")
     size: Count = Field(description="trials there is room for; others may join as some leave")
-    folder: str = Field(
-        "", description="where its worker keeps checkpoints and finds its orders, new to it"
-    )
+    folder: str = Field("", description="a new folder, for its worker's checkpoints and orders")
     codecs: str | None = Field(
         None, description="folder for each trial's codec after each epoch; null writes none"
     )

@@ -1,7 +1,7 @@
 """Data sets of patches and whole clouds: prepared once, read memory-mapped by every trial.
 
-Names are imported at first use, so that reading a study file (which needs `DataRecipe` alone)
-does not wait for Arrow and SciPy.
+Which patches they hold is said by a recipe (`study.config.data`). Names are imported at first use:
+whoever needs one of them does not wait for the libraries of the others.
 """
 
 from __future__ import annotations
@@ -16,17 +16,14 @@ if TYPE_CHECKING:
     from study.data.manifest import CloudEntry, Manifest, SplitCounts, describe
     from study.data.patch_set import PatchSet, StoredPatch
     from study.data.preparing import prepare
-    from study.data.recipe import DataRecipe, SplitName
 
 __all__ = [
     "CloudEntry",
     "CloudSet",
-    "DataRecipe",
     "DataSet",
     "Manifest",
     "PatchSet",
     "SplitCounts",
-    "SplitName",
     "StoredCloud",
     "StoredPatch",
     "describe",
@@ -39,12 +36,10 @@ __getattr__ = importing_at_first_use(
     {
         "CloudEntry": "manifest",
         "CloudSet": "cloud_set",
-        "DataRecipe": "recipe",
         "DataSet": "dataset",
         "Manifest": "manifest",
         "PatchSet": "patch_set",
         "SplitCounts": "manifest",
-        "SplitName": "recipe",
         "StoredCloud": "cloud_set",
         "StoredPatch": "patch_set",
         "describe": "manifest",

@@ -15,6 +15,7 @@ from model.hierarchy import build_hierarchy
 from model.overhead import overhead_bits
 from model.partition import partition
 from model.placement import place
+from study.config.data import SPLITS
 from study.data.cloud_set import BYTES_PER_POINT, cloud_row
 from study.data.cloud_set import LAYOUT as CLOUD_LAYOUT
 from study.data.dataset import EVALUATED, clouds_file, patches_file
@@ -27,7 +28,6 @@ from study.data.manifest import (
     write_manifest,
 )
 from study.data.patch_set import bytes_per_point, patch_layout, patch_row
-from study.data.recipe import SPLITS
 from study.data.store import TableWriter
 from study.data.version import code_version
 from study.errors import StudyError
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from model.partition import Partition, PartitionConfig
     from model.placement import Placement
     from study.clouds import Cloud
+    from study.config.data import DataRecipe, SplitName
     from study.data.manifest import FileEntry
-    from study.data.recipe import DataRecipe, SplitName
     from study.data.sources import Source
 
 

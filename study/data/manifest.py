@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from model.placement import LONGEST_SIDE, Placement
-from study.data.recipe import SPLITS, DataRecipe, SplitName
+from study.config.data import SPLITS, DataRecipe, SplitName
 from study.errors import StudyError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class CloudEntry(_Part):
         sparse_points: those points. Dropped in training, elsewhere voxels stand for them.
         voxels: that stand for them; 0 in training.
         fullest_sparse_cube: how many such points a cube has at most.
-        side, centre: see `model.partition.Placement`.
+        side, centre: see `model.placement.Placement`.
         uncoded: what else its file holds and no codec codes, in words.
     """
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from study.data.recipe import DataRecipe
+    from study.config.data import DataRecipe
 
 _PARTIAL = ".partial"
 _OVERHEAD_FACTOR = 1.05

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from study.clouds.cloud import DEFAULT_SAMPLES, Sampling, checked_cloud
 from study.clouds.files import READABLE, open_cloud_file
+from study.config.data import EMBEDDED
 from study.data.pickles import PickledDataSet
-from study.data.recipe import EMBEDDED
 from study.data.store import read_objects
 from study.errors import StudyError
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from study.clouds import Cloud
     from study.clouds.files import CloudFile
-    from study.data.recipe import DataRecipe
+    from study.config.data import DataRecipe
 
 OBJECTS = Path(__file__).with_name("objects_cc0.parquet")
 _PICKLE = ".pkl"

@@ -11,7 +11,7 @@ from study.errors import StudyError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from study.data.recipe import DataRecipe, SplitName
+    from study.config.data import DataRecipe, SplitName
 
 
 def assign_splits(clouds: Collection[str], recipe: DataRecipe) -> dict[str, SplitName]:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from study.config import TrialConfig
-    from study.driver.scribe import Observer
     from study.halting.budget import Budget
     from study.halting.halts import Halts, Judged
+    from study.records import Observer
     from study.storage.trial_store import TrialStore
     from study.workers.cohort_folder import CohortFolders
 

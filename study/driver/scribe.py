@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from study.workers.reports import CONFIG, DIVERGED, ELAPSED_S, EPOCH, FINAL, METRICS, TRIAL
 
@@ -11,15 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from study.halting.halts import Judged
-    from study.records import TrialRecord
+    from study.records import Observer
     from study.storage.trial_store import TrialStore
-
-
-class Observer(Protocol):
-    """Someone who is shown every change of a trial. It must neither raise nor wait."""
-
-    def on_trial(self, record: TrialRecord) -> None:
-        """Take note of a trial as it stands."""
 
 
 class Scribe:

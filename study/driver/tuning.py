@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from study.config import Preparation, StudyConfig
     from study.driver.planning import Plan
-    from study.driver.scribe import Observer
+    from study.records import Observer
     from study.storage.folder import StudyFolder
     from study.storage.lease import Lease
     from study.storage.trial_store import TrialStore

@@ -59,14 +59,6 @@ class Objective:
             )
 
 
-def objectives_of(config: StudyConfig) -> tuple[Objective, ...]:
-    """Return a study's objectives."""
-    return tuple(
-        Objective(objective.metric, Direction(objective.direction), objective.reference)
-        for objective in config.objectives
-    )
-
-
 def to_minimisation(values: ArrayLike, objectives: Sequence[Objective]) -> NDArray[np.float64]:
     """Return the values with the sign of every maximised objective flipped.
 

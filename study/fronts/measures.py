@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Literal, Protocol
 
-    from study.config import StudyConfig
-
     class HasMetric(Protocol):
         """What names a metric: an objective, as the study file or the front has it."""
 
@@ -266,11 +264,6 @@ class Constraint:
         return math.inf if math.isnan(value) else beyond / (abs(self.bound) or 1.0)
 
 
-def constraints_of(config: StudyConfig) -> tuple[Constraint, ...]:
-    """Return the study's constraints."""
-    return tuple(Constraint.parse(text) for text in config.constraints)
-
-
 def violations(final: Mapping[str, float], constraints: Iterable[Constraint]) -> list[float]:
     """Return how far measured values are beyond each constraint; what is missing breaks it."""
     return [each.violation(final.get(each.metric, math.nan)) for each in constraints]
@@ -293,18 +286,6 @@ def epoch_violation(metrics: Mapping[str, float], constraints: Iterable[Constrai
         if name is not None and name in metrics:
             total += max(0.0, constraint.violation(metrics[name]))
     return total
-
-
-def asked_metrics(config: StudyConfig) -> list[str]:
-    """Return the metrics of all objectives and constraints, objectives first."""
-    names = [objective.metric for objective in config.objectives]
-    names += [constraint.metric for constraint in constraints_of(config)]
-    return list(dict.fromkeys(names))
-
-
-def extra_metrics(config: StudyConfig) -> tuple[str, ...]:
-    """Return what epochs must compute besides: it costs time, and the study asks for it."""
-    return tuple(name for name in asked_metrics(config) if MEASURES[name].is_extra)
 
 
 def _number(text: str) -> float | None:

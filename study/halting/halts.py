@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from study.fronts.front import objectives_of, to_minimisation
-from study.fronts.measures import constraints_of, epoch_values, epoch_violation
+from study.config.derived import constraints_of, most_epochs, objectives_of
+from study.fronts.front import to_minimisation
+from study.fronts.measures import epoch_values, epoch_violation
 from study.halting.rules import make_rule
-from study.search.space import most_epochs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 BASELINE = 0
-"""The first trial, with the published coefficients, always trains to its end: it is what the others
-are compared with, and others are held against it at every rung."""
+"""The first trial, with the published coefficients, always trains to its end: the others are
+compared with it, at every rung and at the end."""
 
 
 class Judged(NamedTuple):
@@ -35,7 +35,7 @@ class Judged(NamedTuple):
 
 
 class Halts:
-    """The halting rule of a study, with what it must be told.
+    """The halting rule of a study, and the metrics that it judges by.
 
     Args:
         config: the study.
@@ -90,5 +90,5 @@ class Halts:
 
     def _values(self, metrics: Mapping[str, float]) -> list[float]:
         values = epoch_values(metrics, self._objectives)
-        assert values is not None, "halting.check_halting refuses objectives without estimates"
+        assert values is not None, "check_halting refuses objectives without estimates"
         return [float(value) for value in to_minimisation(values, self._objectives)]

@@ -1,7 +1,6 @@
-"""Successive halving without waiting: a trial is held against all that came to the same rung.
+"""Successive halving without waiting: a trial is compared with all that came to the same rung.
 
-What better means it is told; where rules come from, and from which paper, `study.halting.rules`
-says.
+The ranking is passed in. `study.halting.rules` chooses it, and cites the paper.
 """
 
 from __future__ import annotations
@@ -79,9 +78,9 @@ class Halving:
         """Note all arrivals, and then say which of them stop: those not among the best."""
         self.recall(rung, arrivals, violations)
         came = self._came[rung]
-        # The authors' code keeps int(n / reduction), and nobody where that is 0. To wait for more
-        # is not possible here, and the first, or a newcomer that dominates all, must not stop.
-        # A quotient may come out a hair below the whole number that it is.
+        # The authors' code keeps int(n / reduction) trials, and none where that is 0. Here no trial
+        # waits for others, and the first, or one that dominates all before it, must not stop.
+        # The small number: a quotient may be rounded to just below a whole number.
         go_on = max(1, math.floor(len(came) / self.reduction + 1e-9))
         for trial, place in zip(arrivals, self._places(came, list(arrivals)), strict=True):
             self._verdicts[rung, trial] = _Verdict(place, len(came), go_on)
@@ -107,7 +106,7 @@ class Halving:
     def _places(self, came: Mapping[int, _Arrival], asked: Sequence[int]) -> list[int]:
         """Return places among all that came, in the order of their numbers where they are equal.
 
-        Trials that break the constraints follow those that keep them; the less, the further ahead.
+        Trials that break the constraints follow those that keep them, the least violation first.
         """
         found: dict[int, int] = {}
         before = 0
@@ -125,7 +124,7 @@ class Halving:
 
 
 def _arrival(values: Sequence[float], violation: float) -> _Arrival:
-    """Return what is noted of a trial; one that is no number has no place among the others."""
+    """Return what is noted of a trial. One whose values are not finite ranks behind all others."""
     if not all(math.isfinite(value) for value in (*values, violation)):
         return _Arrival(tuple(values), math.inf)
     return _Arrival(tuple(values), max(violation, 0.0))

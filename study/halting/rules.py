@@ -1,6 +1,6 @@
 """Which trials stop before their last epoch.
 
-At some epochs, the rungs, a trial is held against all that ever reached the same rung, and goes on
+At some epochs, the rungs, a trial is compared with all that ever reached the same rung, and goes on
 if it is among the best 1 / reduction of them. The rules know nothing of Ray or Optuna: they decide
 from (trial, rung, values) and nothing else, so that the same history always leads to the same
 decisions, and a restarted study needs no more than its records.
@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
+from study.config.derived import most_epochs
 from study.errors import StudyError
 from study.fronts.front import to_minimisation
 from study.fronts.measures import estimate_name
 from study.fronts.ranking import coverage, places
 from study.halting.halving import NO_VIOLATIONS, Halving
 from study.nearest import did_you_mean
-from study.search.space import most_epochs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _LEAST_GRACE = 2
 _LEAST_EPOCHS = 12
-"""For shorter trainings there is no evidence that stopping any gains something."""
+"""There is no evidence that stopping trials pays where trainings are shorter."""
 
 
 class Rule(Protocol):
@@ -122,10 +122,10 @@ def rungs_of(halting: HaltingSection, epochs: int) -> tuple[int, ...]:
 
 
 def first_rung(halting: HaltingSection, epochs: int) -> int:
-    """Return how many epochs every trial trains: of so many a sixth, where nothing is asked for.
+    """Return how many epochs every trial trains: what is asked for, or else a sixth of all.
 
-    That is where the evidence has it (docs/simulation.md): after one epoch of twelve all rates are
-    still alike, after two trials rank nearly as they do in the end.
+    The evidence is in docs/simulation.md: after one epoch of twelve all rates are still alike, and
+    after two trials rank nearly as they do in the end.
     """
     return halting.grace or max(_LEAST_GRACE, math.floor(epochs / 6 + 0.5))
 
@@ -133,7 +133,7 @@ def first_rung(halting: HaltingSection, epochs: int) -> int:
 def rule_of(
     halting: HaltingSection, metrics: Sequence[str], epochs: int
 ) -> Literal["none", "pareto", "single"]:
-    """Return the rule, and of `auto` what it stands for."""
+    """Return the rule; for `auto`, the one that it stands for."""
     if halting.rule != "auto":
         return halting.rule
     estimated = all(estimate_name(metric) is not None for metric in metrics)
@@ -141,7 +141,7 @@ def rule_of(
 
 
 def check_halting(config: StudyConfig) -> None:
-    """Hold the halting rule against the rest of the study, before anything starts.
+    """Check the halting rule against the rest of the study, before anything starts.
 
     Raises:
         StudyError: the rule ranks by something that is no objective or that no epoch estimates, or
@@ -195,7 +195,7 @@ def _check_metric(halting: HaltingSection, metrics: Sequence[str]) -> None:
 def _sorted(losses: Losses, asked: Sequence[int], first: int) -> list[int]:
     """Return the places of the asked rows by one objective; the others decide among equals.
 
-    Without the others, a trial that dominates all might stop for being as good as they in the one.
+    By the one alone, a trial that dominates others but ties with them might stop in their place.
     """
     rest = [losses[:, column] for column in range(losses.shape[1]) if column != first]
     # lexsort takes its last key first, and keeps the order of equals.

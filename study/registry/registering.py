@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from mlflow.entities.model_registry import ModelVersion
 
-    from study.codecs.export import TakenCodec
+    from study.registry.taken import TakenCodec
 
 _LOADER = "study.registry.flavor"
 _SUMMARY = "Codecs for point clouds: versions are trials, aliases are the points of their fronts."

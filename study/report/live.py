@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from study.config import StudyConfig
-    from study.driver.scribe import Observer
     from study.fronts.front import Objective
     from study.fronts.measures import Constraint
+    from study.records import Observer
 
 _STYLES = {
     TrialState.RUNNING: "bold cyan",

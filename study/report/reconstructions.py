@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from study.codecs.gallery import Exhibit, Gallery, Reconstruction
+    from study.report.exhibits import Exhibit, Gallery, Reconstruction
 
 MOST_SHOWN = 4096
 """Points of a view. Fifteen views of as many take 570 kB of a page."""

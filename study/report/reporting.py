@@ -6,6 +6,7 @@ from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from study.config.derived import constraints_of, objectives_of
 from study.errors import StudyError
 from study.output import new_file
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from study.fronts.judged import JudgedStudy
     from study.metrics import RateCurve
     from study.report import ReportFiles
+    from study.report.exhibits import Gallery
     from study.report.page import Tab
     from study.report.picture import OtherStudy
     from study.storage.folder import StudyFolder

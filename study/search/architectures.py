@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
+from study.config.derived import asked_metrics
 from study.errors import StudyError
-from study.fronts.measures import asked_metrics
 from study.search.conditions import ordered
 from study.search.space import apply, baseline
 
@@ -33,7 +33,7 @@ def preparations(config: StudyConfig) -> list[Preparation]:
 
 
 def _reached(config: StudyConfig) -> list[StudyConfig]:
-    """Return the study with every combination of what shapes codecs and data, the first first."""
+    """Return the study with every combination of searched shapes, the first trial's first."""
     space = config.search.space
     names = [name for name in ordered(space) if name.partition(".")[0] in {"model", "data"}]
     choices = {name: space[name].options or () for name in names}
@@ -58,11 +58,11 @@ def _reached(config: StudyConfig) -> list[StudyConfig]:
 
 
 def check_architectures(config: StudyConfig) -> None:
-    """Hold what the study says about its architectures against each other and the rest.
+    """Check the architectures against each other and against the rest of the study.
 
     Raises:
-        StudyError: choices cannot be together, normals are coded or measured with that the data do
-            not hold, or a setting would reach nothing.
+        StudyError: choices cannot be together, normals are coded or measured that the data lack, or
+            a setting would reach nothing.
     """
     reached = architectures(config)
     if any(model.compress_normal for model in reached) and not config.data.normals:

@@ -44,11 +44,11 @@ def is_conditional(space: Mapping[str, Range]) -> bool:
 
 
 def check_conditions(space: Mapping[str, Range]) -> None:
-    """Hold every `when` against the settings it names.
+    """Check every `when` against the settings that it names.
 
     Raises:
-        StudyError: it names no other searched setting, or a value which that cannot have, or
-            settings depend on each other in a circle.
+        StudyError: it names a setting that is not searched, or a value that the setting never has;
+            or settings depend on each other in a circle.
     """
     for name, searched in space.items():
         for other, values in searched.when.items():
@@ -61,7 +61,7 @@ def check_conditions(space: Mapping[str, Range]) -> None:
             options = space[other].options
             if options is None:
                 raise StudyError(
-                    f"{place}, but that is a range and hardly ever hits one; give it choices"
+                    f"{place}, but that is a range, which hardly ever takes one; give it choices"
                 )
             if not values:
                 raise StudyError(f"{place}, but none is given; give some of {_show(options)}")

@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from study.records import ParameterValue, TrialRecord
 
 FEWEST = 20
-"""Finished trials without which nothing is said: a tenth of 20 is 2, and chance decides over 2."""
+"""Fewest finished trials to judge by: among fewer, chance decides which are the best."""
 MOST = 1_000
-"""Finished trials that are looked at; of more, so many are drawn."""
+"""Most finished trials to judge by; from more, a sample of this size is drawn."""
 
 _BEST_SHARE, _FEWEST_BEST = 0.1, 5
-"""Who counts as the best: Optuna's own share, and no fewer than it recommends."""
+"""The trials that count as the best: Optuna's own share, and at least as many as it recommends."""
 _LOG_SPAN = 30.0
-"""Of a setting that spans more than this factor the logarithm counts."""
+"""A setting that spans more than this factor is compared by its logarithm."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,10 @@ def _shares(
     evaluator: PedAnovaImportanceEvaluator,
     target: Callable[[FrozenTrial], float],
 ) -> dict[str, float]:
-    """Return the shares, the largest first; none where all are nothing: Optuna makes them equal."""
+    """Return the shares, the largest first; none where all are 0, which Optuna would make equal."""
     with warnings.catch_warnings():
-        # It warns whoever gives a target that it takes the lowest for the best: they are; and that
-        # the sum may be left as it is since a short while only.
+        # It warns that it takes a target's lowest values for the best, which they are, and that
+        # `normalize` is new.
         warnings.simplefilter("ignore")
         found = get_param_importances(study, evaluator=evaluator, target=target, normalize=False)
     total = sum(found.values())
@@ -114,7 +114,7 @@ def _study_of(
     ranges: Mapping[str, BaseDistribution],
     losses: NDArray[np.float64],
 ) -> optuna.Study:
-    """Return a study in memory with these losses, (trials, objectives): one is asked for."""
+    """Return a study in memory with these losses, (trials, objectives), for Optuna to look at."""
     quiet, before = optuna.logging.ERROR, optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(quiet)
     try:

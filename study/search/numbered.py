@@ -1,7 +1,7 @@
-"""Proposals that a trial's number decides alone: random, quasi-random, a grid, slices of a range.
+"""Proposals that depend on a trial's number alone: random, quasi-random, a grid, slices of a range.
 
-What one of these returns depends on the study's seed and on the number, not on what was stored, nor
-on how often it was asked. A study that was killed and goes on proposes what it would have anyway.
+Each is a function of the study's seed and the number: what is stored, and how often it was asked,
+change nothing. A study that was killed and goes on proposes what it would have proposed anyway.
 """
 
 from __future__ import annotations

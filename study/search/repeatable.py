@@ -80,7 +80,7 @@ class Repeatable(BaseSampler):
     def _inner(self, number: int, name: str = "") -> BaseSampler:
         if self._make is None:
             warm = self._warm_trials()
-            if self._config.search.sampler == "cmaes":  # It has a way of its own.
+            if self._config.search.sampler == "cmaes":  # It takes them as an argument.
                 self._make = maker(self._config, warm)
             else:
                 self._make, self._warm = maker(self._config), warm
@@ -117,8 +117,8 @@ class Repeatable(BaseSampler):
             raise ValueError(f"asked about trial {trial.number} while trial {number} is sampled")
         known = self._known(study)
         if isinstance(inner, BaseGASampler):
-            # The first of a generation chooses its parents, and finds them in another order than
-            # those who look them up: it shall look them up too.
+            # The first trial of a generation selects the parents, in another order than the later
+            # ones read them back. They are selected here, so that it reads them back as well.
             chooser = self._inner(number)
             assert isinstance(chooser, BaseGASampler)
             chooser.get_parent_population(known, chooser.get_trial_generation(known, trial))

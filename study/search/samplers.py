@@ -1,4 +1,4 @@
-"""Who proposes settings, as the study's storage meets it: samplers, trials and constraints.
+"""The sampler as the study's storage uses it: made, asked for settings, and told constraints.
 
 Constraints reach the samplers through the storage: call `note_constraints` with the violations of
 every trial before it is told, complete and pruned alike.
@@ -38,7 +38,7 @@ _BEYOND_ALL = 1e6
 
 
 def make_sampler(config: StudyConfig) -> BaseSampler:
-    """Return what proposes the study's settings; nothing is imported or read before it is asked."""
+    """Return the study's sampler; it imports and reads nothing before its first proposal."""
     return Repeatable(config, partial(warm_trials, config))
 
 
@@ -81,7 +81,7 @@ def note_constraints(trial: optuna.Trial, violations: Mapping[str, float]) -> No
 
 
 def follows_shape(config: StudyConfig) -> bool:
-    """Tell whether a trial may take what decides its shape from another: a grid has no two alike.
+    """Tell whether a trial may be given another's shape. A grid's may not: its points are fixed.
 
     Where it may not, `TrialStore.has_wishes` says that the next trial's shape is not free.
     """

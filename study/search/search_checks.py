@@ -1,4 +1,4 @@
-"""Holds what a study file says about its search against itself, before anything starts."""
+"""Checks what a study file says about its search, before anything starts."""
 
 from __future__ import annotations
 

@@ -9,16 +9,15 @@ from pydantic import BaseModel, ValidationError
 
 from study.config import LossWeights, ModelSection, StudyConfig, TrialConfig
 from study.config.choices import meaning_of
+from study.config.derived import extra_metrics
+from study.config.sentences import reason_of
 from study.errors import StudyError
-from study.fronts.measures import extra_metrics
 from study.nearest import did_you_mean
 from study.search.conditions import is_active, ordered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-    from pydantic_core import ErrorDetails
 
     from study.config import Preparation
     from study.config.choices import Choice
@@ -81,12 +80,6 @@ def table_of(name: str, value: Choice) -> dict[str, object]:
     return settings
 
 
-def reason_of(fault: ErrorDetails) -> str:
-    """Return pydantic's reason as the end of a sentence."""
-    reason = fault["msg"].removeprefix("Value error, ")
-    return reason[0].lower() + reason[1:]
-
-
 def baseline(config: StudyConfig) -> dict[str, Choice]:
     """Return the first trial: published coefficients, and the study's own value for the rest."""
     first: dict[str, Choice] = {}
@@ -126,16 +119,6 @@ def is_published(config: StudyConfig, settings: Mapping[str, Choice]) -> bool:
 def is_integer(config: StudyConfig, name: str) -> bool:
     """Tell whether a searched setting takes whole numbers only."""
     return type(value_of(config, name)) is int
-
-
-def most_epochs(config: StudyConfig) -> int:
-    """Return how many epochs a trial may train at most."""
-    searched = config.search.space.get("training.epochs")
-    if searched is None:
-        return config.training.epochs
-    values = searched.ends if searched.options is None else searched.options
-    most = max(int(value) for value in values)
-    return max(most, config.training.epochs) if searched.when else most
 
 
 def decides_shape(name: str) -> bool:

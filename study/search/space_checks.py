@@ -1,4 +1,4 @@
-"""Holds a search space against the rest of the study, before anything starts."""
+"""Checks a search space against the rest of the study, before anything starts."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from study.config import LossWeights, ModelSection, StudyConfig, TrainingConfig
+from study.config.derived import most_epochs
 from study.errors import StudyError
-from study.halting.rules import check_halting
 from study.nearest import did_you_mean
 from study.search.conditions import check_conditions, is_active
-from study.search.space import PUBLISHED, apply, baseline, contains, most_epochs, table_of, value_of
+from study.search.space import PUBLISHED, apply, baseline, contains, table_of, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ SEARCHABLE_DATA = ("cube_size", "min_points", "min_points_evaluation", "max_poin
 
 
 def check_space(config: StudyConfig) -> None:
-    """Hold the search space against the rest of the study, before anything starts.
+    """Check the search space against the rest of the study, before anything starts.
 
     Raises:
         StudyError: a searched name is no setting (the nearest one is named), a range or a choice
@@ -42,7 +42,8 @@ def check_space(config: StudyConfig) -> None:
         _check_name(config, name)
     check_conditions(config.search.space)
     for name, searched in config.search.space.items():
-        # An architecture's settings are checked in all their combinations: study.architectures.
+        # An architecture's settings are checked in all their combinations, by
+        # `check_architectures`.
         for value in _ends(searched) if name.partition(".")[0] != "model" else ():
             apply(config, {name: value})
         _check_between(name, searched)
@@ -52,7 +53,6 @@ def check_space(config: StudyConfig) -> None:
         _check_first(config, number, settings)
     _check_trial_count(config)
     _check_epoch_budget(config)
-    check_halting(config)
 
 
 def _ends(searched: Range) -> tuple[Choice, ...]:
@@ -103,7 +103,7 @@ def _check_no_overlap(config: StudyConfig) -> None:
 
 
 def _check_between(name: str, searched: Range) -> None:
-    """Refuse ranges of which only the ends are known to fit: widths must divide each other."""
+    """Refuse ranges whose inner values may not fit: widths, say, must divide each other."""
     if searched.options is not None:
         return
     why = {

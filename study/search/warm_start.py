@@ -1,8 +1,8 @@
 """What a search may learn from before its first trial: other studies' results, or tables of them.
 
-A row is used if it tells all that a trial of this study would: a value inside the space for each
-searched setting, and a number for each objective and constraint. Of settings that are not searched
-here it must have this study's own value, where it says one at all.
+A row is used if it has a value inside the space for each searched setting, and a number for each
+objective and constraint. Where it has a value for a setting that is not searched here, that must be
+this study's own.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from study.config.choices import as_choice
+from study.config.derived import asked_metrics, constraints_of
+from study.config.yaml_file import STUDY_YAML, read_config
 from study.errors import StudyError
-from study.fronts.measures import MEASURES, asked_metrics, constraints_of
+from study.fronts.measures import MEASURES
 from study.nearest import did_you_mean
 from study.search.conditions import is_active, ordered
 from study.search.space import contains, is_integer, value_of
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 _TABLE = "front.parquet"
 _REPORTED = {"trial", "state", "on_front"}
-"""Columns by which a report's table is known. It has many that say nothing to a search."""
+"""Columns that identify a report's table, of which many mean nothing to a search."""
 
 _NOT_COMPLETE = "not complete"
 _MISSING = "with a value missing"
@@ -100,10 +102,8 @@ def read_warm_start(config: StudyConfig, source: str) -> WarmStart:
 
 
 def _own_settings(config: StudyConfig, folder: Path) -> dict[str, Choice]:
-    """What all trials of another study had in common, of the settings that are searched here."""
-    from study.storage.folder import StudyFolder
-
-    other = StudyFolder(folder).config()
+    """Return the settings searched here that all trials of another study had in common."""
+    other = read_config(folder / STUDY_YAML)
     own = {}
     for name in config.search.space:
         if name != "model" and name not in other.search.space:
@@ -122,7 +122,7 @@ def _read(path: Path) -> pa.Table:
     try:
         return readers[path.suffix](path)
     except (OSError, pa.ArrowException) as error:
-        hint = "; `study report` writes it" if path.name == _TABLE else ""
+        hint = f"; `study front {path.parent.name}` writes it" if path.name == _TABLE else ""
         message = f"search.warm_start: {path} cannot be read: {error}{hint}"
         raise StudyError(message) from error
 

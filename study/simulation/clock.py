@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from study.config.derived import objectives_of
 from study.driver.cohorts import Cohorts, Settings
 from study.fronts.front import objectives_of
 from study.fronts.judged import JudgedStudy

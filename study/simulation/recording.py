@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from study.config.derived import asked_metrics
 from study.errors import StudyError
-from study.fronts.measures import asked_metrics
 from study.records import TrialState
 
 if TYPE_CHECKING:

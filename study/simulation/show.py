@@ -9,7 +9,8 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from study.fronts.measures import MEASURES, asked_metrics, estimate_name
+from study.config.derived import asked_metrics
+from study.fronts.measures import MEASURES, estimate_name
 from study.records import TrialState
 from study.simulation.compare import QUARTILES, quantile
 

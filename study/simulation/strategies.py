@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import ValidationError
 
 from study.config import HaltingSection
+from study.config.sentences import describe
 from study.errors import StudyError
 from study.search.numbered import GridChoices, wished
-from study.search.search_checks import check_search
 from study.search.space import contains
-from study.search.space_checks import check_space
-from study.study_file import describe
+from study.study_file import check_study
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -184,8 +183,7 @@ def variant(base: StudyConfig, strategy: Strategy, *, epochs: int, seed: int) ->
             "budget": type(base.budget)(epochs=epochs),
         }
     )
-    check_space(config)
-    check_search(config)
+    check_study(config)
     return config
 
 

@@ -11,16 +11,16 @@ from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING
 
+from study.config.yaml_file import STUDY_YAML, partial_of, write_study
 from study.errors import StudyError
 from study.nearest import did_you_mean
-from study.study_file import load_study, partial_of, write_study
+from study.study_file import load_study
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from study.config import StudyConfig
 
-_CONFIG = "study.yaml"
 _LOCK = "driver.lock"
 _NO_STUDY = "remove it, for it holds no study"
 _LOCK_PATIENCE_S = 1.0
@@ -36,7 +36,7 @@ class StudyFolder:
     @property
     def is_study(self) -> bool:
         """Whether a study was begun here."""
-        return (self.path / _CONFIG).exists()
+        return (self.path / STUDY_YAML).exists()
 
     @property
     def database(self) -> Path:
@@ -69,7 +69,7 @@ class StudyFolder:
         Raises:
             StudyError: the study's own file is missing or damaged.
         """
-        return load_study(self.path / _CONFIG)
+        return load_study(self.path / STUDY_YAML)
 
     def keep(self, config: StudyConfig) -> None:
         """Write down a study whose budgets, resources or places have changed.
@@ -77,7 +77,7 @@ class StudyFolder:
         Raises:
             StudyError: the file cannot be written.
         """
-        write_study(config, self.path / _CONFIG)
+        write_study(config, self.path / STUDY_YAML)
 
     def driver_alive(self) -> bool:
         """Tell whether a process works on the study now: only such a one holds the lock."""
@@ -146,7 +146,7 @@ def _is_half_made(folder: StudyFolder) -> bool:
     if not folder.path.is_dir():
         return False
     there = {path.name for path in folder.path.iterdir()}
-    return _LOCK in there <= {_LOCK, partial_of(folder.path / _CONFIG).name}
+    return _LOCK in there <= {_LOCK, partial_of(folder.path / STUDY_YAML).name}
 
 
 @contextmanager
@@ -185,7 +185,7 @@ def next_free_name(root: Path, stem: str) -> str:
 
 def all_studies(root: Path) -> list[StudyFolder]:
     """Return the studies under a root, the newest last."""
-    files = sorted(root.resolve().glob(f"*/{_CONFIG}"), key=lambda file: file.stat().st_mtime)
+    files = sorted(root.resolve().glob(f"*/{STUDY_YAML}"), key=lambda file: file.stat().st_mtime)
     return [StudyFolder(file.parent) for file in files]
 
 
@@ -206,7 +206,7 @@ def find_study(root: Path, name: str) -> StudyFolder:
 
 @contextmanager
 def _locked(folder: StudyFolder) -> Iterator[None]:
-    """Hold the lock of a study's folder, in which stands whose it is."""
+    """Hold the lock of a study's folder; the lock's file holds this process's id."""
     descriptor = os.open(folder.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         if not _lock(descriptor):

@@ -1,14 +1,14 @@
-"""A study has one driver: who it is stands in the study's storage, with a heartbeat.
+"""A study has one driver. Its storage says which, with a heartbeat: the lease.
 
 On one machine the kernel's lock on the study's folder (`study.storage.folder`) tells at once
 whether a driver lives. Across machines nothing does but a sign of life that the driver gives again
 and again: it writes the time beside its name. A lease without one for a minute is stale, and may be
 taken.
 
-Nobody's clock is trusted alone. A stale lease is watched for longer than a heartbeat before it is
-taken; and who takes one writes its own name, waits, and looks whether it still stands there. A
-driver looks before each sign of life: whose lease was taken meanwhile, because its machine slept
-for instance, writes nothing more and stops.
+No clock is trusted alone. A stale lease is watched for longer than a heartbeat before it is taken.
+A driver that takes one writes its own name, waits, and checks that the name is still there. It
+checks again before each sign of life: if its lease was taken meanwhile, because its machine slept
+for instance, it writes nothing more and stops.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def hold(
     timing: Timing | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Lease]:
-    """Be the study's driver during the block, which the study's folder must be locked for.
+    """Be the study's driver during the block. The study's folder must be locked.
 
     Args:
         store: the study's.
@@ -190,7 +190,7 @@ def _ourselves(folder: StudyFolder) -> Holder:
 
 
 def _machine() -> str:
-    """Return what no other machine has, where the system tells: the name of its last start."""
+    """Return the id of this machine's last boot; empty where the system has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:

@@ -16,7 +16,7 @@ _WORKED_PREFIX, _RUN_PREFIX = "worked_s:", "run:"
 
 
 class StudyAttributes:
-    """Attributes of Optuna's study, under names.
+    """The attributes of Optuna's study, by name.
 
     Args:
         study: Optuna's.
@@ -27,7 +27,7 @@ class StudyAttributes:
 
     @property
     def identity(self) -> str:
-        """What no other study has, not even one of the same name in the same place later."""
+        """An id that no other study has, not even a later one of the same name and place."""
         identity: str = self._study.user_attrs[_IDENTITY]
         return identity
 
@@ -50,15 +50,15 @@ class StudyAttributes:
         self._study.set_user_attr(_STUDY_FILE, dict(study_file))
 
     def mark_begun(self) -> None:
-        """Write down that all is there with which a study begins."""
+        """Record that all is written that a study begins with."""
         self._study.set_user_attr(_BEGUN, True)  # noqa: FBT003 (Optuna's signature)
 
     def is_begun(self) -> bool:
-        """Tell whether all is there with which a study begins."""
+        """Tell whether all is written that a study begins with."""
         return bool(self._study.user_attrs.get(_BEGUN))
 
     def record_data_sets(self, data_sets: Sequence[Mapping[str, Any]]) -> None:
-        """Write down the prepared data sets that trials train on; what stands there stays."""
+        """Add the prepared data sets that trials train on to those that are recorded."""
         there = self.data_sets()
         known = {each["content_hash"] for each in there}
         new = [dict(each) for each in data_sets if each["content_hash"] not in known]

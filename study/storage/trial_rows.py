@@ -7,7 +7,7 @@ else that is known of it lies beside them as user attributes, written as it arri
 ``epoch:0007``   ``{"metrics": {...}, "elapsed_s": ...}`` after the seventh epoch, and with
                  ``"rung": "stops"`` or ``"goes on"`` where the halting rule was asked
 ``ending``       how it ended: ``{"state", "outcome", "elapsed_s", "final", "broken"}``, written
-                 before Optuna's own state, so that a trial with it and without that is settled
+                 before Optuna's own state: a trial with the former alone can be settled
 ``cohorts``      the numbers of the cohorts that it has trained in, the newest last
 ``config``       its configuration as its worker saw it
 ``run``          the id of its run in MLflow

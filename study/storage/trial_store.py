@@ -1,8 +1,7 @@
-"""The truth about a study's trials: Optuna's storage (design, decision 5).
+"""The truth about a study's trials: Optuna's storage.
 
-What is known of each trial is told in `study.storage.trial_rows`; of the study as a whole there
-are, as attributes of Optuna's study, its identity, the code that began it, the study file that it
-began with, who works on it (`study.storage.lease`) and for how long it was worked on.
+`study.storage.trial_rows` says what is kept of each trial, `study.storage.study_attributes` what is
+kept of the study as a whole, and decision 0019 in what order it is written.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.storages import RDBStorage
 
-from study.fronts.measures import broken, constraints_of, epoch_violation, violations
+from study.config.derived import constraints_of
+from study.fronts.measures import broken, epoch_violation, violations
 from study.records import TrialState
 from study.search.samplers import follows_shape, make_sampler, note_constraints, suggest
 from study.search.space import baseline, decides_shape, is_published
@@ -93,7 +93,7 @@ class TrialStore(StudyAttributes):
     def enqueue_first(self, code_version: str) -> None:
         """Begin a study: the published setting is tried first, the study file's wishes next.
 
-        Whoever was killed while doing so leaves it to the next to finish.
+        What a driver that is killed here leaves undone, the next one completes.
         """
         if self.is_begun():
             return
@@ -111,7 +111,7 @@ class TrialStore(StudyAttributes):
     # Asking.
 
     def has_wishes(self) -> bool:
-        """Tell whether the next trial has a shape of its own: the study file wishes, or a grid."""
+        """Tell whether the next trial has a shape of its own: a wish's, or a grid point's."""
         if not follows_shape(self._config):
             return True
         if self._wishes:  # Each look reads every running trial anew.
@@ -142,10 +142,10 @@ class TrialStore(StudyAttributes):
         return trial.number, suggest(trial, self._config)
 
     def settle(self) -> list[Unfinished]:
-        """Bring what a killed driver left half-written to its end; return who is to go on.
+        """Complete what a killed driver left half-written; return the trials that go on.
 
         A trial whose end was written but not told is told; one that was to stop at a rung is
-        stopped; one that has not got all of its settings gets them.
+        stopped; one that lacks settings gets them.
         """
         found = []
         for trial in self._study.get_trials(deepcopy=False, states=(_RUNNING,)):
@@ -213,8 +213,8 @@ class TrialStore(StudyAttributes):
     def record_run(self, number: int, run_id: str) -> None:
         """Write down which run MLflow shows a trial in.
 
-        Optuna lets nobody write to a trial that has ended: of one that did before MLflow was
-        reached, the study knows the run.
+        Optuna refuses to write to a trial that has ended. The run of one that ended before MLflow
+        was reached is kept with the study.
         """
         if number in self._running:
             self._write(number, RUN, run_id)

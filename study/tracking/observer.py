@@ -1,7 +1,7 @@
 """MLflow as an observer of a study.
 
 Everything is written from the driver in a background thread; nothing here ever raises into the
-study or makes it wait (design, decision 9). What is written, and how gaps are found, is told in
+study or makes it wait (decision 0018). What is written, and how gaps are found, is told in
 `study.tracking.ledger`; how a server that is down is dealt with, in `study.tracking.courier`.
 """
 

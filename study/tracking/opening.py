@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.addresses import masked
+from study.config.derived import objectives_of
+from study.config.yaml_file import study_text
 from study.data import open_data_set
 from study.errors import StudyError
-from study.fronts.front import objectives_of
-from study.study_file import study_text
 from study.tracking.facts import StudyFacts
 
 if TYPE_CHECKING:

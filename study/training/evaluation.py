@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from losses import chamfer as patch_chamfer
+from model.nearest import nearest
 from model.overhead import NORMAL_BITS
 from model.patches import collate
-from model.points import nearest
 from study.errors import StudyError
 from study.metrics import chamfer, d1_psnr_db, d2_psnr_db, density_metric, to_unit_frame
 from study.metrics.distances import Searchable, as_points, longest_side
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from model.codec import Codec
     from model.patches import PatchBatch
     from model.points import Points
-    from study.data import DataSet, SplitName, StoredCloud, StoredPatch
+    from study.config import SplitName
+    from study.data import DataSet, StoredCloud, StoredPatch
 
 PATCHES_AT_ONCE = {"cpu": 1, "cuda": 8}
 """Per forward pass; results do not depend on it. On the CPU 8 took 1.7 times as long as one by one,

@@ -118,11 +118,11 @@ class EpochResult:
 
     Attributes:
         metrics: validation metrics (see :func:`study.training.evaluation.validate`), ``loss``
-        (training,
-            mean over steps), every loss term as ``term_NAME`` before and ``weighted_NAME`` after
-            weighting, ``learning_rate``, ``population`` (members that trained as one with it,
-            itself included), ``padding_share`` (of the points computed with), ``train_s`` and
-            ``validate_s`` (of all members together). Empty when it cannot go on.
+            (training, mean over steps), every loss term as ``term_NAME`` before and
+            ``weighted_NAME`` after weighting, ``learning_rate``, ``population`` (members that
+            trained as one with it, itself included), ``padding_share`` (of the points computed
+            with), ``train_s`` and ``validate_s`` (of all members together). Empty when it cannot
+            go on.
         diverged: the sentence that says why this member cannot go on, or None.
     """
 

@@ -19,7 +19,7 @@ from losses import (
     point_count_error,
 )
 from model.decoder import mean_distances
-from model.points import nearest
+from model.nearest import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from model.codec import CodecOutput
+    from model.nearest_plain import Search
     from model.patches import PatchBatch
-    from model.points import Search
     from study.config import LossWeights
 
 

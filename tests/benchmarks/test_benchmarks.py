@@ -29,7 +29,7 @@ from benchmarks.measuring import Lap, Sample, Turns, Way, compare, take_turns
 from benchmarks.packing import Packing
 from benchmarks.training_steps import OurStep
 from model.config import ModelConfig
-from study.data import DataRecipe
+from study.config import DataRecipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,8 +24,8 @@ from losses import weighted_sum
 from model.codec import Codec
 from model.config import ModelConfig
 from model.hierarchy import Hierarchy, Level
+from model.nearest_plain import nearest_by_brute_force
 from model.patches import collate
-from model.points import nearest_by_brute_force
 from model.published import load_published, to_published
 from study.config import LossWeights
 from study.training.objective import loss_terms, stacked_weights

@@ -12,7 +12,7 @@ from model.points import Points
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from model.points import Search
+    from model.nearest_plain import Search
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 """Whether this process runs Triton's kernels on the CPU. Triton reads it when it is imported."""

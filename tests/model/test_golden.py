@@ -16,9 +16,11 @@ from losses import bits, weighted_sum
 from model.config import ModelConfig
 from model.decoder import mean_distances
 from model.hierarchy import Hierarchy, build_hierarchy
+from model.nearest import nearest
+from model.nearest_plain import squared_distances
 from model.patch_coder import PatchCoder
 from model.patches import PatchBatch, collate
-from model.points import Points, nearest, squared_distances
+from model.points import Points
 from model.published import load_published
 from model.rans import SymbolWriter
 from study.config import LossWeights
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
     from losses import WeightedLoss
     from model.codec import Codec, CodecOutput
-    from model.points import Search
+    from model.nearest_plain import Search
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CASES = (

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from model.nearest_choice import Size, choose, size_of, why_no_triton
-from model.points import Points, nearest_by_brute_force
+from model.nearest_plain import nearest_by_brute_force
+from model.points import Points
 from tests.model.searches import compiled, interpreted
 
 CPU = torch.device("cpu")

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 import torch
 
-from model.points import Points, nearest_by_brute_force, squared_distances
+from model.nearest_plain import nearest_by_brute_force, squared_distances
+from model.points import Points
 from tests.model.searches import compiled, interpreted
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.timeout(300)  # a session within the session; 25 seconds on an idle core
 def test_the_contract_holds(seed: int) -> None:
     session = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--seed={seed}"]
-    names = ("model/test_points", "model/test_nearest_triton", "model/test_nearest_choice")
+    names = ("model/test_nearest", "model/test_nearest_triton", "model/test_nearest_choice")
     files = (f"tests/{name}.py" for name in (*names, "benchmarks/test_search"))
     done = subprocess.run(
         [*session, "-k", "(by_triton and not gpu) or as_interpreted", *files],

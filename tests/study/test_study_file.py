@@ -9,8 +9,10 @@ import pytest
 
 from model.config import ModelConfig
 from study.config import ModelSection, StudyConfig
+from study.config.sentences import section_in
+from study.config.yaml_file import write_study
 from study.errors import StudyError
-from study.study_file import QUICKSTART, load_study, parse_study, section_in, write_study
+from study.study_file import QUICKSTART, load_study, parse_study
 from tests.study.toy import STUDY
 
 if TYPE_CHECKING:

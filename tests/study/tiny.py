@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from model.config import ModelConfig
-from study.config import LossWeights, TrainingConfig
-from study.data import DataRecipe, open_data_set, prepare
+from study.config import DataRecipe, LossWeights, TrainingConfig
+from study.data import open_data_set, prepare
 from study.training.training import EpochResult, Member, Training
 
 if TYPE_CHECKING:

@@ -18,19 +18,21 @@ from rich.console import Console
 from model.codec_folder import CODEC, load_codec
 from study.cli import main
 from study.clouds import read_cloud, write_cloud
-from study.codecs.export import TakenCodec, export
+from study.codecs.export import export
 from study.codecs.export_cli import _told
 from study.codecs.operating_point import Wish
 from study.commands.demonstration import COMPRESSED, DECODED, demonstrate
+from study.config.yaml_file import write_study
 from study.data import open_data_set
 from study.driver.runner import Ended
 from study.errors import StudyError
 from study.records import EpochRecord, TrialRecord, TrialState
+from study.registry.taken import TakenCodec
 from study.report.page.assembling import unpack
 from study.storage.folder import StudyFolder
 from study.storage.standing import read_records
 from study.storage.trial_store import TrialStore
-from study.study_file import parse_study, write_study
+from study.study_file import parse_study
 from study.training.checkpoint import read_codec, write_codec
 from study.training.codec_files import codec_file
 from study.training.evaluation import measure

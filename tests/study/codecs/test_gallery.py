@@ -16,13 +16,14 @@ from model.codec_folder import load_codec
 from study.cli import main
 from study.codecs import gallery
 from study.codecs.export import export
-from study.codecs.gallery import FOLDER, Exhibit, Gallery, chosen_points, make_gallery
+from study.codecs.gallery import FOLDER, chosen_points, make_gallery
 from study.codecs.operating_point import Wish
 from study.config.judging import judge
 from study.data import open_data_set
 from study.fronts.judged import JudgedStudy
 from study.metrics import PsnrConvention, d1_psnr_db
 from study.records import TrialRecord, TrialState
+from study.report.exhibits import Exhibit, Gallery, Reconstruction
 from study.report.page.assembling import unpack
 from study.report.reconstructions import (
     COLOURS,
@@ -198,7 +199,7 @@ def test_the_scale_is_round_and_few_points_are_beyond_it(exhibit: Exhibit) -> No
 
 def test_large_objects_are_thinned_for_the_eye_alone(seed: int) -> None:
     points = np.random.default_rng(seed).random((MOST_SHOWN + 5, 3))
-    one = gallery.Reconstruction(
+    one = Reconstruction(
         3, ("knee",), points.astype(np.float32), points[:, 0].astype(np.float32), 9, 0.5, np.inf
     )
     data = tab_data(Gallery("s", "test", (Exhibit("o", points, (one,)),)))

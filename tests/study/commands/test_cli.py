@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+import study
 from study.cli import build_parser, main
 from study.config import StudyConfig
 from study.fronts.measures import MEASURES
 from tests.study import toy
 
-if TYPE_CHECKING:
-    from pathlib import Path
+PACKAGE = Path(study.__file__).parent
 
 COMMANDS = {
     "run": ["--address", "--help", "--resume", "-h", "file"],
@@ -109,6 +110,17 @@ def test_the_command_line_is_small_and_pinned() -> None:
         for name, parser in commands.choices.items()
     }
     assert offered == COMMANDS
+
+
+def test_every_command_that_is_told_of_exists() -> None:
+    sources = [path for suffix in ("py", "js", "html") for path in PACKAGE.rglob(f"*.{suffix}")]
+    told = {
+        command
+        for path in sources
+        for command in re.findall(r"`study ([a-z][a-z-]*)", path.read_text(encoding="utf-8"))
+    }
+    assert "resume" in told
+    assert sorted(told - COMMANDS.keys()) == []
 
 
 def test_help_teaches_by_example_and_loads_nothing_heavy() -> None:

@@ -19,7 +19,6 @@ from model.codec_folder import load_codec
 from study.cli import main
 from study.config.judging import judge
 from study.storage.standing import read_records
-from study.study_file import write_study
 from study.tracking.server import Server
 from tests.browser import new_page
 from tests.study.shown import NAME, shown_study

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from study.data import DataRecipe
+from study.config import DataRecipe
 from tests.study.clouds.making import write_ply
 
 if TYPE_CHECKING:

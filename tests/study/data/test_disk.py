@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from study.data import DataRecipe, prepare
+from study.config import DataRecipe
+from study.data import prepare
 from study.errors import StudyError
 
 CHECKOUT = Path(__file__).parents[3]
@@ -19,7 +20,8 @@ CHECKOUT = Path(__file__).parents[3]
 SCRIPT = """
 import os, resource, signal, sys
 from pathlib import Path
-from study.data import DataRecipe, prepare
+from study.config import DataRecipe
+from study.data import prepare
 from study.errors import StudyError
 
 def kill(done, total):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from study.clouds import read_clouds, write_cloud
-from study.data import DataRecipe, describe, open_data_set, prepare
-from study.data.recipe import SPLITS
+from study.config import DataRecipe
+from study.config.data import SPLITS
+from study.data import describe, open_data_set, prepare
 
 SWEEPS = Path(__file__).parents[2] / "data" / "lidar_real.npz"
 UNIT_M = 0.005

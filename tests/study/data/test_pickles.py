@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from study.data import DataRecipe, open_data_set, prepare
+from study.config import DataRecipe
+from study.data import open_data_set, prepare
 from study.data.pickles import PickledDataSet, as_array, read_pickle
 from study.data.sources import open_source
 from study.errors import StudyError

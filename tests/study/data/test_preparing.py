@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from study.data import DataRecipe, describe, open_data_set, prepare
-from study.data.recipe import SPLITS
+from study.config import DataRecipe
+from study.config.data import SPLITS
+from study.data import describe, open_data_set, prepare
 from study.errors import StudyError
 from tests.study.clouds.making import write_ply
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from study.clouds import DEFAULT_SAMPLES
-from study.data import DataRecipe
+from study.config import DataRecipe
 from study.data.sources import EmbeddedObjects, open_source
 from study.errors import StudyError
 from tests.study.clouds.making import box, write_las, write_mesh

@@ -12,11 +12,9 @@ from study.fronts.measures import (
     MEASURES,
     Constraint,
     broken,
-    constraints_of,
     epoch_values,
     epoch_violation,
     estimate_name,
-    extra_metrics,
     violations,
 )
 from study.study_file import parse_study
@@ -49,15 +47,6 @@ def test_what_an_epoch_knows_stands_in_for_what_is_measured_at_the_end() -> None
     assert epoch_values(EPOCH, objectives("bpp", "density")) is None
 
 
-def test_only_what_is_asked_for_costs_an_epoch_time() -> None:
-    assert extra_metrics(parse_study(STUDY, origin="x")) == ()
-    asked = STUDY + "constraints: [chamfer <= 0.01, decode_s <= 1, bpp <= 3]"
-    asked = asked.replace(
-        "objectives:\n", "objectives:\n  - {metric: density, direction: minimize, reference: 9}\n"
-    )
-    assert extra_metrics(parse_study(asked, origin="x")) == ("density", "chamfer")
-
-
 def test_what_no_epoch_knows_stops_no_trial_early() -> None:
     """A constraint on it does no harm: it is not held against a trial that still trains."""
     halting = STUDY.replace("epochs: 3", "epochs: 9") + "halting: {rule: pareto}\n"
@@ -66,16 +55,6 @@ def test_what_no_epoch_knows_stops_no_trial_early() -> None:
     with pytest.raises(StudyError, match="but decode_s can be measured on a finished codec only"):
         parse_study(halting.replace("objectives:\n", seconds), origin="x")
     assert parse_study(STUDY.replace("objectives:\n", seconds), origin="x")
-
-
-def test_a_constraint_reads_as_it_is_written() -> None:
-    config = parse_study(STUDY + "constraints: ['bpp<=2.0', d1_psnr_db >= 3e1]", origin="x")
-    assert constraints_of(config) == (
-        Constraint("bpp", most=2.0),
-        Constraint("d1_psnr_db", least=30.0),
-    )
-    assert [str(each) for each in constraints_of(config)] == ["bpp <= 2", "d1_psnr_db >= 30"]
-    assert Constraint.parse(str(Constraint("bpp", most=1.5))) == Constraint("bpp", most=1.5)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,7 @@ from study.errors import StudyError
 from study.fronts.front import Direction, Objective
 from study.halting.halts import Halts
 from study.halting.rules import check_halting, make_rule, rungs_of
-from study.search.space_checks import check_space
-from study.study_file import parse_study
+from study.study_file import check_study, parse_study
 from tests.study.toy import STUDY
 
 OBJECTIVES = (
@@ -68,7 +67,7 @@ def test_what_makes_no_sense_is_refused_before_anything_starts(
         update={"halting": HaltingSection(**settings), "training": TrainingConfig(epochs=4)}
     )
     with pytest.raises(StudyError, match=sentence):
-        check_space(config)
+        check_study(config)
 
 
 def test_a_rule_that_can_stop_somebody_is_accepted() -> None:

@@ -10,6 +10,7 @@ import pytest
 from study.codecs.gallery import Exhibit, Gallery, Reconstruction
 from study.fronts.judged import JudgedStudy
 from study.report import write_report
+from study.report.exhibits import Exhibit, Gallery, Reconstruction
 from study.report.reconstructions import COLOURS, tab
 from tests.browser import chromium, new_page
 from tests.study.on_disk import COMPLETE, OBJECTIVES, record

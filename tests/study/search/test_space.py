@@ -8,12 +8,14 @@ import pytest
 
 from study.config import StudyConfig
 from study.config.ranges import Range, default_space
+from study.config.sentences import section_in
+from study.config.yaml_file import write_study
 from study.errors import StudyError
 from study.search.architectures import architectures, preparations
 from study.search.conditions import ordered
 from study.search.space import PUBLISHED, apply, baseline, contains, trial_config
 from study.search.space_checks import searchable
-from study.study_file import load_study, parse_study, section_in, write_study
+from study.study_file import load_study, parse_study
 from tests.study.proposing import study_of
 
 QUANTIZED = "model.quantize_latent_xyzs: {choices: [true, false]}"
@@ -114,7 +116,7 @@ def test_a_trial_gets_the_data_that_are_cut_its_way() -> None:
                 "loss.bpp_lambda: {low: 1e-4, high: 1, when: {loss.normal_coe: [1]}}, "
                 "loss.normal_coe: {low: 0, high: 1}"
             ),
-            "but that is a range and hardly ever hits one; give it choices",
+            "but that is a range, which hardly ever takes one; give it choices",
         ),
         (
             (

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from study.config.derived import objectives_of
+from study.config.yaml_file import write_study
 from study.errors import StudyError
 from study.fronts.front import objectives_of
 from study.fronts.judged import JudgedStudy
@@ -15,7 +17,6 @@ from study.report.rows import rows
 from study.report.tables import trial_table, write_csv, write_parquet
 from study.search.samplers import rehearse, suggest, warm_trials
 from study.search.warm_start import read_warm_start
-from study.study_file import write_study
 from tests.study.proposing import ALL_KINDS, measured, opened, study_of
 
 if TYPE_CHECKING:
@@ -155,8 +156,10 @@ def useless(folder: Path) -> Path:
 
 
 def unfinished(folder: Path) -> Path:
-    write_study(study_of(SPACE), folder / "study.yaml")
-    return folder
+    study = folder / "unfinished"
+    study.mkdir()
+    write_study(study_of(SPACE), study / "study.yaml")
+    return study
 
 
 def no_study(folder: Path) -> Path:
@@ -172,6 +175,7 @@ def no_study(folder: Path) -> Path:
         (misspelt, "must have a column 'loss.bpp_lambda'; did you mean 'loss.bpp_lamda'?"),
         (useless, "0 of 1 rows of"),
         (unfinished, "front.parquet cannot be read"),
+        (unfinished, "; `study front unfinished` writes it"),
         (no_study, "study.yaml"),
     ],
 )

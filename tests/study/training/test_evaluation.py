@@ -12,10 +12,11 @@ import torch
 
 from losses import bits, chamfer
 from model.cloud_codec import CloudCodec
+from model.nearest_plain import nearest_by_brute_force
 from model.patch_coder import PatchCoder
 from model.patches import collate
-from model.points import nearest_by_brute_force
-from study.data import DataRecipe, open_data_set, prepare
+from study.config import DataRecipe
+from study.data import open_data_set, prepare
 from study.errors import StudyError
 from study.fronts.measures import MEASURES
 from study.training import evaluation

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from model.config import ModelConfig
-from study.config import LossWeights, ModelSection, StudyConfig, TrainingConfig
+from study.config import DataRecipe, LossWeights, ModelSection, StudyConfig, TrainingConfig
 from study.config.choices import as_choice
-from study.data import DataRecipe, open_data_set, prepare
+from study.data import open_data_set, prepare
 from study.search.space import apply, baseline, trial_config
 from study.search.space_checks import searchable
 from tests.study.tiny import LOSS, MODEL, member, tiny_data_set, train, training_of

@@ -1,0 +1,83 @@
+"""What pydantic refuses, in sentences: where, what must hold, and the nearest valid name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+from pydantic import BaseModel
+
+from study.config.study import StudyConfig
+from study.nearest import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+
+def describe(error: ValidationError, origin: str) -> str:
+    """Turn pydantic's list of faults into sentences, one line each."""
+    # A union reports one fault for each of its members; one sentence for a place is enough.
+    places: dict[tuple[str, ...], list[ErrorDetails]] = {}
+    for fault in error.errors(include_url=False):
+        places.setdefault(tuple(_readable(fault["loc"])), []).append(fault)
+    return "\n".join(f"{origin}: {_sentence(faults)}" for faults in places.values())
+
+
+def _sentence(faults: Sequence[ErrorDetails]) -> str:
+    """Say what is wrong at one place, where any of several things might have stood."""
+    fault = faults[0]
+    location = fault["loc"]
+    path = ".".join(_readable(location))
+    if fault["type"] == "extra_forbidden":
+        *_, name = location
+        siblings = _field_names(StudyConfig, location[:-1])
+        return f"unknown key '{path}'; {did_you_mean(str(name), siblings)}"
+    if fault["type"] == "missing":
+        return f"'{path}' is missing; `study explain` says what it means"
+    reason = ", or ".join(dict.fromkeys(map(reason_of, faults)))
+    if not path:
+        return reason
+    given = fault["input"]
+    shown = f" (given: {given!r})" if not isinstance(given, dict | list) else ""
+    return f"'{path}': {reason}{shown}"
+
+
+def _readable(location: Sequence[int | str]) -> list[str]:
+    """Drop the names of union members that pydantic mixes into the path."""
+    return [str(part) for part in location if not _is_union_member(part)]
+
+
+def _is_union_member(part: int | str) -> bool:
+    return isinstance(part, str) and (
+        part in {"int", "float", "str", "bool"} or part.startswith(("literal[", "constrained-"))
+    )
+
+
+def _field_names(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    """Return the keys that are valid at a place of the study file; empty where anything goes."""
+    found: type[BaseModel] | None = model
+    for part in location:
+        if found is None:
+            return []
+        if isinstance(part, str) and part in found.model_fields:
+            found = section_in(found.model_fields[part].annotation)
+        # Otherwise `part` is an index of a list or a key of a table: its type is `found` itself.
+    return list(found.model_fields) if found else []
+
+
+def section_in(annotation: object) -> type[BaseModel] | None:
+    """Return the section that a field holds, itself or as the items of a list or table."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in get_args(annotation):
+        if (section := section_in(argument)) is not None:
+            return section
+    return None
+
+
+def reason_of(fault: ErrorDetails) -> str:
+    """Return pydantic's reason as the end of a sentence."""
+    reason = fault["msg"].removeprefix("Value error, ")
+    return reason[0].lower() + reason[1:]

@@ -1,0 +1,159 @@
+"""A configuration as a YAML file: read with every fault as a sentence, and written.
+
+Numbers are read as people write them. What a file says of its search and its halting is checked
+against the rest by `study.study_file`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from pydantic import ValidationError
+
+from study.config.sentences import describe
+from study.config.study import StudyConfig
+from study.errors import StudyError
+from study.nearest import did_you_mean
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STUDY_YAML = "study.yaml"
+"""What the file is called in a study's own folder."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's plain scalars: 1e-3 is a number, `no` is a word, and keys are unique."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 (PyYAML's own declaration)
+
+    def construct_mapping(
+        self,
+        node: yaml.MappingNode,
+        deep: bool = False,  # noqa: FBT001, FBT002 (PyYAML's signature)
+    ) -> dict[Any, Any]:
+        """Refuse a key that is given twice: PyYAML would keep the last and drop the first."""
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            fault = None
+            if not isinstance(key_node, yaml.ScalarNode):
+                fault = "a key must be a plain word"
+            elif key_node.value in seen:
+                fault = f"the key '{key_node.value}' is given twice"
+            if fault:
+                raise yaml.MarkedYAMLError(problem=fault, problem_mark=key_node.start_mark)
+            seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+
+# Source: YAML 1.2.2, section 10.3.2 (core schema), without octal and hexadecimal numbers.
+_PLAIN_SCALARS = (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?(0|[1-9][0-9_]*)", list("-+0123456789")),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        list("-+.0123456789"),
+    ),
+)
+for _tag, _pattern, _first in _PLAIN_SCALARS:
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _first
+    )
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts quotes around exactly the words that `_Loader` would not read as words."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
+def read_config(path: Path) -> StudyConfig:
+    """Read a study file.
+
+    Raises:
+        StudyError: the file cannot be read, is not YAML (with line and column), or holds a key or a
+            value that there is not (with the dotted path and the nearest valid name).
+    """
+    return parse_config(_read(path), origin=str(path))
+
+
+def parse_config(text: str, *, origin: str) -> StudyConfig:
+    """Read a study file's text, which `origin` names in sentences.
+
+    Raises:
+        StudyError: as in `read_config`.
+    """
+    try:
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        message = f"{origin}{place}: {error.problem or error.context}"
+        raise StudyError(message) from error
+    except yaml.YAMLError as error:
+        message = f"{origin} is not a YAML file: {error}"
+        raise StudyError(message) from error
+    if not isinstance(document, dict):
+        message = (
+            f"a study file holds keys and values, but {origin} holds "
+            f"{'nothing' if document is None else type(document).__name__}; "
+            "`study explain` lists the keys"
+        )
+        raise StudyError(message)
+    return _validate(document, origin)
+
+
+def study_text(config: StudyConfig) -> str:
+    """Return a study file's text that is read as the same study."""
+    return yaml.dump(config.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False)
+
+
+def write_study(config: StudyConfig, path: Path) -> None:
+    """Write a study file that `read_config` reads as the same study.
+
+    Raises:
+        StudyError: the file cannot be written.
+    """
+    text = study_text(config)
+    # A driver that is killed meanwhile must not leave a part of it: nothing could be read then.
+    partial = partial_of(path)
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        message = f"the study file {path} cannot be written: {error}"
+        raise StudyError(message) from error
+
+
+def partial_of(path: Path) -> Path:
+    """Return what a study file is called until all of it is written."""
+    return path.with_name(f".{path.name}.partial")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        near = sorted(str(other) for other in path.parent.glob("*.y*ml"))
+        hint = did_you_mean(str(path), near) if near else "`study explain` says what one may hold"
+        message = f"there is no study file {path}; {hint}"
+        raise StudyError(message) from None
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"the study file {path} cannot be read: {error}"
+        raise StudyError(message) from error
+
+
+def _validate(document: dict[str, Any], origin: str) -> StudyConfig:
+    try:
+        # Through JSON, for there a list may become a tuple even in strict mode.
+        return StudyConfig.model_validate_json(json.dumps(document), strict=True)
+    except ValidationError as error:
+        raise StudyError(describe(error, origin)) from error
+    except TypeError as error:  # A key or value that JSON does not know, such as a date.
+        message = f"{origin}: {error}; put quotes around it if it is meant as text"
+        raise StudyError(message) from error
