@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from study.fronts.front import objectives_of
+from study.config.derived import objectives_of
 from study.fronts.judged import JudgedStudy
 from study.records import EpochRecord, TrialRecord, TrialState
 from study.report import write_report

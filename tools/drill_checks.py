@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from study.fronts.front import objectives_of
+from study.config.derived import objectives_of
 from study.fronts.judged import JudgedStudy
 from study.records import TrialState
 from study.storage.folder import StudyFolder

@@ -16,7 +16,6 @@ from zipfile import BadZipFile
 import numpy as np
 
 from model.errors import CodecError
-from study.config.derived import objectives_of
 from study.data import open_data_set
 from study.errors import StudyError
 from study.fronts.points import KNEE
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from model.cloud_codec import CloudCodec
-    from study.config import StudyConfig
-    from study.data import DataSet, SplitName, StoredCloud
+    from study.config import SplitName, StudyConfig
+    from study.data import DataSet, StoredCloud
     from study.fronts.judged import JudgedStudy
     from study.storage.folder import StudyFolder
     from study.storage.trial_store import TrialStore

@@ -101,8 +101,8 @@ def _read(root: Path, names: tuple[str, str]) -> tuple[_Study, _Study]:
     Raises:
         StudyError: there is none of a name, or they have other objectives.
     """
+    from study.config.derived import objectives_of
     from study.fronts.comparing import shared_objectives
-    from study.fronts.front import objectives_of
     from study.fronts.judged import JudgedStudy
     from study.storage.folder import find_study
     from study.storage.standing import read_standing

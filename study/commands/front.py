@@ -104,7 +104,6 @@ def _other(root: Path, name: str, config: StudyConfig) -> OtherStudy:
     """
     from study.config.derived import objectives_of
     from study.fronts.comparing import shared_objectives
-    from study.fronts.front import objectives_of
     from study.fronts.judged import JudgedStudy
     from study.storage.folder import find_study
     from study.storage.standing import read_records

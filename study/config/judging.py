@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from study.fronts.front import objectives_of
+from study.config.derived import constraints_of, objectives_of
 from study.fronts.judged import JudgedStudy
-from study.fronts.measures import constraints_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from study.codecs.kept_codecs import KeptCodecs
+from study.config.derived import constraints_of, objectives_of
 from study.config.judging import judge
 from study.data import describe, open_data_set, prepare
 from study.data.version import code_version
 from study.driver.changes import began, check_changes
 from study.driver.interrupts import BY_SIGNAL, RAY_DIED, TAKEN_OVER
-from study.fronts.front import objectives_of
-from study.fronts.measures import constraints_of
 from study.records import TrialState
 from study.report.live import live_view, preparation_view
 from study.report.reporting import report
@@ -33,10 +32,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from study.codecs.gallery import Gallery
     from study.config import Preparation, StudyConfig
     from study.records import TrialRecord
     from study.report import ReportFiles
+    from study.report.exhibits import Gallery
     from study.storage.folder import StudyFolder
     from study.storage.trial_store import TrialStore
     from study.tracking.observer import MlflowObserver

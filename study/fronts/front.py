@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from study.config import StudyConfig
-
 
 class Direction(StrEnum):
     """Which way an objective improves."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from study.fronts.front import objectives_of
+from study.config.derived import most_epochs, objectives_of
 from study.fronts.judged import JudgedStudy
-from study.search.space import most_epochs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from study.config.derived import constraints_of
 from study.fronts.judged import JudgedStudy
-from study.fronts.measures import constraints_of
 from study.records import TrialRecord, TrialState
 from study.report.rows import duration_text, heading, name_in_text, newest_text, why
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from study.config.derived import constraints_of, objectives_of
 from study.errors import StudyError
 from study.output import new_file
 
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from study.codecs.gallery import Gallery
     from study.fronts.judged import JudgedStudy
     from study.metrics import RateCurve
     from study.report import ReportFiles

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from study.config.derived import objectives_of
 from study.driver.cohorts import Cohorts, Settings
-from study.fronts.front import objectives_of
 from study.fronts.judged import JudgedStudy
 from study.halting.budget import Budget
 from study.halting.halts import Halts

@@ -18,6 +18,7 @@ import pytest
 from model.codec_folder import load_codec
 from study.cli import main
 from study.config.judging import judge
+from study.config.yaml_file import write_study
 from study.storage.standing import read_records
 from study.tracking.server import Server
 from tests.browser import new_page

@@ -122,7 +122,9 @@ def test_other_studies_and_codecs_stand_beside() -> None:
     draco = RateCurve("Draco", (0.7, 1.5), (34.0, 40.0))
     rival = [trial(0, 0.4, 34.0), trial(1, 0.45, 33.0), trial(2, 0.8, 36.0)]
     judged = JudgedStudy(rival, OBJECTIVES)
-    content = held(baselines=[draco], others=[("rival", judged), ("empty", JudgedStudy([], OBJECTIVES))])
+    content = held(
+        baselines=[draco], others=[("rival", judged), ("empty", JudgedStudy([], OBJECTIVES))]
+    )
     first, second = content["others"]
     assert (first["name"], first["number"]) == ("rival", [0, 2])  # its front alone
     assert first["values"]["d1_psnr_db"] == [34, 36]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from study.codecs.gallery import Exhibit, Gallery, Reconstruction
 from study.fronts.judged import JudgedStudy
 from study.report import write_report
 from study.report.exhibits import Exhibit, Gallery, Reconstruction

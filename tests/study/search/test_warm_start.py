@@ -10,7 +10,6 @@ import pytest
 from study.config.derived import objectives_of
 from study.config.yaml_file import write_study
 from study.errors import StudyError
-from study.fronts.front import objectives_of
 from study.fronts.judged import JudgedStudy
 from study.records import EpochRecord, TrialRecord, TrialState
 from study.report.rows import rows
