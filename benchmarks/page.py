@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from study.config.derived import objectives_of
+from study.fronts.judged import JudgedStudy
 from study.records import EpochRecord, TrialRecord, TrialState
 from study.report import write_report
 from study.simulation.table_file import read_recording
@@ -50,7 +51,7 @@ def run(pairs: int) -> bool:
     records, objectives = many_trials(MANY)
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        files = write_report("many", records, objectives, Path(folder))
+        files = write_report("many", JudgedStudy(records, objectives), Path(folder))
         wrote_s = time.perf_counter() - began
         size = files.html.stat().st_size
         epochs = sum(len(record.epochs) for record in records)

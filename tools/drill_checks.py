@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from study.config.derived import objectives_of
-from study.fronts.front import front
+from study.fronts.judged import JudgedStudy
 from study.records import TrialState
 from study.storage.folder import StudyFolder
 from study.storage.standing import read_records
@@ -207,7 +207,9 @@ def _values(
     config: StudyConfig, records: Sequence[TrialRecord], calm: Sequence[TrialRecord]
 ) -> list[Finding]:
     objectives = objectives_of(config)
-    fronts = [sorted(r.number for r in front(each, objectives)) for each in (records, calm)]
+    fronts = [
+        sorted(r.number for r in JudgedStudy(each, objectives).front) for each in (records, calm)
+    ]
     same_settings = [r.params for r in records] == [r.params for r in calm]
     apart = max(
         (

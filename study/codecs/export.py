@@ -12,7 +12,7 @@ from model.codec_folder import save_codec
 from model.patch_coder import PatchCoder
 from study.codecs.operating_point import choose
 from study.config import TrialConfig
-from study.config.derived import objectives_of
+from study.config.judging import judge
 from study.data.manifest import read_manifest
 from study.data.version import code_version
 from study.errors import StudyError
@@ -20,8 +20,7 @@ from study.metrics import PsnrConvention
 from study.registry.taken import TakenCodec
 from study.search.space import apply
 from study.storage.folder import data_of
-from study.storage.standing import read_records
-from study.storage.trial_store import TrialStore
+from study.storage.standing import read_standing
 from study.training.checkpoint import read_codec
 from study.training.codec_files import codec_file, codec_files
 
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from study.data.manifest import Manifest
     from study.records import TrialRecord
     from study.storage.folder import StudyFolder
+    from study.storage.trial_store import TrialStore
 
 
 _MEASURED = "measured on the finished codec, in the bytes of its files"
@@ -53,8 +53,10 @@ def export(study: StudyFolder, wish: Wish, folder: Path, epoch: int | None = Non
         CodecError: the folder exists or cannot be written.
     """
     config = study.config()
-    record = choose(read_records(study, config), objectives_of(config), wish)
-    taken = take(study, config, TrialStore(config, study.database), record, epoch)
+    standing = read_standing(study, config)
+    record = choose(judge(config, standing.records), wish)
+    assert standing.store is not None, "a trial was chosen, and it was read from there"
+    taken = take(study, config, standing.store, record, epoch)
     save_codec(taken.codec, folder, taken.about)
     return taken
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from study.config import StudyConfig
+    from study.fronts.judged import JudgedStudy
     from study.records import TrialRecord
     from study.registry.registering import Registered, Registry
     from study.registry.taken import TakenCodec
@@ -93,23 +94,22 @@ def export(arguments: argparse.Namespace, console: Console) -> int:
     """Take what was asked for, and say where it is."""
     from model.codec_folder import save_codec
     from study.codecs.export import take
-    from study.config.derived import objectives_of
-    from study.fronts.points import named_points
+    from study.config.judging import judge
     from study.storage.folder import find_study
-    from study.storage.standing import read_records
-    from study.storage.trial_store import TrialStore
+    from study.storage.standing import read_standing
 
     _check(arguments)
     study = find_study(arguments.root, arguments.name)
     config = study.config()
-    records = read_records(study, config)
-    named = named_points(records, objectives_of(config))
-    chosen = _chosen(arguments, config, records, named)
-    store = TrialStore(config, study.database)
+    standing = read_standing(study, config)
+    judged = judge(config, standing.records)
+    chosen = _chosen(arguments, judged)
+    store = standing.store
+    assert store is not None, "trials were chosen, and they were read from there"
     registry = _registry(study, config, store, chosen) if arguments.register else None
     for record in chosen:
         taken = take(study, config, store, record, arguments.epoch)
-        names = [name for name, one in named.items() if one.number == record.number]
+        names = judged.names.get(record.number, ())
         for folder in _folders(arguments, names):
             save_codec(taken.codec, folder, taken.about)
             _print(f"{folder}", taken, config, console)
@@ -146,22 +146,16 @@ def _check(arguments: argparse.Namespace) -> None:
             check_alias(name)
 
 
-def _chosen(
-    arguments: argparse.Namespace,
-    config: StudyConfig,
-    records: Sequence[TrialRecord],
-    named: dict[str, TrialRecord],
-) -> list[TrialRecord]:
+def _chosen(arguments: argparse.Namespace, study: JudgedStudy) -> list[TrialRecord]:
     """Return the trials that are meant, each once."""
     from study.codecs.operating_point import Wish, choose
-    from study.config.derived import objectives_of
 
-    if arguments.points and named:
-        return list({record.number: record for record in named.values()}.values())
+    if arguments.points and study.front:
+        return list({record.number: record for record in study.named_points.values()}.values())
     # Of an empty front there is no knee either, and the sentence about that fits.
     is_knee = arguments.knee or arguments.points
     wish = Wish(arguments.trial, is_knee, arguments.max_bpp, arguments.min_psnr)
-    return [choose(records, objectives_of(config), wish)]
+    return [choose(study, wish)]
 
 
 def _folders(arguments: argparse.Namespace, names: Sequence[str]) -> list[Path]:
@@ -214,8 +208,7 @@ def _told(taken: TakenCodec, config: StudyConfig) -> str:
         name = objective.metric
         known_as = name if taken.is_measured else estimate_name(name)
         if known_as is not None and known_as in taken.metrics:
-            phrase = MEASURES[name].phrase.removesuffix(" in real bytes")
-            told = phrase.format(taken.metrics[known_as])
+            told = MEASURES[name].phrase.format(taken.metrics[known_as])
             worth.append(told if known_as == name else f"~{told}")
     number = str(taken.record.number)
     if taken.is_measured:

@@ -16,11 +16,9 @@ from zipfile import BadZipFile
 import numpy as np
 
 from model.errors import CodecError
-from study.config.derived import objectives_of
 from study.data import open_data_set
 from study.errors import StudyError
-from study.fronts.front import front, to_minimisation
-from study.fronts.points import KNEE, names_of
+from study.fronts.points import KNEE
 from study.metrics import PsnrConvention, d1_psnr_db, longest_side
 from study.metrics.distances import nearest
 from study.report.exhibits import Exhibit, Gallery, Reconstruction
@@ -34,9 +32,9 @@ if TYPE_CHECKING:
     from model.cloud_codec import CloudCodec
     from study.config import SplitName, StudyConfig
     from study.data import DataSet, StoredCloud
-    from study.fronts.front import Objective
-    from study.records import TrialRecord
+    from study.fronts.judged import JudgedStudy
     from study.storage.folder import StudyFolder
+    from study.storage.trial_store import TrialStore
 
     Chosen = tuple[tuple[str, ...], Path]
     """Names of an operating point, and its codec's file."""
@@ -54,7 +52,7 @@ BETWEEN = "between"
 
 
 def make_gallery(
-    folder: StudyFolder, config: StudyConfig, records: Sequence[TrialRecord]
+    folder: StudyFolder, config: StudyConfig, study: JudgedStudy, store: TrialStore | None
 ) -> Gallery | str:
     """Code a few objects with codecs of the front; or say, in a sentence, why there is nothing.
 
@@ -64,41 +62,37 @@ def make_gallery(
     Args:
         folder: the study's.
         config: as it was started.
-        records: all trials.
+        study: its trials.
+        store: its database; None: it has none, and no trials either.
     """
-    chosen = chosen_points(records, objectives_of(config))
+    chosen = chosen_points(study)
     kept = {
         number: (names, codec_file(folder.codecs, number, epochs))
         for number, (names, epochs) in chosen.items()
     }
     kept = {number: each for number, each in kept.items() if each[1].exists()}
-    if not chosen:
+    if not chosen or store is None:
         return "no reconstructions are shown: the front is empty"
     if not kept:
         return "no reconstructions are shown: no codec of the front's named points is kept"
     try:
-        return _made(folder, config, records, kept)
+        return _made(_Codecs(folder, config, study, store), config.name, kept)
     except (StudyError, CodecError, OSError) as error:
         return f"no reconstructions are shown: {error}"
     except Exception as error:  # noqa: BLE001 (a picture must not cost a study its report)
         return f"no reconstructions are shown, please report it: {type(error).__name__}: {error}"
 
 
-def chosen_points(
-    records: Sequence[TrialRecord], objectives: Sequence[Objective]
-) -> dict[int, tuple[tuple[str, ...], int]]:
+def chosen_points(study: JudgedStudy) -> dict[int, tuple[tuple[str, ...], int]]:
     """Return the trials whose codecs are shown, in the order of the front: their names and epochs.
 
     Those with a name, the knee before others; where that leaves room, the members of the front that
     are farthest from what is chosen already, with all objectives scaled to the front's range.
     """
-    best = front(records, objectives)
-    names = names_of(records, objectives)
+    best, names = study.front, study.names
     taken = sorted(names, key=lambda number: KNEE not in names[number])[:MOST_POINTS_OF_FRONT]
     if best:
-        losses = to_minimisation(
-            [[r.final[o.metric] for o in objectives] for r in best], objectives
-        )
+        losses = study.front_losses
         span = np.ptp(losses, axis=0)
         scaled = dict(
             zip([r.number for r in best], losses / np.where(span > 0, span, 1.0), strict=True)
@@ -111,19 +105,13 @@ def chosen_points(
             }
             taken.append(max(away, key=lambda number: away[number]))
     return {
-        record.number: (tuple(names.get(record.number, [BETWEEN])), len(record.epochs))
+        record.number: (names.get(record.number, (BETWEEN,)), len(record.epochs))
         for record in best
         if record.number in taken
     }
 
 
-def _made(
-    folder: StudyFolder,
-    config: StudyConfig,
-    records: Sequence[TrialRecord],
-    kept: dict[int, Chosen],
-) -> Gallery:
-    codecs = _Codecs(folder, config, records)
+def _made(codecs: _Codecs, name: str, kept: dict[int, Chosen]) -> Gallery:
     data = codecs.data_of(next(iter(kept)))
     split, clouds = _objects(data)
     while len(kept) > 1 and len(clouds[0].points) * len(kept) > MOST_CODED:
@@ -142,7 +130,7 @@ def _made(
             for number, (names, file) in kept.items()
         ]
         exhibits.append(Exhibit(cloud.name, np.asarray(cloud.points), tuple(shown)))
-    return Gallery(config.name, split, tuple(exhibits))
+    return Gallery(name, split, tuple(exhibits))
 
 
 def _without_least(kept: dict[int, Chosen]) -> dict[int, Chosen]:
@@ -165,13 +153,10 @@ class _Codecs:
     """The codecs of a study, made ready when the first object is coded that is not kept."""
 
     def __init__(
-        self, folder: StudyFolder, config: StudyConfig, records: Sequence[TrialRecord]
+        self, folder: StudyFolder, config: StudyConfig, study: JudgedStudy, store: TrialStore
     ) -> None:
-        from study.storage.trial_store import TrialStore
-
-        self._folder, self._config = folder, config
-        self._store = TrialStore(config, folder.database)
-        self._records = {record.number: record for record in records}
+        self._folder, self._config, self._store = folder, config, store
+        self._records = {record.number: record for record in study.front}
         self._ready: dict[int, CloudCodec] = {}
 
     def data_of(self, trial: int) -> DataSet:

@@ -26,22 +26,22 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import moocore
 import numpy as np
 
+from study.fronts.dominance import contributions
+from study.fronts.epochs import front_of, points_of, points_of_complete
 from study.fronts.front import to_minimisation
 from study.records import TrialState
-from study.storage.earlier_epochs import front_of, points_of, points_of_complete
 from study.training.codec_files import codec_file, codec_files, codecs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from study.fronts.epochs import Key, Points
     from study.fronts.front import Objective
     from study.fronts.measures import Constraint
     from study.records import TrialRecord
-    from study.storage.earlier_epochs import Key, Points
 
 DELETED = "deleted.jsonl"
 _DOMINATED = "dominated"
@@ -170,7 +170,7 @@ class KeptCodecs:
         }
         for points in (spare, measured):
             while points and self._sum_bytes > self._most_bytes:
-                added = moocore.hv_contributions(np.stack(list(points.values())), ref=reference)
+                added = contributions(np.stack(list(points.values())), reference)
                 # Of equals the earlier.
                 _, least = min(zip(added, points, strict=True))
                 del points[least]

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from study.errors import StudyError
-from study.fronts.front import front
-from study.fronts.points import knee
 from study.records import TrialState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from study.fronts.front import Objective
+    from study.fronts.judged import JudgedStudy
     from study.records import TrialRecord
 
 RATE, QUALITY = "bpp", "d1_psnr_db"
@@ -25,7 +23,7 @@ class Wish:
 
     Attributes:
         trial: this trial, on the front or not.
-        knee: the knee of the front, see :func:`study.fronts.points.knee`.
+        knee: the knee of the front, see :func:`study.fronts.points.knee_row`.
         max_bpp: the best D1 PSNR of those that need no more bits per input point than this.
         min_psnr_db: the lowest rate of those that reach this D1 PSNR.
     """
@@ -36,22 +34,20 @@ class Wish:
     min_psnr_db: float | None = None
 
 
-def choose(
-    records: Sequence[TrialRecord], objectives: Sequence[Objective], wish: Wish
-) -> TrialRecord:
+def choose(study: JudgedStudy, wish: Wish) -> TrialRecord:
     """Return the trial that a wish means.
 
     Raises:
         StudyError: no trial qualifies; the sentence says what the front offers.
     """
     if wish.trial is not None:
-        return _numbered(records, wish.trial)
-    best = front(records, objectives)
-    if not best:
+        return _numbered(study.records, wish.trial)
+    best = study.front
+    if study.knee is None:
         raise StudyError(
             "an operating point is chosen from the front, and the front is empty: none of the "
-            f"{len(records)} trials is complete{_and_feasible(records)}; wait for one, or run a "
-            "longer study"
+            f"{len(study.records)} trials is complete{_and_feasible(study.records)}; wait for one, "
+            "or run a longer study"
         )
     if wish.max_bpp is not None:
         measured = _measured(best)
@@ -73,7 +69,7 @@ def choose(
                 f"{_describe(highest)}"
             )
         return min(reaching, key=lambda record: record.final[RATE])
-    return knee(best, objectives)
+    return study.knee
 
 
 def _measured(best: Sequence[TrialRecord]) -> list[TrialRecord]:

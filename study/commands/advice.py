@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from study.config.derived import objectives_of
-from study.fronts.gaps import gaps, late_growth, moving_setting
 from study.fronts.measures import MEASURES
-from study.fronts.points import KNEE, named_points
-from study.fronts.progress import progress
+from study.fronts.points import KNEE
 from study.report.rows import as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from study.config import StudyConfig
     from study.fronts.gaps import Gap, Growth
+    from study.fronts.judged import JudgedStudy
     from study.records import TrialRecord
 
 _TOLD = 2
@@ -28,33 +26,29 @@ _AT_END = 0.05
 """A setting that is nearer to an end of its range than this share of it is at that end."""
 
 
-def gap_sentences(config: StudyConfig, records: Sequence[TrialRecord]) -> list[str]:
+def gap_sentences(config: StudyConfig, study: JudgedStudy) -> list[str]:
     """Return a sentence for each of the widest gaps in the front; none where it is well covered."""
-    wide = [gap for gap in gaps(records, objectives_of(config)) if gap.is_wide]
+    wide = [gap for gap in study.gaps if gap.is_wide]
     return [_told(config, gap) for gap in wide[:_TOLD]]
 
 
-def suggestions(
-    config: StudyConfig, records: Sequence[TrialRecord], resume: str, folder: str
-) -> list[str]:
+def suggestions(config: StudyConfig, study: JudgedStudy, resume: str, folder: str) -> list[str]:
     """Return whether more trials would help, and what would look into the widest gap.
 
     Args:
-        config: the study.
-        records: its trials.
+        config: the study's.
+        study: its trials.
         resume: the command that goes on with it.
         folder: where it lies, as the user would type it.
     """
-    objectives = objectives_of(config)
-    growth = late_growth(progress(records, objectives))
+    growth, moving = study.growth, study.moving_setting
     found = [_of_growth(config, growth, resume)] if growth is not None else []
-    moving = moving_setting(records, objectives)
     if moving is None or abs(moving[1]) < _MOVES:
         return found
-    wide = [gap for gap in gaps(records, objectives) if gap.is_wide]
+    wide = [gap for gap in study.gaps if gap.is_wide]
     if wide and (between := _between(config, wide[0], moving[0], folder)):
         found.append(between)
-    return [*found, *_beyond(config, named_points(records, objectives), moving[0])]
+    return [*found, *_beyond(config, study.named_points, moving[0])]
 
 
 def _told(config: StudyConfig, gap: Gap) -> str:

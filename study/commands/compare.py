@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from study.errors import StudyError
+from study.report.terminal import print_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
     from study.config import StudyConfig
     from study.data.manifest import Manifest
     from study.fronts.comparing import Difference, Interval
-    from study.fronts.front import Objective
+    from study.fronts.judged import JudgedStudy
     from study.metrics import BdDelta, RateCurve
-    from study.records import TrialRecord
     from study.storage.folder import StudyFolder
+    from study.storage.trial_store import TrialStore
 
 _EXAMPLES = """\
 BD-rate is the average difference of the rate at equal quality, over the qualities that both fronts
@@ -48,7 +49,8 @@ _MANY = 1.5
 class _Study(NamedTuple):
     folder: StudyFolder
     config: StudyConfig
-    records: Sequence[TrialRecord]
+    judged: JudgedStudy
+    store: TrialStore | None
 
     @property
     def name(self) -> str:
@@ -73,48 +75,56 @@ def add_command(commands: Any) -> None:  # noqa: ANN401 (argparse names no type 
 
 def show(arguments: argparse.Namespace, console: Console) -> int:
     """Print the comparison of two studies."""
-    from study.config.derived import objectives_of
-    from study.fronts.comparing import shared_objectives
-    from study.fronts.front import front
-
-    studies = tuple(_read(arguments.root, name) for name in (arguments.first, arguments.second))
-    if studies[0].folder == studies[1].folder:
-        raise StudyError(
-            f"two studies are compared, and '{studies[0].name}' is named twice; name another"
-        )
-    names = (studies[0].name, studies[1].name)
-    ours, theirs = (objectives_of(each.config) for each in studies)
-    objectives = shared_objectives(ours, theirs, names)
+    studies = _read(arguments.root, (arguments.first, arguments.second))
     for each in studies:
-        if not front(each.records, objectives):
+        if not each.judged.front:
             raise StudyError(
                 f"two fronts are compared, and that of '{each.name}' is empty: of its "
-                f"{len(each.records)} trials none is complete and feasible; wait for one"
+                f"{len(each.judged.records)} trials none is complete and feasible; wait for one"
             )
     for told in _warnings(studies):
         console.print(f"[yellow]caution[/] {escape(told)}", soft_wrap=True, highlight=False)
-    console.print(_table(studies, objectives))
+    print_whole(_table(studies), console)
     console.print("[dim]dim: what a point of the other front dominates[/]\n")
-    for heading, told in _sentences(studies, names, objectives):
+    for heading, told in _sentences(studies):
         console.print(f"[bold]{heading}[/] {escape(told)}", soft_wrap=True, highlight=False)
     return 0
 
 
-def _read(root: Path, name: str) -> _Study:
+def _read(root: Path, names: tuple[str, str]) -> tuple[_Study, _Study]:
+    """Return two studies, both judged by the first one's objectives and references.
+
+    Raises:
+        StudyError: there is none of a name, both are the same, or they have other objectives.
+    """
+    from study.config.derived import objectives_of
+    from study.fronts.comparing import shared_objectives
+    from study.fronts.judged import JudgedStudy
     from study.storage.folder import find_study
-    from study.storage.standing import read_records
+    from study.storage.standing import read_standing
 
-    folder = find_study(root, name)
-    config = folder.config()
-    return _Study(folder, config, read_records(folder, config))
+    folders = [find_study(root, name) for name in names]
+    if folders[0] == folders[1]:
+        raise StudyError(
+            f"two studies are compared, and '{folders[0].path.name}' is named twice; name another"
+        )
+    configs = [folder.config() for folder in folders]
+    ours, theirs = (objectives_of(config) for config in configs)
+    objectives = shared_objectives(ours, theirs, (configs[0].name, configs[1].name))
+    found = []
+    for folder, config in zip(folders, configs, strict=True):
+        standing = read_standing(folder, config)
+        judged = JudgedStudy(standing.records, objectives)
+        found.append(_Study(folder, config, judged, standing.store))
+    return found[0], found[1]
 
 
-def _table(studies: Sequence[_Study], objectives: Sequence[Objective]) -> Table:
+def _table(studies: tuple[_Study, _Study]) -> Table:
     """Return both fronts by the first objective; what the other front dominates is dim."""
     from study.fronts.comparing import dominated
-    from study.fronts.front import front, to_minimisation
     from study.report.rows import heading, newest_text
 
+    objectives = studies[0].judged.objectives
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for each in studies:
         table.add_column(escape(each.name), justify="right", no_wrap=True)
@@ -122,10 +132,9 @@ def _table(studies: Sequence[_Study], objectives: Sequence[Objective]) -> Table:
             table.add_column(heading(objective.metric), justify="right", no_wrap=True)
     blank = [""] * (1 + len(objectives))
     rows = []
-    for side, (each, other) in enumerate([(studies[0], studies[1]), (studies[1], studies[0])]):
-        beaten = {r.number for r in dominated(each.records, other.records, objectives)}
-        for record in front(each.records, objectives):
-            loss = to_minimisation([record.final[o.metric] for o in objectives], objectives)
+    for side, (each, other) in enumerate([studies, studies[::-1]]):
+        beaten = {record.number for record in dominated(each.judged, other.judged)}
+        for record, loss in zip(each.judged.front, each.judged.front_losses, strict=True):
             cells = [str(record.number), *(newest_text(record, o.metric) for o in objectives)]
             row = [*cells, *blank] if side == 0 else [*blank, *cells]
             rows.append((tuple(loss), side, row, "dim" if record.number in beaten else ""))
@@ -134,27 +143,24 @@ def _table(studies: Sequence[_Study], objectives: Sequence[Objective]) -> Table:
     return table
 
 
-def _sentences(
-    studies: Sequence[_Study], names: tuple[str, str], objectives: Sequence[Objective]
-) -> Iterator[tuple[str, str]]:
+def _sentences(studies: tuple[_Study, _Study]) -> Iterator[tuple[str, str]]:
     """Give a heading and a sentence for each thing that two fronts differ in."""
-    from study.fronts.comparing import curve, difference, plane_of, quality_of, volumes
+    from study.fronts.comparing import curve, difference, plane_of, quality_of
 
-    records = [each.records for each in studies]
-    first, second = volumes(records, objectives)
+    names, objectives = (studies[0].name, studies[1].name), studies[0].judged.objectives
+    first, second = (each.judged.hypervolume for each in studies)
     references = ", ".join(f"{o.metric} {o.reference:g}" for o in objectives)
     change = round(100 * (second / first - 1), 3) if first else 0.0
     # Of two digits, 100 would be 1e+02.
     more = f" ({change:+{'.2g' if abs(change) < 9.95 else '.0f'}} %)" if first else ""
     told = f"{first:.4g} of {names[0]}, {second:.4g} of {names[1]}{more}"
     yield "hypervolume", f"{told}, both from the references of {names[0]}: {references}"
-    yield "dominated", _dominated(studies, objectives)
+    yield "dominated", _dominated(studies)
     quality = quality_of(objectives)
     if quality is None:
         yield "BD-rate", "is of bpp and a PSNR, and these studies have other objectives"
         return
-    planes = tuple(plane_of(each, objectives, quality) for each in records)
-    pair = (planes[0], planes[1])
+    pair = (plane_of(studies[0].judged, quality), plane_of(studies[1].judged, quality))
     yield "leads", _leads(names, curve(names[0], pair[0]), curve(names[1], pair[1]))
     try:
         found = difference(names, pair, quality)
@@ -164,16 +170,14 @@ def _sentences(
     yield from _averages(names, found)
 
 
-def _dominated(studies: Sequence[_Study], objectives: Sequence[Objective]) -> str:
+def _dominated(studies: tuple[_Study, _Study]) -> str:
     from study.fronts.comparing import dominated
-    from study.fronts.front import front
 
     told = []
-    for each, other in ((studies[0], studies[1]), (studies[1], studies[0])):
-        beaten = dominated(each.records, other.records, objectives)
+    for each, other in (studies, studies[::-1]):
+        beaten = dominated(each.judged, other.judged)
         told.append(
-            f"{len(beaten)} of the {len(front(each.records, objectives))} points of {each.name} "
-            f"by {other.name}"
+            f"{len(beaten)} of the {len(each.judged.front)} points of {each.name} by {other.name}"
         )
     return ", ".join(told)
 
@@ -192,7 +196,7 @@ def _averages(names: tuple[str, str], found: Difference) -> Iterator[tuple[str, 
     from study.fronts.comparing import RESAMPLES, SEED
     from study.fronts.measures import MEASURES
 
-    measure = MEASURES[found.quality].heading.removesuffix(" dB")
+    measure = MEASURES[found.quality].name_in_text
     rate, psnr = found.rate.value, found.psnr.value
     told = f"{names[1]} needs {abs(rate):.1f} % {_which(rate)} rate at equal {measure}"
     interval = _interval(found.rate_interval, ".1f", "%")
@@ -244,7 +248,7 @@ def _warnings(studies: Sequence[_Study]) -> Iterator[str]:
     epochs = [config.training.epochs for config in (first, second)]
     if epochs[0] != epochs[1]:
         yield f"trials train {epochs[0]} epochs in {names[0]} and {epochs[1]} in {names[1]}"
-    counts = [sum(bool(record.final) for record in each.records) for each in studies]
+    counts = [sum(bool(r.final) for r in each.judged.records) for each in studies]
     if max(counts) >= _MANY * min(counts):
         yield (
             f"{names[0]} has {counts[0]} complete trials and {names[1]} {counts[1]}: a front of "
@@ -256,10 +260,9 @@ def _manifest(study: _Study) -> Manifest | None:
     """Return what the data set of a study says of itself; None where it is gone."""
     from study.data.manifest import read_manifest
     from study.storage.folder import data_of
-    from study.storage.trial_store import TrialStore
 
-    number = next(record.number for record in study.records if record.final)
-    told = TrialStore(study.config, study.folder.database).worker_config(number)
+    number = next(record.number for record in study.judged.records if record.final)
+    told = study.store.worker_config(number) if study.store else None
     if not told:
         return None
     try:

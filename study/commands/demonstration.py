@@ -21,10 +21,9 @@ from study.codecs.baseline import DEFAULT_BITS, Draco
 from study.codecs.export import export
 from study.codecs.operating_point import Wish
 from study.commands.ending import short
-from study.config.derived import objectives_of
+from study.config.judging import judge
 from study.data import open_data_set
 from study.errors import StudyError
-from study.fronts.front import front
 from study.metrics import PsnrConvention, d1_psnr_db
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def demonstrate(config: StudyConfig, ended: Ended, console: Console) -> None:
     The object is decoded once more by `study decompress` in a process of its own, and both must
     give the same points. It never fails the run that it ends: what goes wrong is told as a note.
     """
-    if not front(ended.records, objectives_of(config)):
+    if not judge(config, ended.records).front:
         return
     try:
         _demonstrate(ended, console)

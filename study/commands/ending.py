@@ -13,22 +13,20 @@ from rich.markup import escape
 from rich.table import Table
 
 from study.commands.advice import gap_sentences, suggestions
-from study.config.derived import constraints_of, objectives_of
+from study.config.judging import judge
 from study.driver.interrupts import INTERRUPTED
 from study.fronts.measures import MEASURES
 from study.records import TrialState
-from study.report import fitting_front_table
+from study.report.terminal import fitting_front_table, print_whole
 from study.storage.earlier_epochs import candidates
 from study.storage.folder import StudyFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rich.console import Console
 
     from study.config import StudyConfig
     from study.driver.runner import Ended
-    from study.records import TrialRecord
+    from study.fronts.judged import JudgedStudy
     from study.report import ReportFiles
 
 DONE, NOTHING_FINISHED = 0, 1
@@ -52,7 +50,7 @@ def show_end(config: StudyConfig, ended: Ended, console: Console) -> int:
     if ended.files is None:
         _show_interrupted(config, ended, console)
         return INTERRUPTED
-    show_front(config, ended.records, ended.files, console)
+    show_front(config, judge(config, ended.records), ended.files, console)
     _show_why(config, ended, console)
     if any(record.state is TrialState.COMPLETE for record in ended.records):
         return DONE
@@ -63,21 +61,20 @@ def show_end(config: StudyConfig, ended: Ended, console: Console) -> int:
 
 
 def show_front(
-    config: StudyConfig, records: Sequence[TrialRecord], files: ReportFiles, console: Console
+    config: StudyConfig, study: JudgedStudy, files: ReportFiles, console: Console
 ) -> None:
     """Print the Pareto table, what failed, the baselines drawn, and where the files are."""
     console.print()
-    objectives, constraints = objectives_of(config), constraints_of(config)
-    console.print(fitting_front_table(records, objectives, constraints, console))
-    for record in records:
+    print_whole(fitting_front_table(study, console, _room(console)), console)
+    for record in study.records:
         if record.state is TrialState.FAILED:
             outcome = escape(record.outcome)
             console.print(f"[red]trial {record.number}[/] {outcome}", soft_wrap=True)
-    if stopped := sum(record.state is TrialState.PRUNED for record in records):
+    if stopped := sum(record.state is TrialState.PRUNED for record in study.records):
         trials = "trial was" if stopped == 1 else "trials were"
         console.print(f"[yellow]{stopped} {trials} stopped early[/] and cannot be on the front")
-    _show_earlier(config, records, StudyFolder(files.html.parent), console)
-    _show_advice(config, records, StudyFolder(files.html.parent), console)
+    _show_earlier(config, study, StudyFolder(files.html.parent), console)
+    _show_advice(config, study, StudyFolder(files.html.parent), console)
     for told in files.baselines:
         console.print(f"[bold]baseline[/] {escape(told)}", soft_wrap=True, highlight=False)
     places = Table.grid(padding=(0, 2))
@@ -96,27 +93,35 @@ def show_front(
         console.print(f"[dim]{escape(files.reconstructions)}[/]", soft_wrap=True)
 
 
+def _room(console: Console) -> int | None:
+    """Return how wide a table may be; None in a pipe, unless `COLUMNS` says."""
+    if console.is_terminal:
+        return console.width
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() else None
+
+
 def _show_advice(
-    config: StudyConfig, records: Sequence[TrialRecord], folder: StudyFolder, console: Console
+    config: StudyConfig, study: JudgedStudy, folder: StudyFolder, console: Console
 ) -> None:
     """Tell where the front is thin, and whether more trials would help."""
-    lines = [("gap", told) for told in gap_sentences(config, records)]
-    lines += [("next", told) for told in advise(config, records, folder)]
+    lines = [("gap", told) for told in gap_sentences(config, study)]
+    lines += [("next", told) for told in advise(config, study, folder)]
     for heading, told in lines:
         console.print(f"[bold]{heading}[/] {escape(told)}", soft_wrap=True, highlight=False)
 
 
-def advise(config: StudyConfig, records: Sequence[TrialRecord], folder: StudyFolder) -> list[str]:
+def advise(config: StudyConfig, study: JudgedStudy, folder: StudyFolder) -> list[str]:
     """Return what the user may do next for a better front, with commands that work from here."""
     resume = f"{_program()} resume {config.name}{_root_option(folder.path.parent)}"
-    return suggestions(config, records, resume, short(folder.path))
+    return suggestions(config, study, resume, short(folder.path))
 
 
 def _show_earlier(
-    config: StudyConfig, records: Sequence[TrialRecord], folder: StudyFolder, console: Console
+    config: StudyConfig, study: JudgedStudy, folder: StudyFolder, console: Console
 ) -> None:
     """Name the earlier epochs that are kept because they are bargains too; a few of many."""
-    found = candidates(folder.codecs, records, objectives_of(config), constraints_of(config))
+    found = candidates(folder.codecs, study)
     for each in found[:_EARLIER_SHOWN]:
         worth = ", ".join(
             f"{value:{MEASURES[objective.metric].digits}} {MEASURES[objective.metric].heading}"

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from study.errors import StudyError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rich.console import Console
 
     from study.config import StudyConfig
+    from study.fronts.judged import JudgedStudy
     from study.records import TrialRecord
+    from study.report.picture import OtherStudy
     from study.storage.folder import StudyFolder
 
 _EXAMPLES = """\
@@ -74,29 +74,29 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     from study.codecs.gallery import make_gallery
     from study.codecs.results import read_curve
     from study.commands.ending import show_front
-    from study.driver.reporting import report
+    from study.config.judging import judge
+    from study.report.reporting import report
     from study.storage.folder import find_study
-    from study.storage.standing import read_records
+    from study.storage.standing import read_standing
 
     if arguments.json and (arguments.others or arguments.baseline):
         raise StudyError("--json draws nothing: leave --with and --baseline out, or --json")
     curves = [read_curve(file) for file in arguments.baseline]
     folder = find_study(arguments.root, arguments.name)
     config = folder.config()
-    records = read_records(folder, config)
+    standing = read_standing(folder, config)
+    study = judge(config, standing.records)
     if arguments.json:
-        print(json.dumps(as_json(config, records, folder), indent=2))  # noqa: T201
+        print(json.dumps(as_json(config, study, folder), indent=2))  # noqa: T201
         return 0
     others = [_other(arguments.root, name, folder, config) for name in arguments.others]
-    gallery = make_gallery(folder, config, records)
-    files = report(config, records, folder, curves, others=others, gallery=gallery)
-    show_front(config, records, files, console)
+    gallery = make_gallery(folder, config, study, standing.store)
+    files = report(config.name, study, folder, curves, others=others, gallery=gallery)
+    show_front(config, study, files, console)
     return 0
 
 
-def _other(
-    root: Path, name: str, ours: StudyFolder, config: StudyConfig
-) -> tuple[str, Sequence[TrialRecord]]:
+def _other(root: Path, name: str, ours: StudyFolder, config: StudyConfig) -> OtherStudy:
     """Return another study's name and trials, if its front can stand beside this one.
 
     Raises:
@@ -104,6 +104,7 @@ def _other(
     """
     from study.config.derived import objectives_of
     from study.fronts.comparing import shared_objectives
+    from study.fronts.judged import JudgedStudy
     from study.storage.folder import find_study
     from study.storage.standing import read_records
 
@@ -111,34 +112,26 @@ def _other(
     theirs = folder.config()
     if folder == ours:
         raise StudyError(f"another study is drawn beside '{name}', not itself; name another")
-    shared_objectives(objectives_of(config), objectives_of(theirs), (config.name, theirs.name))
-    return theirs.name, read_records(folder, theirs)
+    names = (config.name, theirs.name)
+    objectives = shared_objectives(objectives_of(config), objectives_of(theirs), names)
+    return theirs.name, JudgedStudy(read_records(folder, theirs), objectives)
 
 
-def as_json(
-    config: StudyConfig, records: Sequence[TrialRecord], folder: StudyFolder
-) -> dict[str, Any]:
+def as_json(config: StudyConfig, study: JudgedStudy, folder: StudyFolder) -> dict[str, Any]:
     """Return the front as JSON can hold it: values are measured, infinite ones null."""
     from study.commands.advice import gap_sentences
     from study.commands.ending import advise
-    from study.config.derived import objectives_of
-    from study.fronts.front import front, hypervolume
-    from study.fronts.gaps import gaps, late_growth
-    from study.fronts.points import names_of
-    from study.fronts.progress import progress
 
-    objectives = objectives_of(config)
-    names = names_of(records, objectives)
-    growth = late_growth(progress(records, objectives))
-    states = [record.state.value for record in records]
+    growth = study.growth
+    states = [record.state.value for record in study.records]
     return {
         "study": config.name,
         "objectives": [objective.model_dump(mode="json") for objective in config.objectives],
-        "hypervolume": hypervolume(records, objectives),
+        "hypervolume": study.hypervolume,
         "trials": {state: states.count(state) for state in dict.fromkeys(states)},
         "front": [
-            {**_member(record, folder), "names": names.get(record.number, [])}
-            for record in front(records, objectives)
+            {**_member(record, folder), "names": list(study.names.get(record.number, ()))}
+            for record in study.front
         ],
         "gaps": [
             {
@@ -146,10 +139,10 @@ def as_json(
                 "share": gap.share,
                 "wide": gap.is_wide,
             }
-            for gap in gaps(records, objectives)
+            for gap in study.gaps
         ],
         "growth": None if growth is None else growth._asdict(),
-        "told": [*gap_sentences(config, records), *advise(config, records, folder)],
+        "told": [*gap_sentences(config, study), *advise(config, study, folder)],
     }
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
+
+    from study.records import TrialRecord
+    from study.report import ReportFiles
 
 _SYNC = """\
 Writes into MLflow whatever it lacks of a study: runs, numbers, tags, data sets and files, also into
@@ -42,7 +46,8 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 (argparse names no type
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Bring MLflow up to date with a study."""
     from study.codecs.gallery import make_gallery
-    from study.driver.reporting import report
+    from study.config.judging import judge
+    from study.report.reporting import report
     from study.storage.folder import find_study
     from study.storage.trial_store import TrialStore
     from study.tracking.sync import sync
@@ -50,8 +55,12 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     folder = find_study(arguments.root, arguments.name)
     config = folder.config()
     store = TrialStore(config, folder.database)
-    gallery = make_gallery(folder, config, store.records(driver_alive=False))
-    draw = partial(report, config, folder=folder, gallery=gallery)
+    study = judge(config, store.records(driver_alive=False))
+    gallery = make_gallery(folder, config, study, store)
+
+    def draw(records: Sequence[TrialRecord]) -> ReportFiles:
+        return report(config.name, judge(config, records), folder, gallery=gallery)
+
     told = sync(config, folder, store, draw, arguments.uri)
     console.print(told, markup=False, highlight=False, soft_wrap=True)
     return 0

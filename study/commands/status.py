@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from study.config.derived import constraints_of, objectives_of
+from study.config.judging import judge
 from study.errors import StudyError
-from study.fronts.front import front
 from study.halting.budget import Budget
 from study.records import TrialState
 from study.report.live import in_cohorts, trial_table
 from study.report.rows import why
+from study.report.terminal import print_whole
 from study.storage.standing import read_standing
 
 if TYPE_CHECKING:
@@ -73,14 +73,14 @@ def show_study(folder: StudyFolder, console: Console) -> None:
     """Print one study's trials, and why any of them failed, was stopped or cannot be used."""
     config = folder.config()
     standing = read_standing(folder, config)
-    records, objectives = standing.records, objectives_of(config)
-    on_front = frozenset(r.number for r in front(records, objectives))
+    study = judge(config, standing.records)
     state = summary(config, standing)
     console.print(f"[bold]{escape(config.name)}[/] {state}", soft_wrap=True)
-    if records:
-        console.print(trial_table([(r, r.elapsed_s) for r in records], on_front, objectives))
-    for record in records:
-        if reason := why(record, constraints_of(config)):
+    if study.records:
+        rows = [(record, record.elapsed_s) for record in study.records]
+        print_whole(trial_table(rows, study.on_front, study.objectives), console)
+    for record in study.records:
+        if reason := why(record, study.constraints):
             color = "red" if record.state is TrialState.FAILED else "yellow"
             told = escape(reason)
             console.print(f"[{color}]trial {record.number}[/] {told}", soft_wrap=True)

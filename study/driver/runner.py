@@ -14,13 +14,14 @@ from rich.markup import escape
 
 from study.codecs.kept_codecs import KeptCodecs
 from study.config.derived import constraints_of, objectives_of
+from study.config.judging import judge
 from study.data import describe, open_data_set, prepare
 from study.data.version import code_version
 from study.driver.changes import began, check_changes
-from study.driver.reporting import report
 from study.driver.termination import COMPLETE, Reason, Stopped, Termination
 from study.records import TrialState
 from study.report.live import live_view, preparation_view
+from study.report.reporting import report
 from study.search.architectures import preparations
 from study.storage.folder import create_study_folder, open_study_folder
 from study.storage.lease import hold
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from study.config import Preparation, StudyConfig
     from study.records import TrialRecord
     from study.report import ReportFiles
+    from study.report.exhibits import Gallery
     from study.storage.folder import StudyFolder
     from study.storage.trial_store import TrialStore
     from study.tracking.observer import MlflowObserver
@@ -154,7 +156,7 @@ def _drive(
                 check_changes(began(store.study_file(), config), config)
                 folder.keep(config)
                 note_data_sets(store, data.values())
-                draw = partial(report, config, folder=folder)
+                draw = partial(_report, config, folder)
                 tracking = open_tracking(config, store, folder, draw)
                 observers = (view, tracking, *_keepers(config, folder, tell))
                 importing.result()
@@ -271,10 +273,21 @@ def finish(
             tracking.on_end()
         note = tracking.close(_TRACKING_TIMEOUT_INTERRUPTED_S)
         return Ended(folder, records, None, note, termination)
-    gallery = make_gallery(folder, config, records)
-    draw = partial(report, config, folder=folder, gallery=gallery)
-    files = draw(records)
+    study = judge(config, records)
+    gallery = make_gallery(folder, config, study, store)
+    files = report(config.name, study, folder, gallery=gallery)
+    draw = partial(_report, config, folder, gallery=gallery)
     tracking.on_end(contents(files), records, lambda records: contents(draw(records)))
     note = tracking.close(_TRACKING_TIMEOUT_S)
     # Some trials may have got their runs only now.
     return Ended(folder, store.records(driver_alive=False), files, note, termination)
+
+
+def _report(
+    config: StudyConfig,
+    folder: StudyFolder,
+    records: Sequence[TrialRecord],
+    gallery: Gallery | str | None = None,
+) -> ReportFiles:
+    """Write the report of a study as its trials stand."""
+    return report(config.name, judge(config, records), folder, gallery=gallery)

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from study.errors import StudyError
-from study.fronts.dominance import volume
-from study.fronts.front import candidates, front, to_minimisation
 from study.metrics import RateCurve, bd_psnr_db, bd_rate_percent
 
 if TYPE_CHECKING:
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from study.fronts.front import Objective
+    from study.fronts.judged import JudgedStudy
     from study.metrics import BdDelta
     from study.records import TrialRecord
 
@@ -107,37 +106,14 @@ def shared_objectives(
     return tuple(first)
 
 
-def volumes(
-    studies: Sequence[Sequence[TrialRecord]], objectives: Sequence[Objective]
-) -> list[float]:
-    """Return each study's hypervolume, all from the references of `objectives`."""
-    reference = to_minimisation([o.reference for o in objectives], objectives)
-    return [volume(losses_of(records, objectives), reference) for records in studies]
-
-
-def dominated(
-    records: Sequence[TrialRecord], others: Sequence[TrialRecord], objectives: Sequence[Objective]
-) -> list[TrialRecord]:
-    """Return the members of a front that a member of another one dominates."""
-    best, theirs = front(records, objectives), losses_of(others, objectives)
-    mine = to_minimisation(_values(best, objectives), objectives)
+def dominated(study: JudgedStudy, other: JudgedStudy) -> list[TrialRecord]:
+    """Return the members of a front that a trial of another study dominates, by its objectives."""
+    theirs = other.front_losses
     return [
         record
-        for record, row in zip(best, mine, strict=True)
+        for record, row in zip(study.front, study.front_losses, strict=True)
         if ((theirs <= row).all(axis=1) & (theirs < row).any(axis=1)).any()
     ]
-
-
-def losses_of(
-    records: Sequence[TrialRecord], objectives: Sequence[Objective]
-) -> NDArray[np.float64]:
-    """Return what a study's finished codecs are worth, to minimise, (trials, objectives)."""
-    return to_minimisation(_values(candidates(records, objectives), objectives), objectives)
-
-
-def _values(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> NDArray[np.float64]:
-    values = [[record.final[o.metric] for o in objectives] for record in records]
-    return np.array(values, dtype=np.float64).reshape(len(records), len(objectives))
 
 
 def quality_of(objectives: Sequence[Objective]) -> str | None:
@@ -147,11 +123,9 @@ def quality_of(objectives: Sequence[Objective]) -> str | None:
     return found[0] if RATE in metrics and found else None
 
 
-def plane_of(
-    records: Sequence[TrialRecord], objectives: Sequence[Objective], quality: str
-) -> Plane:
+def plane_of(study: JudgedStudy, quality: str) -> Plane:
     """Return rate and quality of every finished codec that keeps to the constraints."""
-    found = candidates(records, objectives)
+    found = study.candidates
     return np.array([[r.final[RATE], r.final[quality]] for r in found]).reshape(len(found), 2)
 
 

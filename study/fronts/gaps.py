@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-
-from study.fronts.front import front, to_minimisation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from study.fronts.front import Objective
     from study.fronts.progress import Step
     from study.records import TrialRecord
 
@@ -37,7 +35,7 @@ class Gap(NamedTuple):
     is_wide: bool
 
 
-def gaps(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> list[Gap]:
+def gaps_along(best: Sequence[TrialRecord], losses: NDArray[np.float64]) -> list[Gap]:
     """Return the gaps between neighbours of the front, the widest first.
 
     Every objective is scaled to [0, 1] over the front, so that units do not matter, and distances
@@ -46,26 +44,23 @@ def gaps(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> lis
     2 by any path that never turns back. Shares add up to 1. An example: (0.5 bpp, 30 dB),
     (1 bpp, 38 dB), (2.5 bpp, 40 dB) become (0, 1), (0.25, 0.2), (1, 0); the gaps are 1.05 / 2 and
     0.95 / 2. O(n^2) for n points on the front.
+
+    Args:
+        best: the front, in its order.
+        losses: (members, objectives), to minimise, in the same order.
     """
-    best = front(records, objectives)
     if len(best) < 2:
         return []
-    losses = to_minimisation([[r.final[o.metric] for o in objectives] for r in best], objectives)
     span = np.ptp(losses, axis=0)
     edges = _shortest_tree((losses - losses.min(axis=0)) / np.where(span > 0, span, 1.0))
     # Of points that are all equal there is nothing between any two.
     total = sum(length for _, _, length in edges) or 1.0
-    even = 1 / len(edges)
+    # Of two points there is one way between, and none that it could be wider than.
+    wide = _WIDE / len(edges) if len(edges) > 1 else math.inf
     found = [
-        Gap(best[a], best[b], length / total, _is_wide(length / total, even))
-        for a, b, length in edges
+        Gap(best[a], best[b], length / total, length / total >= wide) for a, b, length in edges
     ]
     return sorted(found, key=lambda gap: -gap.share)
-
-
-def _is_wide(share: float, even: float) -> bool:
-    # The only gap of a front of two points is all of it, and none could be wider.
-    return share >= min(1.0, _WIDE * even) > 0
 
 
 def _shortest_tree(points: NDArray[np.float64]) -> list[tuple[int, int, float]]:
@@ -122,19 +117,17 @@ def late_growth(steps: Sequence[Step]) -> Growth | None:
     return Growth(last, len(steps), (now - before) / now)
 
 
-def moving_setting(
-    records: Sequence[TrialRecord], objectives: Sequence[Objective]
-) -> tuple[str, float] | None:
+def moving_setting(records: Sequence[TrialRecord], metric: str) -> tuple[str, float] | None:
     """Return the setting that moves trials along the front most, and its rank correlation.
 
-    It is Spearman's, with the first objective, over the complete trials; of settings that are
-    numbers, where at least four trials have them. None where no setting does.
+    It is Spearman's, with `metric`, the first objective, over the complete trials; of settings that
+    are numbers, where at least four trials have them. None where no setting does.
     """
-    complete = [r for r in records if objectives[0].metric in r.final]
+    complete = [r for r in records if metric in r.final]
     best: tuple[str, float] | None = None
     for name in dict.fromkeys(name for record in complete for name in record.params):
         pairs = [
-            (float(value), record.final[objectives[0].metric])
+            (float(value), record.final[metric])
             for record in complete
             if isinstance(value := record.params.get(name), int | float)
             and not isinstance(value, bool)

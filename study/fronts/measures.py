@@ -37,11 +37,12 @@ class Measure:
         heading: of a column.
         axis_title: of an axis, with all that a number needs to be compared.
         digits: its format.
-        phrase: its number among other things, for tooltips.
+        phrase: its number among other things, in a sentence.
         direction_hint: which way is better; None where neither is (of a ratio, 1 is).
         estimate: the metric of an epoch that stands in for it while the trial trains; None where
             nothing does.
         is_extra: an epoch has it only where the study asks for it, since it costs time.
+        label: what it is called in a sentence, where its heading has a unit that stands elsewhere.
     """
 
     name: str
@@ -54,6 +55,12 @@ class Measure:
     direction_hint: Literal["minimize", "maximize"] | None
     estimate: str | None
     is_extra: bool = False
+    label: str = ""
+
+    @property
+    def name_in_text(self) -> str:
+        """What it is called in a sentence."""
+        return self.label or self.heading
 
 
 _PSNR = "in dB,  10 log₁₀(3 peak² / MSE),  peak = longest side"
@@ -67,7 +74,7 @@ _ALL = (
         heading="bpp",
         axis_title="rate: measured bytes, in bits per input point",
         digits=".3f",
-        phrase="{:.3f} bpp in real bytes",
+        phrase="{:.3f} bpp",
         direction_hint="minimize",
         estimate="bpp_estimated",
     ),
@@ -76,6 +83,7 @@ _ALL = (
         "dB, factor 3, peak = longest side",
         "point-to-point PSNR, mean over clouds",
         heading="D1 PSNR dB",
+        label="D1 PSNR",
         axis_title=f"D1 PSNR {_PSNR}",
         digits=".2f",
         phrase="{:.2f} dB D1 PSNR",
@@ -87,6 +95,7 @@ _ALL = (
         "dB, factor 3, peak = longest side",
         "point-to-plane PSNR, mean over clouds; needs data.normals: true",
         heading="D2 PSNR dB",
+        label="D2 PSNR",
         axis_title=f"D2 PSNR {_PSNR}",
         digits=".2f",
         phrase="{:.2f} dB D2 PSNR",

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from study.fronts.dominance import nondominated, volume
-from study.fronts.front import candidates, to_minimisation
+from study.fronts.dominance import volume
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping
 
-    from study.fronts.front import Objective
+    from numpy.typing import NDArray
+
     from study.records import TrialRecord
 
 
@@ -23,7 +23,7 @@ class Step(NamedTuple):
         trial: the one that ended.
         ended: trials that had ended, with it, however they did.
         epochs: what they had trained, together. Those still in training count when they end.
-        hypervolume: of the front, see `study.fronts.front.hypervolume`.
+        hypervolume: of the front, see `study.fronts.judged`.
         front_size: trials on it.
     """
 
@@ -34,29 +34,39 @@ class Step(NamedTuple):
     front_size: int
 
 
-def progress(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> list[Step]:
+def progress(
+    records: Iterable[TrialRecord],
+    losses: Mapping[int, NDArray[np.float64]],
+    reference: NDArray[np.float64],
+) -> list[Step]:
     """Return a step for each trial that has ended, in the order in which they did.
 
     Trials that ended at once, or at a time that was not recorded, go by their number. Only a trial
     that nobody on the front dominates changes the volume, so the volume is taken anew for those
     alone: 10,000 trials of which few are on the front take a moment.
+
+    Args:
+        records: all trials.
+        losses: of those that may be on the front, by number: (objectives,), to minimise.
+        reference: what bounds the volume, to minimise.
     """
     ended = sorted(
         (record for record in records if record.state.is_final),
         key=lambda record: (record.ended_s or 0.0, record.number),
     )
-    taking_part = {record.number for record in candidates(ended, objectives)}
-    reference = to_minimisation([o.reference for o in objectives], objectives)
-    best, covered, epochs = np.empty((0, len(objectives))), 0.0, 0
+    best, covered, epochs = np.empty((0, len(reference))), 0.0, 0
     steps = []
     for count, record in enumerate(ended, start=1):
         epochs += len(record.epochs)
-        if record.number in taking_part:
-            row = to_minimisation([record.final[o.metric] for o in objectives], objectives)
-            dominated = (best <= row).all(axis=1) & (best < row).any(axis=1)
-            if not dominated.any():
-                best = np.vstack((best, row))
-                best = best[nondominated(best)]
-                covered = volume(best, reference)
+        row = losses.get(record.number)
+        if row is not None and not _dominates(best, row).any():
+            best = np.vstack((best[~_dominates(row, best)], row))
+            covered = volume(best, reference)
         steps.append(Step(record.number, count, epochs, covered, len(best)))
     return steps
+
+
+def _dominates(some: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which rows dominate a point, or which a point dominates: one of the two is a row."""
+    found: NDArray[np.bool_] = (some <= others).all(axis=1) & (some < others).any(axis=1)
+    return found

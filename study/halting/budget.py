@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from study.config.derived import most_epochs, objectives_of
-from study.fronts.front import hypervolume
+from study.fronts.judged import JudgedStudy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,7 +47,8 @@ class Budget:
         self._epochs[record.number] = len(record.epochs)
         self._ended[record.number] = record
         if self._limits.gain is not None:
-            self._volumes.append(hypervolume(list(self._ended.values()), self._objectives))
+            judged = JudgedStudy(tuple(self._ended.values()), self._objectives)
+            self._volumes.append(judged.hypervolume)
 
     @property
     def epochs(self) -> int:

@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from study.config.derived import constraints_of
-from study.fronts.front import front, hypervolume
+from study.fronts.judged import JudgedStudy
 from study.records import TrialRecord, TrialState
-from study.report.rows import duration_text, heading, newest_text, why
+from study.report.rows import duration_text, heading, name_in_text, newest_text, why
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -137,9 +137,8 @@ class LiveTable:
         records = {**self._records, record.number: record}
         self._seen_at[record.number] = time.monotonic()
         if record.state.is_final:
-            everyone = list(records.values())
-            self._volume = hypervolume(everyone, self._objectives)
-            self._front = frozenset(r.number for r in front(everyone, self._objectives))
+            judged = JudgedStudy(tuple(records.values()), self._objectives)
+            self._volume, self._front = judged.hypervolume, judged.on_front
         # Replaced, not changed: the drawing thread may be looking at the old one.
         self._records = records
 
@@ -267,8 +266,8 @@ def _state(record: TrialRecord) -> str:
 
 def _numbers(record: TrialRecord, objectives: Sequence[Objective]) -> list[str]:
     """Return each objective's name and value, such as ``bpp ~1.5``."""
-    told = [(heading(o.metric), newest_text(record, o.metric)) for o in objectives]
-    return [f"{name.removesuffix(' dB')} {value}" for name, value in told if value]
+    told = [(name_in_text(o.metric), newest_text(record, o.metric)) for o in objectives]
+    return [f"{name} {value}" for name, value in told if value]
 
 
 def _most_telling(records: Iterable[TrialRecord], room: int) -> list[TrialRecord]:

@@ -11,24 +11,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from study.errors import StudyError
-from study.fronts.front import candidates, front
 from study.fronts.measures import estimate_name
-from study.fronts.points import names_of
 from study.records import TrialState
-from study.report.planes import QUALITY, RATE, planes_of, subtitle
+from study.report.planes import QUALITY, RATE, better_text, planes_of, volume_text
 from study.report.rows import as_text, newest
 from study.report.view import holds, label_place, ranges_in_view, with_room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from study.fronts.front import Objective
+    from study.fronts.judged import JudgedStudy
     from study.metrics import RateCurve
     from study.records import TrialRecord
     from study.report.planes import Plane
 
     Point = tuple[float, float]
-    OtherStudy = tuple[str, Sequence[TrialRecord]]
+    OtherStudy = tuple[str, JudgedStudy]
+    """Another study's name, and its trials as judged by this one's objectives."""
 
 _CURVE_AXES = (RATE, QUALITY)
 """What a baseline's curve is made of."""
@@ -72,7 +71,9 @@ class Picture:
     """Everything that is drawn in one plane.
 
     Attributes:
-        title, subtitle: the study's name, and how it stands.
+        title: the study's name, and how many of its codecs are on the front.
+        better: which way is better.
+        volume: how much the front covers, and of what.
         plane: what the axes measure.
         x_range, y_range: the part of the plane that is shown.
         objectives: how many span the front; a line joins its members in a plane only of two.
@@ -89,7 +90,8 @@ class Picture:
     """
 
     title: str
-    subtitle: str
+    better: str
+    volume: str
     plane: Plane
     x_range: Point
     y_range: Point
@@ -106,6 +108,11 @@ class Picture:
     footnote: str
 
     @property
+    def subtitle(self) -> str:
+        """What stands below the title."""
+        return f"{self.better}   ·   {self.volume}"
+
+    @property
     def dots(self) -> tuple[Dot, ...]:
         """All trials that have a place in the plane, the front last so that it is drawn on top."""
         return (*self.apart, *self.infeasible, *self.beaten, *self.front)
@@ -118,8 +125,7 @@ class Picture:
 
 def draw_planes(
     study_name: str,
-    records: Sequence[TrialRecord],
-    objectives: Sequence[Objective],
+    study: JudgedStudy,
     baselines: Sequence[RateCurve] = (),
     others: Sequence[OtherStudy] = (),
 ) -> list[Picture]:
@@ -128,26 +134,17 @@ def draw_planes(
     Raises:
         StudyError: there are baselines, and no plane is that of bpp and D1 PSNR.
     """
-    planes = planes_of(objectives)
+    planes = planes_of(study.objectives)
     theirs = next((plane for plane in planes if plane.metrics == _CURVE_AXES), planes[0])
-    fronts = [(name, front(other, objectives)) for name, other in others]
     return [
-        _draw(
-            study_name,
-            records,
-            objectives,
-            plane,
-            baselines=baselines if plane is theirs else (),
-            fronts=fronts,
-        )
+        _draw(study_name, study, plane, baselines if plane is theirs else (), others)
         for plane in planes
     ]
 
 
 def draw_up(
     study_name: str,
-    records: Sequence[TrialRecord],
-    objectives: Sequence[Objective],
+    study: JudgedStudy,
     baselines: Sequence[RateCurve] = (),
     others: Sequence[OtherStudy] = (),
 ) -> Picture:
@@ -156,22 +153,19 @@ def draw_up(
     Raises:
         StudyError: as `draw_planes`.
     """
-    return draw_planes(study_name, records, objectives, baselines, others)[0]
+    return draw_planes(study_name, study, baselines, others)[0]
 
 
 def _draw(
     study_name: str,
-    records: Sequence[TrialRecord],
-    objectives: Sequence[Objective],
+    study: JudgedStudy,
     plane: Plane,
-    *,
     baselines: Sequence[RateCurve],
-    fronts: Sequence[OtherStudy],
+    others: Sequence[OtherStudy],
 ) -> Picture:
-    best = {record.number for record in front(records, objectives)}
-    complete = {record.number for record in candidates(records, objectives)}
-    curves = [*_curves(baselines, plane), *(_places(theirs, plane) for _, theirs in fronts)]
-    dots = _dots(records, plane)
+    best, complete = study.on_front, {record.number for record in study.candidates}
+    curves = [*_curves(baselines, plane), *(_places(each.front, plane) for _, each in others)]
+    dots = _dots(study.records, plane)
     members = tuple(sorted((dots[n] for n in best if n in dots), key=lambda dot: (dot.x, dot.y)))
     dominated = complete - best
     beaten = tuple(dot for n, dot in dots.items() if n in dominated)
@@ -187,7 +181,7 @@ def _draw(
         tuple(dot for dot in some if holds((dot.x, dot.y), x_range, y_range))
         for some in (broken, apart)
     )
-    names = [*(each.name for each in baselines), *(name for name, _ in fronts)]
+    names = [*(each.name for each in baselines), *(name for name, _ in others)]
     lines = [
         (name, curve, label_place(curve, x_range, y_range) if curve else None)
         for name, curve in zip(names, curves, strict=True)
@@ -197,12 +191,13 @@ def _draw(
     in_view = len(anchors) + len(infeasible) + len(shown)
     unseen = [name for name, curve, at in lines if at is None and curve]
     return Picture(
-        title=f"{study_name}: {_count(len(best), len(complete), records)}",
-        subtitle=subtitle(records, objectives, plane),
+        title=f"{study_name}: {_count(study)}",
+        better=better_text(study.objectives, plane),
+        volume=volume_text(study),
         plane=plane,
         x_range=x_range,
         y_range=y_range,
-        objectives=len(objectives),
+        objectives=len(study.objectives),
         front=members,
         beaten=beaten,
         infeasible=infeasible,
@@ -213,15 +208,15 @@ def _draw(
             _told(each, seen=line is not None)
             for each, line in zip(baselines, seen[:count], strict=True)
         ),
-        labels=_labels(members, x_range, y_range) if len(objectives) == 2 else {},
-        named={number: ", ".join(names) for number, names in names_of(records, objectives).items()},
-        footnote=_footnote(len(records) - in_view, unseen),
+        labels=_labels(members, x_range, y_range) if len(study.objectives) == 2 else {},
+        named={number: ", ".join(names) for number, names in study.names.items()},
+        footnote=_footnote(len(study.records) - in_view, unseen),
     )
 
 
-def _count(best: int, complete: int, records: Sequence[TrialRecord]) -> str:
-    broken = sum(not record.feasible for record in records)
-    told = f"{best} of {complete} finished codecs on the front"
+def _count(study: JudgedStudy) -> str:
+    broken = sum(not record.feasible for record in study.records)
+    told = f"{len(study.front)} of {len(study.candidates)} finished codecs on the front"
     return f"{told}, {broken} more break{'s' * (broken == 1)} a constraint" if broken else told
 
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from study.fronts.front import Direction, hypervolume
+from study.fronts.front import Direction
 from study.fronts.measures import MEASURES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from study.fronts.front import Objective
-    from study.records import TrialRecord
+    from study.fronts.judged import JudgedStudy
 
 RATE, QUALITY = "bpp", "d1_psnr_db"
 
@@ -77,20 +77,22 @@ def planes_of(objectives: Sequence[Objective]) -> list[Plane]:
     ]
 
 
-def subtitle(records: Sequence[TrialRecord], objectives: Sequence[Objective], plane: Plane) -> str:
-    """Say which way is better, of what the front is, and how much it covers."""
-    references = ", ".join(f"{o.metric} {o.reference:g}" for o in objectives)
+def better_text(objectives: Sequence[Objective], plane: Plane) -> str:
+    """Say which way is better in a plane, and of what the front is."""
     across, up = plane.better
     if len(objectives) == 1:
         (one,) = objectives
         towards = f"to the {across}" if one.metric == plane.horizontal.metric else up
-        told = f"one objective, {one.metric}: {towards} is better"
-    elif len(objectives) == 2:
-        told = f"{up} and to the {across} is better"
-    else:
-        told = (
-            f"front in {len(objectives)} objectives; this is the plane of "
-            f"{' and '.join(plane.metrics)}, {up} and to the {across} is better"
-        )
-    volume = f"{hypervolume(records, objectives):.4g}"
-    return f"{told}   ·   hypervolume {volume} (reference: {references})"
+        return f"one objective, {one.metric}: {towards} is better"
+    if len(objectives) == 2:
+        return f"{up} and to the {across} is better"
+    return (
+        f"front in {len(objectives)} objectives; this is the plane of "
+        f"{' and '.join(plane.metrics)}, {up} and to the {across} is better"
+    )
+
+
+def volume_text(study: JudgedStudy) -> str:
+    """Say how much the front covers, and of what."""
+    references = ", ".join(f"{o.metric} {o.reference:g}" for o in study.objectives)
+    return f"hypervolume {study.hypervolume:.4g} (reference: {references})"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from study.fronts.front import front
 from study.fronts.measures import MEASURES, broken, estimate_name
 from study.records import TrialState
 from study.report.planes import QUALITY, RATE
@@ -12,7 +11,7 @@ from study.report.planes import QUALITY, RATE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from study.fronts.front import Objective
+    from study.fronts.judged import JudgedStudy
     from study.fronts.measures import Constraint
     from study.records import TrialRecord
 
@@ -99,6 +98,11 @@ def heading(name: str) -> str:
     return MEASURES[name].heading if name in MEASURES else name
 
 
+def name_in_text(name: str) -> str:
+    """Return what a metric is called in a sentence."""
+    return MEASURES[name].name_in_text if name in MEASURES else name
+
+
 def psnr_gain_db(record: TrialRecord) -> float | None:
     """Return by how much validation's D1 PSNR rose from the first epoch to the last one so far."""
     values = [e.metrics[QUALITY] for e in record.epochs if QUALITY in e.metrics]
@@ -120,18 +124,15 @@ def why(record: TrialRecord, constraints: Sequence[Constraint] = ()) -> str:
     return breaks_text(record, constraints)
 
 
-def rows(
-    records: Sequence[TrialRecord], objectives: Sequence[Objective]
-) -> list[Mapping[str, Cell]]:
+def rows(study: JudgedStudy) -> list[Mapping[str, Cell]]:
     """Return one flat row for each trial, all with the same keys, by trial number."""
-    names = searched_names(records)
-    on_front = {record.number for record in front(records, objectives)}
-    metrics = dict.fromkeys((*METRICS, *(o.metric for o in objectives)))
+    names = searched_names(study.records)
+    metrics = dict.fromkeys((*METRICS, *(o.metric for o in study.objectives)))
     return [
         {
             "trial": record.number,
             "state": record.state.value,
-            "on_front": record.number in on_front,
+            "on_front": record.number in study.on_front,
             "feasible": record.feasible,
             "is_baseline": record.is_baseline,
             **{name: record.params.get(name) for name in names},
@@ -143,5 +144,5 @@ def rows(
             "outcome": record.outcome,
             "codecs": record.folder,
         }
-        for record in sorted(records, key=lambda record: record.number)
+        for record in sorted(study.records, key=lambda record: record.number)
     ]

@@ -95,9 +95,8 @@ def _grid(pictures: Sequence[Picture]) -> Figure:
     first, top = pictures[0], 1 - 0.35 / height
     figure.text(0.075, top, _plain(first.title), size=14, weight="bold", color=palette.INK)
     told = f"front in {first.objectives} objectives, seen in the plane of each pair"
-    volume = first.subtitle.partition("   ·   ")[2]
     below = top - 0.25 / height
-    figure.text(0.075, below, f"{told}   ·   {volume}", size=10, color=palette.MUTED)
+    figure.text(0.075, below, f"{told}   ·   {first.volume}", size=10, color=palette.MUTED)
     return figure
 
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from study.fronts.front import front, hypervolume
-from study.fronts.points import names_of
 from study.records import TrialState
 from study.report.rows import (
     as_text,
@@ -22,12 +20,11 @@ from study.report.rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from rich.console import Console
 
-    from study.fronts.front import Objective
-    from study.fronts.measures import Constraint
+    from study.fronts.judged import JudgedStudy
     from study.records import TrialRecord
 
 _BASELINE_MARK = "★"
@@ -37,32 +34,43 @@ _GAIN_NOTE = "gain: what validation's D1 PSNR gained from the first epoch to the
 
 
 _TIME, _GAIN = "time", "gain dB"
-_LEFT_OUT = ((), (_TIME,), (_TIME, _GAIN))
-"""Columns that a narrow terminal does without, the first of these that fits: what names the front's
-points is the last column, and the first that rich would squeeze to nothing."""
+
+_WIDEST = 100_000
+"""Columns that no table needs."""
 
 
-def fitting_front_table(
-    records: Sequence[TrialRecord],
-    objectives: Sequence[Objective],
-    constraints: Sequence[Constraint],
-    console: Console,
-) -> Table:
-    """Return `front_table`, without the columns that a console is too narrow for."""
-    wide = console.options.update(max_width=1_000)
-    for left_out in _LEFT_OUT:
-        table = front_table(records, objectives, constraints, left_out)
-        if console.measure(table, options=wide).maximum <= console.width:
+def print_whole(table: Table, console: Console) -> None:
+    """Print a table with every number whole: where it is wider than the console, its lines wrap."""
+    table.width = _width_of(table, console)
+    console.print(table, crop=False, overflow="ignore", no_wrap=True)
+
+
+def _width_of(table: Table, console: Console) -> int:
+    """Return the columns that a table takes where it has room."""
+    return console.measure(table, options=console.options.update(max_width=_WIDEST)).maximum
+
+
+def fitting_front_table(study: JudgedStudy, console: Console, room: int | None) -> Table:
+    """Return `front_table`, without the columns that there is no room for.
+
+    The time goes first, then the gain, then settings, the last of them first. What names a trial,
+    what it is worth and what its point is called stay, whatever the room.
+
+    Args:
+        study: its trials.
+        console: measures the table.
+        room: columns that it may take; None: as many as it needs.
+    """
+    names = searched_names(study.records)
+    optional = [*reversed(names), _GAIN, _TIME]
+    for kept in range(len(optional), -1, -1):
+        table = front_table(study, left_out=optional[kept:])
+        if room is None or _width_of(table, console) <= room:
             break
     return table
 
 
-def front_table(
-    records: Sequence[TrialRecord],
-    objectives: Sequence[Objective],
-    constraints: Sequence[Constraint] = (),
-    left_out: Sequence[str] = (),
-) -> Table:
+def front_table(study: JudgedStudy, left_out: Collection[str] = ()) -> Table:
     """Return the front, best first objective first, then the other trials, dim and apart.
 
     The objectives' columns come first, then those of metrics with a constraint.
@@ -71,56 +79,54 @@ def front_table(
     estimate has a ``~``. The last column names the front's ends and its knee, and tells the state
     of trials that are not complete or break a constraint; the gain is what the trial learned, from
     its first epoch to its last.
+
+    Args:
+        study: its trials.
+        left_out: settings by dotted name, and headings, of columns that are not there.
     """
-    best, names = front(records, objectives), names_of(records, objectives)
-    on_front = {record.number for record in best}
     others = sorted(
-        (record for record in records if record.number not in on_front),
+        (record for record in study.records if record.number not in study.on_front),
         key=lambda r: (r.state is not TrialState.COMPLETE, not r.feasible, r.number),
     )
-    settings = short_names(searched_names(records))
-    named = [*(each.metric for each in objectives), *(each.metric for each in constraints)]
+    settings = short_names(searched_names(study.records))
+    shown = {name: short for name, short in settings.items() if name not in left_out}
+    named = [*(each.metric for each in study.objectives), *(c.metric for c in study.constraints)]
     metrics = list(dict.fromkeys(named))
-    table = _empty_table(records, objectives, metrics, list(settings.values()), left_out)
-    tells_states = not _all_complete(records)
-    for index, record in enumerate([*best, *others], start=1):
-        cells = _cells(record, metrics, list(settings), left_out)
-        point = ", ".join(names.get(record.number, [])) or breaks_text(record, constraints)
+    table = _empty_table(study, metrics, list(shown.values()), left_out)
+    tells_states = not _all_complete(study.records)
+    for index, record in enumerate([*study.front, *others], start=1):
+        cells = _cells(record, metrics, list(shown), left_out)
+        names = ", ".join(study.names.get(record.number, ()))
+        point = names or breaks_text(record, study.constraints)
         cells.append(point or _state_text(record) * tells_states)
         table.add_row(
             *cells[: len(table.columns)],  # without the last, where there is no such column
-            style="" if record.number in on_front else "dim",
-            end_section=index == len(best),
+            style="" if record.number in study.on_front else "dim",
+            end_section=index == len(study.front),
         )
     return table
 
 
 def _empty_table(
-    records: Sequence[TrialRecord],
-    objectives: Sequence[Objective],
+    study: JudgedStudy,
     metrics: Sequence[str],
     settings: Sequence[str],
-    left_out: Sequence[str],
+    left_out: Collection[str],
 ) -> Table:
     """Return the table's title, headings and footnote."""
-    best, volume = len(front(records, objectives)), hypervolume(records, objectives)
-    complete = sum(record.state is TrialState.COMPLETE for record in records)
-    broken = sum(not record.feasible for record in records)
-    notes = _footnotes(records, metrics, left_out)
-    if best and volume == 0.0:
-        references = ", ".join(f"{o.metric} {o.reference:g}" for o in objectives)
-        notes.insert(0, f"hypervolume 0: no trial is better than every reference ({references})")
+    complete = sum(record.state is TrialState.COMPLETE for record in study.records)
+    broken = sum(not record.feasible for record in study.records)
     table = Table(
-        title=f"Pareto front: {best} of {complete} complete trials, "
+        title=f"Pareto front: {len(study.front)} of {complete} complete trials, "
         + f"{broken} break{'s' * (broken == 1)} a constraint, " * bool(broken)
-        + f"hypervolume {volume:.4g}",
+        + f"hypervolume {study.hypervolume:.4g}",
         title_justify="left",
         title_style="bold",
         box=SIMPLE_HEAD,
         collapse_padding=True,
         pad_edge=False,
         show_edge=not left_out,
-        caption="\n".join(notes),
+        caption="\n".join(_footnotes(study, metrics, left_out)),
         caption_justify="left",
     )
     table.add_column("trial", justify="right", no_wrap=True)
@@ -132,19 +138,27 @@ def _empty_table(
     after = [] if _TIME in left_out else [_TIME]
     for words in [*([] if _GAIN in left_out else [_GAIN]), *settings, *after]:
         table.add_column(words, justify="right", no_wrap=True)
-    if best or not _all_complete(records):
-        table.add_column("point" if _all_complete(records) else "point, state")
+    if study.front or not _all_complete(study.records):
+        table.add_column("point" if _all_complete(study.records) else "point, state", no_wrap=True)
     return table
 
 
 def _footnotes(
-    records: Sequence[TrialRecord], metrics: Sequence[str], left_out: Sequence[str]
-) -> list[str]:
-    """Return what a reader needs to know of the marks and headings."""
-    baseline = any(record.is_baseline for record in records)
+    study: JudgedStudy, metrics: Sequence[str], left_out: Collection[str]
+) -> Iterator[str]:
+    """Give what a reader needs to know of the marks and headings."""
+    if study.front and study.hypervolume == 0.0:
+        references = ", ".join(f"{o.metric} {o.reference:g}" for o in study.objectives)
+        yield f"hypervolume 0: no trial is better than every reference ({references})"
     both = "D1 and D2 PSNR" if "d2_psnr_db" in metrics else "D1 PSNR"
-    notes = [f"{both}: {_PSNR_NOTE}", *([] if _GAIN in left_out else [_GAIN_NOTE])]
-    return [*notes, *([f"{_BASELINE_MARK} D-PCC's published coefficients"] if baseline else [])]
+    yield f"{both}: {_PSNR_NOTE}"
+    if _GAIN not in left_out:
+        yield _GAIN_NOTE
+    if any(record.is_baseline for record in study.records):
+        yield f"{_BASELINE_MARK} D-PCC's published coefficients"
+    hidden = [name for name in searched_names(study.records) if name in left_out]
+    if hidden:
+        yield f"no room for {', '.join(hidden)}: front.csv has all"
 
 
 def _all_complete(records: Sequence[TrialRecord]) -> bool:
@@ -153,7 +167,7 @@ def _all_complete(records: Sequence[TrialRecord]) -> bool:
 
 
 def _cells(
-    record: TrialRecord, metrics: Sequence[str], settings: Sequence[str], left_out: Sequence[str]
+    record: TrialRecord, metrics: Sequence[str], settings: Sequence[str], left_out: Collection[str]
 ) -> list[str]:
     """Return one row's cells but the last."""
     gain_db = psnr_gain_db(record)

@@ -15,13 +15,10 @@ from study.storage.folder import StudyFolder
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from study.fronts.front import Objective
-    from study.fronts.measures import Constraint
+    from study.fronts.judged import JudgedStudy
     from study.metrics import RateCurve
-    from study.records import TrialRecord
     from study.report.page import Tab
-    from study.report.page.content import OtherStudy
-
+    from study.report.picture import OtherStudy
 
 KINDS = ("html", "png", "svg", "csv", "parquet")
 """Of a report's files: the interactive page, its first picture twice, and all trials twice."""
@@ -75,11 +72,9 @@ class ReportFiles:
 
 def write_report(
     study_name: str,
-    records: Sequence[TrialRecord],
-    objectives: Sequence[Objective],
+    study: JudgedStudy,
     folder: Path,
     baselines: Sequence[RateCurve] = (),
-    constraints: Sequence[Constraint] = (),
     *,
     others: Sequence[OtherStudy] = (),
     extra_tabs: Sequence[Tab] = (),
@@ -91,11 +86,9 @@ def write_report(
 
     Args:
         study_name: for the pictures' title.
-        records: all trials.
-        objectives: of the front; two at a time are the pictures' axes.
+        study: its trials; two objectives at a time are the pictures' axes.
         folder: where the files go; the study's own, or its kept codecs are not found.
         baselines: other codecs' curves (`study.codecs.results.read_curve`), for the pictures.
-        constraints: which of them a trial breaks is told.
         others: names and trials of other studies, whose fronts are drawn beside this one.
         extra_tabs: more tabs for the page, the last ones.
 
@@ -111,14 +104,12 @@ def write_report(
     from study.storage.earlier_epochs import candidates
 
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = draw_planes(study_name, records, objectives, baselines, others)
+    pictures = draw_planes(study_name, study, baselines, others)
     told = tuple(told for picture in pictures for told in picture.baselines)
     files = ReportFiles(folder, told)
-    earlier = candidates(StudyFolder(folder).codecs, records, objectives, constraints)
-    content = page_content(
-        Material(study_name, records, objectives, constraints, pictures, baselines, others, earlier)
-    )
-    table = trial_table(study_name, records, rows(records, objectives))
+    earlier = candidates(StudyFolder(folder).codecs, study)
+    content = page_content(Material(study_name, study, pictures, baselines, others, earlier))
+    table = trial_table(study_name, study.records, rows(study))
     _replace(files.html, lambda path: write_page(pictures[0].title, content, path, extra_tabs))
     figure = draw_still(pictures)
     for kind in ("png", "svg"):

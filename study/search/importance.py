@@ -19,8 +19,6 @@ import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-from study.fronts.front import candidates, to_minimisation
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
-    from study.fronts.front import Objective
+    from study.fronts.judged import JudgedStudy
     from study.records import ParameterValue, TrialRecord
 
 FEWEST = 20
@@ -60,32 +58,30 @@ class Importance:
     best: int
 
 
-def importances(
-    records: Sequence[TrialRecord], objectives: Sequence[Objective]
-) -> list[Importance]:
+def importances(judged: JudgedStudy) -> list[Importance]:
     """Return the importance of each setting for each objective; nothing with too few trials.
 
     Only settings that all finished trials have take part: a conditional one tells more of its
     condition than of itself.
     """
-    trials = candidates(records, objectives)
-    if len(trials) < FEWEST:
+    found = list(zip(judged.candidates, judged.losses, strict=True))
+    if len(found) < FEWEST:
         return []
-    if len(trials) > MOST:
+    if len(found) > MOST:
         # A seed of its own, so that the same trials give the same shares.
-        trials = random.Random(len(trials)).sample(trials, MOST)  # noqa: S311
+        found = random.Random(len(found)).sample(found, MOST)  # noqa: S311
+    trials, losses = [record for record, _ in found], np.array([row for _, row in found])
     common = set.intersection(*(set(record.params) for record in trials))
     names = [name for name in trials[0].params if name in common]
     ranges = {name: _range([r.params[name] for r in trials]) for name in names}
     ranges = {name: each for name, each in ranges.items() if not each.single()}
     if not ranges:
         return []
-    losses = to_minimisation([[r.final[o.metric] for o in objectives] for r in trials], objectives)
     study = _study_of(trials, ranges, losses)
     share = max(_BEST_SHARE, _FEWEST_BEST / len(trials))
     evaluator = PedAnovaImportanceEvaluator(target_quantile=share)
     told = []
-    for place, objective in enumerate(objectives):
+    for place, objective in enumerate(judged.objectives):
         shares = _shares(study, evaluator, partial(_loss, place=place))
         column = losses[:, place]
         last = np.sort(column)[math.ceil(share * len(trials)) - 1]

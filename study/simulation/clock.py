@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from study.config.derived import objectives_of
 from study.driver.cohorts import Cohorts, Settings
-from study.fronts.front import front, hypervolume
+from study.fronts.judged import JudgedStudy
 from study.halting.budget import Budget
 from study.halting.halts import Halts
 from study.records import TrialState
@@ -211,7 +211,7 @@ class _Gauge:
 
     def __init__(self, objectives: Sequence[Objective]) -> None:
         self._objectives = objectives
-        self._front: list[TrialRecord] = []
+        self._front: tuple[TrialRecord, ...] = ()
         self._seen: set[int] = set()
         self._now = (0, 0.0)
         self.moments: list[Moment] = []
@@ -226,6 +226,6 @@ class _Gauge:
             return
         self._seen.add(record.number)
         # What the front dominates stays dominated, and adds no volume.
-        self._front = front([*self._front, record], self._objectives)
-        volume = hypervolume(self._front, self._objectives)
-        self.moments.append(Moment(*self._now, volume))
+        judged = JudgedStudy((*self._front, record), self._objectives)
+        self._front = judged.front
+        self.moments.append(Moment(*self._now, judged.hypervolume))

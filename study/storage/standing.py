@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from study.config import StudyConfig
     from study.records import TrialRecord
     from study.storage.folder import StudyFolder
+    from study.storage.trial_store import TrialStore
 
 
 class Standing(NamedTuple):
@@ -18,10 +19,13 @@ class Standing(NamedTuple):
     Attributes:
         records: its trials; none if it was stopped before it had a database.
         driven: whether a driver works on it, here or on another machine.
+        store: its database, open: whoever wants more of it need not open it again. None where it
+            has none.
     """
 
     records: list[TrialRecord]
     driven: bool
+    store: TrialStore | None = None
 
 
 def read_standing(folder: StudyFolder, config: StudyConfig) -> Standing:
@@ -33,7 +37,7 @@ def read_standing(folder: StudyFolder, config: StudyConfig) -> Standing:
         return Standing([], folder.driver_alive())
     store = TrialStore(config, folder.database)
     driven = is_driven(store, folder)
-    return Standing(store.records(driver_alive=driven), driven)
+    return Standing(store.records(driver_alive=driven), driven, store)
 
 
 def read_records(folder: StudyFolder, config: StudyConfig) -> list[TrialRecord]:

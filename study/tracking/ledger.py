@@ -13,6 +13,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from study.fronts.judged import JudgedStudy
 from study.records import TrialState
 from study.tracking.links import CHART_TAG, OBJECTIVE, chart_link, chart_view, run_link
 from study.tracking.notes import code
@@ -120,13 +121,14 @@ class Ledger:
             records: all of them.
             is_over: whether the work on the study has ended.
         """
-        tags = front_tags(records, self._facts)
+        study = JudgedStudy(records, self._facts.objectives)
+        tags = front_tags(study, self._facts)
         for record in records:
             self._runs.write(self._trial_run(record), tags=tags[record.number])
         summary = self._summary_run(records)
         points = [
             point
-            for point in study_points(records, self._facts.objectives)
+            for point in study_points(study)
             if point.step not in self._runs.steps(summary, point.name)
         ]
         ended = sum(record.state.is_final for record in records)
@@ -139,7 +141,7 @@ class Ledger:
             for key, run_id in self._runs.ids().items()
             if key != SUMMARY
         }
-        note = summary_note(records, self._facts, tags, links)
+        note = summary_note(study, self._facts, links)
         self._runs.write(summary, points, self._runs.describe(summary, note))
         self._runs.log_data_sets(summary, self._facts.data_sets)
         config = json.dumps(self._facts.config, indent=2, default=str)

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from study.fronts.front import candidates, to_minimisation
-from study.fronts.points import KNEE, names_of
-from study.fronts.progress import progress
-from study.fronts.ranking import layers
+from study.fronts.points import KNEE
 from study.records import TrialState
 from study.report.palette import BEATEN, FAINT, FRONT, MUTED
 from study.report.rows import as_text
@@ -18,7 +15,7 @@ from study.tracking.trial_words import codec_path, run_name, word
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from study.fronts.front import Objective
+    from study.fronts.judged import JudgedStudy
     from study.records import TrialRecord
     from study.tracking.facts import StudyFacts
 
@@ -45,15 +42,14 @@ class Point(NamedTuple):
     time_s: float | None = None
 
 
-def front_tags(records: Sequence[TrialRecord], facts: StudyFacts) -> dict[int, dict[str, str]]:
+def front_tags(study: JudgedStudy, facts: StudyFacts) -> dict[int, dict[str, str]]:
     """Return by trial the tags that depend on the others.
 
     ``pareto``, ``knee``: true or false. ``rank``: 1 on the front, 2 on the front of what is left
     without it, and so on; empty for whoever takes no part. ``operating_point``: the names of
-    `named_points` that it has. ``codec``: where its codec lies, as long as it is kept.
+    `JudgedStudy.named_points` that it has. ``codec``: where its codec lies, as long as it is kept.
     """
-    ranks = _ranks(records, facts.objectives)
-    names = names_of(records, facts.objectives)
+    ranks, names = study.ranks, study.names
     return {
         record.number: {
             "pareto": word(ranks.get(record.number) == 1),
@@ -63,17 +59,8 @@ def front_tags(records: Sequence[TrialRecord], facts: StudyFacts) -> dict[int, d
             "codec": codec_path(record, facts),
             _COLOR: _color(record, ranks.get(record.number)),
         }
-        for record in records
+        for record in study.records
     }
-
-
-def _ranks(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> dict[int, int]:
-    taking_part = sorted(candidates(records, objectives), key=lambda record: record.number)
-    if not taking_part or not objectives:
-        return {}
-    values = [[record.final[o.metric] for o in objectives] for record in taking_part]
-    found = layers(to_minimisation(values, objectives))
-    return {r.number: int(layer) + 1 for r, layer in zip(taking_part, found, strict=True)}
 
 
 def _color(record: TrialRecord, rank: int | None) -> str:
@@ -84,12 +71,12 @@ def _color(record: TrialRecord, rank: int | None) -> str:
     return MUTED if record.state is TrialState.RUNNING else FAINT
 
 
-def study_points(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> list[Point]:
+def study_points(study: JudgedStudy) -> list[Point]:
     """Return the summary's curves: how the front grew with each trial that ended, all steps."""
-    ended_s = {record.number: record.ended_s for record in records}
+    ended_s = {record.number: record.ended_s for record in study.records}
     return [
         Point(name, value, step.ended, ended_s[step.trial])
-        for step in progress(records, objectives)
+        for step in study.steps
         for name, value in (
             ("front_size", float(step.front_size)),
             ("hypervolume", step.hypervolume),
@@ -103,25 +90,18 @@ def counts(records: Sequence[TrialRecord]) -> dict[str, float]:
     return {f"trials/{state.value}": float(found[state]) for state in TrialState}
 
 
-def summary_note(
-    records: Sequence[TrialRecord],
-    facts: StudyFacts,
-    tags: Mapping[int, Mapping[str, str]],
-    links: Mapping[int, str],
-) -> str:
+def summary_note(study: JudgedStudy, facts: StudyFacts, links: Mapping[int, str]) -> str:
     """Return the summary run's description, in Markdown.
 
     Args:
-        records: all trials.
-        facts: the study's.
-        tags: `front_tags` of the records.
+        study: its trials.
+        facts: what does not change from trial to trial.
         links: addresses of the trials' runs, where they have one.
     """
-    found = Counter(record.state.value for record in records)
+    found = Counter(record.state.value for record in study.records)
     told = ", ".join(f"{found[state]} {state}" for state in TrialState if found[state])
     objectives = [objective.metric for objective in facts.objectives]
-    members = [r for r in records if tags[r.number]["pareto"] == "true" and r.final]
-    members.sort(key=lambda record: [record.final[name] for name in objectives])
+    members = study.front
     first = (
         f"**Study {code(facts.name)}**: {told or 'no trial yet'}. Its front is drawn in "
         "`front.html` under *Artifacts*; whether more trials still help is told by the curve of "
@@ -137,7 +117,7 @@ def summary_note(
         cells = [
             f"[{name}]({link})" if link else name,
             *(as_text(float(record.final[metric])) for metric in objectives),
-            tags[record.number]["operating_point"],
+            ", ".join(sorted(study.names.get(record.number, ()))),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     if len(members) > _MOST_TOLD:

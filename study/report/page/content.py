@@ -6,11 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from study.fronts.front import candidates, front
-from study.fronts.gaps import late_growth
 from study.fronts.measures import estimate_name
-from study.fronts.points import named_points
-from study.fronts.progress import progress
 from study.records import TrialState
 from study.report import palette
 from study.report.page.columns import epochs, metrics, number, settings
@@ -21,13 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from study.fronts.front import Objective
+    from study.fronts.judged import JudgedStudy
     from study.fronts.measures import Constraint
     from study.metrics import RateCurve
     from study.records import TrialRecord
-    from study.report.picture import Picture
+    from study.report.picture import OtherStudy, Picture
     from study.storage.earlier_epochs import Candidate
-
-    OtherStudy = tuple[str, Sequence[TrialRecord]]
 
 FRONT, BEATEN, INFEASIBLE, ODD = "front", "beaten", "infeasible", "odd"
 """Groups of complete trials; those of the others are their states. An odd one is complete without
@@ -39,20 +34,16 @@ class Material:
     """What a page is made of.
 
     Attributes:
-        study: its name.
-        records: all trials.
-        objectives: of the front.
-        constraints: what a codec must keep to.
+        name: the study's.
+        study: its trials.
         pictures: the planes, as the still picture shows them.
         baselines: other codecs' curves.
         others: names and trials of other studies, whose fronts are drawn beside this one.
         earlier: codecs of earlier epochs that are on the front over all epochs, and are kept.
     """
 
-    study: str
-    records: Sequence[TrialRecord]
-    objectives: Sequence[Objective]
-    constraints: Sequence[Constraint]
+    name: str
+    study: JudgedStudy
     pictures: Sequence[Picture]
     baselines: Sequence[RateCurve] = ()
     others: Sequence[OtherStudy] = ()
@@ -61,43 +52,40 @@ class Material:
 
 def page_content(material: Material) -> dict[str, Any]:
     """Return all that the page holds, as JSON can."""
-    records = sorted(material.records, key=lambda record: record.number)
+    study = material.study
+    records = sorted(study.records, key=lambda record: record.number)
     axes = _axes(material)
     names = tuple(dict.fromkeys((*METRICS, *axes)))
     estimates = [name for metric in axes if (name := estimate_name(metric)) is not None]
-    best = front(records, material.objectives)
-    groups = _groups(records, material.objectives, best)
+    groups = _groups(records, study)
     return {
-        "study": material.study,
+        "study": material.name,
         "title": material.pictures[0].title,
         "colors": _colors(),
         "objectives": [
             {"metric": o.metric, "direction": o.direction.value, "reference": o.reference}
-            for o in material.objectives
+            for o in study.objectives
         ],
         "planes": [_plane(picture) for picture in material.pictures],
-        "groups": _legend(groups, len(material.objectives)),
-        "trials": _trials(records, groups, material.constraints),
+        "groups": _legend(groups, len(study.objectives)),
+        "trials": _trials(records, groups, study.constraints),
         "settings": settings(records),
         "metrics": metrics(records, names, axes),
         "epochs": epochs(records, list(dict.fromkeys(estimates))),
-        "front": [record.number for record in best],
-        "named": {
-            name: record.number
-            for name, record in named_points(records, material.objectives).items()
-        },
-        "earlier": [_earlier(each, material.objectives) for each in material.earlier],
+        "front": [record.number for record in study.front],
+        "named": {name: record.number for name, record in study.named_points.items()},
+        "earlier": [_earlier(each, study.objectives) for each in material.earlier],
         "curves": [_curve(place, each) for place, each in enumerate(material.baselines)],
         "others": [_other(place, each, material) for place, each in enumerate(material.others)],
-        "progress": _progress(records, material.objectives),
-        "importance": _importance(records, material.objectives),
+        "progress": _progress(study),
+        "importance": _importance(study),
     }
 
 
 def _axes(material: Material) -> list[str]:
     """Return the metrics that an axis or an objective has."""
     shown = [metric for picture in material.pictures for metric in picture.plane.metrics]
-    return list(dict.fromkeys((*shown, *(each.metric for each in material.objectives))))
+    return list(dict.fromkeys((*shown, *(each.metric for each in material.study.objectives))))
 
 
 def _colors() -> dict[str, str]:
@@ -125,15 +113,12 @@ def _plane(picture: Picture) -> dict[str, Any]:
     }
 
 
-def _groups(
-    records: Sequence[TrialRecord], objectives: Sequence[Objective], best: Iterable[TrialRecord]
-) -> list[str]:
+def _groups(records: Sequence[TrialRecord], study: JudgedStudy) -> list[str]:
     """Return the group of each trial."""
-    on_front = {record.number for record in best}
-    complete = {record.number for record in candidates(records, objectives)}
+    complete = {record.number for record in study.candidates}
 
     def group(record: TrialRecord) -> str:
-        if record.number in on_front:
+        if record.number in study.on_front:
             return FRONT
         if record.number in complete:
             return BEATEN
@@ -204,8 +189,7 @@ def _curve(place: int, curve: RateCurve) -> dict[str, Any]:
 
 def _other(place: int, other: OtherStudy, material: Material) -> dict[str, Any]:
     """Return the front of another study, by this one's objectives."""
-    name, records = other
-    best = front(records, material.objectives)
+    name, best = other[0], other[1].front
     color, _, mark = palette.OTHER_STUDIES[place % len(palette.OTHER_STUDIES)]
     return {
         "name": name,
@@ -225,10 +209,9 @@ def _other(place: int, other: OtherStudy, material: Material) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _progress(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> dict[str, Any]:
+def _progress(study: JudgedStudy) -> dict[str, Any]:
     """Return how the front grew, a column for each thing a step tells, and how it does of late."""
-    steps = progress(records, objectives)
-    late = late_growth(steps)
+    steps, late = study.steps, study.growth
     return {
         "trial": [step.trial for step in steps],
         "ended": [step.ended for step in steps],
@@ -239,12 +222,12 @@ def _progress(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -
     }
 
 
-def _importance(records: Sequence[TrialRecord], objectives: Sequence[Objective]) -> dict[str, Any]:
+def _importance(study: JudgedStudy) -> dict[str, Any]:
     """Return what the settings have to do with each objective, and how much that is worth."""
     return {
         "fewest": FEWEST,
         "most": MOST,
-        "finished": len(candidates(records, objectives)),
+        "finished": len(study.candidates),
         "objectives": [
             {
                 "metric": each.metric,
@@ -252,6 +235,6 @@ def _importance(records: Sequence[TrialRecord], objectives: Sequence[Objective])
                 "lookedAt": each.looked_at,
                 "best": each.best,
             }
-            for each in importances(records, objectives)
+            for each in importances(study)
         ],
     }

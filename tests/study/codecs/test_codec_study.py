@@ -12,10 +12,9 @@ import pytest
 from rich.console import Console
 
 from study.config import TrialConfig
-from study.config.derived import objectives_of
+from study.config.judging import judge
 from study.data import open_data_set
 from study.driver.runner import run_study
-from study.fronts.front import front
 from study.records import TrialState
 from study.study_file import parse_study
 
@@ -98,7 +97,7 @@ class TestStudyOfTheCodec:
     def test_the_front_leaves_its_codecs_and_no_checkpoint(
         self, config: StudyConfig, ended: Ended
     ) -> None:
-        for record in front(ended.records, objectives_of(config)):
+        for record in judge(config, ended.records).front:
             assert record.folder is not None
             assert (ended.folder.path / record.folder / f"epoch-{EPOCHS:04d}.pt").exists()
         assert not ended.folder.cohorts.exists()

@@ -18,8 +18,9 @@ from study.codecs import gallery
 from study.codecs.export import export
 from study.codecs.gallery import FOLDER, chosen_points, make_gallery
 from study.codecs.operating_point import Wish
-from study.config.derived import objectives_of
+from study.config.judging import judge
 from study.data import open_data_set
+from study.fronts.judged import JudgedStudy
 from study.metrics import PsnrConvention, d1_psnr_db
 from study.records import TrialRecord, TrialState
 from study.report.exhibits import Exhibit, Gallery, Reconstruction
@@ -32,7 +33,7 @@ from study.report.reconstructions import (
     write_still,
 )
 from study.storage.folder import StudyFolder, data_of
-from study.storage.standing import read_records
+from study.storage.standing import read_records, read_standing
 from study.storage.trial_store import TrialStore
 from study.training.codec_files import codec_file
 from tests.study.finished import EPOCHS, finished_study
@@ -61,7 +62,9 @@ def exhibit(made: StudyFolder) -> Exhibit:
 
 def gallery_of(study: StudyFolder, records: Sequence[TrialRecord] | None = None) -> Gallery | str:
     config = study.config()
-    return make_gallery(study, config, read_records(study, config) if records is None else records)
+    standing = read_standing(study, config)
+    judged = judge(config, standing.records if records is None else records)
+    return make_gallery(study, config, judged, standing.store)
 
 
 def shown(study: StudyFolder) -> Exhibit:
@@ -131,10 +134,13 @@ def test_without_codecs_data_or_a_front_there_is_a_sentence(
     assert "knee" in only.names
     config = study.config()
     gone = config.model_copy(update={"data_root": "gone"})
-    records = read_records(study, config)
-    told = TrialStore(config, study.database).worker_config(0)
+    standing = read_standing(study, config)
+    assert standing.store is not None
+    told = standing.store.worker_config(0)
     monkeypatch.setattr(TrialStore, "worker_config", lambda *_: {**told, "data_folder": "gone"})
-    assert "no reconstructions are shown: " in str(make_gallery(study, gone, records))
+    assert "no reconstructions are shown: " in str(
+        make_gallery(study, gone, judge(gone, standing.records), standing.store)
+    )
     monkeypatch.setattr(TrialStore, "worker_config", lambda *_: {})
     assert "does not say which data it was trained on" in str(gallery_of(study))
     shutil.rmtree(study.codecs)
@@ -149,17 +155,17 @@ def trial(number: int, bpp: float, psnr_db: float) -> TrialRecord:
 def test_the_ends_the_knee_and_the_widest_gap_are_shown() -> None:
     values = [(1.0, 30.0), (1.1, 35.0), (1.2, 35.5), (1.8, 37.0), (2.0, 37.5), (1.9, 31.0)]
     records = [trial(number, *of) for number, of in enumerate(values)]
-    chosen = chosen_points(records, OBJECTIVES)
+    chosen = chosen_points(JudgedStudy(records, OBJECTIVES))
     assert {number: names for number, (names, _) in chosen.items()} == {
         0: ("low-rate",),
         1: ("knee",),
         3: ("between",),
         4: ("high-rate",),
     }
-    assert {n: names for n, (names, _) in chosen_points(records[:1], OBJECTIVES).items()} == {
-        0: ("low-rate", "high-rate", "knee")
-    }
-    assert chosen_points([], OBJECTIVES) == {}
+    assert {
+        n: names for n, (names, _) in chosen_points(JudgedStudy(records[:1], OBJECTIVES)).items()
+    } == {0: ("low-rate", "high-rate", "knee")}
+    assert chosen_points(JudgedStudy([], OBJECTIVES)) == {}
 
 
 def test_a_page_gets_every_point_where_it_is(exhibit: Exhibit) -> None:
@@ -217,7 +223,7 @@ def test_the_still_picture_has_a_row_of_colours_for_each_object(
 
 def test_the_order_is_the_fronts(made: StudyFolder, exhibit: Exhibit) -> None:
     config = made.config()
-    chosen = chosen_points(read_records(made, config), objectives_of(config))
+    chosen = chosen_points(judge(config, read_records(made, config)))
     assert [one.trial for one in exhibit.reconstructions] == list(chosen)
 
 

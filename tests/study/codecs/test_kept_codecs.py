@@ -10,6 +10,7 @@ import pytest
 
 from study.codecs.kept_codecs import DELETED, KeptCodecs
 from study.fronts.front import Direction, Objective
+from study.fronts.judged import JudgedStudy
 from study.fronts.measures import Constraint
 from study.records import TrialState
 from study.storage.earlier_epochs import candidates
@@ -43,8 +44,8 @@ class TestWorkedExamples:
         kept = keeper(tmp_path)
         train(kept, tmp_path, record(0, (0.7, 33), (1.2, 32), (1.1, 36), state=COMPLETE))
         assert there(tmp_path) == {(0, 1), (0, 3)}
-        found = candidates(tmp_path, [record(0, (0.7, 33), (1.1, 36), state=COMPLETE)], OBJECTIVES)
-        (early,) = found
+        one = record(0, (0.7, 33), (1.1, 36), state=COMPLETE)
+        (early,) = candidates(tmp_path, JudgedStudy([one], OBJECTIVES))
         assert (early.trial, early.epoch, early.values) == (0, 1, (0.7, 33.0))
         assert early.path == codec_file(tmp_path, 0, 1)
 
@@ -110,7 +111,7 @@ class TestWorkedExamples:
         one = record(0, (0.7, 33), (1.1, 36), state=COMPLETE)
         train(kept, tmp_path, replace(one, final={"encode_s": 0.1, "d1_psnr_db": 36.0}))
         assert there(tmp_path) == {(0, 2)}
-        assert candidates(tmp_path, [one], objectives) == []
+        assert candidates(tmp_path, JudgedStudy([one], objectives)) == []
 
 
 class TestBudget:

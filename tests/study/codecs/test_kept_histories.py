@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from study.fronts.judged import JudgedStudy
 from study.records import EpochRecord, TrialRecord, TrialState
 from study.storage.earlier_epochs import candidates
 from tests.study.on_disk import (
@@ -122,7 +123,9 @@ def test_after_any_history_the_front_is_there_and_nothing_else_of_ended_trials(
             if one.number not in ended and one.epochs:
                 assert (one.number, one.epochs[-1].epoch) in on_disk, step
     assert len(expected(records)) > 1
-    found = {(each.trial, each.epoch) for each in candidates(tmp_path, records, OBJECTIVES)}
+    found = {
+        (each.trial, each.epoch) for each in candidates(tmp_path, JudgedStudy(records, OBJECTIVES))
+    }
     assert found <= there(tmp_path)
     assert all(epoch < EPOCHS for _, epoch in found)
 

@@ -10,6 +10,7 @@ import pytest
 from study.codecs.operating_point import Wish, choose
 from study.errors import StudyError
 from study.fronts.front import Direction, Objective
+from study.fronts.judged import JudgedStudy
 from study.records import TrialRecord, TrialState
 
 BOTH = (
@@ -37,7 +38,7 @@ TRIALS = [
 
 
 def chosen(wish: Wish, trials: list[TrialRecord] = TRIALS) -> int:
-    return choose(trials, BOTH, wish).number
+    return choose(JudgedStudy(trials, BOTH), wish).number
 
 
 class TestKnee:
@@ -79,12 +80,14 @@ class TestKnee:
             replace(trial(n, bpp, db), final={"bpp": bpp, "d1_psnr_db": db, "decode_s": seconds})
             for n, (bpp, db, seconds) in enumerate(values)
         ]
-        assert choose(trials, three, Wish(knee=True)).number == 4
-        assert choose(trials[:3], three, Wish(knee=True)).number == 0  # nothing between the ends
-        assert choose(trials, three, Wish(max_bpp=2.0)).number == 4
+        assert choose(JudgedStudy(trials, three), Wish(knee=True)).number == 4
+        assert (
+            choose(JudgedStudy(trials[:3], three), Wish(knee=True)).number == 0
+        )  # nothing between the ends
+        assert choose(JudgedStudy(trials, three), Wish(max_bpp=2.0)).number == 4
 
     def test_of_one_objective_it_is_the_best(self) -> None:
-        assert choose(TRIALS, BOTH[:1], Wish(knee=True)).number == 1
+        assert choose(JudgedStudy(TRIALS, BOTH[:1]), Wish(knee=True)).number == 1
 
 
 class TestFeasibility:
@@ -98,7 +101,7 @@ class TestFeasibility:
     def test_a_front_of_nothing_else_is_empty(self) -> None:
         trials = [replace(each, feasible=False) for each in TRIALS]
         with pytest.raises(StudyError, match="none of the 7 trials is complete and feasible"):
-            choose(trials, BOTH, Wish(knee=True))
+            choose(JudgedStudy(trials, BOTH), Wish(knee=True))
 
 
 class TestBounds:
@@ -141,12 +144,12 @@ class TestBounds:
     )
     def test_nothing_that_qualifies_is_a_sentence(self, wish: Wish, sentence: str) -> None:
         with pytest.raises(StudyError, match=sentence):
-            choose(TRIALS, BOTH, wish)
+            choose(JudgedStudy(TRIALS, BOTH), wish)
 
     def test_an_empty_front_is_a_sentence(self) -> None:
         with pytest.raises(
             StudyError, match="the front is empty: none of the 2 trials is complete;"
         ):
-            choose(TRIALS[5:], BOTH, Wish(knee=True))
+            choose(JudgedStudy(TRIALS[5:], BOTH), Wish(knee=True))
         with pytest.raises(StudyError, match="trial 6 is pruned; none is complete yet"):
-            choose(TRIALS[5:], BOTH, Wish(trial=6))
+            choose(JudgedStudy(TRIALS[5:], BOTH), Wish(trial=6))

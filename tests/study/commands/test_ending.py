@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from study.commands.ending import NOTHING_FINISHED, show_end, show_front
+from study.config.judging import judge
 from study.driver.runner import Ended
 from study.driver.termination import Reason, Termination
 from study.records import EpochRecord, TrialRecord, TrialState
@@ -31,7 +32,8 @@ def shown(root: Path, extra: str = "", records: Sequence[TrialRecord] = (FAILED,
     console = Console(file=io.StringIO(), width=200)
     folder = root / "toy"
     files = ReportFiles(folder)
-    show_front(parse_study(STUDY + extra, origin="x"), records, files, console)
+    config = parse_study(STUDY + extra, origin="x")
+    show_front(config, judge(config, records), files, console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 

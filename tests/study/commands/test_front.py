@@ -10,6 +10,7 @@ import pytest
 
 from study.cli import main
 from study.commands.advice import gap_sentences, suggestions
+from study.config.judging import judge
 from study.records import EpochRecord, TrialRecord, TrialState
 from study.report.page.assembling import unpack
 from study.study_file import parse_study
@@ -121,7 +122,7 @@ def trials(*values: tuple[float, float, float]) -> list[TrialRecord]:
 
 
 def advice(records: list[TrialRecord]) -> list[str]:
-    return suggestions(a_study(), records, "study resume mine", "studies/mine")
+    return suggestions(a_study(), judge(a_study(), records), "study resume mine", "studies/mine")
 
 
 HOLE = [(1.0, 30.0), (0.9, 29.0), (0.8, 28.0), (0.7, 27.0), (2.0, 38.0), (2.1, 38.5), (2.2, 39.0)]
@@ -181,10 +182,13 @@ def test_a_gap_names_once_what_is_alike_on_its_two_sides() -> None:
     time = quality.model_copy(update={"metric": "decode_s", "direction": "minimize"})
     three = config.model_copy(update={"objectives": (*config.objectives, time)})
     timed = [replace(r, final={**r.final, "decode_s": 0.1}) for r in FRONT]
-    assert ", 30.00 to 38.00 D1 PSNR dB, 0.1 decode s, " in gap_sentences(three, timed)[0]
+    assert (
+        ", 30.00 to 38.00 D1 PSNR dB, 0.1 decode s, "
+        in gap_sentences(three, judge(three, timed))[0]
+    )
 
 
 def test_a_front_that_is_well_covered_has_no_gap() -> None:
     even = trials(*((0.1, 0.5 + 0.1 * step, 30.0 + step) for step in range(8)))
-    assert gap_sentences(a_study(), even) == []
-    assert gap_sentences(a_study(), []) == advice([]) == []
+    assert gap_sentences(a_study(), judge(a_study(), even)) == []
+    assert gap_sentences(a_study(), judge(a_study(), [])) == advice([]) == []

@@ -17,10 +17,8 @@ import pytest
 
 from model.codec_folder import load_codec
 from study.cli import main
-from study.config.derived import objectives_of
+from study.config.judging import judge
 from study.config.yaml_file import write_study
-from study.fronts.front import front
-from study.fronts.points import named_points
 from study.storage.standing import read_records
 from study.tracking.server import Server
 from tests.browser import new_page
@@ -55,7 +53,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
 def best(study: StudyFolder) -> dict[int, TrialRecord]:
     """The front, by the trials' numbers."""
     config = study.config()
-    return {one.number: one for one in front(read_records(study, config), objectives_of(config))}
+    return {one.number: one for one in judge(config, read_records(study, config)).front}
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +213,7 @@ def test_the_registry_shows_the_aliases(
     page.get_by_role("dialog").get_by_role("button", name="Try it now").click()
     page.get_by_role("link", name="dpcc-codec").click()
     config = study.config()
-    for name, record in named_points(read_records(study, config), objectives_of(config)).items():
+    for name, record in judge(config, read_records(study, config)).named_points.items():
         version = page.get_by_role("row").filter(has_text=f"@\N{NO-BREAK SPACE}{name}")
         version.wait_for()
         assert re.search(rf"trial\s*: {record.number}\s", version.inner_text())
@@ -260,7 +258,7 @@ def test_named_points_become_folders_and_are_registered_once(
     root = ["--root", str(study.path.parent)]
     assert main(["export", NAME, "--points", "--register", str(out), *root]) == 0
     config = study.config()
-    for name, record in named_points(read_records(study, config), objectives_of(config)).items():
+    for name, record in judge(config, read_records(study, config)).named_points.items():
         assert load_codec(out / name).about["trial"] == record.number
     told = capsys.readouterr().out
     assert told.count("which was there already") == 3

@@ -25,13 +25,12 @@ from ray.tune.experiment import Trial
 from rich.console import Console
 
 from study.addresses import masked
-from study.config.derived import objectives_of
+from study.config.judging import judge
 from study.driver.cluster import ray_running
 from study.driver.planning import check_fit, resources_per_cohort, slots
 from study.driver.runner import Ended, run_study
 from study.driver.searcher import CohortSearcher, failure
 from study.errors import StudyError
-from study.fronts.front import front
 from study.records import Fault, TrialState
 from study.storage.folder import all_studies, next_free_name
 from study.storage.standing import read_records
@@ -75,7 +74,7 @@ def test_a_study_runs_from_the_published_setting_to_its_report(tmp_path: Path) -
     assert baseline.final["bpp"] == pytest.approx((0.3 + 0.875) * 1.01)
     assert baseline.final["d1_psnr_db"] == pytest.approx(30 + 8 * 0.875)
     assert baseline.folder == "codecs/trial-0000"
-    assert len(front(ended.records, objectives_of(config))) == 3  # the toy trades one for the other
+    assert len(judge(config, ended.records).front) == 3  # the toy trades one for the other
 
     assert ended.note is None
     assert ended.files is not None

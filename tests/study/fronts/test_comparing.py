@@ -20,9 +20,9 @@ from study.fronts.comparing import (
     plane_of,
     quality_of,
     shared_objectives,
-    volumes,
 )
-from study.fronts.front import Direction, Objective, front, hypervolume
+from study.fronts.front import Direction, Objective
+from study.fronts.judged import JudgedStudy
 from study.metrics import RateCurve, bd_psnr_db, bd_rate_percent
 from study.records import TrialRecord, TrialState
 
@@ -52,7 +52,7 @@ def drawn(random: np.random.Generator, count: int, scale: float = 1.0) -> Values
 
 
 def compared(a: Values, b: Values) -> Difference:
-    planes = tuple(plane_of(trials(each), PLANE, "d1_psnr_db") for each in (a, b))
+    planes = tuple(plane_of(JudgedStudy(trials(each), PLANE), "d1_psnr_db") for each in (a, b))
     return difference(NAMES, (planes[0], planes[1]), "d1_psnr_db")
 
 
@@ -123,12 +123,11 @@ def test_the_interval_covers_the_truth() -> None:
 def test_worked_examples_of_domination_and_volume() -> None:
     a = trials(np.array([(1.0, 30.0), (2.0, 34.0), (3.0, 35.0), (4.0, 33.0)]))
     b = trials(np.array([(0.9, 31.0), (2.0, 34.0), (3.5, 34.5)]))
-    assert [record.number for record in dominated(a, b, PLANE)] == [0]
-    assert [record.number for record in dominated(b, a, PLANE)] == [2]
-    both = volumes([a, b], PLANE)
-    assert both == pytest.approx([hypervolume(a, PLANE), hypervolume(b, PLANE)])
+    first, second = JudgedStudy(a, PLANE), JudgedStudy(b, PLANE)
+    assert [record.number for record in dominated(first, second)] == [0]
+    assert [record.number for record in dominated(second, first)] == [2]
     elsewhere = (Objective("bpp", Direction.MINIMIZE, reference=2.5), QUALITY)
-    assert volumes([a, []], elsewhere) == [pytest.approx(0.5 * 14 + 1.0 * 10), 0.0]
+    assert JudgedStudy(a, elsewhere).hypervolume == pytest.approx(0.5 * 14 + 1.0 * 10)
 
 
 def test_who_leads_where() -> None:
@@ -148,7 +147,7 @@ def test_who_leads_where() -> None:
 def test_a_front_becomes_a_curve_that_rises(seed: int) -> None:
     values = np.random.default_rng(seed).integers(1, 8, (30, 2)).astype(float)  # Many are equal.
     records = trials(values)
-    best = {(r.final["bpp"], r.final["d1_psnr_db"]) for r in front(records, PLANE)}
+    best = {(r.final["bpp"], r.final["d1_psnr_db"]) for r in JudgedStudy(records, PLANE).front}
     found = curve("c", values)
     assert list(zip(found.bpp, found.psnr_db, strict=True)) == sorted(best)
 

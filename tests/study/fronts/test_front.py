@@ -5,13 +5,18 @@ from __future__ import annotations
 import dataclasses
 import math
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from study.errors import StudyError
-from study.fronts.front import Direction, Objective, front, hypervolume, to_minimisation
+from study.fronts.front import Direction, Objective, to_minimisation
+from study.fronts.judged import JudgedStudy
 from study.records import EpochRecord, TrialRecord, TrialState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 RATE = Objective("bpp", Direction.MINIMIZE, reference=2.0)
 QUALITY = Objective("d1_psnr_db", Direction.MAXIMIZE, reference=30.0)
@@ -27,7 +32,7 @@ def trial(
     )
 
 
-def numbers(records: list[TrialRecord]) -> list[int]:
+def numbers(records: Sequence[TrialRecord]) -> list[int]:
     """Return the trials' numbers in order."""
     return [record.number for record in records]
 
@@ -66,19 +71,19 @@ def test_front_by_hand() -> None:
         trial(3, 1.5, 36.5),  # 0 is cheaper and as good
         trial(4, 1.4, 38.0),
     ]
-    assert numbers(front(records, BOTH)) == [1, 0, 4]
+    assert numbers(JudgedStudy(records, BOTH).front) == [1, 0, 4]
 
 
 def test_equal_trials_are_both_on_the_front() -> None:
     records = [trial(0, 1.0, 36.0), trial(1, 1.0, 36.0), trial(2, 1.0, 35.0)]
-    assert numbers(front(records, BOTH)) == [0, 1]
+    assert numbers(JudgedStudy(records, BOTH).front) == [0, 1]
 
 
 @pytest.mark.parametrize("state", [s for s in TrialState if s is not TrialState.COMPLETE])
 def test_only_complete_trials_take_part(state: TrialState) -> None:
     records = [trial(0, 1.0, 36.0), trial(1, 0.1, 60.0, state)]
-    assert numbers(front(records, BOTH)) == [0]
-    assert hypervolume(records, BOTH) == pytest.approx(1.0 * 6.0)
+    assert numbers(JudgedStudy(records, BOTH).front) == [0]
+    assert JudgedStudy(records, BOTH).hypervolume == pytest.approx(1.0 * 6.0)
 
 
 def test_estimates_of_the_epochs_are_never_the_front() -> None:
@@ -88,26 +93,26 @@ def test_estimates_of_the_epochs_are_never_the_front() -> None:
         params={},
         epochs=(EpochRecord(1, {"bpp": 0.1, "bpp_estimated": 0.1, "d1_psnr_db": 60.0}),),
     )
-    assert numbers(front([trial(0, 1.0, 36.0), unmeasured], BOTH)) == [0]
+    assert numbers(JudgedStudy([trial(0, 1.0, 36.0), unmeasured], BOTH).front) == [0]
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_non_finite_values_are_left_out(bad: float) -> None:
     records = [trial(0, 1.0, 36.0), trial(1, bad, 40.0), trial(2, 0.5, bad)]
-    assert numbers(front(records, BOTH)) == [0]
-    assert hypervolume(records, BOTH) == pytest.approx(6.0)
+    assert numbers(JudgedStudy(records, BOTH).front) == [0]
+    assert JudgedStudy(records, BOTH).hypervolume == pytest.approx(6.0)
 
 
 def test_nothing_gives_nothing() -> None:
-    assert front([], BOTH) == []
-    assert hypervolume([], BOTH) == 0.0
+    assert JudgedStudy([], BOTH).front == ()
+    assert JudgedStudy([], BOTH).hypervolume == 0.0
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_front_agrees_with_the_definition(seed: int) -> None:
     records = random_trials(seed, count=60)
     expected = {b.number for b in records if not any(dominates(a, b) for a in records)}
-    found = front(records, BOTH)
+    found = JudgedStudy(records, BOTH).front
     assert set(numbers(found)) == expected
     rates = [r.final["bpp"] for r in found]
     assert rates == sorted(rates)
@@ -116,25 +121,31 @@ def test_front_agrees_with_the_definition(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_hypervolume_agrees_with_the_staircase(seed: int) -> None:
     records = random_trials(seed, count=40)
-    assert hypervolume(records, BOTH) == pytest.approx(staircase_area(records), rel=1e-12)
+    assert JudgedStudy(records, BOTH).hypervolume == pytest.approx(
+        staircase_area(records), rel=1e-12
+    )
 
 
 def test_hypervolume_in_closed_form() -> None:
     first, second = trial(0, 0.5, 35.0), trial(1, 1.0, 38.0)
-    assert hypervolume([first], BOTH) == pytest.approx(1.5 * 5.0)
-    assert hypervolume([first, second], BOTH) == pytest.approx(1.5 * 5.0 + 1.0 * 3.0)
-    assert hypervolume([trial(0, 2.0, 60.0), trial(1, 0.1, 30.0)], BOTH) == 0.0
+    assert JudgedStudy([first], BOTH).hypervolume == pytest.approx(1.5 * 5.0)
+    assert JudgedStudy([first, second], BOTH).hypervolume == pytest.approx(1.5 * 5.0 + 1.0 * 3.0)
+    assert JudgedStudy([trial(0, 2.0, 60.0), trial(1, 0.1, 30.0)], BOTH).hypervolume == 0.0
 
 
 def test_hypervolume_and_front_ignore_the_order_and_dominated_trials() -> None:
     records = random_trials(7, count=30)
-    assert hypervolume(records[::-1], BOTH) == pytest.approx(hypervolume(records, BOTH))
-    assert hypervolume(front(records, BOTH), BOTH) == pytest.approx(hypervolume(records, BOTH))
+    assert JudgedStudy(records[::-1], BOTH).hypervolume == pytest.approx(
+        JudgedStudy(records, BOTH).hypervolume
+    )
+    assert JudgedStudy(JudgedStudy(records, BOTH).front, BOTH).hypervolume == pytest.approx(
+        JudgedStudy(records, BOTH).hypervolume
+    )
 
 
 def test_the_order_of_the_objectives_decides_the_order_of_the_front() -> None:
     records = [trial(0, 0.5, 35.0), trial(1, 1.0, 38.0)]
-    assert numbers(front(records, (QUALITY, RATE))) == [1, 0]
+    assert numbers(JudgedStudy(records, (QUALITY, RATE)).front) == [1, 0]
 
 
 def test_signs_flip_for_maximised_objectives_only_and_the_input_stays() -> None:
@@ -155,5 +166,5 @@ def test_direction_and_reference_have_no_default() -> None:
 def test_what_breaks_a_constraint_is_on_no_front_and_adds_no_volume() -> None:
     kept, better = trial(0, 1.0, 35.0), trial(1, 0.5, 36.0)
     records = [kept, dataclasses.replace(better, feasible=False)]
-    assert front(records, BOTH) == [kept]
-    assert hypervolume(records, BOTH) == hypervolume([kept], BOTH)
+    assert JudgedStudy(records, BOTH).front == (kept,)
+    assert JudgedStudy(records, BOTH).hypervolume == JudgedStudy([kept], BOTH).hypervolume

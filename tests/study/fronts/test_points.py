@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from study.fronts.front import Direction, Objective
-from study.fronts.points import named_points
+from study.fronts.judged import JudgedStudy
 from study.records import TrialRecord, TrialState
 
 RATE = Objective("bpp", Direction.MINIMIZE, reference=5.0)
@@ -26,7 +26,9 @@ TRIALS = [
 
 
 def names(trials: list[TrialRecord], *objectives: Objective) -> dict[str, int]:
-    return {name: record.number for name, record in named_points(trials, objectives).items()}
+    return {
+        name: record.number for name, record in JudgedStudy(trials, objectives).named_points.items()
+    }
 
 
 def test_rate_and_quality_have_plain_names() -> None:

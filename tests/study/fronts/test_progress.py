@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from study.fronts.front import Direction, Objective, front, hypervolume
-from study.fronts.progress import Step, progress
+from study.fronts.front import Direction, Objective
+from study.fronts.judged import JudgedStudy
+from study.fronts.progress import Step
 from study.records import EpochRecord, TrialRecord, TrialState
 
 BOTH = (
@@ -42,11 +43,11 @@ def test_a_worked_example() -> None:
         trial(2, 0.1, 50.0, ended_s=20.0, epochs=1, state=TrialState.PRUNED),
         TrialRecord(3, TrialState.RUNNING, {}),
     ]
-    assert progress(trials, BOTH) == [
+    assert JudgedStudy(trials, BOTH).steps == (
         Step(trial=1, ended=1, epochs=2, hypervolume=2.0, front_size=1),
         Step(trial=2, ended=2, epochs=3, hypervolume=2.0, front_size=1),
         Step(trial=0, ended=3, epochs=7, hypervolume=3.0, front_size=2),
-    ]
+    )
 
 
 def test_every_step_is_the_front_of_what_had_ended(seed: int) -> None:
@@ -61,14 +62,14 @@ def test_every_step_is_the_front_of_what_had_ended(seed: int) -> None:
         )
         for number in range(60)
     ]
-    steps = progress(trials, BOTH)
+    steps = JudgedStudy(trials, BOTH).steps
     order = [trials[step.trial] for step in steps]
     assert sorted(record.number for record in order) == list(range(60))
     assert [record.ended_s for record in order] == sorted(record.ended_s or 0 for record in order)
     for count, step in enumerate(steps, start=1):
-        assert step.front_size == len(front(order[:count], BOTH))
-        assert step.hypervolume == pytest.approx(hypervolume(order[:count], BOTH))
+        assert step.front_size == len(JudgedStudy(order[:count], BOTH).front)
+        assert step.hypervolume == pytest.approx(JudgedStudy(order[:count], BOTH).hypervolume)
 
 
 def test_nothing_has_ended() -> None:
-    assert progress([], BOTH) == []
+    assert JudgedStudy([], BOTH).steps == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from study.fronts.judged import JudgedStudy
 from study.report.page import write_page
 from study.report.page.content import Material, page_content
 from study.report.picture import draw_planes
@@ -30,9 +31,11 @@ def open_page(page: Page, path: Path) -> Page:
 
 def page_of(records: Sequence[TrialRecord], objectives: Sequence[Objective], path: Path) -> Path:
     """Write the page of a study without the other files of its report."""
-    pictures = draw_planes("made up", records, objectives)
+    pictures = draw_planes("made up", JudgedStudy(records, objectives))
     write_page(
-        "made up", page_content(Material("made up", records, objectives, (), pictures)), path
+        "made up",
+        page_content(Material("made up", JudgedStudy(records, objectives), pictures)),
+        path,
     )
     return path
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from benchmarks.page import BAR_BYTES, many_trials
+from study.fronts.judged import JudgedStudy
 from study.fronts.measures import Constraint
 from study.metrics import RateCurve
 from study.records import TrialState
@@ -37,14 +38,15 @@ if TYPE_CHECKING:
 def held(
     records: Sequence[TrialRecord] | None = None,
     objectives: Sequence[Objective] = OBJECTIVES,
+    constraints: Sequence[Constraint] = (),
     **beside: Any,  # noqa: ANN401
 ) -> dict[str, Any]:
     """What the page of a study holds, of the made-up one without records."""
     given = study() if records is None else records
     baselines, others = beside.get("baselines", ()), beside.get("others", ())
-    pictures = draw_planes("made up", given, objectives, baselines, others)
-    parts = {"constraints": (), **beside, "pictures": pictures}
-    return page_content(Material("made up", given, objectives, **parts))
+    judged = JudgedStudy(given, objectives, constraints)
+    pictures = draw_planes("made up", judged, baselines, others)
+    return page_content(Material("made up", judged, pictures, **beside))
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,10 @@ def test_what_breaks_a_constraint_says_which() -> None:
 def test_other_studies_and_codecs_stand_beside() -> None:
     draco = RateCurve("Draco", (0.7, 1.5), (34.0, 40.0))
     rival = [trial(0, 0.4, 34.0), trial(1, 0.45, 33.0), trial(2, 0.8, 36.0)]
-    content = held(baselines=[draco], others=[("rival", rival), ("empty", [])])
+    judged = JudgedStudy(rival, OBJECTIVES)
+    content = held(
+        baselines=[draco], others=[("rival", judged), ("empty", JudgedStudy([], OBJECTIVES))]
+    )
     first, second = content["others"]
     assert (first["name"], first["number"]) == ("rival", [0, 2])  # its front alone
     assert first["values"]["d1_psnr_db"] == [34, 36]
@@ -135,7 +140,9 @@ def test_earlier_epochs_that_are_kept_are_told(tmp_path: Path) -> None:
     file = codec_file(tmp_path / "codecs", 1, 1)
     file.parent.mkdir(parents=True)
     file.touch()
-    page = write_report("s", records, OBJECTIVES, tmp_path).html.read_text(encoding="utf-8")
+    page = write_report("s", JudgedStudy(records, OBJECTIVES), tmp_path).html.read_text(
+        encoding="utf-8"
+    )
     assert unpack(page)["earlier"] == [
         {"trial": 1, "epoch": 1, "values": {"bpp": 0.3, "d1_psnr_db": 34.9}}
     ]
@@ -159,7 +166,9 @@ def test_three_objectives_have_a_plane_for_each_pair() -> None:
 def test_nothing_of_a_trial_can_end_a_script(tmp_path: Path) -> None:
     records = [replace(study()[0], outcome="</script><script>alert(1)</script>")]
     tab = Tab("mine", "</script>", "table.js", {"text": "</script>"})
-    found = write_report("</title><b>", records, OBJECTIVES, tmp_path, extra_tabs=[tab])
+    found = write_report(
+        "</title><b>", JudgedStudy(records, OBJECTIVES), tmp_path, extra_tabs=[tab]
+    )
     page = found.html.read_text(encoding="utf-8")
     assert "alert(1)" not in page
     # Ours: the two of data, the list of tabs, the scripts, and the call that begins.
@@ -181,8 +190,8 @@ def test_scripts_share_a_page_and_no_names() -> None:
 
 def test_many_trials_are_short_and_near() -> None:
     records, objectives = many_trials(2_000)
-    pictures = draw_planes("many", records, objectives)
-    content = page_content(Material("many", records, objectives, (), pictures))
+    pictures = draw_planes("many", JudgedStudy(records, objectives))
+    content = page_content(Material("many", JudgedStudy(records, objectives), pictures))
     assert len(pack(content)) < BAR_BYTES * len(records) / 10_000
     rates = np.array([record.final.get("bpp", math.nan) for record in records])
     told = np.array(content["metrics"]["bpp"]["values"], dtype=float)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.page import BAR_BYTES, many_trials, visit
-from study.fronts.front import front
+from study.fronts.judged import JudgedStudy
 from study.records import TrialState
 from tests.browser import new_page
 from tests.study.report.pages import open_page, page_of, rows_shown, trials_drawn
@@ -37,7 +37,7 @@ def test_ten_thousand_trials_are_drawn_and_told(browser: Browser, tmp_path: Path
     assert path.stat().st_size < BAR_BYTES
     with new_page(browser) as page:
         visit(page, path)  # points at one of the front, and opens every tab
-        assert set(trials_drawn(page)) == {r.number for r in front(records, objectives)}
+        assert set(trials_drawn(page)) == {r.number for r in JudgedStudy(records, objectives).front}
 
 
 def test_zooming_ends_before_numbers_do(page: Page, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from study.fronts.judged import JudgedStudy
 from study.metrics import RateCurve
 from study.report import ReportFiles, write_report
 from study.report.page import Tab
@@ -30,11 +31,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> ReportFiles:
     rival = [trial(0, 0.6, 36.0), trial(1, 1.0, 37.0)]
     return write_report(
         "made up",
-        study(),
-        OBJECTIVES,
+        JudgedStudy(study(), OBJECTIVES),
         tmp_path_factory.mktemp("page"),
         [draco],
-        others=[("rival", rival)],
+        others=[("rival", JudgedStudy(rival, OBJECTIVES))],
         extra_tabs=[TAB],
     )
 

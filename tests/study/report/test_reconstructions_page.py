@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from study.fronts.judged import JudgedStudy
 from study.report import write_report
 from study.report.exhibits import Exhibit, Gallery, Reconstruction
 from study.report.reconstructions import COLOURS, tab
@@ -53,7 +54,7 @@ def gallery() -> Gallery:
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     folder: Path = tmp_path_factory.mktemp("report")
     records = [record(0, (1.0, 30.0), state=COMPLETE), record(1, (2.0, 35.0), state=COMPLETE)]
-    files = write_report("s", records, OBJECTIVES, folder, extra_tabs=[tab(gallery())])
+    files = write_report("s", JudgedStudy(records, OBJECTIVES), folder, extra_tabs=[tab(gallery())])
     with chromium() as browser, new_page(browser) as opened:
         opened.goto(files.html.as_uri())
         opened.click("#tab-reconstructions")

@@ -18,6 +18,7 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from study.fronts.front import Direction, Objective
+from study.fronts.judged import JudgedStudy
 from study.fronts.measures import Constraint
 from study.records import EpochRecord, TrialRecord, TrialState
 from study.report import ReportFiles, front_table, palette, write_report
@@ -89,13 +90,15 @@ def study() -> list[TrialRecord]:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> ReportFiles:
-    return write_report("quick <start>", study(), OBJECTIVES, tmp_path_factory.mktemp("a") / "b")
+    return write_report(
+        "quick <start>", JudgedStudy(study(), OBJECTIVES), tmp_path_factory.mktemp("a") / "b"
+    )
 
 
 def printed(records: Sequence[TrialRecord], width: int = 100) -> list[str]:
     """Return the table's lines as a terminal of this width shows them."""
     out = io.StringIO()
-    Console(file=out, width=width).print(front_table(records, OBJECTIVES))
+    Console(file=out, width=width).print(front_table(JudgedStudy(records, OBJECTIVES)))
     return out.getvalue().splitlines()
 
 
@@ -182,7 +185,7 @@ def test_the_table_has_a_column_for_each_objective_and_constraint() -> None:
     ]
     records[3] = replace(records[3], feasible=False)
     out = io.StringIO()
-    Console(file=out, width=120).print(front_table(records, objectives, constraints))
+    Console(file=out, width=120).print(front_table(JudgedStudy(records, objectives, constraints)))
     lines = out.getvalue().splitlines()
     assert "3 of 4 complete trials, 1 breaks a constraint, hypervolume" in lines[0]
     assert lines[2].split()[:6] == ["D1", "density", "decode"]
@@ -251,7 +254,7 @@ def test_settings_of_any_kind_have_a_column(tmp_path: Path) -> None:
     records = [replace(trial(i, 1.0, 36.0), params=params[i]) for i in (0, 1)]
     records.append(replace(trial(2, 1.0, 36.0), params={}))
     table = pyarrow.parquet.read_table(
-        write_report("s", records, OBJECTIVES, tmp_path).parquet
+        write_report("s", JudgedStudy(records, OBJECTIVES), tmp_path).parquet
     ).to_pydict()
     assert table["whole"] == [8, 16, None]
     assert table["mixed"] == ["1", "auto", None]
@@ -280,31 +283,31 @@ def test_the_image_shows_the_front_the_beaten_and_the_published_point(files: Rep
 def test_the_image_has_all_planes_where_there_are_several(tmp_path: Path) -> None:
     density = Objective("density", Direction.MINIMIZE, 2.0)
     records = [replace(each, final={**each.final, "density": 0.5}) for each in study()[:4]]
-    files = write_report("s", records, (*OBJECTIVES, density), tmp_path)
+    files = write_report("s", JudgedStudy(records, (*OBJECTIVES, density)), tmp_path)
     assert imread(files.png).shape[0] > 1200
 
 
 def test_equal_reports_are_equal_files(files: ReportFiles, tmp_path: Path) -> None:
     """What did not change need not be sent to MLflow again."""
-    again = write_report("quick <start>", study(), OBJECTIVES, tmp_path)
+    again = write_report("quick <start>", JudgedStudy(study(), OBJECTIVES), tmp_path)
     same = [a.read_bytes() == b.read_bytes() for a, b in zip(files.paths, again.paths, strict=True)]
     assert same == [True] * len(KINDS)
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_a_study_that_has_hardly_begun_has_a_report(tmp_path: Path, count: int) -> None:
-    files = write_report("s", study()[:count], OBJECTIVES, tmp_path)
+    files = write_report("s", JudgedStudy(study()[:count], OBJECTIVES), tmp_path)
     assert pyarrow.parquet.read_table(files.parquet).num_rows == count
     assert files.png.stat().st_size > 10_000
 
 
 def test_what_cannot_be_replaced_stays_and_nothing_is_left_over(tmp_path: Path) -> None:
-    write_report("s", study(), OBJECTIVES, tmp_path)
+    write_report("s", JudgedStudy(study(), OBJECTIVES), tmp_path)
     (tmp_path / "front.png").unlink()
     (tmp_path / "front.png").mkdir()
     before = (tmp_path / "front.csv").read_bytes()
     with pytest.raises(IsADirectoryError):
-        write_report("s", study()[:1], OBJECTIVES, tmp_path)
+        write_report("s", JudgedStudy(study()[:1], OBJECTIVES), tmp_path)
     assert (tmp_path / "front.csv").read_bytes() == before
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {f"front.{kind}" for kind in KINDS}

@@ -7,6 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
+from study.fronts.judged import JudgedStudy
 from study.records import TrialState
 from study.report import fitting_front_table
 from tests.study.report.test_report import OBJECTIVES, study
@@ -20,7 +21,7 @@ def test_a_narrow_terminal_has_the_points_names_and_whole_numbers(
 ) -> None:
     complete = [record for record in study() if record.state is TrialState.COMPLETE]
     console = Console(file=io.StringIO(), width=width)
-    console.print(fitting_front_table(complete, OBJECTIVES, (), console))
+    console.print(fitting_front_table(JudgedStudy(complete, OBJECTIVES), console, width))
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
     assert [name for name in ("time", "gain dB") if name not in text] == missing

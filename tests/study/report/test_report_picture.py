@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from study.fronts.front import Direction, Objective
+from study.fronts.judged import JudgedStudy
 from study.records import EpochRecord, TrialRecord, TrialState
 from study.report.picture import Dot, Picture, draw_planes, draw_up
 from study.report.view import LABEL_ROOM
@@ -62,14 +63,16 @@ def is_shown(picture: Picture, x: float, y: float) -> bool:
 def test_every_trial_stands_in_its_group() -> None:
     picture = draw_up(
         "s",
-        [
-            trial(0, 1.4, 37.5),
-            trial(1, 0.5, 35.0),
-            trial(2, 1.5, 36.0),
-            trial(3, 0.8, 35.5, TrialState.RUNNING),
-            TrialRecord(number=4, state=TrialState.FAILED, params={}),
-        ],
-        OBJECTIVES,
+        JudgedStudy(
+            [
+                trial(0, 1.4, 37.5),
+                trial(1, 0.5, 35.0),
+                trial(2, 1.5, 36.0),
+                trial(3, 0.8, 35.5, TrialState.RUNNING),
+                TrialRecord(number=4, state=TrialState.FAILED, params={}),
+            ],
+            OBJECTIVES,
+        ),
     )
     assert numbers(picture.front) == [1, 0]
     assert numbers(picture.beaten) == [2]
@@ -81,7 +84,7 @@ def test_every_trial_stands_in_its_group() -> None:
 
 
 def test_axes_say_what_is_measured_and_the_peak() -> None:
-    picture = draw_up("s", [trial(0, 1.0, 36.0)], OBJECTIVES)
+    picture = draw_up("s", JudgedStudy([trial(0, 1.0, 36.0)], OBJECTIVES))
     assert "bits per input point" in picture.plane.horizontal.title
     assert "peak = longest side" in picture.plane.vertical.title
     assert "3 peak²" in picture.plane.vertical.title
@@ -90,7 +93,9 @@ def test_axes_say_what_is_measured_and_the_peak() -> None:
 
 def test_a_diverged_trial_does_not_squeeze_the_front() -> None:
     complete = [trial(0, 0.5, 35.0), trial(1, 1.5, 38.0)]
-    picture = draw_up("s", [*complete, trial(2, 40.0, -12.0, TrialState.FAILED)], OBJECTIVES)
+    picture = draw_up(
+        "s", JudgedStudy([*complete, trial(2, 40.0, -12.0, TrialState.FAILED)], OBJECTIVES)
+    )
     assert picture.apart == ()
     assert picture.footnote.startswith("1 trial is not shown")
     assert picture.x_range[1] - picture.x_range[0] < 4 * (1.5 - 0.5)
@@ -99,17 +104,17 @@ def test_a_diverged_trial_does_not_squeeze_the_front() -> None:
 
 @pytest.mark.parametrize("bad", [nan, float("inf")])
 def test_values_that_are_not_finite_are_left_out(bad: float) -> None:
-    picture = draw_up("s", [trial(0, 1.0, 36.0), trial(1, bad, 36.0)], OBJECTIVES)
+    picture = draw_up("s", JudgedStudy([trial(0, 1.0, 36.0), trial(1, bad, 36.0)], OBJECTIVES))
     assert numbers(picture.dots) == [0]
     assert np.isfinite([*picture.x_range, *picture.y_range]).all()
 
 
 @pytest.mark.parametrize("state", [TrialState.RUNNING, TrialState.COMPLETE])
 def test_one_trial_is_in_the_middle_of_something(state: TrialState) -> None:
-    picture = draw_up("s", [trial(0, 1.0, 36.0, state)], OBJECTIVES)
+    picture = draw_up("s", JudgedStudy([trial(0, 1.0, 36.0, state)], OBJECTIVES))
     assert is_shown(picture, 1.0, 36.0)
     assert picture.x_range[0] < picture.x_range[1]
-    assert draw_up("s", [], OBJECTIVES).x_range == (0.0, 1.0)
+    assert draw_up("s", JudgedStudy([], OBJECTIVES)).x_range == (0.0, 1.0)
 
 
 def test_labels_never_overlap(seed: int) -> None:
@@ -117,7 +122,7 @@ def test_labels_never_overlap(seed: int) -> None:
     rates = np.sort(generator.uniform(0.3, 1.5, 60))
     quality = np.sort(generator.uniform(33.0, 38.0, 60))
     records = [trial(i, float(rates[i]), float(quality[i])) for i in range(60)]
-    picture = draw_up("s", records, OBJECTIVES)
+    picture = draw_up("s", JudgedStudy(records, OBJECTIVES))
     assert len(picture.front) == 60
     width = LABEL_ROOM[0] * (picture.x_range[1] - picture.x_range[0])
     height = LABEL_ROOM[1] * (picture.y_range[1] - picture.y_range[0])
@@ -136,7 +141,7 @@ def test_a_front_in_three_objectives_is_whole_in_every_plane() -> None:
     ]
     records.append(measured(3, 0.9, 34.0, 0.7))
     three = (*OBJECTIVES, DENSITY)
-    planes = draw_planes("s", records, three)
+    planes = draw_planes("s", JudgedStudy(records, three))
     assert [picture.plane.metrics for picture in planes] == [
         ("bpp", "d1_psnr_db"),
         ("bpp", "density"),
@@ -149,25 +154,25 @@ def test_a_front_in_three_objectives_is_whole_in_every_plane() -> None:
         assert "front in 3 objectives; this is the plane of" in picture.subtitle
         assert "(reference: bpp 2, d1_psnr_db 30, density 2)" in picture.subtitle
         assert all(is_shown(picture, dot.x, dot.y) for dot in picture.front)
-    assert numbers(draw_up("s", records, OBJECTIVES).front) == [0, 1]
+    assert numbers(draw_up("s", JudgedStudy(records, OBJECTIVES)).front) == [0, 1]
     assert planes[1].front[0].path == ((1.0, 2.0), (0.5, 2.0), (0.5, 1.0))
     assert "down and to the left is better" in planes[1].subtitle
     assert "down and to the right is better" in planes[2].subtitle
 
 
 def test_the_rate_is_the_horizontal_axis_whatever_comes_first() -> None:
-    picture = draw_up("s", [trial(0, 1.0, 36.0)], OBJECTIVES[::-1])
+    picture = draw_up("s", JudgedStudy([trial(0, 1.0, 36.0)], OBJECTIVES[::-1]))
     assert picture.plane.metrics == ("bpp", "d1_psnr_db")
     assert picture.subtitle.startswith("up and to the left is better")
 
 
 def test_of_one_objective_the_best_is_shown_with_what_it_costs() -> None:
     records = [measured(0, 0.5, 36.0, 1.0), measured(1, 1.0, 37.0, 0.9)]
-    picture = draw_up("s", records, [DENSITY])
+    picture = draw_up("s", JudgedStudy(records, [DENSITY]))
     assert picture.plane.metrics == ("bpp", "density")
     assert (numbers(picture.front), numbers(picture.beaten)) == ([1], [0])
     assert picture.subtitle.startswith("one objective, density: down is better")
-    rate = draw_up("s", records, OBJECTIVES[:1])
+    rate = draw_up("s", JudgedStudy(records, OBJECTIVES[:1]))
     assert rate.plane.metrics == ("bpp", "d1_psnr_db")
     assert numbers(rate.front) == [0]
     assert rate.subtitle.startswith("one objective, bpp: to the left is better")
@@ -175,7 +180,9 @@ def test_of_one_objective_the_best_is_shown_with_what_it_costs() -> None:
 
 def test_what_breaks_a_constraint_stands_apart() -> None:
     broken = replace(trial(1, 0.5, 36.0), feasible=False)
-    picture = draw_up("s", [trial(0, 0.6, 35.0), trial(2, 1.0, 37.0), broken], OBJECTIVES)
+    picture = draw_up(
+        "s", JudgedStudy([trial(0, 0.6, 35.0), trial(2, 1.0, 37.0), broken], OBJECTIVES)
+    )
     assert (numbers(picture.front), numbers(picture.infeasible)) == ([0, 2], [1])
     assert picture.title.endswith("2 of 2 finished codecs on the front, 1 more breaks a constraint")
 
@@ -183,8 +190,10 @@ def test_what_breaks_a_constraint_stands_apart() -> None:
 def test_a_pruned_trial_stands_where_it_was_stopped_if_epochs_tell() -> None:
     pruned = trial(1, 0.4, 38.0, TrialState.PRUNED)
     records = [trial(0, 0.5, 36.0), trial(2, 1.0, 37.0), pruned]
-    picture = draw_up("s", records, OBJECTIVES)
+    picture = draw_up("s", JudgedStudy(records, OBJECTIVES))
     assert (numbers(picture.front), numbers(picture.apart)) == ([0, 2], [1])
-    seconds = draw_up("s", records, [OBJECTIVES[0], SECONDS])  # nothing estimates seconds
+    seconds = draw_up(
+        "s", JudgedStudy(records, [OBJECTIVES[0], SECONDS])
+    )  # nothing estimates seconds
     assert seconds.apart == ()
     assert seconds.footnote.startswith("3 trials are not shown: not measured yet")

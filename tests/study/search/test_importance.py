@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from study.fronts.front import Direction, Objective
+from study.fronts.judged import JudgedStudy
 from study.records import TrialRecord, TrialState
 from study.search.importance import FEWEST, MOST, importances
 
@@ -32,7 +33,7 @@ def trials(count: int, seed: int) -> list[TrialRecord]:
 
 
 def test_what_an_objective_depends_on_comes_first(seed: int) -> None:
-    rate, quality = importances(trials(200, seed), OBJECTIVES)
+    rate, quality = importances(JudgedStudy(trials(200, seed), OBJECTIVES))
     assert (rate.metric, quality.metric) == ("bpp", "d1_psnr_db")
     assert next(iter(rate.shares)) == "rate"
     assert rate.shares["rate"] > 0.6
@@ -45,24 +46,24 @@ def test_what_an_objective_depends_on_comes_first(seed: int) -> None:
 
 def test_where_all_trials_are_equally_good_no_setting_has_a_share(seed: int) -> None:
     alike = [replace(r, final={**r.final, "bpp": 1.0}) for r in trials(40, seed)]
-    rate, quality = importances(alike, OBJECTIVES)
+    rate, quality = importances(JudgedStudy(alike, OBJECTIVES))
     assert (rate.shares, rate.best) == ({}, 40)
     assert (quality.best, set(quality.shares)) == (5, {"rate", "quality", "kind", "idle"})
 
 
 def test_few_trials_tell_nothing(seed: int) -> None:
     few = trials(FEWEST, seed)
-    assert len(importances(few, OBJECTIVES)) == 2
-    assert importances(few[1:], OBJECTIVES) == []
+    assert len(importances(JudgedStudy(few, OBJECTIVES))) == 2
+    assert importances(JudgedStudy(few[1:], OBJECTIVES)) == []
     pruned = [replace(few[0], state=TrialState.PRUNED), *few[1:]]
-    assert importances(pruned, OBJECTIVES) == []
+    assert importances(JudgedStudy(pruned, OBJECTIVES)) == []
 
 
 def test_of_many_trials_some_are_drawn_and_always_the_same(seed: int) -> None:
     many = trials(2 * MOST, seed)
-    first = importances(many, OBJECTIVES)
+    first = importances(JudgedStudy(many, OBJECTIVES))
     assert first[0].looked_at == MOST
-    assert importances(many, OBJECTIVES) == first
+    assert importances(JudgedStudy(many, OBJECTIVES)) == first
 
 
 def test_settings_that_do_not_differ_or_are_not_everywhere_are_left_out(seed: int) -> None:
@@ -70,11 +71,15 @@ def test_settings_that_do_not_differ_or_are_not_everywhere_are_left_out(seed: in
     records[0] = replace(
         records[0], params={k: v for k, v in records[0].params.items() if k != "idle"}
     )
-    assert set(importances(records, OBJECTIVES)[0].shares) == {"rate", "quality", "kind"}
+    assert set(importances(JudgedStudy(records, OBJECTIVES))[0].shares) == {
+        "rate",
+        "quality",
+        "kind",
+    }
     alike = [replace(record, params={"same": 1.0}) for record in records]
-    assert importances(alike, OBJECTIVES) == []
+    assert importances(JudgedStudy(alike, OBJECTIVES)) == []
 
 
 def test_nobody_is_told_of_a_study_in_memory(seed: int, capfd: pytest.CaptureFixture[str]) -> None:
-    importances(trials(30, seed), OBJECTIVES)
+    importances(JudgedStudy(trials(30, seed), OBJECTIVES))
     assert capfd.readouterr() == ("", "")

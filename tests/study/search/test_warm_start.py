@@ -10,6 +10,7 @@ import pytest
 from study.config.derived import objectives_of
 from study.config.yaml_file import write_study
 from study.errors import StudyError
+from study.fronts.judged import JudgedStudy
 from study.records import EpochRecord, TrialRecord, TrialState
 from study.report.rows import rows
 from study.report.tables import trial_table, write_csv, write_parquet
@@ -74,7 +75,7 @@ def test_a_reports_table_and_a_studys_folder_are_read_as_the_trials_were(
 ) -> None:
     config = study_of(ALL_KINDS)
     records = records_of(config, 9)
-    made = trial_table("played", records, rows(records, objectives_of(config)))
+    made = trial_table("played", records, rows(JudgedStudy(records, objectives_of(config))))
     write_csv(made, tmp_path / "front.csv")
     write_parquet(made, tmp_path / "front.parquet")
     write_study(config, tmp_path / "study.yaml")
@@ -92,7 +93,7 @@ def test_a_reports_table_and_a_studys_folder_are_read_as_the_trials_were(
 def test_another_studys_own_settings_stand_where_it_searched_nothing(tmp_path: Path) -> None:
     other = study_of(SPACE, more="loss: {chamfer_coe: 0.5}")
     records = records_of(other, 4)
-    made = trial_table("played", records, rows(records, objectives_of(other)))
+    made = trial_table("played", records, rows(JudgedStudy(records, objectives_of(other))))
     write_parquet(made, tmp_path / "front.parquet")
     write_study(other, tmp_path / "study.yaml")
     config = study_of(SPACE + ", loss.chamfer_coe: {low: 0.01, high: 1.0}")

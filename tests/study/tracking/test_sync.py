@@ -6,15 +6,15 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from study.cli import main
-from study.driver.reporting import report
+from study.config.judging import judge
 from study.errors import StudyError
 from study.records import Failure, Fault
+from study.report.reporting import report
 from study.storage.folder import create_study_folder, open_study_folder
 from study.storage.trial_store import TrialStore
 from study.study_file import parse_study
@@ -83,7 +83,11 @@ def site(tmp_path: Path, empty_database: Path) -> Site:
         failure = Failure.of(Fault.DIVERGED, "the loss was NaN in epoch 3")
         store.fail(4, failure, elapsed_s=2.5)
     empty(folder.path.parent, empty_database)
-    return Site(config, folder, store, partial(report, config, folder=folder))
+
+    def draw(records: Sequence[TrialRecord]) -> ReportFiles:
+        return report(config.name, judge(config, records), folder)
+
+    return Site(config, folder, store, draw)
 
 
 def empty(root: Path, empty_database: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from study.fronts.judged import JudgedStudy
 from study.records import TrialState
 from study.tracking.notes import NOTE, is_edited, note_tags
 from study.tracking.standing import counts, front_tags, study_points, summary_note
@@ -55,7 +56,7 @@ def test_every_trial_is_told_where_it_stands() -> None:
         trial(5, state=RUNNING),
         replace(trial(6, bpp=0.1, psnr_db=50.0), feasible=False),
     ]
-    told = front_tags(trials, facts())
+    told = front_tags(JudgedStudy(trials, OBJECTIVES), facts())
     assert [told[number]["pareto"] for number in range(7)] == ["true"] * 3 + ["false"] * 4
     assert [told[number]["rank"] for number in range(7)] == ["1", "1", "1", "2", "3", "", ""]
     assert [told[number]["knee"] for number in range(7)].index("true") == 1
@@ -67,7 +68,10 @@ def test_every_trial_is_told_where_it_stands() -> None:
 
 
 def test_the_only_trial_of_a_front_has_all_of_its_names() -> None:
-    assert front_tags([trial(0)], facts())[0]["operating_point"] == "high-rate, knee, low-rate"
+    assert (
+        front_tags(JudgedStudy([trial(0)], OBJECTIVES), facts())[0]["operating_point"]
+        == "high-rate, knee, low-rate"
+    )
 
 
 def test_a_codec_is_named_as_long_as_it_is_kept(tmp_path: Path) -> None:
@@ -88,7 +92,7 @@ def test_the_curves_of_a_study_have_a_step_for_each_trial_that_ended() -> None:
         replace(trial(2, bpp=0.5, psnr_db=35.0), ended_s=12.0),
         trial(3, state=RUNNING),
     ]
-    points = study_points(trials, OBJECTIVES)
+    points = study_points(JudgedStudy(trials, OBJECTIVES))
     volumes = [(p.step, p.value, p.time_s) for p in points if p.name == "hypervolume"]
     assert volumes == [(1, 6.0, 10.0), (2, 6.0, 11.0), (3, 8.5, 12.0)]
     assert [p.value for p in points if p.name == "front_size"] == [1.0, 1.0, 2.0]
@@ -113,12 +117,11 @@ def test_a_description_says_how_to_take_the_codec_home(tmp_path: Path) -> None:
 
 def test_the_summary_lists_the_front_with_links() -> None:
     trials = [trial(n, bpp=0.1 + n, psnr_db=30.0 + n) for n in range(30)]
-    tags = front_tags(trials, facts())
-    note = summary_note(trials, facts(), tags, {0: "#/experiments/1/runs/ab"})
+    note = summary_note(JudgedStudy(trials, OBJECTIVES), facts(), {0: "#/experiments/1/runs/ab"})
     assert "30 complete" in note
     assert "| [t000 baseline λ=1 chamfer=0.1](#/experiments/1/runs/ab) | 0.1 | 30 |" in note
     assert "and 10 more" in note
-    assert "no trial yet" in summary_note([], facts(), {}, {})
+    assert "no trial yet" in summary_note(JudgedStudy([], OBJECTIVES), facts(), {})
 
 
 def test_what_the_user_wrote_into_a_description_is_known_from_what_we_wrote() -> None:

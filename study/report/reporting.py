@@ -6,7 +6,6 @@ from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from study.config.derived import constraints_of, objectives_of
 from study.errors import StudyError
 from study.output import new_file
 
@@ -14,13 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from study.config import StudyConfig
+    from study.fronts.judged import JudgedStudy
     from study.metrics import RateCurve
-    from study.records import TrialRecord
     from study.report import ReportFiles
     from study.report.exhibits import Gallery
     from study.report.page import Tab
-    from study.report.page.content import OtherStudy
+    from study.report.picture import OtherStudy
     from study.storage.folder import StudyFolder
 
 RECONSTRUCTIONS = "reconstructions.png"
@@ -32,8 +30,8 @@ the last one, into the same files."""
 
 
 def report(
-    config: StudyConfig,
-    records: Sequence[TrialRecord],
+    name: str,
+    study: JudgedStudy,
     folder: StudyFolder,
     baselines: Sequence[RateCurve] = (),
     *,
@@ -43,8 +41,8 @@ def report(
     """Write the front's pictures and tables into the study's folder.
 
     Args:
-        config: the study.
-        records: its trials.
+        name: the study's.
+        study: its trials.
         folder: where it lies.
         baselines: other codecs' curves, drawn beside the front.
         others: names and trials of other studies, whose fronts are drawn too.
@@ -60,17 +58,10 @@ def report(
         with _DRAWING:
             reconstructions, tabs = _side_by_side(gallery, folder)
             files = write_report(
-                config.name,
-                records,
-                objectives_of(config),
-                folder.path,
-                baselines,
-                constraints_of(config),
-                others=others,
-                extra_tabs=tabs,
+                name, study, folder.path, baselines, others=others, extra_tabs=tabs
             )
     except OSError as error:
-        message = f"the report of study {config.name} cannot be written: {error}"
+        message = f"the report of study {name} cannot be written: {error}"
         raise StudyError(message) from error
     return replace(files, reconstructions=reconstructions)
 
