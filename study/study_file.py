@@ -1,6 +1,6 @@
-"""Reads a study file, and checks it: each value by itself, then all of them against each other.
+"""Reads a study file and checks it: each value by itself, then all of them against each other.
 
-What search and halting demand, they check themselves. They are called here, so that neither needs
+Search and halting each check what they will obey. The checks are called here, so that neither needs
 to know the other.
 """
 
@@ -43,7 +43,7 @@ def parse_study(text: str, *, origin: str) -> StudyConfig:
 
 
 def check_study(config: StudyConfig) -> None:
-    """Hold what a study says of its search and its halting against the rest, and it can start.
+    """Check what a study says of its search and its halting against all that it says.
 
     Raises:
         StudyError: it asks for something that cannot be, or that would go unread.

@@ -76,8 +76,8 @@ def read_config(path: Path) -> StudyConfig:
     """Read a study file.
 
     Raises:
-        StudyError: the file cannot be read, is not YAML (with line and column), or holds a key or a
-            value that there is not (with the dotted path and the nearest valid name).
+        StudyError: the file cannot be read, is not YAML (with line and column), or holds an unknown
+            key or a wrong value (with the dotted path and the nearest valid name).
     """
     return parse_config(_read(path), origin=str(path))
 

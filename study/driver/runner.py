@@ -130,6 +130,7 @@ def _drive(
     tell = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     with ThreadPoolExecutor(max_workers=1) as helper:
         # Ray takes seconds to import and to start, most of them in other threads and processes.
+        # What the helper has imported is then imported by name, where the type checker sees it.
         importing = helper.submit(import_module, "study.driver.planning")
         rehearse_search(config, console)
         if address is None and not config.resources.fit_any_machine:

@@ -194,10 +194,7 @@ def _raised_in(trial: Trial) -> BaseException | None:
 
 
 def _in_one_line(error: BaseException) -> str:
-    """Return what an error says; of others than ours with its type."""
-    said = (
-        str(error)
-        if isinstance(error, StudyError)
-        else "".join(traceback.format_exception_only(error))
-    )
+    """Return the last line of what an error says, with its type unless it is ours."""
+    said = str(error) if isinstance(error, StudyError) else ""
+    said = said or "".join(traceback.format_exception_only(error))
     return [line.strip() for line in said.splitlines() if line.strip()][-1]
