@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 
 from study.errors import StudyError
 from study.output import new_file
+from study.report.picture import NOTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from study.fronts.judged import JudgedStudy
-    from study.metrics import RateCurve
     from study.report import ReportFiles
     from study.report.exhibits import Gallery
     from study.report.page import Tab
-    from study.report.picture import OtherStudy
+    from study.report.picture import Beside
     from study.storage.folder import StudyFolder
 
 RECONSTRUCTIONS = "reconstructions.png"
@@ -33,9 +32,8 @@ def report(
     name: str,
     study: JudgedStudy,
     folder: StudyFolder,
-    baselines: Sequence[RateCurve] = (),
+    beside: Beside = NOTHING,
     *,
-    others: Sequence[OtherStudy] = (),
     gallery: Gallery | str | None = None,
 ) -> ReportFiles:
     """Write the front's pictures and tables into the study's folder.
@@ -44,8 +42,7 @@ def report(
         name: the study's.
         study: its trials.
         folder: where it lies.
-        baselines: other codecs' curves, drawn beside the front.
-        others: names and trials of other studies, whose fronts are drawn too.
+        beside: other codecs' curves and other studies' fronts.
         gallery: objects to show beside what codecs make of them (`study.codecs.gallery`), or why
             there are none; None where nobody asked, as while a study runs.
 
@@ -57,9 +54,7 @@ def report(
     try:
         with _DRAWING:
             reconstructions, tabs = _side_by_side(gallery, folder)
-            files = write_report(
-                name, study, folder.path, baselines, others=others, extra_tabs=tabs
-            )
+            files = write_report(name, study, folder.path, beside, extra_tabs=tabs)
     except OSError as error:
         message = f"the report of study {name} cannot be written: {error}"
         raise StudyError(message) from error

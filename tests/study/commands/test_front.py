@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import moocore
 import pytest
+from optuna.storages import RDBStorage
 
 from study.cli import main
 from study.commands.advice import gap_sentences, suggestions
@@ -14,6 +18,7 @@ from study.config.judging import judge
 from study.records import EpochRecord, TrialRecord, TrialState
 from study.report.page.assembling import unpack
 from study.study_file import parse_study
+from tests.study.counting import counted
 from tests.study.measured import STUDY, measured_study
 
 if TYPE_CHECKING:
@@ -76,6 +81,32 @@ def test_scripts_get_the_same_as_json(root: Path, capsys: pytest.CaptureFixture[
     assert sum(gap["share"] for gap in told["gaps"]) == pytest.approx(1.0)
     assert (told["growth"]["trials"], told["growth"]["ended"]) == (3, 12)
     assert told["told"][0].startswith("nothing on the front between trials 4 and 5")
+
+
+def test_each_question_is_answered_once_and_the_database_is_opened_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The front of trials, and the front over their epochs."""
+    folder = measured_study(tmp_path, "mine", epochs=3)
+    folder.codecs.mkdir()  # Without it nobody asks for earlier epochs.
+    fronts = counted(monkeypatch, moocore, "is_nondominated")
+    databases = counted(monkeypatch, RDBStorage, "__init__")
+    for words, questions in (((), 2), (("--json",), 1)):
+        fronts.calls.clear()
+        databases.calls.clear()
+        shown(tmp_path, capsys, *words)
+        assert (fronts.total, fronts.repeated) == (questions, 0)
+        assert databases.total == 1
+
+
+def test_a_pipe_whose_reader_has_read_enough_is_no_error(root: Path) -> None:
+    for words in (["--json"], []):
+        command = [sys.executable, "-m", "study", "front", "mine", "--root", str(root)]
+        front = subprocess.Popen([*command, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert front.stdout is not None
+        front.stdout.close()
+        _, told = front.communicate(timeout=100)
+        assert (front.returncode, told) == (141, b"")
 
 
 def test_another_study_is_drawn_beside_it(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
