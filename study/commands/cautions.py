@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from study.config.data import EMBEDDED
 from study.errors import StudyError
 
 if TYPE_CHECKING:
@@ -51,23 +50,35 @@ class Shown:
     def manifest(self) -> Manifest | None:
         """Return what its data set says of itself; None where it is gone, or none was used yet."""
         from study.data.manifest import read_manifest
+
+        place = self._data_folder()
+        if place is None:
+            return None
+        try:
+            return read_manifest(place)
+        except StudyError:
+            return None
+
+    def data_files(self) -> list[Path]:
+        """Return the file that tells its data set from any other, where one was used."""
+        place = self._data_folder()
+        return [] if place is None else [place / "manifest.json"]
+
+    def _data_folder(self) -> Path | None:
         from study.storage.folder import data_of
 
         number = next((record.number for record in self.judged.records if record.final), None)
         if number is None or self.store is None:
             return None
         told = self.store.worker_config(number)
-        if not told:
-            return None
-        try:
-            return read_manifest(data_of(self.folder, self.config, str(told["data_folder"])))
-        except StudyError:
-            return None
+        return data_of(self.folder, self.config, str(told["data_folder"])) if told else None
 
 
 def data_cautions(first: Shown, second: Shown) -> Iterator[str]:
     """Say how the data of two studies differ, or that nobody can tell."""
     names = first.name, second.name
+    from study.config.data import EMBEDDED
+
     ours, theirs = (each.config.data.model_dump(mode="json") for each in (first, second))
     for keys, meaning in (
         (_POINTS, "codecs are measured on different points, and their numbers cannot be compared"),

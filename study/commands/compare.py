@@ -10,15 +10,14 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from study.commands.cautions import Shown, data_cautions
 from study.errors import StudyError
-from study.report.terminal import print_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import Console
 
+    from study.commands.cautions import Shown
     from study.fronts.comparing import Difference, Interval
     from study.metrics import BdDelta, RateCurve
 
@@ -60,6 +59,8 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
         raise StudyError(
             f"two studies are compared, and '{arguments.first}' is named twice; name another"
         )
+    from study.report.terminal import print_whole
+
     studies = _read(arguments.root, (arguments.first, arguments.second))
     for each in studies:
         if not each.judged.front:
@@ -82,6 +83,7 @@ def _read(root: Path, names: tuple[str, str]) -> tuple[Shown, Shown]:
     Raises:
         StudyError: there is none of a name, or they have other objectives.
     """
+    from study.commands.cautions import Shown
     from study.config.derived import objectives_of
     from study.fronts.comparing import shared_objectives
     from study.fronts.judged import JudgedStudy
@@ -210,6 +212,8 @@ def _warnings(studies: tuple[Shown, Shown]) -> Iterator[str]:
     """Say what else differs between two studies: the fronts may do so for that reason alone."""
     first, second = (each.config for each in studies)
     names = [each.name for each in studies]
+    from study.commands.cautions import data_cautions
+
     yield from data_cautions(*studies)
     epochs = [config.training.epochs for config in (first, second)]
     if epochs[0] != epochs[1]:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from study.commands.cautions import Shown
     from study.config import StudyConfig
     from study.fronts.judged import JudgedStudy
+    from study.metrics import RateCurve
     from study.records import TrialRecord
+    from study.report.exhibits import Gallery
     from study.storage.folder import StudyFolder
 
 _EXAMPLES = """\
@@ -73,8 +75,6 @@ def add_command(commands: Any) -> None:  # noqa: ANN401 (argparse names no type 
 
 def show(arguments: argparse.Namespace, console: Console) -> int:
     """Print a study's front; draw it, unless JSON is asked for."""
-    from study.codecs.gallery import make_gallery
-    from study.codecs.results import read_curve
     from study.commands.cautions import Shown, baseline_caution, data_cautions
     from study.commands.ending import show_front
     from study.config.judging import judge
@@ -85,7 +85,7 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
 
     if arguments.json and (arguments.others or arguments.baseline):
         raise StudyError("--json draws nothing: leave --with and --baseline out, or --json")
-    curves = [read_curve(file) for file in arguments.baseline]
+    curves = [_curve(file) for file in arguments.baseline]
     folder = find_study(arguments.root, arguments.name)
     config = folder.config()
     standing = read_standing(folder, config)
@@ -98,13 +98,24 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     cautions = [told for other in others for told in data_cautions(ours, other)]
     for curve, file in zip(curves, arguments.baseline, strict=True):
         cautions += filter(None, [baseline_caution(ours, curve.name, file)])
-    gallery = make_gallery(folder, config, study, standing.store)
+
+    def gallery() -> Gallery | str:
+        from study.codecs.gallery import make_gallery  # It takes a second, and often nobody asks.
+
+        return make_gallery(folder, config, study, standing.store)
+
     beside = Beside(curves, [(other.name, other.judged) for other in others], cautions)
-    files = report(config.name, study, folder, beside, gallery=gallery)
+    files = report(config.name, study, folder, beside, gallery=gallery, shown=ours.data_files())
     show_front(config, study, files, console)
     for told in cautions:
         console.print(f"[yellow]caution[/] {escape(told)}", soft_wrap=True, highlight=False)
     return 0
+
+
+def _curve(file: Path) -> RateCurve:
+    from study.codecs.results import read_curve
+
+    return read_curve(file)
 
 
 def _other(root: Path, name: str, ours: Shown) -> Shown:

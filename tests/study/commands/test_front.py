@@ -18,6 +18,7 @@ from study.config.judging import judge
 from study.records import EpochRecord, TrialRecord, TrialState
 from study.report.page.assembling import unpack
 from study.study_file import parse_study
+from study.training.codec_files import codec_file
 from tests.study.counting import counted
 from tests.study.measured import STUDY, measured_study
 
@@ -97,6 +98,38 @@ def test_each_question_is_answered_once_and_the_database_is_opened_once(
         shown(tmp_path, capsys, *words)
         assert (fronts.total, fronts.repeated) == (questions, 0)
         assert databases.total == 1
+
+
+def test_a_report_is_drawn_anew_where_something_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = measured_study(tmp_path, "mine", epochs=1).path / "front.html"
+    measured_study(tmp_path, "other", [(0.45, 30.0)])
+
+    def written() -> int:
+        """When the page is as old as the last report."""
+        assert "Pareto front: " in shown(tmp_path, capsys)
+        return page.stat().st_mtime_ns
+
+    first = written()
+    whole = page.read_bytes()
+    assert written() == first
+    (page.parent / "front.csv").unlink()
+    second = written()
+    assert second > first
+    assert (page.parent / "front.csv").exists()
+    page.write_text("mine")
+    third = written()
+    assert page.read_bytes() == whole
+    shown(tmp_path, capsys, "--with", "other")
+    assert page.read_bytes() != whole
+    fourth = written()
+    assert page.read_bytes() == whole
+    assert fourth > third
+    codec = codec_file(page.parent / "codecs", 9, 1)
+    codec.parent.mkdir(parents=True)
+    codec.touch()  # The page tells of it, and of what it is worth.
+    assert written() > fourth
 
 
 def test_a_pipe_whose_reader_has_read_enough_is_no_error(root: Path) -> None:
