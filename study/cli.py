@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +50,8 @@ exit codes: 0 done, 1 no trial could be finished, 2 something given cannot be us
 130 interrupted (what was finished is kept, and `study resume` goes on)."""
 
 _LOG_WIDTH = 120
+_NOBODY_READS = 128 + signal.SIGPIPE
+"""What a shell reports of a program that wrote to a reader that had ended, such as `head`."""
 
 
 def main(
@@ -61,13 +65,23 @@ def main(
     """
     from rich.console import Console
 
+    class _Console(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
     arguments = build_parser().parse_args(argv)
     # Without a terminal rich takes 80 columns, into which the Pareto table does not fit.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
+    console = _Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
     try:
         if arguments.command in _TRAINING:
-            return _TRAINING[arguments.command](arguments, console, trainable)
-        return _COMMANDS[arguments.command](arguments, console)
+            code = _TRAINING[arguments.command](arguments, console, trainable)
+        else:
+            code = _COMMANDS[arguments.command](arguments, console)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still in the buffer goes nowhere: Python would complain of it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NOBODY_READS
     except (StudyError, CodecError) as error:
         for sentence in str(error).splitlines():
             sys.stderr.write(f"error: {sentence}\n")
@@ -75,6 +89,7 @@ def main(
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return INTERRUPTED
+    return code
 
 
 class _CommandParser(argparse.ArgumentParser):

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 _TOLD = 2
 """Of the wide gaps, the widest ones are named."""
 
-_MOVES = 0.5
-"""From this rank correlation on, a setting is said to move trials along the front."""
 _AT_END = 0.05
 """A setting that is nearer to an end of its range than this share of it is at that end."""
 
@@ -43,12 +41,14 @@ def suggestions(config: StudyConfig, study: JudgedStudy, resume: str, folder: st
     """
     growth, moving = study.growth, study.moving_setting
     found = [_of_growth(config, growth, resume)] if growth is not None else []
-    if moving is None or abs(moving[1]) < _MOVES:
+    ways = sum(gap.share > 0 for gap in study.gaps)
+    # With one way there are two places, both of them ends: nothing moves along that.
+    if moving is None or not moving.is_sure or ways < 2:
         return found
     wide = [gap for gap in study.gaps if gap.is_wide]
-    if wide and (between := _between(config, wide[0], moving[0], folder)):
+    if wide and (between := _between(config, wide[0], moving.setting, folder)):
         found.append(between)
-    return [*found, *_beyond(config, study.named_points, moving[0])]
+    return [*found, *_beyond(config, study.named_points, moving.setting)]
 
 
 def _told(config: StudyConfig, gap: Gap) -> str:
@@ -65,15 +65,17 @@ def _told(config: StudyConfig, gap: Gap) -> str:
 
 
 def _of_growth(config: StudyConfig, growth: Growth, resume: str) -> str:
-    trials = f"the last {growth.trials} of {growth.ended} trials"
-    if not growth.gained:
-        return f"{trials} added nothing to the hypervolume: more of the same will hardly help"
     percent = 100 * growth.gained
-    told = f"{trials} added {percent:{'.2g' if percent < 9.95 else '.0f'}} % of the hypervolume: "
-    if not growth.goes_on:
-        return f"{told}more of the same will hardly help"
-    more = config.search.trials + max(growth.ended // 2, 1)
-    return f"{told}the front still grows, and `{resume} --trials {more}` goes on with it"
+    added = (
+        f"{percent:{'.2g' if percent < 9.95 else '.0f'}} % of" if growth.gained else "nothing to"
+    )
+    told = f"the last {growth.trials} of {growth.ended} trials added {added} the hypervolume"
+    more = f"`{resume} --trials {config.search.trials + max(growth.ended // 2, 1)}` goes on"
+    if growth.goes_on:
+        return f"{told}: the front still grows, and {more} with it"
+    if growth.has_settled:
+        return f"{told}: more of the same will probably add little"
+    return f"{told}, but so few tell little of the next ones; {more}"
 
 
 def _between(config: StudyConfig, gap: Gap, name: str, folder: str) -> str | None:
@@ -101,12 +103,14 @@ def _beyond(config: StudyConfig, named: Mapping[str, TrialRecord], name: str) ->
     told = []
     for end, record in named.items():
         place = _place(config, record, name)
-        if end == KNEE or place is None or _AT_END < place < 1 - _AT_END:
+        # The published setting was not searched: its place in the range tells nothing.
+        if end == KNEE or record.is_baseline or place is None or _AT_END < place < 1 - _AT_END:
             continue
         which = "lowest" if place <= _AT_END else "highest"
+        nearly = "" if place in {0.0, 1.0} else "nearly "
         told.append(
             f"the front's {end} end, trial {record.number}, has {name} "
-            f"{as_text(record.params[name])}, nearly the {which} that is searched: a wider range "
+            f"{as_text(record.params[name])}, {nearly}the {which} that is searched: a wider range "
             "may lead further"
         )
     return told

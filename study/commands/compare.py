@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
 from study.errors import StudyError
-from study.report.terminal import print_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from rich.console import Console
 
-    from study.config import StudyConfig
-    from study.data.manifest import Manifest
+    from study.commands.cautions import Shown
     from study.fronts.comparing import Difference, Interval
-    from study.fronts.judged import JudgedStudy
     from study.metrics import BdDelta, RateCurve
-    from study.storage.folder import StudyFolder
-    from study.storage.trial_store import TrialStore
 
 _EXAMPLES = """\
 BD-rate is the average difference of the rate at equal quality, over the qualities that both fronts
@@ -38,23 +33,8 @@ examples:
   study front quickstart-001 --with quickstart-002
                                 draws both"""
 
-_POINTS = ("source", "max_objects", "points_per_object", "normals", "validation_fraction",
-           "test_fraction", "seed")  # fmt: skip
-"""What of a data set's recipe decides which points are coded when codecs are measured."""
-
 _MANY = 1.5
 """Of two studies, the one with so many times the trials has had more luck to expect."""
-
-
-class _Study(NamedTuple):
-    folder: StudyFolder
-    config: StudyConfig
-    judged: JudgedStudy
-    store: TrialStore | None
-
-    @property
-    def name(self) -> str:
-        return self.config.name
 
 
 def add_command(commands: Any) -> None:  # noqa: ANN401 (argparse names no type for it)
@@ -75,6 +55,8 @@ def add_command(commands: Any) -> None:  # noqa: ANN401 (argparse names no type 
 
 def show(arguments: argparse.Namespace, console: Console) -> int:
     """Print the comparison of two studies."""
+    from study.report.terminal import print_whole
+
     studies = _read(arguments.root, (arguments.first, arguments.second))
     for each in studies:
         if not each.judged.front:
@@ -91,12 +73,13 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _read(root: Path, names: tuple[str, str]) -> tuple[_Study, _Study]:
+def _read(root: Path, names: tuple[str, str]) -> tuple[Shown, Shown]:
     """Return two studies, both judged by the first one's objectives and references.
 
     Raises:
         StudyError: there is none of a name, both are the same, or they have other objectives.
     """
+    from study.commands.cautions import Shown
     from study.config.derived import objectives_of
     from study.fronts.comparing import shared_objectives
     from study.fronts.judged import JudgedStudy
@@ -115,11 +98,11 @@ def _read(root: Path, names: tuple[str, str]) -> tuple[_Study, _Study]:
     for folder, config in zip(folders, configs, strict=True):
         standing = read_standing(folder, config)
         judged = JudgedStudy(standing.records, objectives)
-        found.append(_Study(folder, config, judged, standing.store))
+        found.append(Shown(folder, config, judged, standing.store))
     return found[0], found[1]
 
 
-def _table(studies: tuple[_Study, _Study]) -> Table:
+def _table(studies: tuple[Shown, Shown]) -> Table:
     """Return both fronts by the first objective; what the other front dominates is dim."""
     from study.fronts.comparing import dominated
     from study.report.rows import heading, newest_text
@@ -143,7 +126,7 @@ def _table(studies: tuple[_Study, _Study]) -> Table:
     return table
 
 
-def _sentences(studies: tuple[_Study, _Study]) -> Iterator[tuple[str, str]]:
+def _sentences(studies: tuple[Shown, Shown]) -> Iterator[tuple[str, str]]:
     """Give a heading and a sentence for each thing that two fronts differ in."""
     from study.fronts.comparing import curve, difference, plane_of, quality_of
 
@@ -170,7 +153,7 @@ def _sentences(studies: tuple[_Study, _Study]) -> Iterator[tuple[str, str]]:
     yield from _averages(names, found)
 
 
-def _dominated(studies: tuple[_Study, _Study]) -> str:
+def _dominated(studies: tuple[Shown, Shown]) -> str:
     from study.fronts.comparing import dominated
 
     told = []
@@ -225,26 +208,13 @@ def _where(delta: BdDelta, style: str, unit: str) -> str:
     )
 
 
-def _warnings(studies: Sequence[_Study]) -> Iterator[str]:
+def _warnings(studies: tuple[Shown, Shown]) -> Iterator[str]:
     """Say what else differs between two studies: the fronts may do so for that reason alone."""
     first, second = (each.config for each in studies)
     names = [each.name for each in studies]
-    ours, theirs = (config.data.model_dump(mode="json") for config in (first, second))
-    for keys, meaning in (
-        (_POINTS, "codecs are measured on different points, and their numbers cannot be compared"),
-        (ours.keys() - set(_POINTS), "the same points are cut in different ways"),
-    ):
-        unlike = sorted(key for key in keys if ours[key] != theirs[key])
-        if unlike:
-            values = ", ".join(f"data.{key} {ours[key]} and {theirs[key]}" for key in unlike)
-            yield f"the data of {names[0]} and {names[1]} differ ({values}): {meaning}"
-    manifests = [_manifest(each) for each in studies]
-    if None not in manifests and ours == theirs:
-        a, b = (each for each in manifests if each is not None)
-        if a.fingerprint != b.fingerprint:
-            yield f"the files of {first.data.source} have changed between the two studies"
-        if a.peak != b.peak:
-            yield f"PSNRs have different peaks, {a.peak:g} and {b.peak:g}: compare no decibels"
+    from study.commands.cautions import data_cautions
+
+    yield from data_cautions(*studies)
     epochs = [config.training.epochs for config in (first, second)]
     if epochs[0] != epochs[1]:
         yield f"trials train {epochs[0]} epochs in {names[0]} and {epochs[1]} in {names[1]}"
@@ -254,18 +224,3 @@ def _warnings(studies: Sequence[_Study]) -> Iterator[str]:
             f"{names[0]} has {counts[0]} complete trials and {names[1]} {counts[1]}: a front of "
             "more trials is better by that alone, and the intervals know nothing of it"
         )
-
-
-def _manifest(study: _Study) -> Manifest | None:
-    """Return what the data set of a study says of itself; None where it is gone."""
-    from study.data.manifest import read_manifest
-    from study.storage.folder import data_of
-
-    number = next(record.number for record in study.judged.records if record.final)
-    told = study.store.worker_config(number) if study.store else None
-    if not told:
-        return None
-    try:
-        return read_manifest(data_of(study.folder, study.config, str(told["data_folder"])))
-    except StudyError:
-        return None

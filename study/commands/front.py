@@ -8,15 +8,19 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.markup import escape
+
 from study.errors import StudyError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from study.commands.cautions import Shown
     from study.config import StudyConfig
     from study.fronts.judged import JudgedStudy
+    from study.metrics import RateCurve
     from study.records import TrialRecord
-    from study.report.picture import OtherStudy
+    from study.report.exhibits import Gallery
     from study.storage.folder import StudyFolder
 
 _EXAMPLES = """\
@@ -71,50 +75,70 @@ def add_command(commands: Any) -> None:  # noqa: ANN401 (argparse names no type 
 
 def show(arguments: argparse.Namespace, console: Console) -> int:
     """Print a study's front; draw it, unless JSON is asked for."""
-    from study.codecs.gallery import make_gallery
-    from study.codecs.results import read_curve
+    from study.commands.cautions import Shown, baseline_caution, data_cautions
     from study.commands.ending import show_front
     from study.config.judging import judge
+    from study.report.picture import Beside
     from study.report.reporting import report
     from study.storage.folder import find_study
     from study.storage.standing import read_standing
 
     if arguments.json and (arguments.others or arguments.baseline):
         raise StudyError("--json draws nothing: leave --with and --baseline out, or --json")
-    curves = [read_curve(file) for file in arguments.baseline]
+    curves = [_curve(file) for file in arguments.baseline]
     folder = find_study(arguments.root, arguments.name)
     config = folder.config()
     standing = read_standing(folder, config)
     study = judge(config, standing.records)
+    ours = Shown(folder, config, study, standing.store)
     if arguments.json:
         print(json.dumps(as_json(config, study, folder), indent=2))  # noqa: T201
         return 0
-    others = [_other(arguments.root, name, folder, config) for name in arguments.others]
-    gallery = make_gallery(folder, config, study, standing.store)
-    files = report(config.name, study, folder, curves, others=others, gallery=gallery)
+    others = [_other(arguments.root, name, ours) for name in arguments.others]
+    cautions = [told for other in others for told in data_cautions(ours, other)]
+    for curve, file in zip(curves, arguments.baseline, strict=True):
+        cautions += filter(None, [baseline_caution(ours, curve.name, file)])
+
+    def gallery() -> Gallery | str:
+        from study.codecs.gallery import make_gallery  # It takes a second, and often nobody asks.
+
+        return make_gallery(folder, config, study, standing.store)
+
+    beside = Beside(curves, [(other.name, other.judged) for other in others], cautions)
+    files = report(config.name, study, folder, beside, gallery=gallery, shown=ours.data_files())
     show_front(config, study, files, console)
+    for told in cautions:
+        console.print(f"[yellow]caution[/] {escape(told)}", soft_wrap=True, highlight=False)
     return 0
 
 
-def _other(root: Path, name: str, ours: StudyFolder, config: StudyConfig) -> OtherStudy:
-    """Return another study's name and trials, if its front can stand beside this one.
+def _curve(file: Path) -> RateCurve:
+    from study.codecs.results import read_curve
+
+    return read_curve(file)
+
+
+def _other(root: Path, name: str, ours: Shown) -> Shown:
+    """Return another study, by the objectives of ours, if its front can stand beside that one.
 
     Raises:
         StudyError: there is none of that name, it is the same, or it has other objectives.
     """
+    from study.commands.cautions import Shown
     from study.config.derived import objectives_of
     from study.fronts.comparing import shared_objectives
     from study.fronts.judged import JudgedStudy
     from study.storage.folder import find_study
-    from study.storage.standing import read_records
+    from study.storage.standing import read_standing
 
     folder = find_study(root, name)
-    theirs = folder.config()
-    if folder == ours:
+    config = folder.config()
+    if folder == ours.folder:
         raise StudyError(f"another study is drawn beside '{name}', not itself; name another")
-    names = (config.name, theirs.name)
-    objectives = shared_objectives(objectives_of(config), objectives_of(theirs), names)
-    return theirs.name, JudgedStudy(read_records(folder, theirs), objectives)
+    names = (ours.name, config.name)
+    objectives = shared_objectives(ours.judged.objectives, objectives_of(config), names)
+    standing = read_standing(folder, config)
+    return Shown(folder, config, JudgedStudy(standing.records, objectives), standing.store)
 
 
 def as_json(config: StudyConfig, study: JudgedStudy, folder: StudyFolder) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     gallery = make_gallery(folder, config, study, store)
 
     def draw(records: Sequence[TrialRecord]) -> ReportFiles:
-        return report(config.name, judge(config, records), folder, gallery=gallery)
+        return report(config.name, judge(config, records), folder, gallery=lambda: gallery)
 
     told = sync(config, folder, store, draw, arguments.uri)
     console.print(told, markup=False, highlight=False, soft_wrap=True)

@@ -276,7 +276,7 @@ def finish(
         return Ended(folder, records, None, note, termination)
     study = judge(config, records)
     gallery = make_gallery(folder, config, study, store)
-    files = report(config.name, study, folder, gallery=gallery)
+    files = report(config.name, study, folder, gallery=lambda: gallery)
     draw = partial(_report, config, folder, gallery=gallery)
     tracking.on_end(contents(files), records, lambda records: contents(draw(records)))
     note = tracking.close(_TRACKING_TIMEOUT_S)
@@ -291,4 +291,5 @@ def _report(
     gallery: Gallery | str | None = None,
 ) -> ReportFiles:
     """Write the report of a study as its trials stand."""
-    return report(config.name, judge(config, records), folder, gallery=gallery)
+    made = None if gallery is None else lambda: gallery
+    return report(config.name, judge(config, records), folder, gallery=made)

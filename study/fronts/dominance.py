@@ -65,18 +65,18 @@ def volume(losses: ArrayLike, reference: ArrayLike) -> float:
 
 
 def contributions(losses: ArrayLike, reference: ArrayLike) -> NDArray[np.float64]:
-    """Return the volume that each row alone adds: what is lost when it is left out, (points,).
+    """Return the volume that each member of the front alone adds to the others, (points,).
 
-    A copy adds nothing, nor does its original. Of (1, 4), (2, 2) and (4, 1) with reference (5, 5):
-    1, 4 and 1. Of a single objective only the best row adds something: how much better it is than
-    the next, or than the reference.
+    What another row dominates adds nothing, and is no part of the others. A copy adds nothing, nor
+    does its original. Of (1, 4), (2, 2) and (4, 1) with reference (5, 5): 1, 4 and 1.
     """
     points, bound = np.asarray(losses, dtype=np.float64), np.asarray(reference, dtype=np.float64)
-    if points.shape[1] > 1:  # moocore refuses less.
+    if points.shape[1] > 1:
         return np.asarray(moocore.hv_contributions(points, ref=bound), dtype=np.float64)
-    values = np.minimum(points[:, 0], bound[0])
-    best, next_best = np.partition(np.append(values, bound[0]), 1)[:2]
-    return np.where(values == best, next_best - best, 0.0)
+    # moocore refuses a single objective, in which the volume is a length.
+    is_best = points[:, 0] == points.min()
+    alone = max(0.0, float(bound[0] - points.min())) if is_best.sum() == 1 else 0.0
+    return np.where(is_best, alone, 0.0)
 
 
 def nondominated_and_volume(losses: ArrayLike, reference: ArrayLike | None) -> tuple[Mask, float]:

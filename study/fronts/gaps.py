@@ -55,8 +55,9 @@ def gaps_along(best: Sequence[TrialRecord], losses: NDArray[np.float64]) -> list
     edges = _shortest_tree((losses - losses.min(axis=0)) / np.where(span > 0, span, 1.0))
     # Of points that are all equal there is nothing between any two.
     total = sum(length for _, _, length in edges) or 1.0
-    # Of two points there is one way between, and none that it could be wider than.
-    wide = _WIDE / len(edges) if len(edges) > 1 else math.inf
+    # Between two places there is one way, and none that it could be wider than.
+    ways = sum(length > 0 for _, _, length in edges)
+    wide = _WIDE / len(edges) if ways > 1 else math.inf
     found = [
         Gap(best[a], best[b], length / total, length / total >= wide) for a, b, length in edges
     ]
@@ -100,9 +101,19 @@ class Growth(NamedTuple):
         """Whether as many trials again can be expected to be worth something."""
         return self.gained > LITTLE
 
+    @property
+    def has_settled(self) -> bool:
+        """Whether as many trials again can be expected to be worth little."""
+        return not self.goes_on and self.ended >= _TELLING
+
 
 LITTLE = 0.005
 """A growth, as a share of the hypervolume, that is hardly worth a quarter of a study's time."""
+
+_TELLING = 40
+"""Of the recorded trials (`study/simulation/embedded.parquet`), drawn at random: where the last
+quarter added less than `LITTLE`, as many again added more than that in 45 % of the cases after 16
+trials (up to 10 % of the volume), in 30 % after 40 (up to 4 %), and in 22 % after 96."""
 
 _FEWEST = 8
 """Of fewer trials a quarter is one, and one trial tells nothing."""
@@ -117,14 +128,46 @@ def late_growth(steps: Sequence[Step]) -> Growth | None:
     return Growth(last, len(steps), (now - before) / now)
 
 
-def moving_setting(records: Sequence[TrialRecord], metric: str) -> tuple[str, float] | None:
-    """Return the setting that moves trials along the front most, and its rank correlation.
+class Mover(NamedTuple):
+    """A setting that moves trials along the front.
+
+    Attributes:
+        setting: its dotted name.
+        correlation: Spearman's, with the first objective.
+        trials: those that have the setting.
+    """
+
+    setting: str
+    correlation: float
+    trials: int
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it moves them by half at least, and chance hardly does as much.
+
+        By Fisher's transform, 2.5 standard errors: where four settings move nothing, one of them
+        seems to in one study of twenty.
+        """
+        if self.trials < _FEWEST_RANKED or abs(self.correlation) < _MOVES:
+            return False
+        if abs(self.correlation) > 1 - 1e-12:
+            return True
+        return math.atanh(abs(self.correlation)) * math.sqrt((self.trials - 3) / 1.06) >= 2.5
+
+
+_MOVES = 0.5
+_FEWEST_RANKED = 6
+"""For each setting, four trials are in order by chance in one study of 12; six in one of 360."""
+
+
+def moving_setting(records: Sequence[TrialRecord], metric: str) -> Mover | None:
+    """Return the setting whose ranks go most with those of the first objective.
 
     It is Spearman's, with `metric`, the first objective, over the complete trials; of settings that
     are numbers, where at least four trials have them. None where no setting does.
     """
     complete = [r for r in records if metric in r.final]
-    best: tuple[str, float] | None = None
+    best: Mover | None = None
     for name in dict.fromkeys(name for record in complete for name in record.params):
         pairs = [
             (float(value), record.final[metric])
@@ -138,8 +181,8 @@ def moving_setting(records: Sequence[TrialRecord], metric: str) -> tuple[str, fl
         if np.ptp(ranks, axis=1).min() == 0:
             continue
         found = float(np.corrcoef(ranks)[0, 1])
-        if best is None or abs(found) > abs(best[1]):
-            best = name, found
+        if best is None or abs(found) > abs(best.correlation):
+            best = Mover(name, found, len(pairs))
     return best
 
 

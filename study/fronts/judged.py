@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from study.fronts.epochs import Points
     from study.fronts.front import Objective
-    from study.fronts.gaps import Gap, Growth
+    from study.fronts.gaps import Gap, Growth, Mover
     from study.fronts.measures import Constraint
     from study.fronts.progress import Step
     from study.records import TrialRecord
@@ -169,8 +169,8 @@ class JudgedStudy:
         return late_growth(self.steps)
 
     @cached_property
-    def moving_setting(self) -> tuple[str, float] | None:
-        """The setting that moves trials along the front most, and its rank correlation."""
+    def moving_setting(self) -> Mover | None:
+        """The setting that moves trials along the front most; None where there is none."""
         return moving_setting(self.records, self.objectives[0].metric)
 
     @cached_property

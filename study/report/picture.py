@@ -7,7 +7,7 @@ with the same planes, parts of them and words, and has all trials, in view or no
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from study.errors import StudyError
@@ -26,14 +26,30 @@ if TYPE_CHECKING:
     from study.report.planes import Plane
 
     Point = tuple[float, float]
-    OtherStudy = tuple[str, JudgedStudy]
-    """Another study's name, and its trials as judged by this one's objectives."""
 
 _CURVE_AXES = (RATE, QUALITY)
 """What a baseline's curve is made of."""
 
 LABELLED_SETTING = "loss.bpp_lambda"
 """The setting that is written at the members of the front: it moves a codec along the rate axis."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What stands beside a study's front.
+
+    Attributes:
+        baselines: other codecs' curves (`study.codecs.results.read_curve`).
+        others: names of other studies, and their trials as judged by this one's objectives.
+        cautions: sentences about what else they differ in.
+    """
+
+    baselines: Sequence[RateCurve] = ()
+    others: Sequence[tuple[str, JudgedStudy]] = ()
+    cautions: Sequence[str] = ()
+
+
+NOTHING = Beside()
 
 
 @dataclass(frozen=True)
@@ -126,8 +142,7 @@ class Picture:
 def draw_planes(
     study_name: str,
     study: JudgedStudy,
-    baselines: Sequence[RateCurve] = (),
-    others: Sequence[OtherStudy] = (),
+    beside: Beside = NOTHING,
 ) -> list[Picture]:
     """Lay out a picture for every plane of a study, see `study.report.planes.planes_of`.
 
@@ -137,7 +152,9 @@ def draw_planes(
     planes = planes_of(study.objectives)
     theirs = next((plane for plane in planes if plane.metrics == _CURVE_AXES), planes[0])
     return [
-        _draw(study_name, study, plane, baselines if plane is theirs else (), others)
+        _draw(
+            study_name, study, plane, beside if plane is theirs else replace(beside, baselines=())
+        )
         for plane in planes
     ]
 
@@ -145,24 +162,23 @@ def draw_planes(
 def draw_up(
     study_name: str,
     study: JudgedStudy,
-    baselines: Sequence[RateCurve] = (),
-    others: Sequence[OtherStudy] = (),
+    beside: Beside = NOTHING,
 ) -> Picture:
     """Lay out the picture of a study's first plane: the only one of one or two objectives.
 
     Raises:
         StudyError: as `draw_planes`.
     """
-    return draw_planes(study_name, study, baselines, others)[0]
+    return draw_planes(study_name, study, beside)[0]
 
 
 def _draw(
     study_name: str,
     study: JudgedStudy,
     plane: Plane,
-    baselines: Sequence[RateCurve],
-    others: Sequence[OtherStudy],
+    beside: Beside,
 ) -> Picture:
+    baselines, others = beside.baselines, beside.others
     best, complete = study.on_front, {record.number for record in study.candidates}
     curves = [*_curves(baselines, plane), *(_places(each.front, plane) for _, each in others)]
     dots = _dots(study.records, plane)
@@ -216,8 +232,9 @@ def _draw(
 
 def _count(study: JudgedStudy) -> str:
     broken = sum(not record.feasible for record in study.records)
-    told = f"{len(study.front)} of {len(study.candidates)} finished codecs on the front"
-    return f"{told}, {broken} more break{'s' * (broken == 1)} a constraint" if broken else told
+    finished = len(study.candidates) + broken
+    told = f"{len(study.front)} of {finished} finished codecs on the front"
+    return f"{told}, {broken} break{'s' * (broken == 1)} a constraint" if broken else told
 
 
 def _curves(baselines: Sequence[RateCurve], plane: Plane) -> list[tuple[Point, ...]]:

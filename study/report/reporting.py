@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 
 from study.errors import StudyError
 from study.output import new_file
+from study.report.picture import NOTHING
+from study.report.unchanged import digest_of, recall, remember
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from study.fronts.judged import JudgedStudy
-    from study.metrics import RateCurve
     from study.report import ReportFiles
     from study.report.exhibits import Gallery
     from study.report.page import Tab
-    from study.report.picture import OtherStudy
+    from study.report.picture import Beside
     from study.storage.folder import StudyFolder
 
 RECONSTRUCTIONS = "reconstructions.png"
@@ -33,21 +34,21 @@ def report(
     name: str,
     study: JudgedStudy,
     folder: StudyFolder,
-    baselines: Sequence[RateCurve] = (),
+    beside: Beside = NOTHING,
     *,
-    others: Sequence[OtherStudy] = (),
-    gallery: Gallery | str | None = None,
+    gallery: Callable[[], Gallery | str] | None = None,
+    shown: Sequence[Path] = (),
 ) -> ReportFiles:
-    """Write the front's pictures and tables into the study's folder.
+    """Write the front's pictures and tables into the study's folder, unless they are there as such.
 
     Args:
         name: the study's.
         study: its trials.
         folder: where it lies.
-        baselines: other codecs' curves, drawn beside the front.
-        others: names and trials of other studies, whose fronts are drawn too.
-        gallery: objects to show beside what codecs make of them (`study.codecs.gallery`), or why
-            there are none; None where nobody asked, as while a study runs.
+        beside: other codecs' curves and other studies' fronts.
+        gallery: makes objects to show beside what codecs make of them (`study.codecs.gallery`), or
+            says why there are none; None where nobody asked, as while a study runs.
+        shown: files, besides codecs, that decide what the gallery shows.
 
     Raises:
         StudyError: the folder cannot be written to.
@@ -56,14 +57,19 @@ def report(
 
     try:
         with _DRAWING:
-            reconstructions, tabs = _side_by_side(gallery, folder)
-            files = write_report(
-                name, study, folder.path, baselines, others=others, extra_tabs=tabs
-            )
+            digest = digest_of(name, study, folder.codecs, beside, shown)
+            if gallery is not None and (there := recall(folder.path, digest)) is not None:
+                return there
+            made = None if gallery is None else gallery()
+            reconstructions, tabs = _side_by_side(made, folder)
+            files = write_report(name, study, folder.path, beside, extra_tabs=tabs)
+            files = replace(files, reconstructions=reconstructions)
+            if gallery is not None:
+                remember(files, digest)
     except OSError as error:
         message = f"the report of study {name} cannot be written: {error}"
         raise StudyError(message) from error
-    return replace(files, reconstructions=reconstructions)
+    return files
 
 
 def _side_by_side(

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study.report.picture import draw_planes
+from study.report.picture import NOTHING, draw_planes
 from study.report.rows import rows
 from study.storage.folder import StudyFolder
 
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from study.fronts.judged import JudgedStudy
-    from study.metrics import RateCurve
     from study.report.page import Tab
-    from study.report.picture import OtherStudy
+    from study.report.picture import Beside
 
 KINDS = ("html", "png", "svg", "csv", "parquet")
 """Of a report's files: the interactive page, its first picture twice, and all trials twice."""
@@ -74,9 +73,8 @@ def write_report(
     study_name: str,
     study: JudgedStudy,
     folder: Path,
-    baselines: Sequence[RateCurve] = (),
+    beside: Beside = NOTHING,
     *,
-    others: Sequence[OtherStudy] = (),
     extra_tabs: Sequence[Tab] = (),
 ) -> ReportFiles:
     """Write the pictures and tables of a study into a folder, which is made if it is missing.
@@ -88,8 +86,7 @@ def write_report(
         study_name: for the pictures' title.
         study: its trials; two objectives at a time are the pictures' axes.
         folder: where the files go; the study's own, or its kept codecs are not found.
-        baselines: other codecs' curves (`study.codecs.results.read_curve`), for the pictures.
-        others: names and trials of other studies, whose fronts are drawn beside this one.
+        beside: other codecs' curves and other studies' fronts.
         extra_tabs: more tabs for the page, the last ones.
 
     Raises:
@@ -104,11 +101,11 @@ def write_report(
     from study.storage.earlier_epochs import candidates
 
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = draw_planes(study_name, study, baselines, others)
+    pictures = draw_planes(study_name, study, beside)
     told = tuple(told for picture in pictures for told in picture.baselines)
     files = ReportFiles(folder, told)
     earlier = candidates(StudyFolder(folder).codecs, study)
-    content = page_content(Material(study_name, study, pictures, baselines, others, earlier))
+    content = page_content(Material(study_name, study, pictures, beside, earlier))
     table = trial_table(study_name, study.records, rows(study))
     _replace(files.html, lambda path: write_page(pictures[0].title, content, path, extra_tabs))
     figure = draw_still(pictures)

@@ -27,7 +27,12 @@ QUALITY = (30.0, 31.05, 31.94, 32.71, 33.39, 35.51, 35.94, 36.34, 36.71, 37.06, 
 
 
 def measured_study(
-    root: Path, name: str, values: Iterable[tuple[float, float]] = (), study: str = STUDY
+    root: Path,
+    name: str,
+    values: Iterable[tuple[float, float]] = (),
+    study: str = STUDY,
+    *,
+    epochs: int = 0,
 ) -> StudyFolder:
     """A study in which trials ended with these rates and qualities, `RATES` and `QUALITY` if none.
 
@@ -36,6 +41,7 @@ def measured_study(
         name: the study's.
         values: bpp and dB of each trial, in the order of their numbers.
         study: the study file, but for names and places.
+        epochs: of each trial, with estimates that rise.
     """
     text = f"{study}\nname: {name}\nroot: {root}\ndata_root: {root}/data\n"
     config = parse_study(text, origin=name)
@@ -45,6 +51,12 @@ def measured_study(
         for bpp, psnr_db in values or zip(RATES, QUALITY, strict=True):
             number, _ = store.ask()
             store.record_config(number, {"data_folder": str(root / "gone")})
+            for epoch in range(1, epochs + 1):
+                reached = {
+                    "bpp_estimated": bpp * epoch / epochs,
+                    "d1_psnr_db": psnr_db - epochs + epoch,
+                }
+                store.record_epoch(number, epoch, reached, elapsed_s=epoch / epochs)
             final = {"bpp": bpp, "d1_psnr_db": psnr_db, "decode_s": 0.1}
             store.complete(number, final, elapsed_s=1.0)
     return folder

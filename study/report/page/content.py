@@ -10,6 +10,7 @@ from study.fronts.measures import estimate_name
 from study.records import TrialState
 from study.report import palette
 from study.report.page.columns import epochs, metrics, number, settings
+from study.report.picture import NOTHING
 from study.report.rows import METRICS, breaks_text
 from study.search.importance import FEWEST, MOST, importances
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from study.fronts.measures import Constraint
     from study.metrics import RateCurve
     from study.records import TrialRecord
-    from study.report.picture import OtherStudy, Picture
+    from study.report.picture import Beside, Picture
     from study.storage.earlier_epochs import Candidate
 
 FRONT, BEATEN, INFEASIBLE, ODD = "front", "beaten", "infeasible", "odd"
@@ -37,22 +38,21 @@ class Material:
         name: the study's.
         study: its trials.
         pictures: the planes, as the still picture shows them.
-        baselines: other codecs' curves.
-        others: names and trials of other studies, whose fronts are drawn beside this one.
+        beside: other codecs' curves and other studies' fronts.
         earlier: codecs of earlier epochs that are on the front over all epochs, and are kept.
     """
 
     name: str
     study: JudgedStudy
     pictures: Sequence[Picture]
-    baselines: Sequence[RateCurve] = ()
-    others: Sequence[OtherStudy] = ()
+    beside: Beside = NOTHING
     earlier: Sequence[Candidate] = ()
 
 
 def page_content(material: Material) -> dict[str, Any]:
     """Return all that the page holds, as JSON can."""
     study = material.study
+    beside = material.beside
     records = sorted(study.records, key=lambda record: record.number)
     axes = _axes(material)
     names = tuple(dict.fromkeys((*METRICS, *axes)))
@@ -75,8 +75,9 @@ def page_content(material: Material) -> dict[str, Any]:
         "front": [record.number for record in study.front],
         "named": {name: record.number for name, record in study.named_points.items()},
         "earlier": [_earlier(each, study.objectives) for each in material.earlier],
-        "curves": [_curve(place, each) for place, each in enumerate(material.baselines)],
-        "others": [_other(place, each, material) for place, each in enumerate(material.others)],
+        "curves": [_curve(place, each) for place, each in enumerate(beside.baselines)],
+        "others": [_other(place, each, material) for place, each in enumerate(beside.others)],
+        "cautions": list(beside.cautions),
         "progress": _progress(study),
         "importance": _importance(study),
     }
@@ -187,7 +188,7 @@ def _curve(place: int, curve: RateCurve) -> dict[str, Any]:
     }
 
 
-def _other(place: int, other: OtherStudy, material: Material) -> dict[str, Any]:
+def _other(place: int, other: tuple[str, JudgedStudy], material: Material) -> dict[str, Any]:
     """Return the front of another study, by this one's objectives."""
     name, best = other[0], other[1].front
     color, _, mark = palette.OTHER_STUDIES[place % len(palette.OTHER_STUDIES)]

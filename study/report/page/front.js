@@ -46,6 +46,9 @@ tabs.front = (element, data, page) => {
   coloring.querySelector("select").value = view.colored;
   bar.append(coloring, make("span", { class: "muted" }, outOfSight(data)), zoomButtons(chart));
   view.legend = frontLegend(side, chart, data, view);
+  for (const caution of data.cautions) {
+    element.append(make("p", { class: "note caution" }, `Caution: ${caution}.`));
+  }
   element.append(
     make(
       "p",

@@ -5,9 +5,11 @@ tabs.importance = (element, data) => {
   element.classList.add("scrolls");
   const { fewest, most, finished, objectives } = data.importance;
   if (!objectives.length) {
-    const why =
-      finished < fewest
-        ? `${finished} trials have finished: importances tell nothing with fewer than ${fewest}.`
+    const few = `${finished} trials have finished and break no constraint: importances tell nothing with fewer than ${fewest}.`;
+    const why = !finished
+      ? nothingToCompare(data)
+      : finished < fewest
+        ? few
         : "No setting differs among all finished trials.";
     element.append(make("p", { class: "note" }, why));
     return;
@@ -44,7 +46,7 @@ tabs.importance = (element, data) => {
       "PED-ANOVA (Watanabe et al., 2023): how much a setting's values among the best trials differ from " +
         "its values among all of them, as shares of the sum. It does not say which way, and the search chose where " +
         `to look. Settings that only some trials have are left out; of more than ${most} trials so many are drawn.` +
-        (finished < 5 * fewest ? ` With ${finished} trials this is a first impression.` : ""),
+        (finished < 5 * fewest ? ` With ${finished} trials this is a first impression: where no setting matters, one has more than half by chance.` : ""),
     ),
   );
 };

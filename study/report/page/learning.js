@@ -1,16 +1,17 @@
 "use strict";
-/* Every epoch's estimate in the plane of two objectives: how trials move while they learn. */
+/* Learning curves: what validation estimated after each epoch, trial by trial. The plane of two
+   objectives, with the same epochs as paths, is the first tab. */
 
 tabs.learning = (element, data, page) => {
-  const planes = data.planes.filter((plane) =>
-    [plane.x, plane.y].every((name) => data.epochs.values[data.metrics[name].estimate]),
+  const names = Object.keys(data.metrics).filter(
+    (name) => data.epochs.values[data.metrics[name].estimate],
   );
-  if (!planes.length || !data.epochs.count.some(Boolean)) {
+  if (!names.length || !data.epochs.count.some(Boolean)) {
     element.append(
       make(
         "p",
         { class: "note" },
-        planes.length
+        names.length
           ? "No epoch has finished yet."
           : "Nothing estimates these objectives while a trial trains.",
       ),
@@ -20,49 +21,41 @@ tabs.learning = (element, data, page) => {
   const bar = make("div", { class: "bar" });
   const side = make("div", { class: "side" });
   element.append(bar, side);
+  const up = names.includes(data.planes[0].y) ? data.planes[0].y : names[0];
   const chart = new Chart(side, {
-    ...learningView(data, planes[0]),
+    ...learningView(data, up),
     onPick: (layer, i) => pinTrial(data.trials.number[layer.points.row[i]]),
   });
   page.charts.learning = chart;
-  if (planes.length > 1) {
-    bar.append(
-      menu(
-        "plane",
-        planes.map((plane, i) => [i, `${plane.x} and ${plane.y}`]),
-        (i) => chart.update(learningView(data, planes[i])),
-      ),
-    );
-  }
-  bar.append(zoomButtons(chart));
+  const choice = menu(
+    "metric",
+    names.map((name) => [name, data.metrics[name].heading]),
+    (name) => chart.update(learningView(data, name)),
+  );
+  choice.querySelector("select").value = up;
+  bar.append(choice, zoomButtons(chart));
   legend(side, chart);
 };
 
-function learningView(data, plane) {
+function learningView(data, name) {
   const layers = [
-    learningLayer(data, plane, "others", "other trials", {
+    learningLayer(data, name, "others", "other trials", {
       color: faded(data.colors.beaten, data.rows.length),
       size: 1.8,
       width: 0.8,
     }),
-    learningLayer(data, plane, "front", "trials of the front", {
+    learningLayer(data, name, "front", "trials of the front", {
       color: data.colors.front,
       size: 3,
       width: 1.8,
     }),
   ];
-  const points = layers.flatMap((layer) => layer.points.x.map((x, i) => [x, layer.points.y[i]]));
-  const place = (name) => {
-    const { title, heading, estimate } = data.metrics[name];
-    return estimate === name
-      ? `${title}, after each epoch`
-      : `${heading}, estimated after each epoch`;
-  };
+  const { title, heading, estimate } = data.metrics[name];
   return {
-    xTitle: place(plane.x),
-    yTitle: place(plane.y),
-    xRange: middle(points.map(([x]) => x)),
-    yRange: middle(points.map(([, y]) => y)),
+    xTitle: "epoch",
+    yTitle: estimate === name ? title : `${heading}, estimated`,
+    xRange: roomy(extent(layers.flatMap((layer) => layer.points.x)), 0.03),
+    yRange: middle(layers.flatMap((layer) => layer.points.y)),
     layers,
   };
 }
@@ -77,39 +70,26 @@ function middle(values) {
   return roomy([Math.max(sorted[0], low - reach), Math.min(sorted.at(-1), high + reach)]);
 }
 
-function learningLayer(data, { x, y }, key, words, { color, size, width }) {
-  const points = { x: [], y: [], row: [], place: [] };
+function learningLayer(data, name, key, words, { color, size, width }) {
+  const points = { x: [], y: [], row: [] };
   let count = 0;
   for (const row of data.rows) {
     if ((data.trials.group[row] === "front") !== (key === "front")) continue;
-    const path = pathOf(data, row, x, y);
+    const path = pathOf(data, row, name, name);
     if (path.length) count++;
-    for (const step of [...path, { x: null, y: null, place: null }]) {
-      points.x.push(step.x);
-      points.y.push(step.y);
+    for (const { y, place } of path) {
+      points.x.push(epochNumber(data, row, place));
+      points.y.push(y);
       points.row.push(row);
-      points.place.push(step.place);
     }
+    for (const column of Object.values(points)) column.push(null); // The line ends.
   }
   const hover = (i) => {
     const row = points.row[i];
-    const values = [
-      [x, points.x[i]],
-      [y, points.y[i]],
-    ];
+    const { heading, digits } = data.metrics[name];
     return [
-      make(
-        "h3",
-        {},
-        `${trialTitle(data, row)}, after epoch ${epochNumber(data, row, points.place[i])}`,
-      ),
-      definitions([
-        ...values.map(([name, value]) => [
-          data.metrics[name].heading,
-          `~${format(value, data.metrics[name].digits)}`,
-        ]),
-        ...settingPairs(data, row),
-      ]),
+      make("h3", {}, `${trialTitle(data, row)}, after epoch ${points.x[i]}`),
+      definitions([[heading, `~${format(points.y[i], digits)}`], ...settingPairs(data, row)]),
     ];
   };
   return {

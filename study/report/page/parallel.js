@@ -7,7 +7,7 @@ const PARALLEL = { left: 70, right: 70, top: 34, bottom: 28 };
 tabs.parallel = (element, data, page) => {
   const rows = data.rows.filter((row) => ["front", "beaten"].includes(data.trials.group[row]));
   if (!rows.length) {
-    element.append(make("p", { class: "note" }, "No trial has finished yet."));
+    element.append(make("p", { class: "note" }, nothingToCompare(data)));
     return;
   }
   const drawing = new Parallel(element, data, rows);

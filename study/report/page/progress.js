@@ -10,6 +10,7 @@ tabs.progress = (element, data, page) => {
   element.append(make("p", {}, lateGrowth(hypervolume, growth)));
   const side = make("div", { class: "side" });
   element.append(side);
+  const first = firstVolume(hypervolume);
   for (const [key, values, xTitle] of [
     ["trials", ended, "trials that had ended"],
     ["epochs", epochs, "epochs that they had trained, together"],
@@ -17,9 +18,9 @@ tabs.progress = (element, data, page) => {
     page.charts[key] = new Chart(side, {
       xTitle,
       yTitle: "hypervolume of the front",
-      xRange: roomy([0, values.at(-1)], 0.03),
-      yRange: roomy([0, extent(hypervolume)[1]]),
-      layers: growthLayers(data, values),
+      xRange: roomy([values[first], values.at(-1)], 0.03),
+      yRange: roomy(extent(hypervolume.slice(first))),
+      layers: growthLayers(data, values, first),
       onPick: (layer, i) => layer.key === "all" && pinTrial(trial[i]),
     });
   }
@@ -34,7 +35,7 @@ tabs.progress = (element, data, page) => {
 
 /** The volume over so many trials or epochs: as stairs, and with a dot where it grew. What one points
     at is any trial, hence a layer that tells and is not seen. */
-function growthLayers(data, values) {
+function growthLayers(data, values, first) {
   const { hypervolume } = data.progress;
   const grew = hypervolume
     .map((_, i) => i)
@@ -44,7 +45,7 @@ function growthLayers(data, values) {
     {
       ...look,
       key: "steps",
-      points: stairs(values, hypervolume),
+      points: stairs(values.slice(first), hypervolume.slice(first)),
       mark: "none",
       line: { width: 2 },
     },
@@ -81,10 +82,19 @@ function stepHover(data, i) {
   ];
 }
 
+/** Where the curve begins: at the first trial that covers anything. Nobody wants to see the way up from
+    nothing, beside which all that comes later is flat. */
+function firstVolume(hypervolume) {
+  return Math.max(
+    0,
+    hypervolume.findIndex((each) => each > 0),
+  );
+}
+
 /** A value holds until the next one. */
 function stairs(x, y) {
-  const points = { x: [0], y: [0] };
-  for (let i = 0; i < x.length; i++) {
+  const points = { x: [x[0]], y: [y[0]] };
+  for (let i = 1; i < x.length; i++) {
     points.x.push(x[i], x[i]);
     points.y.push(points.y.at(-1), y[i]);
   }

@@ -26,6 +26,13 @@ function metricText(data, row, metric) {
   return value === null ? "" : (estimated ? "~" : "") + format(value, data.metrics[metric].digits);
 }
 
+/** Why no trial can be compared: none has finished, or all that have break a constraint. */
+function nothingToCompare(data) {
+  const broken = data.trials.group.filter((group) => group === "infeasible").length;
+  if (!broken) return "No trial has finished yet.";
+  return `${broken} trials have finished, and each of them breaks a constraint.`;
+}
+
 /** A duration as 42s, 3m 05s or 2h 07m. */
 function durationText(seconds) {
   const whole = Math.round(seconds);

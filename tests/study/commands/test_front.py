@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import moocore
 import pytest
+from optuna.storages import RDBStorage
 
 from study.cli import main
 from study.commands.advice import gap_sentences, suggestions
@@ -14,6 +18,8 @@ from study.config.judging import judge
 from study.records import EpochRecord, TrialRecord, TrialState
 from study.report.page.assembling import unpack
 from study.study_file import parse_study
+from study.training.codec_files import codec_file
+from tests.study.counting import counted
 from tests.study.measured import STUDY, measured_study
 
 if TYPE_CHECKING:
@@ -76,6 +82,64 @@ def test_scripts_get_the_same_as_json(root: Path, capsys: pytest.CaptureFixture[
     assert sum(gap["share"] for gap in told["gaps"]) == pytest.approx(1.0)
     assert (told["growth"]["trials"], told["growth"]["ended"]) == (3, 12)
     assert told["told"][0].startswith("nothing on the front between trials 4 and 5")
+
+
+def test_each_question_is_answered_once_and_the_database_is_opened_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The front of trials, and the front over their epochs."""
+    folder = measured_study(tmp_path, "mine", epochs=3)
+    folder.codecs.mkdir()  # Without it nobody asks for earlier epochs.
+    fronts = counted(monkeypatch, moocore, "is_nondominated")
+    databases = counted(monkeypatch, RDBStorage, "__init__")
+    for words, questions in (((), 2), (("--json",), 1)):
+        fronts.calls.clear()
+        databases.calls.clear()
+        shown(tmp_path, capsys, *words)
+        assert (fronts.total, fronts.repeated) == (questions, 0)
+        assert databases.total == 1
+
+
+def test_a_report_is_drawn_anew_where_something_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = measured_study(tmp_path, "mine", epochs=1).path / "front.html"
+    measured_study(tmp_path, "other", [(0.45, 30.0)])
+
+    def written() -> int:
+        """When the page is as old as the last report."""
+        assert "Pareto front: " in shown(tmp_path, capsys)
+        return page.stat().st_mtime_ns
+
+    first = written()
+    whole = page.read_bytes()
+    assert written() == first
+    (page.parent / "front.csv").unlink()
+    second = written()
+    assert second > first
+    assert (page.parent / "front.csv").exists()
+    page.write_text("mine")
+    third = written()
+    assert page.read_bytes() == whole
+    shown(tmp_path, capsys, "--with", "other")
+    assert page.read_bytes() != whole
+    fourth = written()
+    assert page.read_bytes() == whole
+    assert fourth > third
+    codec = codec_file(page.parent / "codecs", 9, 1)
+    codec.parent.mkdir(parents=True)
+    codec.touch()  # The page tells of it, and of what it is worth.
+    assert written() > fourth
+
+
+def test_a_pipe_whose_reader_has_read_enough_is_no_error(root: Path) -> None:
+    for words in (["--json"], []):
+        command = [sys.executable, "-m", "study", "front", "mine", "--root", str(root)]
+        front = subprocess.Popen([*command, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert front.stdout is not None
+        front.stdout.close()
+        _, told = front.communicate(timeout=100)
+        assert (front.returncode, told) == (141, b"")
 
 
 def test_another_study_is_drawn_beside_it(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,31 +208,64 @@ def test_values_that_are_written_alike_make_no_range() -> None:
 
 def test_an_end_of_the_front_at_an_end_of_a_range_is_told() -> None:
     """Of 1e-4 to 0.3, 0.05 of the logarithm are a factor of 1.49."""
-    settings = (0.29, 0.1, 0.01, 1e-3)
+    settings = (0.29, 0.2, 0.1, 0.05, 0.01, 1e-3)
     *_, low_rate = advice(trials(*((value, 1 - value, 30 - value) for value in settings)))
     assert low_rate == (
         "the front's low-rate end, trial 0, has loss.bpp_lambda 0.29, nearly the highest that is "
         "searched: a wider range may lead further"
     )
-    settings = (0.19, 0.1, 0.01, 1.4e-4)
+    settings = (0.19, 0.15, 0.1, 0.05, 0.01, 1.4e-4)
     *_, high_rate = advice(trials(*((value, 1 - value, 30 - value) for value in settings)))
-    assert "the front's high-rate end, trial 3, has loss.bpp_lambda 1.4e-4, nearly" in high_rate
+    assert "the front's high-rate end, trial 5, has loss.bpp_lambda 1.4e-4, nearly" in high_rate
+
+
+def test_the_exact_end_is_not_nearly_the_end_and_the_published_setting_is_none() -> None:
+    settings = (0.3, 0.2, 0.1, 0.05, 0.01, 1.0e-4)
+    records = trials(*((value, 1 - value, 30 - value) for value in settings))
+    told = advice(records)
+    assert any("loss.bpp_lambda 0.3, the highest that is searched" in each for each in told)
+    assert any("loss.bpp_lambda 1e-4, the lowest that is searched" in each for each in told)
+    published = [*records[:-1], replace(records[-1], is_baseline=True)]
+    assert not any("the lowest" in each for each in advice(published))
+
+
+def test_little_is_said_of_little() -> None:
+    """Two points, or a correlation that chance has too, are no reason to do anything."""
+    two = trials(*((0.3 - 0.05 * n, 0.5, 30.0) for n in range(5)), (0.01, 1.0, 35.0))
+    assert gap_sentences(a_study(), judge(a_study(), two)) == []
+    assert advice(two) == []
+    loose = [0.1, 0.3, 0.2, 0.05, 0.25, 0.02, 0.15]  # Of ranks with the rate about -0.6.
+    along = trials(*((s, 0.5 + 0.1 * n, 30.0 + n) for n, s in enumerate(loose)))
+    moving = judge(a_study(), along).moving_setting
+    assert moving is not None
+    assert abs(moving.correlation) < 0.8
+    assert advice(along) == []
 
 
 def test_growth_is_told_with_the_command_that_goes_on() -> None:
     still = trials(*((0.1, 1.0, 30.0) for _ in range(8)))
-    assert advice(still) == [
-        "the last 2 of 8 trials added nothing to the hypervolume: more of the same will hardly help"
-    ]
+    (told,) = advice(still)
+    assert told == (
+        "the last 2 of 8 trials added nothing to the hypervolume, but so few tell little of the "
+        "next ones; `study resume mine --trials 16` goes on"
+    )
+    many = trials(*((0.1, 1.0, 30.0) for _ in range(40)))
+    (told,) = advice(many)
+    assert told == (
+        "the last 10 of 40 trials added nothing to the hypervolume: more of the same will probably "
+        "add little"
+    )
     # Of 2 bpp times 10 dB before, the last adds 2 bpp times 10 dB.
     grown = trials(*((0.1, 1.0, 30.0) for _ in range(7)), (0.1, 1.0, 40.0))
     (told,) = advice(grown)
     assert told.startswith("the last 2 of 8 trials added 50 % of the hypervolume: the front still")
     assert told.endswith(" grows, and `study resume mine --trials 16` goes on with it")
-    hardly = trials(*((0.1, 1.0, 30.0) for _ in range(7)), (0.1, 1.0, 30.01))
-    assert advice(hardly) == [
-        "the last 2 of 8 trials added 0.1 % of the hypervolume: more of the same will hardly help"
-    ]
+    hardly = trials(*((0.1, 1.0, 30.0) for _ in range(39)), (0.1, 1.0, 30.01))
+    (told,) = advice(hardly)
+    assert told == (
+        "the last 10 of 40 trials added 0.1 % of the hypervolume: more of the same will probably "
+        "add little"
+    )
 
 
 def test_a_volume_that_was_nothing_grew_by_all_of_it() -> None:

@@ -23,7 +23,7 @@ from study.report.page import Tab
 from study.report.page.assembling import SCRIPTS, pack, part, unpack
 from study.report.page.columns import number
 from study.report.page.content import Material, page_content
-from study.report.picture import draw_planes
+from study.report.picture import NOTHING, Beside, draw_planes
 from study.training.codec_files import codec_file
 from tests.study.report.studies import DENSITY, OBJECTIVES, study, trial
 
@@ -39,14 +39,13 @@ def held(
     records: Sequence[TrialRecord] | None = None,
     objectives: Sequence[Objective] = OBJECTIVES,
     constraints: Sequence[Constraint] = (),
-    **beside: Any,  # noqa: ANN401
+    beside: Beside = NOTHING,
 ) -> dict[str, Any]:
     """What the page of a study holds, of the made-up one without records."""
     given = study() if records is None else records
-    baselines, others = beside.get("baselines", ()), beside.get("others", ())
     judged = JudgedStudy(given, objectives, constraints)
-    pictures = draw_planes("made up", judged, baselines, others)
-    return page_content(Material("made up", judged, pictures, **beside))
+    pictures = draw_planes("made up", judged, beside)
+    return page_content(Material("made up", judged, pictures, beside))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +122,7 @@ def test_other_studies_and_codecs_stand_beside() -> None:
     rival = [trial(0, 0.4, 34.0), trial(1, 0.45, 33.0), trial(2, 0.8, 36.0)]
     judged = JudgedStudy(rival, OBJECTIVES)
     content = held(
-        baselines=[draco], others=[("rival", judged), ("empty", JudgedStudy([], OBJECTIVES))]
+        beside=Beside([draco], [("rival", judged), ("empty", JudgedStudy([], OBJECTIVES))])
     )
     first, second = content["others"]
     assert (first["name"], first["number"]) == ("rival", [0, 2])  # its front alone

@@ -12,6 +12,7 @@ from study.fronts.judged import JudgedStudy
 from study.metrics import RateCurve
 from study.report import ReportFiles, write_report
 from study.report.page import Tab
+from study.report.picture import Beside
 from tests.study.report.pages import open_page, page_of, rows_shown, trials_drawn
 from tests.study.report.studies import DENSITY, OBJECTIVES, study, trial
 
@@ -33,8 +34,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> ReportFiles:
         "made up",
         JudgedStudy(study(), OBJECTIVES),
         tmp_path_factory.mktemp("page"),
-        [draco],
-        others=[("rival", JudgedStudy(rival, OBJECTIVES))],
+        Beside([draco], [("rival", JudgedStudy(rival, OBJECTIVES))], ["other clouds <b>"]),
         extra_tabs=[TAB],
     )
 

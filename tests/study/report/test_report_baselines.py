@@ -19,7 +19,7 @@ from study.metrics import RateCurve
 from study.records import TrialRecord, TrialState
 from study.report import palette, write_report
 from study.report.page.assembling import unpack
-from study.report.picture import draw_up
+from study.report.picture import Beside, draw_up
 from study.study_file import parse_study
 from tests.study.toy import STUDY
 
@@ -48,7 +48,7 @@ def trials() -> list[TrialRecord]:
 
 
 def test_a_curve_is_named_at_its_last_place_in_view() -> None:
-    picture = draw_up("s", JudgedStudy(trials(), OBJECTIVES), [DRACO])
+    picture = draw_up("s", JudgedStudy(trials(), OBJECTIVES), Beside([DRACO]))
     [line] = picture.lines
     assert line.points == tuple(zip(DRACO.bpp, DRACO.psnr_db, strict=True))
     x, y = line.label_at
@@ -64,23 +64,25 @@ def test_a_curve_is_named_at_its_last_place_in_view() -> None:
 
 def test_a_curve_far_away_does_not_squeeze_the_front() -> None:
     without = draw_up("s", JudgedStudy(trials(), OBJECTIVES))
-    picture = draw_up("s", JudgedStudy(trials(), OBJECTIVES), [FAR, DRACO])
+    picture = draw_up("s", JudgedStudy(trials(), OBJECTIVES), Beside([FAR, DRACO]))
     assert [line.name for line in picture.lines] == [DRACO.name]
     assert picture.footnote == "far is out of view"
     assert without.lines == ()
-    with_draco = draw_up("s", JudgedStudy(trials(), OBJECTIVES), [DRACO])
+    with_draco = draw_up("s", JudgedStudy(trials(), OBJECTIVES), Beside([DRACO]))
     assert (picture.x_range, picture.y_range) == (with_draco.x_range, with_draco.y_range)
-    alone = draw_up("s", JudgedStudy(trials(), OBJECTIVES), [FAR])
+    alone = draw_up("s", JudgedStudy(trials(), OBJECTIVES), Beside([FAR]))
     assert (alone.x_range, alone.y_range) == (without.x_range, without.y_range)
     # By place, not by name: two evaluations of one codec may be named alike.
     twin = RateCurve(DRACO.name, FAR.bpp, FAR.psnr_db)
-    both = draw_up("s", JudgedStudy(trials(), OBJECTIVES), [DRACO, twin])
+    both = draw_up("s", JudgedStudy(trials(), OBJECTIVES), Beside([DRACO, twin]))
     assert both.footnote == f"{DRACO.name} is out of view"
 
 
 def test_the_terminal_tells_of_each_baseline(tmp_path: Path) -> None:
     one = RateCurve("mine", (0.9,), (36.0,))
-    files = write_report("toy", JudgedStudy(trials(), OBJECTIVES), tmp_path, [DRACO, FAR, one])
+    files = write_report(
+        "toy", JudgedStudy(trials(), OBJECTIVES), tmp_path, Beside([DRACO, FAR, one])
+    )
     out = io.StringIO()
     console = Console(file=out, width=100)
     show_front(parse_study(STUDY, origin="x"), JudgedStudy(trials(), OBJECTIVES), files, console)
@@ -92,7 +94,7 @@ def test_the_terminal_tells_of_each_baseline(tmp_path: Path) -> None:
 
 
 def test_a_study_without_a_codec_shows_the_curve() -> None:
-    picture = draw_up("s", JudgedStudy([], OBJECTIVES), [DRACO])
+    picture = draw_up("s", JudgedStudy([], OBJECTIVES), Beside([DRACO]))
     assert [line.name for line in picture.lines] == [DRACO.name]
     assert picture.x_range[0] < 0.71
     assert picture.x_range[1] > 5.76
@@ -101,17 +103,19 @@ def test_a_study_without_a_codec_shows_the_curve() -> None:
 def test_a_curve_needs_its_axes() -> None:
     chamfer = (OBJECTIVES[0], Objective("chamfer", Direction.MINIMIZE, reference=1.0))
     with pytest.raises(StudyError, match="objectives are bpp and chamfer; draw it without"):
-        draw_up("s", JudgedStudy([], chamfer), [DRACO])
+        draw_up("s", JudgedStudy([], chamfer), Beside([DRACO]))
 
 
 def test_a_name_is_no_formula(tmp_path: Path) -> None:
     odd = RateCurve("$x_{$", DRACO.bpp, DRACO.psnr_db)
     far = RateCurve("$^{$", FAR.bpp, FAR.psnr_db)
-    assert write_report("s", JudgedStudy(trials(), OBJECTIVES), tmp_path, [odd, far]).png.exists()
+    assert write_report(
+        "s", JudgedStudy(trials(), OBJECTIVES), tmp_path, Beside([odd, far])
+    ).png.exists()
 
 
 def test_both_pictures_show_the_line_and_its_name(tmp_path: Path) -> None:
-    files = write_report("s", JudgedStudy(trials(), OBJECTIVES), tmp_path, [DRACO])
+    files = write_report("s", JudgedStudy(trials(), OBJECTIVES), tmp_path, Beside([DRACO]))
     [curve] = unpack(files.html.read_text(encoding="utf-8"))["curves"]
     assert curve["points"] == [list(point) for point in zip(DRACO.bpp, DRACO.psnr_db, strict=True)]
     assert curve["legend"] == "Draco <10> (baseline, measured bytes)"

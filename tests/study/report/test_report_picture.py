@@ -184,7 +184,7 @@ def test_what_breaks_a_constraint_stands_apart() -> None:
         "s", JudgedStudy([trial(0, 0.6, 35.0), trial(2, 1.0, 37.0), broken], OBJECTIVES)
     )
     assert (numbers(picture.front), numbers(picture.infeasible)) == ([0, 2], [1])
-    assert picture.title.endswith("2 of 2 finished codecs on the front, 1 more breaks a constraint")
+    assert picture.title.endswith("2 of 3 finished codecs on the front, 1 breaks a constraint")
 
 
 def test_a_pruned_trial_stands_where_it_was_stopped_if_epochs_tell() -> None:

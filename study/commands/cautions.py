@@ -1,0 +1,137 @@
+"""What else differs between curves that stand beside each other: they may differ for that alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from study.errors import StudyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from study.config import StudyConfig
+    from study.data.manifest import Manifest
+    from study.fronts.judged import JudgedStudy
+    from study.storage.folder import StudyFolder
+    from study.storage.trial_store import TrialStore
+
+    Clouds = frozenset[tuple[str, int]]
+    """Name and points of each cloud that codecs are measured on."""
+
+_POINTS = ("source", "max_objects", "points_per_object", "normals", "validation_fraction",
+           "test_fraction", "seed")  # fmt: skip
+"""What of a data set's recipe decides which points are coded when codecs are measured."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A study that stands beside another one.
+
+    Attributes:
+        folder, config: where it lies, and as it was started.
+        judged: its trials, by the objectives that both are compared by.
+        store: its database; None: it has none.
+    """
+
+    folder: StudyFolder
+    config: StudyConfig
+    judged: JudgedStudy
+    store: TrialStore | None
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.config.name
+
+    def manifest(self) -> Manifest | None:
+        """Return what its data set says of itself; None where it is gone, or none was used yet."""
+        from study.data.manifest import read_manifest
+
+        place = self._data_folder()
+        if place is None:
+            return None
+        try:
+            return read_manifest(place)
+        except StudyError:
+            return None
+
+    def data_files(self) -> list[Path]:
+        """Return the file that tells its data set from any other, where one was used."""
+        place = self._data_folder()
+        return [] if place is None else [place / "manifest.json"]
+
+    def _data_folder(self) -> Path | None:
+        from study.storage.folder import data_of
+
+        number = next((record.number for record in self.judged.records if record.final), None)
+        if number is None or self.store is None:
+            return None
+        told = self.store.worker_config(number)
+        return data_of(self.folder, self.config, str(told["data_folder"])) if told else None
+
+
+def data_cautions(first: Shown, second: Shown) -> Iterator[str]:
+    """Say how the data of two studies differ, or that nobody can tell."""
+    names = first.name, second.name
+    from study.config.data import EMBEDDED
+
+    ours, theirs = (each.config.data.model_dump(mode="json") for each in (first, second))
+    for keys, meaning in (
+        (_POINTS, "codecs are measured on different points, and their numbers cannot be compared"),
+        (ours.keys() - set(_POINTS), "the same points are cut in different ways"),
+    ):
+        unlike = sorted(key for key in keys if ours[key] != theirs[key])
+        if unlike:
+            values = ", ".join(f"data.{key} {ours[key]} and {theirs[key]}" for key in unlike)
+            yield f"the data of {names[0]} and {names[1]} differ ({values}): {meaning}"
+    if ours != theirs or ours["source"] == EMBEDDED:
+        return
+    a, b = first.manifest(), second.manifest()
+    if a is None or b is None:
+        gone = " and ".join(name for name, of in zip(names, (a, b), strict=True) if of is None)
+        yield (
+            f"the data of {gone} cannot be read any more: nobody can tell whether {names[0]} and "
+            f"{names[1]} were measured on the same points"
+        )
+        return
+    if a.fingerprint != b.fingerprint:
+        yield f"the files of {first.config.data.source} have changed between the two studies"
+    if a.peak != b.peak:
+        yield f"PSNRs have different peaks, {a.peak:g} and {b.peak:g}: compare no decibels"
+
+
+def baseline_caution(study: Shown, name: str, file: Path) -> str | None:
+    """Say that a baseline was measured on other clouds than a study's; None where it was not.
+
+    Args:
+        study: its codecs are measured on the validation split.
+        name: the baseline's.
+        file: what `study baseline` or `study evaluate` wrote, which was read before.
+    """
+    held = json.loads(file.read_text(encoding="utf-8")).get("clouds", {})
+    theirs = _clouds((each, told["points"]) for each, told in held.items())
+    manifest = study.manifest()
+    if manifest is None or not theirs:
+        whose = study.name if manifest is None else str(file)
+        return (
+            f"the clouds of {whose} are not known: nobody can tell whether {name} was measured on "
+            f"the same points as {study.name}"
+        )
+    validated = (each for each in manifest.clouds if each.split == "validation")
+    ours = _clouds((each.name, each.all_points) for each in validated)
+    if ours == theirs:
+        return None
+    return (
+        f"{name} was measured on other clouds ({len(theirs)} in {file.name}, {len(ours & theirs)} "
+        f"of them among the {len(ours)} that {study.name} validates on): compare the curves' "
+        "shapes, not their numbers"
+    )
+
+
+def _clouds(pairs: Iterable[tuple[str, int]]) -> Clouds:
+    """Return clouds by what their files are called, without folder and suffix."""
+    return frozenset((PurePath(name).stem, points) for name, points in pairs)

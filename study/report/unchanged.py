@@ -1,0 +1,104 @@
+"""Whether a report would be drawn as it is: then it stays, and nobody waits for it.
+
+Beside the report lies a note of what it was drawn from, as a digest, and of the files that were
+written. A report is the same where the trials, what stands beside them, the files that it shows and
+the code that draws it are the same, and where its files are as they were written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from study.report.write import ReportFiles
+from study.training.codec_files import codec_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from study.fronts.judged import JudgedStudy
+    from study.report.picture import Beside
+
+_NOTE = ".front.json"
+
+
+def digest_of(
+    name: str, study: JudgedStudy, codecs: Path, beside: Beside, shown: Sequence[Path]
+) -> str:
+    """Return what stands for everything that a report is drawn from.
+
+    Args:
+        name: the study's.
+        study: its trials.
+        codecs: the folder of its codecs, of which the report names and shows some.
+        beside: other codecs' curves and other studies' fronts.
+        shown: other files that it shows something of.
+    """
+    epochs = [codec_file(codecs, *key) for key in study.front_over_epochs]
+    files = [codec_file(codecs, r.number, len(r.epochs)) for r in study.front]
+    told = (
+        name,
+        (study.records, study.objectives, study.constraints),
+        beside.baselines,
+        [(other, each.records) for other, each in beside.others],
+        beside.cautions,
+        [path.exists() for path in epochs],
+        [_state(path) for path in (*files, *shown)],
+        _code(),
+    )
+    return hashlib.sha256(repr(told).encode()).hexdigest()
+
+
+def recall(folder: Path, digest: str) -> ReportFiles | None:
+    """Return the report in a folder if it is the one of this digest, and whole."""
+    try:
+        note: dict[str, Any] = json.loads((folder / _NOTE).read_text(encoding="utf-8"))
+        if note["digest"] != digest:
+            return None
+        found = note["reconstructions"]
+        still = folder / found["file"] if isinstance(found, dict) else found
+        files = ReportFiles(folder, tuple(note["baselines"]), still)
+        states = [_state(path) for path in files.paths]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return files if None not in states and states == note["states"] else None
+
+
+def remember(files: ReportFiles, digest: str) -> None:
+    """Note what a report was drawn from; where that fails, it is drawn anew the next time."""
+    still = files.reconstructions
+    note = {
+        "digest": digest,
+        "baselines": files.baselines,
+        "reconstructions": {"file": still.name} if isinstance(still, Path) else still,
+        "states": [_state(path) for path in files.paths],
+    }
+    with suppress(OSError):
+        (files.folder / _NOTE).write_text(json.dumps(note), encoding="utf-8")
+
+
+def _state(path: Path) -> list[int] | None:
+    """Return a file's length and when it was written, in nanoseconds; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return [found.st_size, found.st_mtime_ns]
+
+
+@cache
+def _code() -> str:
+    """Return a digest of the code that draws reports."""
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(each for each in package.rglob("*") if each.suffix in {".py", *_PAGE}):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+_PAGE = {".js", ".css", ".html"}
+"""What a page is made of."""
