@@ -75,7 +75,8 @@ class Population:
         self._model, self._device = model, device
 
         def flat(rows: Iterable[Tensor]) -> Tensor:
-            return self.layout.flat(torch.stack([row.to(device, non_blocking=True) for row in rows]))
+            moved = [row.to(device, non_blocking=True) for row in rows]
+            return self.layout.flat(torch.stack(moved))
 
         self._adam = FlatAdam(
             self.layout,
