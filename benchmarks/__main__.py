@@ -23,6 +23,9 @@ BENCHMARKS = {
 """Name to what is measured; each is a module with `run(pairs)`, or `run(trials)` in the case of
 `bookkeeping`, which says whether its bars held."""
 
+GPU = "gpu"
+"""A name that stands alone: what a GPU is to show, within ten minutes (`benchmarks.gpu`)."""
+
 
 def main() -> None:
     """Run what the command line names. A missed bar is told, and is no failure.
@@ -30,6 +33,8 @@ def main() -> None:
     How fast a machine is, and how busy, decides over no pass or fail.
     """
     arguments = command_line().parse_args()
+    if GPU in arguments.names:
+        raise SystemExit(import_module("benchmarks.gpu").run())
     # CompressAI brings in torch_geometric, which compiles on import the way PyTorch gave up.
     warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
     import torch  # noqa: PLC0415  --help should not wait for it
@@ -49,7 +54,8 @@ def main() -> None:
 
 def command_line() -> argparse.ArgumentParser:
     """What can be asked for."""
-    listed = "\n".join(f"  {name:11} {what}" for name, what in BENCHMARKS.items())
+    of_gpu = "alone, and on a GPU: its tests, and these with its bars, in ten minutes"
+    listed = "\n".join(f"  {name:11} {what}" for name, what in [*BENCHMARKS.items(), (GPU, of_gpu)])
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=f"Ratios, measured in turns, with one thread.\n\n{listed}",
@@ -70,10 +76,9 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def _name(text: str) -> str:
-    if text not in BENCHMARKS:
-        raise argparse.ArgumentTypeError(
-            f"there is no {text!r}; choose from {', '.join(BENCHMARKS)}"
-        )
+    names = [*BENCHMARKS, GPU]
+    if text not in names:
+        raise argparse.ArgumentTypeError(f"there is no {text!r}; choose from {', '.join(names)}")
     return text
 
 

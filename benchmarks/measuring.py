@@ -109,6 +109,29 @@ class Sample:
         return self.wall_ms if on_gpu() else self.cpu_ms
 
 
+@dataclass(frozen=True)
+class Bar:
+    """What a benchmark is to reach, and what it did.
+
+    Attributes:
+        name: what is measured.
+        least: how many times as fast it is to be, at least.
+        measured: how many times as fast it is.
+    """
+
+    name: str
+    least: float
+    measured: float
+
+    @property
+    def held(self) -> bool:
+        """Whether it is reached."""
+        return self.measured >= self.least
+
+    def __str__(self) -> str:
+        return f"bar {self.least:g}: {'held' if self.held else 'NOT HELD'}"
+
+
 class Ratio(NamedTuple):
     """One way's time over another's: median and quartiles over the rounds, and of the wall time."""
 

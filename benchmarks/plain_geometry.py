@@ -76,13 +76,14 @@ def plain_level(points: Tensor, sample_count: int, k: int, tools: PlainTools) ->
 
 def farthest_points(points: Tensor, count: int) -> Tensor:
     """(count,) indices: the first point, then always the one farthest from those chosen."""
-    chosen = [0]
+    # Their numbers stay where the points are: a GPU that is asked for each makes the caller wait.
+    chosen = [torch.zeros(1, dtype=torch.int64, device=points.device)]
     dist2 = torch.full((len(points),), torch.inf, device=points.device)
     while len(chosen) < count:
-        to_newest = (points - points[chosen[-1]]).square_().sum(dim=1)
+        to_newest = (points - points.index_select(0, chosen[-1])).square_().sum(dim=1)
         torch.minimum(dist2, to_newest, out=dist2)
-        chosen.append(int(dist2.argmax()))
-    return torch.tensor(chosen, device=points.device)
+        chosen.append(dist2.argmax(dim=0, keepdim=True))
+    return torch.cat(chosen)
 
 
 @torch.no_grad()

@@ -92,9 +92,12 @@ class PopulationBottleneck(nn.Module):
         """Compute the integer tables that the range coder needs.
 
         The quantiles are set from the learned CDF: those that training reached may not have
-        converged, and then the coder would pay for it.
+        converged, and then the coder would pay for it. Computed on the CPU: value by value, for
+        each of which a GPU would wait; and so the same parameters have the same tables anywhere.
         """
-        self.channelwise.update(force=True, update_quantiles=True)
+        device = self._medians().device
+        self.channelwise.to("cpu").update(force=True, update_quantiles=True)
+        self.channelwise.to(device, non_blocking=True)
 
     def to_symbols(self, latents: Tensor) -> Tensor:
         """Whole numbers as reals, (points, C), from the latents of a population of one."""

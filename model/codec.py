@@ -127,15 +127,16 @@ class Codec(nn.Module):
 
     def select(self, trials: Sequence[int]) -> Codec:
         """A population of copies of some of the trials."""
-        chosen = Codec(self.config, len(trials))
+        device = next(self.parameters()).device
+        chosen = Codec(self.config, len(trials)).to(device, non_blocking=True)
         theirs = dict(self.named_parameters())
-        index = torch.tensor(trials)
+        index = torch.tensor(trials).to(device, non_blocking=True)
         with torch.no_grad():
             for name, parameter in chosen.named_parameters():
                 # A bottleneck's leading axis holds the channels of every trial in turn.
                 per_trial = theirs[name].unflatten(0, (self.trials, -1))
                 parameter.copy_(per_trial[index].flatten(0, 1))
-        return chosen.to(next(self.parameters()).device)
+        return chosen
 
     def freeze(self) -> None:
         """Fix the integer tables of the bottleneck, for coding."""

@@ -23,23 +23,33 @@ if TYPE_CHECKING:
     from model.patches import LevelBatch, PatchBatch
 
 
-def attend_owned(logits: Tensor, values: Tensor, level: LevelBatch) -> Tensor:
-    """Softmax over each sample's owned neighbours, per channel, and the sum of weighted values.
+class Attention:
+    """Softmax over each sample's owned neighbours, shared by a stage's two networks that use it."""
 
-    Args:
-        logits: (T, B, E, C), one row per owned pair.
-        values: (T, B, E, C).
-        level: whose pairs they are.
+    def __init__(self, level: LevelBatch) -> None:
+        """Note whose pairs they are."""
+        self._level = level
+        self._slot: Tensor | None = None
 
-    Returns:
-        (T, B, M, C). A sample that owns none of its neighbours (possible with duplicate points)
-        gets zeros.
-    """
-    if usable(logits, values):
-        return native.attend(logits, values, level.first_of_samples)
-    samples = level.samples.shape[2]
-    attended = attend(logits, values, level.slot(logits.shape[0]), level.slots)
-    return attended if level.slots == samples else attended[:, :, :samples]
+    def __call__(self, logits: Tensor, values: Tensor) -> Tensor:
+        """Per channel, the sum of the values weighted by the softmax.
+
+        Args:
+            logits: (T, B, E, C), one row per owned pair.
+            values: (T, B, E, C).
+
+        Returns:
+            (T, B, M, C). A sample that owns none of its neighbours (possible with duplicate points)
+            gets zeros.
+        """
+        level = self._level
+        if usable(logits, values):
+            return native.attend(logits, values, level.first_of_samples)
+        if self._slot is None:
+            self._slot = level.slot(logits.shape[0])
+        samples = level.samples.shape[2]
+        attended = attend(logits, values, self._slot, level.slots)
+        return attended if level.slots == samples else attended[:, :, :samples]
 
 
 def logits_of(hidden: Tensor, layer: Linear) -> Tensor:
@@ -75,7 +85,9 @@ class AncestorEmbedding(nn.Module):
         self.logits = Linear(trials, hidden, hidden)
         self.output = Linear(trials, hidden, dim)
 
-    def forward(self, features: Tensor, at_samples: Tensor, level: LevelBatch) -> Tensor:
+    def forward(
+        self, features: Tensor, at_samples: Tensor, level: LevelBatch, attention: Attention
+    ) -> Tensor:
         """Embed (T, B, N, C) features at the samples, (T, B, M, C)."""
         if self.masked:
             position = self.position.hidden(level.owned_offsets, level.owned_valid)
@@ -89,7 +101,7 @@ class AncestorEmbedding(nn.Module):
             hidden = self.logits_hidden.fold(*self._into_logits_layer(), all_pairs)(owned)
         logits = logits_of(hidden, self.logits)
         scale = self.query.weight.shape[2] ** -0.5
-        embedded = attend_owned(logits * scale, self._positioned_values(owned), level)
+        embedded = attention(logits * scale, self._positioned_values(owned))
         result: Tensor = self.output(embedded)
         return result + at_samples
 
@@ -139,17 +151,17 @@ class PositionEmbedding(nn.Module):
         self.embed = Perceptron(trials, 4, config.hidden_dim, config.dim)
         self.weigh = Perceptron(trials, config.dim, config.hidden_dim, config.dim)
 
-    def forward(self, level: LevelBatch) -> Tensor:
+    def forward(self, level: LevelBatch, attention: Attention) -> Tensor:
         """Embed the local geometry, (T, B, M, C)."""
         if self.masked:
             embedded = self.embed(level.owned_directions, level.owned_valid)
             weighed = self.weigh.hidden(embedded, level.owned_valid)
-            return attend_owned(logits_of(weighed, self.weigh.output), embedded, level)
+            return attention(logits_of(weighed, self.weigh.output), embedded)
         hidden = self.embed.hidden.folded(level.direction_moments)
         all_pairs = hidden.moments(level.directions, None, level.pair_valid)
         embedded = self.embed.output(hidden(level.owned_directions))
         weigh = self.weigh.hidden.folded(linear_moments(all_pairs, self.embed.output))
-        return attend_owned(logits_of(weigh(embedded), self.weigh.output), embedded, level)
+        return attention(logits_of(weigh(embedded), self.weigh.output), embedded)
 
 
 class EncoderStage(nn.Module):
@@ -165,9 +177,9 @@ class EncoderStage(nn.Module):
 
     def forward(self, features: Tensor, level: LevelBatch) -> Tensor:
         """Collapse (T, B, N, C) features into (T, B, M, C)."""
-        mixed = self.mix(features)
-        ancestor = self.ancestor(mixed, gather(mixed, level.samples), level)
-        position = self.position(level)
+        mixed, attention = self.mix(features), Attention(level)
+        ancestor = self.ancestor(mixed, gather(mixed, level.samples), level, attention)
+        position = self.position(level, attention)
         density = self.density(level.child_count[..., None], level.sample_valid)
         fused: Tensor = self.fuse(torch.cat([ancestor, position, density], dim=-1))
         return fused + gather(features, level.samples)

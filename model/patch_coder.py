@@ -99,7 +99,7 @@ class PatchCoder:
         with _reproducibly():
             patches = collate([hierarchy], self._device)
             reals = self.codec.analyse(patches)[0, 0]
-            symbols = self.codec.bottleneck.to_symbols(reals)
+            symbols = self.codec.bottleneck.to_symbols(reals).cpu()
             true = patches.stages[-1].xyz[0, 0]
         # Written so that NaN fails the comparison too.
         if not bool((symbols.abs() <= LARGEST_SYMBOL).all()):
@@ -110,7 +110,7 @@ class PatchCoder:
             )
             raise UncodableError(message)
         coordinates = None if self.config.quantize_latent_xyzs else true.half().cpu().numpy()
-        return PatchLatents(symbols.int().cpu().numpy(), coordinates)
+        return PatchLatents(symbols.int().numpy(), coordinates)
 
     def decode(
         self, latents: PatchLatents
@@ -124,7 +124,7 @@ class PatchCoder:
             (n, 3) in the patch frame, and (n, 3) normals where the codec has them.
         """
         with _reproducibly():
-            symbols = torch.from_numpy(latents.symbols).to(self._device)
+            symbols = torch.from_numpy(latents.symbols).to(self._device, non_blocking=True)
             quantised = self.codec.bottleneck.from_symbols(symbols)[None, None]
             output = self.codec.decode(quantised, self._sent(latents))
             points = output.points.xyz[0, 0].cpu().numpy()
@@ -135,8 +135,8 @@ class PatchCoder:
         """The latent points as the codec takes them: their number, and what is sent of them."""
         count = len(latents.symbols)
         sent = np.zeros((count, 3)) if latents.coordinates is None else latents.coordinates
-        xyz = torch.from_numpy(sent).float().to(self._device)[None, None]
-        return Points(xyz, torch.full((1, 1), count, device=self._device))
+        xyz = torch.from_numpy(sent).float().to(self._device, non_blocking=True)[None, None]
+        return Points(xyz, torch.full((1, 1), count, device=self._device), full=True)
 
     @property
     def _device(self) -> torch.device:

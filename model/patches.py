@@ -134,7 +134,7 @@ def collate(hierarchies: Sequence[Hierarchy], device: str | torch.device = "cpu"
     for stage in range(depth + 1):
         clouds = [hierarchy.stage_points(stage) for hierarchy in hierarchies]
         counts = [len(cloud) for cloud in clouds]
-        sizes = torch.tensor([counts], device=device)
+        sizes = _moved(torch.tensor([counts]), device)
         stages.append(Points(_padded(clouds, device), sizes, full=len(set(counts)) == 1))
     levels = [
         _collate_level([hierarchy.levels[stage] for hierarchy in hierarchies], stages[stage])
@@ -169,11 +169,9 @@ def _collate_level(levels: Sequence[Level], entering: Points) -> LevelBatch:
         child_count=pad([level.child_count for level in levels]),
         mean_distance=pad([level.mean_distance for level in levels]),
         offsets=(at_samples - gather(entering.xyz, neighbours)).flatten(2, 3),
-        sample_valid=_none_if_full(pad([np.ones(len(level.samples)) for level in levels])[0]),
-        pair_valid=_none_if_full(
-            pad([np.ones(level.owned.shape) for level in levels])[0].flatten(1)
-        ),
-        owned_valid=_none_if_full((owner < sample_count)[0]),
+        sample_valid=_validity([level.samples.shape for level in levels], device),
+        pair_valid=_validity([level.owned.shape for level in levels], device),
+        owned_valid=_validity([sample.shape for sample, _ in pairs], device),
     )
 
 
@@ -185,9 +183,24 @@ def _padded(
     stacked = np.full((1, len(arrays), *extents), fill, dtype=arrays[0].dtype)
     for row, array in zip(stacked[0], arrays, strict=True):
         row[tuple(slice(extent) for extent in array.shape)] = array
-    return torch.from_numpy(stacked).to(device)
+    return _moved(torch.from_numpy(stacked), device)
 
 
-def _none_if_full(valid: Tensor) -> Tensor | None:
-    """(B, R) as float 0 and 1, or None where all rows are valid and no weighting is needed."""
-    return None if bool(valid.all()) else valid.float()
+def _validity(extents: Sequence[tuple[int, ...]], device: str | torch.device) -> Tensor | None:
+    """(B, R) of 1 and 0 for R rows, those of a patch and then padding; None where none is padding.
+
+    Args:
+        extents: of each patch; R is the product of the largest.
+        device: where to put it.
+    """
+    if len(set(extents)) == 1:
+        return None
+    return _padded([np.ones(extent, np.float32) for extent in extents], device)[0].flatten(1)
+
+
+def _moved(made: Tensor, device: str | torch.device) -> Tensor:
+    """A new tensor of the CPU, moved: without waiting for what a GPU is doing.
+
+    Ordinary memory is read before the call returns, so it may be freed.
+    """
+    return made.to(device, non_blocking=True)

@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 import sys
+import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,11 +29,10 @@ from model.points import Points, gather
 from study.config import DataRecipe, LossWeights, TrainingConfig
 from study.data import open_data_set, prepare
 from study.training.objective import loss_terms, stacked_weights
+from study.training.population import Population, fresh_states
 from study.training.training import Member, Training
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from model.hierarchy import Hierarchy
 
 pytestmark = pytest.mark.gpu
@@ -131,6 +132,27 @@ def test_losses_and_gradients_are_those_of_the_cpu(seed: int) -> None:
     torch.testing.assert_close(results["cuda"][0], results["cpu"][0], rtol=1e-3, atol=1e-5)
     for ours, theirs in zip(results["cuda"][1], results["cpu"][1], strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-2, atol=1e-2 * float(theirs.abs().max()))
+
+
+def test_a_step_waits_where_the_list_says(seed: int) -> None:
+    """By what PyTorch tells of waits; the list is that of `tests/test_gpu_path.py`."""
+    members = [Member(trial, trial, LossWeights(), TrainingConfig()) for trial in (0, 1)]
+    population = Population(SMALL, fresh_states(SMALL, members, "cuda"), "cuda")
+    batch = collate(patches(seed), "cuda")
+    population.begin_epoch(0)
+    population.draw_noise([(3, batch.stages[-1].xyz.shape[2])] * 2)
+    population.step(batch)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            population.step(collate(patches(seed), "cuda"))
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    waits = [Path(one.filename).name for one in heard if "synchronizing" in str(one.message)]
+    assert waits.count("decoder.py") == SMALL.stages
+    # A search of a size that the first step did not have is measured.
+    assert set(waits) <= {"decoder.py", "nearest_choice.py"}
 
 
 def test_a_file_written_on_the_gpu_is_read_on_the_cpu(seed: int) -> None:

@@ -128,7 +128,9 @@ class FlatAdam:
         # Kept from step to step: touching fresh memory took ten times as long as the arithmetic.
         self._gradient, self._denominator = torch.empty((2, parameters.numel()), device=device)
         limits = [torch.inf if limit is None else limit for limit in longest_gradients]
-        self._limits = torch.tensor(limits, device=device) if min(limits) < torch.inf else None
+        self._limits = (
+            torch.tensor(limits).to(device, non_blocking=True) if min(limits) < torch.inf else None
+        )
 
     def set_rates(self, rates: Sequence[tuple[float, float]]) -> None:
         """Set each trial's learning rates, of the network and of the quantiles."""

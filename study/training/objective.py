@@ -53,10 +53,8 @@ def weight_per_term(weights: LossWeights) -> dict[str, float]:
 def stacked_weights(members: Sequence[LossWeights], device: str) -> dict[str, Tensor]:
     """One (T,) tensor per term."""
     per_member = [weight_per_term(member) for member in members]
-    return {
-        name: torch.tensor([weights[name] for weights in per_member], device=device)
-        for name in per_member[0]
-    }
+    values = torch.tensor([list(weights.values()) for weights in per_member])
+    return dict(zip(per_member[0], values.T.to(device, non_blocking=True), strict=True))
 
 
 def loss_terms(

@@ -34,7 +34,7 @@ def fresh_states(model: ModelConfig, members: Sequence[Member], device: str) -> 
     codec.reset([derived_seed(member.seed, Purpose.WEIGHTS) for member in members])
     layout = Layout(codec)
     flat = torch.cat([parameter.detach().reshape(-1) for parameter in layout.parameters])
-    rows = layout.rows(flat).to(device)
+    rows = layout.rows(flat).to(device, non_blocking=True)
     return [
         MemberState(
             member=member,
@@ -70,12 +70,13 @@ class Population:
             device: "cpu" or "cuda".
         """
         self.members = tuple(state.member for state in states)
-        self.codec = Codec(model, len(states)).to(device)
+        self.codec = Codec(model, len(states)).to(device, non_blocking=True)
         self.layout = Layout(self.codec)
         self._model, self._device = model, device
 
         def flat(rows: Iterable[Tensor]) -> Tensor:
-            return self.layout.flat(torch.stack([row.to(device) for row in rows]))
+            moved = [row.to(device, non_blocking=True) for row in rows]
+            return self.layout.flat(torch.stack(moved))
 
         self._adam = FlatAdam(
             self.layout,

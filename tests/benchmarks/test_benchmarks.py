@@ -18,6 +18,7 @@ from benchmarks import (
     cohorts,
     epochs,
     fronts,
+    gpu,
     hierarchy,
     members,
     norms,
@@ -143,6 +144,22 @@ def test_patches_have_as_many_points_as_promised() -> None:
 def test_benchmark_prints_a_ratio(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     import_module(f"benchmarks.{name}").run(pairs=2)
     assert re.search(r"ratio \d+\.\d+ ", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("part", gpu.PARTS, ids=lambda part: part.name)
+def test_each_part_of_the_gpu_command_runs(
+    part: gpu.Part, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """On a CPU: its tests skip, and a bar of its own `packing` has."""
+    monkeypatch.setattr(gpu, "PAIRS", 2)
+    found = part.run()
+    assert re.search(r"ratio \d+\.\d+ |\d+ skipped", capfd.readouterr().out)
+    if part.name == "step":
+        assert isinstance(found, bool)  # its bars are of this machine and these sizes
+    elif isinstance(found, bool):
+        assert found
+    else:
+        assert len(found) == {"cohorts": 0, "packing": 1}[part.name]
 
 
 @pytest.mark.slow
