@@ -5,16 +5,19 @@ Legend: T trials, B patches, M latent points, C channels.
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F  # noqa: N812  the name everyone knows
 from torch import Tensor, nn
 
 from model.compressai_parts import new_bottleneck
 from model.errors import CodecError
+from model.layers import contiguous, each_alike
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -61,7 +64,8 @@ class PopulationBottleneck(nn.Module):
             30 with CompressAI's logistic output).
         """
         trials, patches, points, channels = latents.shape
-        rows = latents.permute(0, 3, 1, 2).reshape(trials * channels, 1, patches * points)
+        channelwise = contiguous(latents).permute(0, 3, 1, 2)
+        rows = channelwise.reshape(trials * channels, 1, patches * points).contiguous()
         if noise is None:
             medians = self.channelwise.quantiles[:, :, 1:2]
             quantised = torch.round(rows - medians) + medians
@@ -70,23 +74,55 @@ class PopulationBottleneck(nn.Module):
         likelihoods = self._likelihoods(quantised)
         shape = (trials, channels, patches, points)
         return (
-            quantised.view(shape).permute(0, 2, 3, 1),
-            likelihoods.view(shape).permute(0, 2, 3, 1),
+            contiguous(quantised.view(shape).permute(0, 2, 3, 1)),
+            contiguous(likelihoods.view(shape).permute(0, 2, 3, 1)),
         )
-
-    def _likelihoods(self, rows: Tensor) -> Tensor:
-        bottleneck = self.channelwise
-        # Both edges of the symbols' bins in one evaluation; `forward` would draw its own noise.
-        edges = torch.cat([rows - 0.5, rows + 0.5], dim=-1)
-        cumulative = bottleneck._logits_cumulative(edges, stop_gradient=False).sigmoid()  # noqa: SLF001
-        lower, upper = cumulative.chunk(2, dim=-1)
-        bounded: Tensor = bottleneck.likelihood_lower_bound(upper - lower)
-        return bounded
 
     def quantile_loss(self) -> Tensor:
         """Sum over trials of the loss that pulls the quantiles to the tails of the learned CDF."""
-        loss: Tensor = self.channelwise.loss()
+        quantiles, target = self.channelwise.quantiles, self.channelwise.target
+        loss: Tensor = (self._cumulative_logits(quantiles, learning=False) - target).abs().sum()
         return loss
+
+    def _likelihoods(self, rows: Tensor) -> Tensor:
+        # Both edges of the symbols' bins in one evaluation; `forward` would draw its own noise.
+        logits = self._cumulative_logits(torch.cat([rows - 0.5, rows + 0.5], dim=-1))
+        lower, upper = each_alike(torch.sigmoid, logits, self.trials).chunk(2, dim=-1)
+        bounded: Tensor = self.channelwise.likelihood_lower_bound(upper - lower)
+        return bounded
+
+    def _cumulative_logits(self, z: Tensor, *, learning: bool = True) -> Tensor:
+        """Logits of the learned CDF at (T * C, 1, N) values.
+
+        CompressAI's ``_logits_cumulative``, with each trial's numbers in whole vectors.
+
+        Args:
+            z: where.
+            learning: whether the CDF is to get a gradient.
+        """
+        module = self.channelwise
+        matrices = self._of_parameters(F.softplus, module.matrices, learning=learning)
+        factors = self._of_parameters(torch.tanh, module.factors, learning=learning)
+        for matrix, bias, factor in zip_longest(matrices, module.biases, factors):
+            z = torch.bmm(matrix, z) + (bias if learning else bias.detach())
+            if factor is not None:
+                z = z + factor * each_alike(torch.tanh, z, self.trials)
+        return z
+
+    def _of_parameters(
+        self,
+        function: Callable[[Tensor], Tensor],
+        parameters: Iterable[Tensor],
+        *,
+        learning: bool,
+    ) -> list[Tensor]:
+        """A function of every number of several parameters, in one call."""
+        given = [each if learning else each.detach() for each in parameters]
+        rows = torch.cat([each.view(self.trials, -1) for each in given], dim=1)
+        parts = each_alike(function, rows, self.trials).split(
+            [each.numel() // self.trials for each in given], dim=1
+        )
+        return [part.reshape(each.shape) for part, each in zip(parts, given, strict=True)]
 
     def freeze(self) -> None:
         """Compute the integer tables that the range coder needs.

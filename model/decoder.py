@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from model.directions import candidate_directions
 from model.edges import EdgeConvolution, feature_neighbours
-from model.layers import PlainPerceptron
+from model.layers import PlainPerceptron, each_alike
 from model.native.library import usable
 from model.native.placement import place
 from model.nearest import nearest
@@ -47,7 +47,7 @@ class DecodedStage:
     def normals(self) -> Tensor:
         """(T, B, P, 3) of the last stage of a codec of normals; not of length 1."""
         assert self.features is not None, "the last stage of a codec of normals makes features"
-        return self.features.tanh()
+        return each_alike(torch.tanh, self.features, len(self.features))
 
 
 class Dealing:
@@ -232,9 +232,7 @@ class DecoderStage(nn.Module):
     def forward(self, parents: Points, features: Tensor, *, with_features: bool) -> DecodedStage:
         """Expand (T, B, N) points with (T, B, N, C) features."""
         logits = self.count(features).squeeze(-1)
-        # PyTorch computes the last few numbers of a tensor otherwise than the rest, by one unit in
-        # the last place: padded, a trial's do not depend on how many trials there are.
-        share = F.pad(logits, (0, -logits.shape[-1] % 32)).sigmoid()[..., : logits.shape[-1]]
+        share = each_alike(torch.sigmoid, logits, len(logits))
         child_count = share * (self.most - 1) + 1
         chosen = choose(child_count, self.most, parents.valid)
         xyz, of_children = self.place(parents, features, chosen, with_features=True)

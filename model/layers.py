@@ -13,14 +13,17 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the name everyone knows
 from torch import Tensor, nn
 
-from model.kernels import hidden_moments, row_shares
+from model.kernels import Context, hidden_moments, row_shares
 from model.native.functions import perceptron
 from model.native.library import usable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 GROUP_NORM_EPSILON = 1e-5
+WHOLE_VECTORS = 32
+"""PyTorch goes through numbers by two vectors at a time, of up to 16 float32, and computes what is
+left over by another formula."""
 
 
 class Linear(nn.Module):
@@ -52,11 +55,54 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor, *, relu: bool = False) -> Te
     """``x @ weight + bias`` for (T or 1, B, R, a) rows, (T, a, b) weights and (T, 1, b) biases."""
     trials, inputs, outputs = weight.shape
     rows = x if x.shape[0] == trials else x.expand(trials, -1, -1, -1)
-    y = torch.baddbmm(bias, rows.reshape(trials, -1, inputs), weight)
+    # A product with one column is summed otherwise for one trial than for several: one output, or,
+    # on the way back, one input.
+    if outputs == 1:
+        return affine(x, F.pad(weight, (0, 1)), F.pad(bias, (0, 1)), relu=relu)[..., :1]
+    plus_product = torch.baddbmm if inputs > 1 else torch.addcmul
+    y = plus_product(bias, rows.reshape(trials, -1, inputs), weight)
     if relu:
         # Before the view is taken: in place on a view, autograd would copy everything.
         y = y.relu_()
     return y.view(trials, *x.shape[1:-1], outputs)
+
+
+def each_alike(function: Callable[[Tensor], Tensor], x: Tensor, trials: int) -> Tensor:
+    """A function of every number, the same whatever stands beside it.
+
+    PyTorch's softplus and sigmoid make another last bit of the last numbers of a tensor. Which
+    those are depends on the number of trials, unless each trial's fill whole vectors.
+
+    Args:
+        function: element by element.
+        x: trials lead, alone or times something.
+        trials: T.
+    """
+    rows = x.reshape(trials, -1).contiguous()
+    count = rows.shape[1]
+    if count % WHOLE_VECTORS == 0:
+        return function(rows).view(x.shape)
+    return function(F.pad(rows, (0, -count % WHOLE_VECTORS)))[:, :count].reshape(x.shape)
+
+
+def contiguous(x: Tensor) -> Tensor:
+    """The same numbers in the order of their indices, and their gradient too.
+
+    A tensor of one trial and patch is rearranged by another view where that of several is copied,
+    and matrix products of another layout may round otherwise.
+    """
+    ordered: Tensor = _Contiguous.apply(x)
+    return ordered
+
+
+class _Contiguous(torch.autograd.Function):
+    @staticmethod
+    def forward(_: Context, x: Tensor) -> Tensor:
+        return x.contiguous()
+
+    @staticmethod
+    def backward(_: Context, gradient: Tensor) -> Tensor:
+        return gradient.contiguous()
 
 
 class Folded(NamedTuple):
