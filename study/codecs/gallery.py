@@ -8,6 +8,7 @@ set, so that only what is new is coded when the front is looked at again.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -20,13 +21,16 @@ from study.data import open_data_set
 from study.errors import StudyError
 from study.fronts.front import front, objectives_of, to_minimisation
 from study.fronts.points import KNEE, names_of
-from study.metrics import PsnrConvention, d1_psnr_db, longest_side
+from study.metrics import longest_side
 from study.metrics.distances import nearest
+from study.metrics.measurement import code, measure_coded
+from study.metrics.sample import Convention
+from study.metrics.table import MEASURES
 from study.storage.folder import data_of
 from study.training.codec_files import codec_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -64,9 +68,7 @@ class Reconstruction:
         error_percent: (m,) float32, of each point its distance to the nearest original one, in
             percent of the object's longest side.
         file_bytes: the length of its file.
-        bpp: of that file, in bits per original point.
-        d1_psnr_db: of this object, with its longest side as the peak; infinite where nothing is
-            lost.
+        values: of this object, by metric: those that cost no time; NaN where one is not to be had.
     """
 
     trial: int
@@ -74,8 +76,17 @@ class Reconstruction:
     points: NDArray[np.float32]
     error_percent: NDArray[np.float32]
     file_bytes: int
-    bpp: float
-    d1_psnr_db: float
+    values: Mapping[str, float]
+
+    @property
+    def bpp(self) -> float:
+        """The file, in bits per original point."""
+        return self.values["bpp"]
+
+    @property
+    def d1_psnr_db(self) -> float:
+        """With the object's longest side as the peak; infinite where nothing is lost."""
+        return self.values["d1_psnr_db"]
 
 
 @dataclass(frozen=True)
@@ -258,20 +269,27 @@ class _Codecs:
 
 def _coded(codec: CloudCodec, trial: int, cloud: StoredCloud) -> Reconstruction:
     """Write an object as a file, read it back, and measure what came out."""
-    original = np.asarray(cloud.points)
-    normals = cloud.normals if codec.coder.config.compress_normal else None
-    file = codec.compress(original, normals)
-    decoded = codec.decompress(file).points
-    side = longest_side(original)
+    coded = code(codec, cloud)
+    result = measure_coded(cloud.name, cloud, coded, Convention(), _metrics())
+    decoded = coded.decoded.points
+    away, _ = nearest(decoded, cloud.points)
     return Reconstruction(
         trial=trial,
         names=(),
         points=decoded.astype(np.float32),
-        error_percent=(100 * nearest(decoded, original)[0] / side).astype(np.float32),
-        file_bytes=len(file),
-        bpp=8 * len(file) / len(original),
-        d1_psnr_db=d1_psnr_db(original, decoded, PsnrConvention().peak_of(original)),
+        error_percent=(100 * away / longest_side(cloud.points)).astype(np.float32),
+        file_bytes=result.file_bytes,
+        values={n: math.nan if v is None else v for n, v in result.values.items()},
     )
+
+
+def _metrics() -> list[str]:
+    """Return what is measured of a reconstruction: whoever looks at a picture waits for it."""
+    return [
+        measure.name
+        for measure in MEASURES.values()
+        if not measure.is_extra and "seconds" not in measure.needs
+    ]
 
 
 def _read(place: Path, trial: int) -> Reconstruction | None:
@@ -284,8 +302,7 @@ def _read(place: Path, trial: int) -> Reconstruction | None:
                 points=held["points"],
                 error_percent=held["error_percent"],
                 file_bytes=int(held["file_bytes"]),
-                bpp=float(held["bpp"]),
-                d1_psnr_db=float(held["d1_psnr_db"]),
+                values={metric: float(held[metric]) for metric in _metrics()},
             )
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
@@ -300,8 +317,7 @@ def _write(place: Path, made: Reconstruction) -> None:
             points=made.points,
             error_percent=made.error_percent,
             file_bytes=made.file_bytes,
-            bpp=made.bpp,
-            d1_psnr_db=made.d1_psnr_db,
+            **made.values,
         )
         partial.replace(place)
     finally:

@@ -13,6 +13,7 @@ from rich.table import Table
 from study.clouds import read_clouds
 from study.codecs.results import write_evaluation
 from study.errors import StudyError
+from study.metrics.table import MEASURES, as_number
 from study.output import check_free
 from study.report.live import progress_view
 
@@ -26,16 +27,8 @@ if TYPE_CHECKING:
 
     Measure = Callable[[Mapping[str, Cloud], Callable[[int, int], None]], Evaluation]
 
-_COLUMNS = {
-    "bpp": ("bpp", ".3f"),
-    "d1_psnr_db": ("D1 PSNR dB", ".2f"),
-    "d2_psnr_db": ("D2 PSNR dB", ".2f"),
-    "chamfer": ("chamfer", ".2e"),
-    "points_ratio": ("points out/in", ".3f"),
-    "encoding_time": ("encode s", ".3f"),
-    "decoding_time": ("decode s", ".3f"),
-}
-"""Heading and number format of the metrics that a table shows; the JSON has all."""
+_LEFT_OUT = {"hausdorff", "density", "f1"}
+"""Metrics that the JSON alone has, for the table to fit into a terminal."""
 
 
 def evaluate_files(
@@ -117,15 +110,14 @@ def table_of(evaluation: Evaluation) -> Table:
         pad_edge=False,
     )
     table.add_column("setting")
-    rows = [(p.setting, {metric: p.mean(metric) for metric in _COLUMNS}) for p in evaluation.points]
+    metrics = [metric for metric in MEASURES if metric not in _LEFT_OUT]
+    rows = [
+        (point.setting, {each: point.mean(each) for each in metrics}) for point in evaluation.points
+    ]
     # D2 needs normals, which most clouds do not have.
-    shown = [metric for metric in _COLUMNS if any(means[metric] is not None for _, means in rows)]
-    for metric in shown:
-        table.add_column(_COLUMNS[metric][0], justify="right", no_wrap=True)
+    shown = [each for each in metrics if any(means[each] is not None for _, means in rows)]
+    for each in shown:
+        table.add_column(MEASURES[each].heading, justify="right", no_wrap=True)
     for setting, means in rows:
-        table.add_row(setting, *(_text(means[metric], _COLUMNS[metric][1]) for metric in shown))
+        table.add_row(setting, *(as_number(each, means[each]) for each in shown))
     return table
-
-
-def _text(value: float | None, style: str) -> str:
-    return "" if value is None else format(value, style)
