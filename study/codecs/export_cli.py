@@ -37,7 +37,9 @@ examples:
   study export quickstart-001 --points --register      the same, into MLflow's model registry:
                                                        `study compress models:/dpcc-codec@knee ...`
   study export quickstart-001 --trial 3 --register --alias chairs
-                                                       ... as models:/dpcc-codec@chairs"""
+                                                       ... as models:/dpcc-codec@chairs
+  study export quickstart-001 --clouds clouds          the clouds that its codecs were measured on,
+                                                       for `study baseline draco clouds/*.ply`"""
 
 
 def add_command(commands: Any) -> None:  # noqa: ANN401 (argparse names no type for it)
@@ -61,6 +63,11 @@ def add_command(commands: Any) -> None:  # noqa: ANN401 (argparse names no type 
         "--points",
         action="store_true",
         help="every point of the front that has a name, in folders OUT/knee, OUT/low-rate, ...",
+    )
+    wish.add_argument(
+        "--clouds",
+        action="store_true",
+        help="no codec, but the validation clouds that all were measured on, as PLY files in OUT",
     )
     export.add_argument(
         "--epoch",
@@ -102,6 +109,8 @@ def export(arguments: argparse.Namespace, console: Console) -> int:
     _check(arguments)
     study = find_study(arguments.root, arguments.name)
     config = study.config()
+    if arguments.clouds:
+        return _export_clouds(study, config, arguments.out, console)
     records = read_records(study, config)
     named = named_points(records, objectives_of(config))
     chosen = _chosen(arguments, config, records, named)
@@ -120,6 +129,19 @@ def export(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def _export_clouds(study: StudyFolder, config: StudyConfig, folder: Path, console: Console) -> int:
+    from study.codecs.cloud_files import write_validation_clouds
+
+    count = len(write_validation_clouds(study, config, folder))
+    console.print(
+        f"[bold]{escape(str(folder))}[/]  {count} validation cloud{'s' * (count != 1)} of "
+        f"{escape(config.name)}: `study baseline draco {escape(str(folder))}/*.ply` measures Draco "
+        "on them",
+        soft_wrap=True,
+    )
+    return 0
+
+
 def _check(arguments: argparse.Namespace) -> None:
     """Refuse options that do not go together.
 
@@ -131,6 +153,10 @@ def _check(arguments: argparse.Namespace) -> None:
             "--epoch takes an earlier codec of one trial: name it too, as in "
             f"`study export {arguments.name} --trial 7 --epoch {arguments.epoch} OUT`"
         )
+    if arguments.clouds and arguments.register:
+        raise StudyError("--clouds writes clouds, and --register is for codecs; leave one out")
+    if arguments.clouds and arguments.out is None:
+        raise StudyError("clouds are written into a new folder: name it, as in `--clouds clouds`")
     if arguments.alias and not arguments.register:
         raise StudyError("--alias names a version in MLflow's registry: give --register with it")
     if arguments.alias and arguments.points:

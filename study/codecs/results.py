@@ -176,17 +176,19 @@ def require_measurable(clouds: Mapping[str, Cloud]) -> None:
     """
     if not clouds:
         raise StudyError("a codec is measured on clouds, and none is given; name one or more")
-    heaps = {name: len(c.points) for name, c in clouds.items() if longest_side(c.points) == 0.0}
-    if heaps:
-        raise StudyError(
-            "\n".join(
+    if complaints := unmeasurable(clouds):
+        raise StudyError("\n".join(complaints))
+
+
+def unmeasurable(clouds: Mapping[str, Cloud]) -> list[str]:
+    """Return a sentence for each cloud whose points are all the same: it has no scale."""
+    complaints = []
+    for name, cloud in clouds.items():
+        if longest_side(cloud.points) == 0.0:
+            count = len(cloud.points)
+            heap = f"{count} points of {name!r} are all the same"
+            complaints.append(
                 "a cloud must have an extent to be measured, but the "
-                + (
-                    f"{n} points of {name!r} are all the same"
-                    if n > 1
-                    else f"cloud {name!r} is 1 point"
-                )
-                + "; leave it out"
-                for name, n in heaps.items()
+                f"{heap if count > 1 else f'cloud {name!r} is 1 point'}; leave it out"
             )
-        )
+    return complaints

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from study.clouds import read_clouds
-from study.codecs.results import write_evaluation
+from study.codecs.results import unmeasurable, write_evaluation
 from study.errors import StudyError
 from study.metrics.table import MEASURES, as_number
 from study.output import check_free
@@ -47,12 +47,16 @@ def evaluate_files(
         StudyError: a file cannot be read, measured or written.
         CodecError: the codec cannot be read, or cannot code one of the clouds.
     """
-    from study.codecs.evaluate import evaluate
-    from study.registry.fetching import open_codec
+    name = folder.resolve().name
 
-    codec, name = open_codec(folder).codec, folder.resolve().name
+    def measure(clouds: Mapping[str, Cloud], progress: Callable[[int, int], None]) -> Evaluation:
+        from study.codecs.evaluate import evaluate
+        from study.registry.fetching import open_codec
+
+        return evaluate(open_codec(folder).codec, clouds, name=name, progress=progress)
+
     _weigh(
-        lambda clouds, progress: evaluate(codec, clouds, name=name, progress=progress),
+        measure,
         files,
         out or Path(f"{name}-evaluation.json"),
         console,
@@ -84,17 +88,36 @@ def _weigh(
     twice = [file for file, count in Counter(files).items() if count > 1]
     if twice:
         raise StudyError(f"each file is measured once, and {twice[0]} is named twice; name it once")
-    clouds = {
-        str(file) if len(held) == 1 else f"{file}/{name}": cloud
-        for file in files
-        for held in [read_clouds(file)]
-        for name, cloud in held.items()
-    }
+    clouds = _read(files)
     with progress_view(console, "measuring", "clouds", lines=True) as on_progress:
         evaluation = measure(clouds, on_progress)
     console.print(table_of(evaluation))
     write_evaluation(evaluation, out, force=force)
     console.print(f"[bold]{escape(str(out))}[/]", soft_wrap=True)
+
+
+def _read(files: Sequence[Path]) -> dict[str, Cloud]:
+    """Read all clouds of all files, by name.
+
+    Raises:
+        StudyError: some cannot be read or measured; each is told, so that one run finds them all.
+    """
+    clouds: dict[str, Cloud] = {}
+    complaints = []
+    for file in files:
+        try:
+            held = read_clouds(file)
+        except StudyError as error:
+            complaints.append(str(error))
+        else:
+            one = len(held) == 1
+            clouds |= {str(file) if one else f"{file}/{n}": cloud for n, cloud in held.items()}
+    complaints += unmeasurable(clouds)
+    if len(complaints) > 1:
+        complaints.insert(0, f"{len(complaints)} clouds cannot be measured, so none was:")
+    if complaints:
+        raise StudyError("\n".join(complaints))
+    return clouds
 
 
 def table_of(evaluation: Evaluation) -> Table:
