@@ -17,6 +17,7 @@ from study.data.manifest import read_manifest
 from study.data.version import code_version
 from study.errors import StudyError
 from study.fronts.front import objectives_of
+from study.fronts.measures import constraints_of
 from study.metrics import PsnrConvention
 from study.search.space import apply
 from study.storage.folder import data_of
@@ -80,7 +81,8 @@ def export(study: StudyFolder, wish: Wish, folder: Path, epoch: int | None = Non
         CodecError: the folder exists or cannot be written.
     """
     config = study.config()
-    record = choose(read_records(study, config), objectives_of(config), wish)
+    records = read_records(study, config)
+    record = choose(records, objectives_of(config), wish, constraints_of(config))
     taken = take(study, config, TrialStore(config, study.database), record, epoch)
     save_codec(taken.codec, folder, taken.about)
     return taken

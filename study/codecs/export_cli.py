@@ -181,13 +181,14 @@ def _chosen(
     """Return the trials that are meant, each once."""
     from study.codecs.operating_point import Wish, choose
     from study.fronts.front import objectives_of
+    from study.fronts.measures import constraints_of
 
     if arguments.points and named:
         return list({record.number: record for record in named.values()}.values())
     # Of an empty front there is no knee either, and the sentence about that fits.
     is_knee = arguments.knee or arguments.points
     wish = Wish(arguments.trial, is_knee, arguments.max_bpp, arguments.min_psnr)
-    return [choose(records, objectives_of(config), wish)]
+    return [choose(records, objectives_of(config), wish, constraints_of(config))]
 
 
 def _folders(arguments: argparse.Namespace, names: Sequence[str]) -> list[Path]:
@@ -233,7 +234,8 @@ def _standing(registered: Registered) -> str:
 
 def _told(taken: TakenCodec, config: StudyConfig) -> str:
     """Say which trial it is, and what it is worth in the study's objectives."""
-    from study.fronts.measures import MEASURES, estimate_name
+    from study.fronts.feasible import told_of_breach
+    from study.fronts.measures import MEASURES, constraints_of, estimate_name
 
     worth = []
     for objective in config.objectives:
@@ -244,6 +246,9 @@ def _told(taken: TakenCodec, config: StudyConfig) -> str:
             told = phrase.format(taken.metrics[known_as])
             worth.append(told if known_as == name else f"~{told}")
     number = str(taken.record.number)
+    if taken.is_measured and not taken.record.feasible:
+        breach = told_of_breach(taken.metrics, constraints_of(config))
+        return f"{', '.join([number, *worth])}; it {breach}, so it is not on the front"
     if taken.is_measured:
         return ", ".join([number, *worth])
     told = ", ".join([f"{number} after epoch {taken.epoch}", *worth])

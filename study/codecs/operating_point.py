@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from study.errors import StudyError
+from study.fronts.feasible import least_infeasible, told_of_nearest
 from study.fronts.front import front
 from study.fronts.points import knee
 from study.records import TrialState
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from study.fronts.front import Objective
+    from study.fronts.measures import Constraint
     from study.records import TrialRecord
 
 RATE, QUALITY = "bpp", "d1_psnr_db"
@@ -37,9 +39,19 @@ class Wish:
 
 
 def choose(
-    records: Sequence[TrialRecord], objectives: Sequence[Objective], wish: Wish
+    records: Sequence[TrialRecord],
+    objectives: Sequence[Objective],
+    wish: Wish,
+    constraints: Sequence[Constraint] = (),
 ) -> TrialRecord:
     """Return the trial that a wish means.
+
+    Args:
+        records: all trials.
+        objectives: what spans the front.
+        wish: how to choose.
+        constraints: what decided which trials are feasible; to say which comes nearest where none
+            is.
 
     Raises:
         StudyError: no trial qualifies; the sentence says what the front offers.
@@ -49,9 +61,8 @@ def choose(
     best = front(records, objectives)
     if not best:
         raise StudyError(
-            "an operating point is chosen from the front, and the front is empty: none of the "
-            f"{len(records)} trials is complete{_and_feasible(records)}; wait for one, or run a "
-            "longer study"
+            "an operating point is chosen from the front, and the front is empty: "
+            f"{_why_empty(records, constraints)}"
         )
     if wish.max_bpp is not None:
         measured = _measured(best)
@@ -105,8 +116,15 @@ def _complete(records: Sequence[TrialRecord]) -> str:
     return f"choose one of {', '.join(numbers)}" if numbers else "none is complete yet"
 
 
-def _and_feasible(records: Sequence[TrialRecord]) -> str:
-    return " and feasible" if any(not record.feasible for record in records) else ""
+def _why_empty(records: Sequence[TrialRecord], constraints: Sequence[Constraint]) -> str:
+    if nearest := least_infeasible(records, constraints):
+        told = told_of_nearest(nearest, constraints)
+        return f"{told}; take it by its number, or loosen the bound in a new study"
+    feasible = " and feasible" if any(not record.feasible for record in records) else ""
+    return (
+        f"none of the {len(records)} trials is complete{feasible}; wait for one, or run a longer "
+        "study"
+    )
 
 
 def _describe(record: TrialRecord) -> str:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from study.commands.advice import gap_sentences, suggestions
 from study.driver.interrupts import INTERRUPTED
+from study.fronts.feasible import least_infeasible, told_of_nearest
 from study.fronts.front import objectives_of
 from study.fronts.measures import MEASURES, constraints_of
 from study.records import TrialState
@@ -76,6 +77,11 @@ def show_front(
     if stopped := sum(record.state is TrialState.PRUNED for record in records):
         trials = "trial was" if stopped == 1 else "trials were"
         console.print(f"[yellow]{stopped} {trials} stopped early[/] and cannot be on the front")
+    if nearest := least_infeasible(records, constraints):
+        root = _root_option(files.html.parent.parent)
+        take = f"{_program()} export {config.name} --trial {nearest.number} OUT{root}"
+        sentence = f"{told_of_nearest(nearest, constraints)}; `{take}` takes it"
+        console.print(f"[yellow]note[/]   {escape(sentence)}", soft_wrap=True)
     _show_earlier(config, records, StudyFolder(files.html.parent), console)
     _show_advice(config, records, StudyFolder(files.html.parent), console)
     for told in files.baselines:

@@ -19,7 +19,7 @@ from study.driver.changes import began, check_changes
 from study.driver.interrupts import BY_SIGNAL, RAY_DIED, TAKEN_OVER
 from study.driver.reporting import report
 from study.fronts.front import objectives_of
-from study.fronts.measures import constraints_of
+from study.fronts.measures import cautions, constraints_of
 from study.records import TrialState
 from study.report.live import live_view, preparation_view
 from study.search.architectures import preparations
@@ -185,14 +185,14 @@ def _outcome(stopped: type[BaseException]) -> Iterator[Outcome]:
 
 
 def rehearse_search(config: StudyConfig, console: Console) -> None:
-    """Refuse a search that cannot begin, and tell what it learns from.
+    """Refuse a search that cannot begin, and tell what it learns from and what to beware of.
 
     Raises:
         StudyError: the sampler cannot do what the study asks of it, or a `warm_start` is useless.
     """
     from study.search.samplers import rehearse
 
-    for sentence in rehearse(config):
+    for sentence in (*rehearse(config), *cautions(constraints_of(config))):
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -34,6 +34,7 @@ __all__ = [
     "Measure",
     "asked_metrics",
     "broken",
+    "cautions",
     "constraints_of",
     "epoch_values",
     "epoch_violation",
@@ -135,6 +136,20 @@ class Constraint:
 def constraints_of(config: StudyConfig) -> tuple[Constraint, ...]:
     """Return the study's constraints."""
     return tuple(Constraint.parse(text) for text in config.constraints)
+
+
+def cautions(constraints: Iterable[Constraint]) -> list[str]:
+    """Return what to say of constraints before a study starts: bounds on seconds are noisy."""
+    timed = [str(each) for each in constraints if "seconds" in MEASURES[each.metric].needs]
+    if not timed:
+        return []
+    are = "is a bound" if len(timed) == 1 else "are bounds"
+    told = (
+        f"{' and '.join(timed)} {are} on seconds, which depend on the machine and on what else it "
+        "does: the fastest of several runs counts, and may still differ for equal codecs; leave "
+        "room, or let nothing else run meanwhile"
+    )
+    return [told]
 
 
 def violations(final: Mapping[str, float], constraints: Iterable[Constraint]) -> list[float]:

@@ -31,10 +31,10 @@ objectives:
 """
 
 
-def finished_study(root: Path) -> StudyFolder:
+def finished_study(root: Path, extra: str = "") -> StudyFolder:
     """Two trials trained and measured, one that failed, and one that never came to its end."""
     places = f"root: {root}/studies\ndata_root: {root}/data\n"
-    config = parse_study(STUDY + places, origin="small")
+    config = parse_study(STUDY + extra + places, origin="small")
     geometry = config.model.geometry
     data = prepare(
         config.data, downsample_rate=geometry.downsample_rate, k=geometry.k, root=root / "data"

@@ -10,6 +10,7 @@ import pytest
 from study.codecs.operating_point import Wish, choose
 from study.errors import StudyError
 from study.fronts.front import Direction, Objective
+from study.fronts.measures import Constraint
 from study.records import TrialRecord, TrialState
 
 BOTH = (
@@ -99,6 +100,19 @@ class TestFeasibility:
         trials = [replace(each, feasible=False) for each in TRIALS]
         with pytest.raises(StudyError, match="none of the 7 trials is complete and feasible"):
             choose(trials, BOTH, Wish(knee=True))
+
+    def test_of_an_empty_front_the_nearest_is_named(self) -> None:
+        trials = [replace(each, feasible=False) for each in TRIALS]
+        bound = [Constraint("bpp", most=0.25)]
+        lowest = min((each for each in trials if each.final), key=lambda each: each.final["bpp"])
+        beyond = lowest.final["bpp"] - 0.25
+        with pytest.raises(StudyError) as refusal:
+            choose(trials, BOTH, Wish(knee=True), bound)
+        assert (
+            f"no trial keeps bpp <= 0.25; the nearest is trial {lowest.number}, which breaks "
+            f"bpp <= 0.25 by {beyond:.2g}; take it by its number"
+        ) in str(refusal.value)
+        assert choose(trials, BOTH, Wish(trial=lowest.number), bound) == lowest
 
 
 class TestBounds:
