@@ -12,7 +12,8 @@ values (the bytes of the last alone are measured). Kept are
   fail, or be stopped.
 
 All others are deleted at once. Beyond the study's byte budget the codecs of the front that add
-least volume go too, earlier epochs before any that was measured; a running trial's newest never.
+least volume go too, earlier epochs before any that was measured; a running trial's newest never,
+nor the one that is kept for want of a trial that keeps the constraints.
 
 What is kept follows from the trials' records, and what is there is looked up in the folder: a codec
 that is missing, or was deleted before, is none the less deleted. Each deletion is a line in

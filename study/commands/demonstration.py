@@ -28,7 +28,7 @@ from study.metrics.sample import Convention
 from study.metrics.table import MEASURES, as_number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -73,14 +73,16 @@ def _demonstrate(ended: Ended, console: Console) -> None:
         raise StudyError("no object was held out to test on; let test_fraction be above 0")
     example = objects[0]
     console.print(f"\n[dim]compressing {escape(example.name)}, which no trial has seen …[/]")
-    ours, coded = _line(exported.codec, f"trial {exported.record.number}, the knee", example)
+    ours, coded = _measured(exported.codec, example)
     (place / COMPRESSED).write_bytes(coded.file)
     process_s = _decompress_elsewhere(place, len(example.points))
     if not np.array_equal(read_cloud(place / DECODED).points, coded.decoded.points):
         raise StudyError(
             "a fresh process decoded other points from the same file; please report it"
         )
-    console.print(_table(example.name, [ours, *_draco_near(example.points, ours, console)]))
+    lines = {f"trial {exported.record.number}, the knee": ours}
+    lines |= _draco_near(example.points, ours, console)
+    console.print(_table(example.name, lines))
     if exported.codec.codes_normals:
         console.print("[dim]The codec's file holds the normals too, Draco's does not.[/]")
     console.print(
@@ -90,10 +92,10 @@ def _demonstrate(ended: Ended, console: Console) -> None:
     )
 
 
-def _line(coder: Coder, name: str, cloud: Source) -> tuple[CloudResult, Coded]:
-    """Return what a codec, by its name, makes of the object, and the file itself."""
+def _measured(coder: Coder, cloud: Source) -> tuple[CloudResult, Coded]:
+    """Return what a codec makes of the object, as numbers and as it is."""
     coded = code(coder, cloud, REPEATS_S)
-    return measure_coded(name, cloud, coded, Convention(), _SHOWN), coded
+    return measure_coded("", cloud, coded, Convention(), _SHOWN), coded
 
 
 def _decompress_elsewhere(place: Path, points: int) -> float:
@@ -114,24 +116,25 @@ def _decompress_elsewhere(place: Path, points: int) -> float:
 
 def _draco_near(
     points: NDArray[np.float64], ours: CloudResult, console: Console
-) -> list[CloudResult]:
-    """Return Draco's lines at the rates next to ours; none where it is not installed."""
+) -> dict[str, CloudResult]:
+    """Return Draco's results at the rates next to ours, by name; none where it is not installed."""
     # Draco computes in single precision, which is finest at the origin.
     cloud = Cloud(points - points.min(axis=0), None, ())
     try:
         sizes = sorted((len(Draco(bits).compress(cloud.points)), bits) for bits in DEFAULT_BITS)
     except StudyError as error:
         console.print(f"[yellow]note[/]   {escape(str(error))}", soft_wrap=True)
-        return []
+        return {}
     smaller = [bits for size, bits in sizes if size <= ours.file_bytes]
     larger = [bits for size, bits in sizes if size > ours.file_bytes]
     nearest = smaller[-1:] + larger[:1]
-    return [_line(Draco(bits), f"Draco, {bits} bits", cloud)[0] for bits in nearest]
+    return {f"Draco, {bits} bits": _measured(Draco(bits), cloud)[0] for bits in nearest}
 
 
-def _table(name: str, lines: Sequence[CloudResult]) -> Table:
+def _table(name: str, lines: Mapping[str, CloudResult]) -> Table:
+    points = next(iter(lines.values())).points
     table = Table(
-        title=f"One test object, {escape(name)}: {lines[0].points:,} points",
+        title=f"One test object, {escape(name)}: {points:,} points",
         title_justify="left",
         title_style="bold",
         box=SIMPLE_HEAD,
@@ -140,7 +143,7 @@ def _table(name: str, lines: Sequence[CloudResult]) -> Table:
     table.add_column("codec", no_wrap=True)
     for heading in ("bytes", *(MEASURES[metric].heading for metric in _SHOWN)):
         table.add_column(heading, justify="right", no_wrap=True)
-    for line in lines:
+    for codec, line in lines.items():
         values = (as_number(metric, line.values[metric]) for metric in _SHOWN)
-        table.add_row(line.cloud, f"{line.file_bytes:,}", *values)
+        table.add_row(codec, f"{line.file_bytes:,}", *values)
     return table
