@@ -29,6 +29,7 @@ COMMANDS = {
     "ui": ["--help", "--port", "--root", "-h", "name"],
     "export": [
         "--alias",
+        "--clouds",
         "--epoch",
         "--help",
         "--knee",
