@@ -95,6 +95,11 @@ class CloudCodec:
         self.partition = partition
         self._sizes = PatchSizes(partition, coder.config.downsample_rate)
 
+    @property
+    def codes_normals(self) -> bool:
+        """Whether clouds must have normals, and decoded ones do."""
+        return self.coder.config.compress_normal
+
     @cached_property
     def codec_id(self) -> bytes:
         """4 bytes that stand for all that decoding depends on: SHA-256's first."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from importlib import import_module, metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from study.codecs.evaluate import DEFAULT_CONVENTION
-from study.codecs.results import Evaluation, RatePoint, measure, require_clouds
+from study.codecs.results import Evaluation, RatePoint, require_measurable
 from study.errors import StudyError
+from study.metrics.measurement import measure_clouds
+from study.metrics.sample import Convention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -49,17 +51,23 @@ class Draco:
     """
 
     bits: int
+    codes_normals: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.bits <= MOST_BITS:
             raise StudyError(f"Draco takes 1 to {MOST_BITS} bits, but is given {self.bits}")
 
-    def compress(self, cloud: Cloud) -> bytes:
-        """Return the cloud's smallest file."""
-        points = cloud.points.astype(np.float32)
+    def compress(
+        self, points: NDArray[np.float64], normals: NDArray[np.float32] | None = None
+    ) -> bytes:
+        """Return the smallest file of points (n, 3); normals are not coded."""
+        assert normals is None
         files: list[bytes] = [
             _library().encode(
-                points, quantization_bits=self.bits, compression_level=level, preserve_order=False
+                points.astype(np.float32),
+                quantization_bits=self.bits,
+                compression_level=level,
+                preserve_order=False,
             )
             for level in SMALL_LEVELS
         ]
@@ -89,13 +97,13 @@ def draco_baseline(
         StudyError: Draco is not installed or cannot be set so, no clouds, or one without extent.
     """
     _library()
-    require_clouds(list(clouds))
-    local = {name: _at_the_origin(cloud) for name, cloud in clouds.items()}
+    require_measurable(clouds)
+    local = [(name, _at_the_origin(cloud)) for name, cloud in clouds.items()]
     points = []
     for number, coder in enumerate([Draco(each) for each in bits]):
         results = []
-        for name, cloud in local.items():
-            results.append(measure(name, cloud, coder.compress, coder.decompress, convention))
+        for result in measure_clouds(coder, local, Convention(convention)):
+            results.append(result)
             if progress is not None:
                 progress(number * len(clouds) + len(results), len(bits) * len(clouds))
         points.append(RatePoint(f"{coder.bits} bits", tuple(results)))

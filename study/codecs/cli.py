@@ -33,7 +33,7 @@ _DECOMPRESS = """\
 Needs the codec that compressed the file, on this machine or any other; the file says which it was.
 
 examples:
-  study decompress codec chair.dpcs            writes chair.ply
+  study decompress codec chair.dpcs            writes chair.decoded.ply
   study decompress codec chair.dpcs chair.npy  or .npz, or KITTI's .bin"""
 
 _IMPORT = """\
@@ -76,7 +76,7 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 (argparse names no type
     decompress = _add(commands, "decompress", "decompress what `compress` wrote", _DECOMPRESS)
     decompress.add_argument("codec", type=Path, metavar="CODEC", help=_CODEC)
     decompress.add_argument("file", type=Path, metavar="IN", help="the compressed file")
-    _add_output(decompress, "the cloud; without it, IN with the suffix .ply")
+    _add_output(decompress, "the cloud; without it, IN with the suffix .decoded.ply")
     _add_import(commands)
     _add_weighing(commands)
 

@@ -15,7 +15,6 @@ from study.clouds.files import COMPRESSED_SUFFIX, require_cloud_file, unknown_su
 from study.clouds.writing import WRITABLE
 from study.errors import StudyError
 from study.output import check_free, new_file
-from study.registry.fetching import open_codec
 from study.report.live import progress_view
 
 if TYPE_CHECKING:
@@ -24,10 +23,11 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from model.cloud_codec import CloudCodec
     from study.clouds import Cloud
 
-DECODED_SUFFIX = ".ply"
-"""Of decoded clouds, where the user names no file."""
+DECODED_SUFFIX = ".decoded.ply"
+"""Of decoded clouds, where the user names no file: the original is often beside it as .ply."""
 
 
 def compress_file(
@@ -63,13 +63,14 @@ def compress_file(
     if target.exists() and source.exists() and target.samefile(source):
         raise StudyError(f"{source} would be replaced by its own compressed file; name another")
     check_free(target, force=force)
-    codec = open_codec(folder).codec
     read = read_cloud(source, cloud, **({} if samples is None else {"samples": samples}))
-    codes_normals = codec.coder.config.compress_normal
-    _warn_of_losses(read, codes_normals=codes_normals)
+    codec = _open(folder)
+    _warn_of_losses(read, codes_normals=codec.codes_normals)
     started = time.perf_counter()
     with progress_view(console, "compressing", "patches") as on_progress:
-        data = codec.compress(read.points, read.normals if codes_normals else None, on_progress)
+        data = codec.compress(
+            read.points, read.normals if codec.codes_normals else None, on_progress
+        )
     seconds = time.perf_counter() - started
     with new_file(target, force=force) as partial:
         partial.write_bytes(data)
@@ -82,6 +83,13 @@ def compress_file(
         f"({patches:,} patches, {len(leaves.is_patch) - patches:,} voxels)",
         soft_wrap=True,
     )
+    if not patches:
+        console.print(
+            "[yellow]note[/]   the network coded nothing: no cube of this cloud holds the "
+            f"{codec.partition.min_points:,} points that a patch needs, so voxels stand for all of "
+            "them; a codec that was trained with larger cubes (data.cube_size) suits sparse clouds",
+            soft_wrap=True,
+        )
     return target
 
 
@@ -93,7 +101,7 @@ def decompress_file(
     Args:
         folder: the codec that compressed it.
         source: the compressed file.
-        target: the cloud, in a format by its suffix; None puts a PLY file beside the source.
+        target: the cloud, in a format by its suffix; None puts NAME.decoded.ply beside the source.
         console: for a progress bar and one line at the end.
         force: whether a file that is there already may be replaced.
 
@@ -114,7 +122,7 @@ def decompress_file(
         raise StudyError(
             f"the compressed file {source} cannot be read ({error.strerror}); check the path"
         ) from error
-    codec = open_codec(folder).codec
+    codec = _open(folder)
     started = time.perf_counter()
     with progress_view(console, "decompressing", "patches") as on_progress:
         decoded = codec.decompress(data, on_progress)
@@ -130,6 +138,13 @@ def decompress_file(
         soft_wrap=True,
     )
     return target
+
+
+def _open(folder: Path) -> CloudCodec:
+    """Read a codec; what else can be wrong is told before, for this imports the network."""
+    from study.registry.fetching import open_codec
+
+    return open_codec(folder).codec
 
 
 def _points(count: int) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from study.codecs.results import Evaluation, RatePoint, measure, require_clouds
+from study.codecs.results import Evaluation, RatePoint, require_measurable
 from study.errors import StudyError
 from study.metrics import PsnrConvention
+from study.metrics.measurement import measure_clouds
+from study.metrics.sample import Convention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,22 +40,18 @@ def evaluate(
         StudyError: no clouds, one without extent, or one without the normals that the codec codes.
         CodecError: the codec cannot code one of the clouds.
     """
-    require_clouds(list(clouds))
-    codes_normals = codec.coder.config.compress_normal
-    _check_normals(clouds, codes_normals=codes_normals)
-
-    def compress(cloud: Cloud) -> bytes:
-        return codec.compress(cloud.points, cloud.normals if codes_normals else None)
-
+    require_measurable(clouds)
+    _check_normals(clouds, codes_normals=codec.codes_normals)
     results = []
-    for cloud_name, cloud in clouds.items():
-        results.append(measure(cloud_name, cloud, compress, codec.decompress, convention))
+    for result in measure_clouds(codec, list(clouds.items()), Convention(convention)):
+        results.append(result)
         if progress is not None:
             progress(len(results), len(clouds))
     identity = codec.codec_id.hex()
+    normals = "with normals" if codec.codes_normals else "without normals"
     return Evaluation(
         name=name or identity,
-        description=f"learned codec {identity}, {'with' if codes_normals else 'without'} normals",
+        description=f"learned codec {identity}, {normals}",
         convention=convention,
         points=(RatePoint("as trained", tuple(results)),),
     )

@@ -38,7 +38,9 @@ examples:
   study export quickstart-001 --points --register      the same, into MLflow's model registry:
                                                        `study compress models:/dpcc-codec@knee ...`
   study export quickstart-001 --trial 3 --register --alias chairs
-                                                       ... as models:/dpcc-codec@chairs"""
+                                                       ... as models:/dpcc-codec@chairs
+  study export quickstart-001 --clouds clouds          the clouds that its codecs were measured on,
+                                                       for `study baseline draco clouds/*.ply`"""
 
 
 def add_command(commands: Any) -> None:  # noqa: ANN401 (argparse names no type for it)
@@ -62,6 +64,11 @@ def add_command(commands: Any) -> None:  # noqa: ANN401 (argparse names no type 
         "--points",
         action="store_true",
         help="every point of the front that has a name, in folders OUT/knee, OUT/low-rate, ...",
+    )
+    wish.add_argument(
+        "--clouds",
+        action="store_true",
+        help="no codec, but the validation clouds that all were measured on, as PLY files in OUT",
     )
     export.add_argument(
         "--epoch",
@@ -101,6 +108,8 @@ def export(arguments: argparse.Namespace, console: Console) -> int:
     _check(arguments)
     study = find_study(arguments.root, arguments.name)
     config = study.config()
+    if arguments.clouds:
+        return _export_clouds(study, config, arguments.out, console)
     standing = read_standing(study, config)
     judged = judge(config, standing.records)
     chosen = _chosen(arguments, judged)
@@ -120,6 +129,19 @@ def export(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def _export_clouds(study: StudyFolder, config: StudyConfig, folder: Path, console: Console) -> int:
+    from study.codecs.cloud_files import write_validation_clouds
+
+    count = len(write_validation_clouds(study, config, folder))
+    console.print(
+        f"[bold]{escape(str(folder))}[/]  {count} validation cloud{'s' * (count != 1)} of "
+        f"{escape(config.name)}: `study baseline draco {escape(str(folder))}/*.ply` measures Draco "
+        "on them",
+        soft_wrap=True,
+    )
+    return 0
+
+
 def _check(arguments: argparse.Namespace) -> None:
     """Refuse options that do not go together.
 
@@ -131,6 +153,10 @@ def _check(arguments: argparse.Namespace) -> None:
             "--epoch takes an earlier codec of one trial: name it too, as in "
             f"`study export {arguments.name} --trial 7 --epoch {arguments.epoch} OUT`"
         )
+    if arguments.clouds and arguments.register:
+        raise StudyError("--clouds writes clouds, and --register is for codecs; leave one out")
+    if arguments.clouds and arguments.out is None:
+        raise StudyError("clouds are written into a new folder: name it, as in `--clouds clouds`")
     if arguments.alias and not arguments.register:
         raise StudyError("--alias names a version in MLflow's registry: give --register with it")
     if arguments.alias and arguments.points:
@@ -201,7 +227,8 @@ def _standing(registered: Registered) -> str:
 
 def _told(taken: TakenCodec, config: StudyConfig) -> str:
     """Say which trial it is, and what it is worth in the study's objectives."""
-    from study.fronts.measures import MEASURES, estimate_name
+    from study.fronts.feasible import told_of_breach
+    from study.fronts.measures import MEASURES, constraints_of, estimate_name
 
     worth = []
     for objective in config.objectives:
@@ -211,6 +238,9 @@ def _told(taken: TakenCodec, config: StudyConfig) -> str:
             told = MEASURES[name].phrase.format(taken.metrics[known_as])
             worth.append(told if known_as == name else f"~{told}")
     number = str(taken.record.number)
+    if taken.is_measured and not taken.record.feasible:
+        breach = told_of_breach(taken.metrics, constraints_of(config))
+        return f"{', '.join([number, *worth])}; it {breach}, so it is not on the front"
     if taken.is_measured:
         return ", ".join([number, *worth])
     told = ", ".join([f"{number} after epoch {taken.epoch}", *worth])

@@ -8,6 +8,7 @@ set, so that only what is new is coded when the front is looked at again.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -19,8 +20,11 @@ from model.errors import CodecError
 from study.data import open_data_set
 from study.errors import StudyError
 from study.fronts.points import KNEE
-from study.metrics import PsnrConvention, d1_psnr_db, longest_side
+from study.metrics import longest_side
 from study.metrics.distances import nearest
+from study.metrics.measurement import code, measure_coded
+from study.metrics.sample import Convention
+from study.metrics.table import MEASURES
 from study.report.exhibits import Exhibit, Gallery, Reconstruction
 from study.storage.folder import data_of
 from study.training.codec_files import codec_file
@@ -188,20 +192,27 @@ class _Codecs:
 
 def _coded(codec: CloudCodec, trial: int, cloud: StoredCloud) -> Reconstruction:
     """Write an object as a file, read it back, and measure what came out."""
-    original = np.asarray(cloud.points)
-    normals = cloud.normals if codec.coder.config.compress_normal else None
-    file = codec.compress(original, normals)
-    decoded = codec.decompress(file).points
-    side = longest_side(original)
+    coded = code(codec, cloud)
+    result = measure_coded(cloud.name, cloud, coded, Convention(), _metrics())
+    decoded = coded.decoded.points
+    away, _ = nearest(decoded, cloud.points)
     return Reconstruction(
         trial=trial,
         names=(),
         points=decoded.astype(np.float32),
-        error_percent=(100 * nearest(decoded, original)[0] / side).astype(np.float32),
-        file_bytes=len(file),
-        bpp=8 * len(file) / len(original),
-        d1_psnr_db=d1_psnr_db(original, decoded, PsnrConvention().peak_of(original)),
+        error_percent=(100 * away / longest_side(cloud.points)).astype(np.float32),
+        file_bytes=result.file_bytes,
+        values={n: math.nan if v is None else v for n, v in result.values.items()},
     )
+
+
+def _metrics() -> list[str]:
+    """Return what is measured of a reconstruction: whoever looks at a picture waits for it."""
+    return [
+        measure.name
+        for measure in MEASURES.values()
+        if not measure.is_extra and "seconds" not in measure.needs
+    ]
 
 
 def _read(place: Path, trial: int) -> Reconstruction | None:
@@ -214,8 +225,7 @@ def _read(place: Path, trial: int) -> Reconstruction | None:
                 points=held["points"],
                 error_percent=held["error_percent"],
                 file_bytes=int(held["file_bytes"]),
-                bpp=float(held["bpp"]),
-                d1_psnr_db=float(held["d1_psnr_db"]),
+                values={metric: float(held[metric]) for metric in _metrics()},
             )
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
@@ -230,8 +240,7 @@ def _write(place: Path, made: Reconstruction) -> None:
             points=made.points,
             error_percent=made.error_percent,
             file_bytes=made.file_bytes,
-            bpp=made.bpp,
-            d1_psnr_db=made.d1_psnr_db,
+            **made.values,
         )
         partial.replace(place)
     finally:

@@ -5,13 +5,15 @@ again as quality does. So each codec of each epoch is a candidate, with the epoc
 values (the bytes of the last alone are measured). Kept are
 
 - of complete trials: those epochs whose estimates no epoch of a complete trial beats, and the last
-  one where its measured values are on the front;
+  one where its measured values are on the front; while all of them break a constraint, the last one
+  of the trial that breaks them least;
 - of running trials: the newest, and those that no complete trial and no other epoch of the same
   trial beats. What only another running trial beats stays until that one has ended: it may yet
   fail, or be stopped.
 
 All others are deleted at once. Beyond the study's byte budget the codecs of the front that add
-least volume go too, earlier epochs before any that was measured; a running trial's newest never.
+least volume go too, earlier epochs before any that was measured; a running trial's newest never,
+nor the one that is kept for want of a trial that keeps the constraints.
 
 What is kept follows from the trials' records, and what is there is looked up in the folder: a codec
 that is missing, or was deleted before, is none the less deleted. Each deletion is a line in
@@ -30,6 +32,7 @@ import numpy as np
 
 from study.fronts.dominance import contributions
 from study.fronts.epochs import front_of, points_of, points_of_complete
+from study.fronts.feasible import total_violation
 from study.fronts.front import to_minimisation
 from study.records import TrialState
 from study.training.codec_files import codec_file, codec_files, codecs_of
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 
 DELETED = "deleted.jsonl"
 _DOMINATED = "dominated"
+_INFEASIBLE = "breaks a constraint"
 _BUDGET = "beyond storage.codec_bytes"
 
 
@@ -76,6 +80,9 @@ class KeptCodecs:
         self._most_bytes = codec_bytes
         self._estimated: Points = {}
         self._measured: Points = {}
+        self._nearest: tuple[float, Key] | None = None
+        """Of the codecs that break a constraint the one that breaks them least, and by how much."""
+        self._infeasible: set[Key] = set()
         self._running: dict[int, Points] = {}
         self._newest: dict[int, int] = {}
         self._bytes: dict[int, dict[int, int]] = {}
@@ -93,7 +100,9 @@ class KeptCodecs:
             before = self._of_front()
             self._admit(record)
             now = self._of_front()
-            self._delete(sorted((before | there) - now), _DOMINATED)
+            gone = (before | there) - now
+            self._delete(sorted(gone - self._infeasible), _DOMINATED)
+            self._delete(sorted(gone & self._infeasible), _INFEASIBLE)
         elif record.state.is_final:
             self._forget(record.number)
             self._delete(sorted(there), f"its trial is {record.state.value}")
@@ -124,16 +133,25 @@ class KeptCodecs:
         return key[1] in self._bytes.get(key[0], {})
 
     def _of_front(self) -> set[Key]:
-        return self._estimated.keys() | self._measured.keys()
+        kept = self._estimated.keys() | self._measured.keys()
+        return kept | {self._nearest[1]} if self._nearest and not self._measured else kept
 
     def _admit(self, record: TrialRecord) -> None:
         """Let a complete trial's epochs take part in the fronts."""
         self._forget(record.number)
         points = points_of_complete(record, self._objectives, self._constraints)
         self._estimated = front_of(self._estimated | points)
+        if not record.epochs:
+            return
+        last = (record.number, record.epochs[-1].epoch)
+        if not record.feasible:
+            self._infeasible.add(last)
+            beyond = total_violation(record.final, self._constraints)
+            if math.isfinite(beyond):
+                self._nearest = min(self._nearest or (math.inf, last), (beyond, last))
+            return
         final = [record.final.get(each.metric, math.nan) for each in self._objectives]
-        if record.epochs and record.feasible and all(map(math.isfinite, final)):
-            last = (record.number, record.epochs[-1].epoch)
+        if all(map(math.isfinite, final)):
             measured = {last: to_minimisation(final, self._objectives)}
             self._measured = front_of(self._measured | measured)
 

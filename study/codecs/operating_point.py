@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from study.errors import StudyError
+from study.fronts.feasible import told_of_nearest
 from study.records import TrialState
 
 if TYPE_CHECKING:
@@ -45,9 +46,8 @@ def choose(study: JudgedStudy, wish: Wish) -> TrialRecord:
     best = study.front
     if study.knee is None:
         raise StudyError(
-            "an operating point is chosen from the front, and the front is empty: none of the "
-            f"{len(study.records)} trials is complete{_and_feasible(study.records)}; wait for one, "
-            "or run a longer study"
+            "an operating point is chosen from the front, and the front is empty: "
+            f"{_why_empty(study)}"
         )
     if wish.max_bpp is not None:
         measured = _measured(best)
@@ -101,8 +101,16 @@ def _complete(records: Sequence[TrialRecord]) -> str:
     return f"choose one of {', '.join(numbers)}" if numbers else "none is complete yet"
 
 
-def _and_feasible(records: Sequence[TrialRecord]) -> str:
-    return " and feasible" if any(not record.feasible for record in records) else ""
+def _why_empty(study: JudgedStudy) -> str:
+    records = study.records
+    if nearest := study.least_infeasible:
+        told = told_of_nearest(nearest, study.constraints)
+        return f"{told}; take it by its number, or loosen the bound in a new study"
+    feasible = " and feasible" if any(not record.feasible for record in records) else ""
+    return (
+        f"none of the {len(records)} trials is complete{feasible}; wait for one, or run a longer "
+        "study"
+    )
 
 
 def _describe(record: TrialRecord) -> str:

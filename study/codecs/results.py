@@ -9,76 +9,27 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from study.errors import StudyError
-from study.metrics import (
-    PsnrConvention,
-    RateCurve,
-    chamfer,
-    d1_psnr_db,
-    d2_psnr_db,
-    density_metric,
-    hausdorff,
-    longest_side,
-    normals_f1,
-    to_unit_frame,
-)
+from study.metrics import PsnrConvention, RateCurve, longest_side
+from study.metrics.measurement import mean, over_clouds
+from study.metrics.table import MEASURES
 from study.output import new_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from study.clouds import Cloud
+    from study.metrics.measurement import CloudResult
 
-_UNIT_FRAME = "where the cloud's box is centred and its longest side is 2"
-_LENGTHS = {
-    "chamfer": f"mean squared nearest distance, both ways summed, {_UNIT_FRAME}",
-    "hausdorff": f"largest nearest distance, {_UNIT_FRAME}",
-    "density": f"D-PCC's density metric, no unit, {_UNIT_FRAME}",
-    "f1": f"D-PCC's F1 of normals, 0 to 1, {_UNIT_FRAME}",
-}
-_COSTS = {
-    "points_ratio": "decoded over input points",
-    "encoding_time": "seconds per cloud",
-    "decoding_time": "seconds per cloud",
-}
+FILE_KEYS: Mapping[str, str] = {"encode_s": "encoding_time", "decode_s": "decoding_time"}
+"""What CompressAI's files call metrics that have another name here; the others keep theirs."""
 
-
-class Decoded(Protocol):
-    """What comes out of a file."""
-
-    @property
-    def points(self) -> NDArray[Any]:
-        """(m, 3), in the frame of the original."""
-        ...
-
-    @property
-    def normals(self) -> NDArray[Any] | None:
-        """(m, 3), where they are coded."""
-        ...
-
-
-@dataclass(frozen=True)
-class CloudResult:
-    """What one cloud cost and kept at one operating point.
-
-    Attributes:
-        cloud: its name.
-        points: of the input.
-        file_bytes: the length of the file.
-        values: by metric, see `units`; None where a metric needs normals that are not there.
-    """
-
-    cloud: str
-    points: int
-    file_bytes: int
-    values: Mapping[str, float | None]
+_AVERAGED_IN_FILES = {"points_ratio"}
+"""Metrics per point that result files have always averaged over the clouds."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +49,9 @@ class RatePoint:
 
         None where a cloud has no value: an average over some would compare with nothing.
         """
-        if metric == "bpp":
-            written = sum(result.file_bytes for result in self.results)
-            return 8 * written / sum(result.points for result in self.results)
-        values = [value for result in self.results if (value := result.values[metric]) is not None]
-        return sum(values) / len(values) if len(values) == len(self.results) else None
+        if metric in _AVERAGED_IN_FILES:
+            return mean(self.results, metric)
+        return over_clouds(self.results, metric)
 
 
 @dataclass(frozen=True)
@@ -125,21 +74,21 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Return what the file holds. Values that do not exist or are infinite are null."""
-        metrics = units(self.convention)
         return {
             "name": self.name,
             "description": self.description,
             "results": {
-                metric: [_number(point.mean(metric)) for point in self.points] for metric in metrics
+                _key(metric): [_number(point.mean(metric)) for point in self.points]
+                for metric in MEASURES
             },
-            "units": metrics,
+            "units": units(self.convention),
             "psnr": str(self.convention),
             "settings": [point.setting for point in self.points],
             "clouds": {
                 same[0].cloud: {
                     "points": same[0].points,
                     "file_bytes": [result.file_bytes for result in same],
-                    **{m: [_number(result.values[m]) for result in same] for m in metrics},
+                    **{_key(m): [_number(each.values[m]) for each in same] for m in MEASURES},
                 }
                 for same in zip(*(point.results for point in self.points), strict=True)
             },
@@ -162,64 +111,14 @@ class Evaluation:
 
 
 def units(convention: PsnrConvention) -> dict[str, str]:
-    """Return every metric of a result, in the file's order, with its unit."""
+    """Return every metric of a result file, in the file's order and words, with its unit."""
     return {
-        "bpp": "bits of the whole file per input point",
-        "d1_psnr_db": f"dB, point to point, {convention}",
-        "d2_psnr_db": f"dB, point to plane, {convention}",
-        **_LENGTHS,
-        **_COSTS,
+        _key(name): measure.in_files.format(psnr=convention) for name, measure in MEASURES.items()
     }
 
 
-def measure(
-    name: str,
-    cloud: Cloud,
-    compress: Callable[[Cloud], bytes],
-    decompress: Callable[[bytes], Decoded],
-    convention: PsnrConvention,
-) -> CloudResult:
-    """Write one cloud as a file, read it back, and measure what that cost and kept.
-
-    Raises:
-        StudyError: the cloud has no extent.
-    """
-    _check_extent(name, cloud)
-    started = time.perf_counter()
-    data = compress(cloud)
-    between = time.perf_counter()
-    decoded = decompress(data)
-    ended = time.perf_counter()
-    original, found = (to_unit_frame(c.points, cloud.points) for c in (cloud, decoded))
-    psnr = {"peak": convention.peak_of(cloud.points), "factor": convention.factor}
-    values: dict[str, float | None] = {
-        "bpp": 8 * len(data) / len(cloud.points),
-        "d1_psnr_db": d1_psnr_db(cloud.points, decoded.points, **psnr),
-        "d2_psnr_db": None,
-        "chamfer": chamfer(original, found),
-        "hausdorff": hausdorff(original, found),
-        "density": density_metric(original, found),
-        "f1": None,
-        "points_ratio": len(decoded.points) / len(cloud.points),
-        "encoding_time": between - started,
-        "decoding_time": ended - between,
-    }
-    if cloud.normals is not None:
-        values["d2_psnr_db"] = d2_psnr_db(cloud.points, decoded.points, cloud.normals, **psnr)
-        if decoded.normals is not None:
-            values["f1"] = normals_f1(original, cloud.normals, found, decoded.normals)
-    return CloudResult(name, len(cloud.points), len(data), values)
-
-
-def _check_extent(name: str, cloud: Cloud) -> None:
-    """Refuse a cloud whose points are all the same: there is no scale to measure in."""
-    if longest_side(cloud.points) == 0.0:
-        count = len(cloud.points)
-        heap = f"{count} points of {name!r} are all the same"
-        raise StudyError(
-            "a cloud must have an extent to be measured, but the "
-            f"{heap if count > 1 else f'cloud {name!r} is 1 point'}; leave it out"
-        )
+def _key(metric: str) -> str:
+    return FILE_KEYS.get(metric, metric)
 
 
 def write_evaluation(evaluation: Evaluation, path: Path, *, force: bool = False) -> None:
@@ -269,7 +168,27 @@ def _number(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def require_clouds(clouds: Sequence[str]) -> None:
-    """Raise StudyError where there is nothing to measure on."""
+def require_measurable(clouds: Mapping[str, Cloud]) -> None:
+    """Refuse to measure on nothing, and on clouds without a scale to measure in.
+
+    Raises:
+        StudyError: there are no clouds, or some whose points are all the same: each is named.
+    """
     if not clouds:
         raise StudyError("a codec is measured on clouds, and none is given; name one or more")
+    if complaints := unmeasurable(clouds):
+        raise StudyError("\n".join(complaints))
+
+
+def unmeasurable(clouds: Mapping[str, Cloud]) -> list[str]:
+    """Return a sentence for each cloud whose points are all the same: it has no scale."""
+    complaints = []
+    for name, cloud in clouds.items():
+        if longest_side(cloud.points) == 0.0:
+            count = len(cloud.points)
+            heap = f"{count} points of {name!r} are all the same"
+            complaints.append(
+                "a cloud must have an extent to be measured, but the "
+                f"{heap if count > 1 else f'cloud {name!r} is 1 point'}; leave it out"
+            )
+    return complaints

@@ -11,8 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from study.clouds import read_clouds
-from study.codecs.results import write_evaluation
+from study.codecs.results import unmeasurable, write_evaluation
 from study.errors import StudyError
+from study.metrics.table import MEASURES, as_number
 from study.output import check_free
 from study.report.live import progress_view
 
@@ -26,16 +27,8 @@ if TYPE_CHECKING:
 
     Measure = Callable[[Mapping[str, Cloud], Callable[[int, int], None]], Evaluation]
 
-_COLUMNS = {
-    "bpp": ("bpp", ".3f"),
-    "d1_psnr_db": ("D1 PSNR dB", ".2f"),
-    "d2_psnr_db": ("D2 PSNR dB", ".2f"),
-    "chamfer": ("chamfer", ".2e"),
-    "points_ratio": ("points out/in", ".3f"),
-    "encoding_time": ("encode s", ".3f"),
-    "decoding_time": ("decode s", ".3f"),
-}
-"""Heading and number format of the metrics that a table shows; the JSON has all."""
+_LEFT_OUT = {"hausdorff", "density", "f1"}
+"""Metrics that the JSON alone has, for the table to fit into a terminal."""
 
 
 def evaluate_files(
@@ -54,12 +47,16 @@ def evaluate_files(
         StudyError: a file cannot be read, measured or written.
         CodecError: the codec cannot be read, or cannot code one of the clouds.
     """
-    from study.codecs.evaluate import evaluate
-    from study.registry.fetching import open_codec
+    name = folder.resolve().name
 
-    codec, name = open_codec(folder).codec, folder.resolve().name
+    def measure(clouds: Mapping[str, Cloud], progress: Callable[[int, int], None]) -> Evaluation:
+        from study.codecs.evaluate import evaluate
+        from study.registry.fetching import open_codec
+
+        return evaluate(open_codec(folder).codec, clouds, name=name, progress=progress)
+
     _weigh(
-        lambda clouds, progress: evaluate(codec, clouds, name=name, progress=progress),
+        measure,
         files,
         out or Path(f"{name}-evaluation.json"),
         console,
@@ -91,17 +88,36 @@ def _weigh(
     twice = [file for file, count in Counter(files).items() if count > 1]
     if twice:
         raise StudyError(f"each file is measured once, and {twice[0]} is named twice; name it once")
-    clouds = {
-        str(file) if len(held) == 1 else f"{file}/{name}": cloud
-        for file in files
-        for held in [read_clouds(file)]
-        for name, cloud in held.items()
-    }
+    clouds = _read(files)
     with progress_view(console, "measuring", "clouds", lines=True) as on_progress:
         evaluation = measure(clouds, on_progress)
     console.print(table_of(evaluation))
     write_evaluation(evaluation, out, force=force)
     console.print(f"[bold]{escape(str(out))}[/]", soft_wrap=True)
+
+
+def _read(files: Sequence[Path]) -> dict[str, Cloud]:
+    """Read all clouds of all files, by name.
+
+    Raises:
+        StudyError: some cannot be read or measured; each is told, so that one run finds them all.
+    """
+    clouds: dict[str, Cloud] = {}
+    complaints = []
+    for file in files:
+        try:
+            held = read_clouds(file)
+        except StudyError as error:
+            complaints.append(str(error))
+        else:
+            one = len(held) == 1
+            clouds |= {str(file) if one else f"{file}/{n}": cloud for n, cloud in held.items()}
+    complaints += unmeasurable(clouds)
+    if len(complaints) > 1:
+        complaints.insert(0, f"{len(complaints)} clouds cannot be measured, so none was:")
+    if complaints:
+        raise StudyError("\n".join(complaints))
+    return clouds
 
 
 def table_of(evaluation: Evaluation) -> Table:
@@ -117,15 +133,14 @@ def table_of(evaluation: Evaluation) -> Table:
         pad_edge=False,
     )
     table.add_column("setting")
-    rows = [(p.setting, {metric: p.mean(metric) for metric in _COLUMNS}) for p in evaluation.points]
+    metrics = [metric for metric in MEASURES if metric not in _LEFT_OUT]
+    rows = [
+        (point.setting, {each: point.mean(each) for each in metrics}) for point in evaluation.points
+    ]
     # D2 needs normals, which most clouds do not have.
-    shown = [metric for metric in _COLUMNS if any(means[metric] is not None for _, means in rows)]
-    for metric in shown:
-        table.add_column(_COLUMNS[metric][0], justify="right", no_wrap=True)
+    shown = [each for each in metrics if any(means[each] is not None for _, means in rows)]
+    for each in shown:
+        table.add_column(MEASURES[each].heading, justify="right", no_wrap=True)
     for setting, means in rows:
-        table.add_row(setting, *(_text(means[metric], _COLUMNS[metric][1]) for metric in shown))
+        table.add_row(setting, *(as_number(each, means[each]) for each in shown))
     return table
-
-
-def _text(value: float | None, style: str) -> str:
-    return "" if value is None else format(value, style)

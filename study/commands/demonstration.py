@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,10 +23,12 @@ from study.commands.ending import short
 from study.config.judging import judge
 from study.data import open_data_set
 from study.errors import StudyError
-from study.metrics import PsnrConvention, d1_psnr_db
+from study.metrics.measurement import REPEATS_S, code, measure_coded
+from study.metrics.sample import Convention
+from study.metrics.table import MEASURES, as_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
     from study.config import StudyConfig
     from study.driver.runner import Ended
+    from study.metrics.measurement import CloudResult, Coder
+    from study.metrics.sample import Coded, Source
 
 _FRESH_PROCESS_TIMEOUT_S = 60.0
 _SLOWEST_POINTS_PER_S = 10_000
@@ -42,16 +45,8 @@ CODEC, COMPRESSED, DECODED = "codec", f"test-object{COMPRESSED_SUFFIX}", "test-o
 """What is left in the study's folder."""
 
 
-@dataclass(frozen=True)
-class Shown:
-    """One line of the comparison: what one codec made of the object."""
-
-    name: str
-    file_bytes: int
-    bpp: float
-    d1_psnr_db: float
-    encode_s: float
-    decode_s: float
+_SHOWN = ("bpp", "d1_psnr_db", "encode_s", "decode_s")
+"""Metrics beside each codec's bytes."""
 
 
 def demonstrate(config: StudyConfig, ended: Ended, console: Console) -> None:
@@ -78,23 +73,17 @@ def _demonstrate(ended: Ended, console: Console) -> None:
         raise StudyError("no object was held out to test on; let test_fraction be above 0")
     example = objects[0]
     console.print(f"\n[dim]compressing {escape(example.name)}, which no trial has seen …[/]")
-    points = np.asarray(example.points)
-    normals = example.normals if exported.codec.coder.config.compress_normal else None
-    name = f"trial {exported.record.number}, the knee"
-    ours, data, decoded = _code(
-        name,
-        points,
-        lambda: exported.codec.compress(points, normals),
-        lambda data: exported.codec.decompress(data).points,
-    )
-    (place / COMPRESSED).write_bytes(data)
-    process_s = _decompress_elsewhere(place, len(points))
-    if not np.array_equal(read_cloud(place / DECODED).points, decoded):
+    ours, coded = _measured(exported.codec, example)
+    (place / COMPRESSED).write_bytes(coded.file)
+    process_s = _decompress_elsewhere(place, len(example.points))
+    if not np.array_equal(read_cloud(place / DECODED).points, coded.decoded.points):
         raise StudyError(
             "a fresh process decoded other points from the same file; please report it"
         )
-    console.print(_table(example.name, len(points), [ours, *_draco_near(points, ours, console)]))
-    if normals is not None:
+    lines = {f"trial {exported.record.number}, the knee": ours}
+    lines |= _draco_near(example.points, ours, console)
+    console.print(_table(example.name, lines))
+    if exported.codec.codes_normals:
         console.print("[dim]The codec's file holds the normals too, Draco's does not.[/]")
     console.print(
         f"The same points came out of a process of its own, which took {process_s:.1f} s with its "
@@ -103,22 +92,10 @@ def _demonstrate(ended: Ended, console: Console) -> None:
     )
 
 
-def _code(
-    name: str,
-    points: NDArray[np.float64],
-    compress: Callable[[], bytes],
-    decompress: Callable[[bytes], NDArray[np.float64]],
-) -> tuple[Shown, bytes, NDArray[np.float64]]:
-    """Compress and decompress, with a line about it; the file, and the points that came out."""
-    started = time.perf_counter()
-    data = compress()
-    between = time.perf_counter()
-    decoded = decompress(data)
-    ended = time.perf_counter()
-    psnr_db = d1_psnr_db(points, decoded, PsnrConvention().peak_of(points))
-    rate = 8 * len(data) / len(points)
-    shown = Shown(name, len(data), rate, psnr_db, between - started, ended - between)
-    return shown, data, decoded
+def _measured(coder: Coder, cloud: Source) -> tuple[CloudResult, Coded]:
+    """Return what a codec makes of the object, as numbers and as it is."""
+    coded = code(coder, cloud, REPEATS_S)
+    return measure_coded("", cloud, coded, Convention(), _SHOWN), coded
 
 
 def _decompress_elsewhere(place: Path, points: int) -> float:
@@ -137,31 +114,25 @@ def _decompress_elsewhere(place: Path, points: int) -> float:
     return time.perf_counter() - started
 
 
-def _draco_near(points: NDArray[np.float64], ours: Shown, console: Console) -> list[Shown]:
-    """Return Draco's lines at the rates next to ours; none where it is not installed."""
+def _draco_near(
+    points: NDArray[np.float64], ours: CloudResult, console: Console
+) -> dict[str, CloudResult]:
+    """Return Draco's results at the rates next to ours, by name; none where it is not installed."""
     # Draco computes in single precision, which is finest at the origin.
     cloud = Cloud(points - points.min(axis=0), None, ())
     try:
-        sizes = sorted((len(Draco(bits).compress(cloud)), bits) for bits in DEFAULT_BITS)
+        sizes = sorted((len(Draco(bits).compress(cloud.points)), bits) for bits in DEFAULT_BITS)
     except StudyError as error:
         console.print(f"[yellow]note[/]   {escape(str(error))}", soft_wrap=True)
-        return []
+        return {}
     smaller = [bits for size, bits in sizes if size <= ours.file_bytes]
     larger = [bits for size, bits in sizes if size > ours.file_bytes]
-    return [_draco_line(Draco(bits), cloud) for bits in smaller[-1:] + larger[:1]]
+    nearest = smaller[-1:] + larger[:1]
+    return {f"Draco, {bits} bits": _measured(Draco(bits), cloud)[0] for bits in nearest}
 
 
-def _draco_line(draco: Draco, cloud: Cloud) -> Shown:
-    shown, _, _ = _code(
-        f"Draco, {draco.bits} bits",
-        cloud.points,
-        lambda: draco.compress(cloud),
-        lambda data: draco.decompress(data).points,
-    )
-    return shown
-
-
-def _table(name: str, points: int, lines: Sequence[Shown]) -> Table:
+def _table(name: str, lines: Mapping[str, CloudResult]) -> Table:
+    points = next(iter(lines.values())).points
     table = Table(
         title=f"One test object, {escape(name)}: {points:,} points",
         title_justify="left",
@@ -170,15 +141,9 @@ def _table(name: str, points: int, lines: Sequence[Shown]) -> Table:
         pad_edge=False,
     )
     table.add_column("codec", no_wrap=True)
-    for heading in ("bytes", "bpp", "D1 PSNR dB", "encode s", "decode s"):
+    for heading in ("bytes", *(MEASURES[metric].heading for metric in _SHOWN)):
         table.add_column(heading, justify="right", no_wrap=True)
-    for line in lines:
-        table.add_row(
-            line.name,
-            f"{line.file_bytes:,}",
-            f"{line.bpp:.3f}",
-            f"{line.d1_psnr_db:.2f}",
-            f"{line.encode_s:.3f}",
-            f"{line.decode_s:.3f}",
-        )
+    for codec, line in lines.items():
+        values = (as_number(metric, line.values[metric]) for metric in _SHOWN)
+        table.add_row(codec, f"{line.file_bytes:,}", *values)
     return table

@@ -15,6 +15,7 @@ from rich.table import Table
 from study.commands.advice import gap_sentences, suggestions
 from study.config.judging import judge
 from study.driver.interrupts import INTERRUPTED
+from study.fronts.feasible import told_of_nearest
 from study.fronts.measures import MEASURES
 from study.records import TrialState
 from study.report.terminal import fitting_front_table, print_whole
@@ -73,6 +74,11 @@ def show_front(
     if stopped := sum(record.state is TrialState.PRUNED for record in study.records):
         trials = "trial was" if stopped == 1 else "trials were"
         console.print(f"[yellow]{stopped} {trials} stopped early[/] and cannot be on the front")
+    if nearest := study.least_infeasible:
+        root = _root_option(files.html.parent.parent)
+        take = f"{_program()} export {config.name} --trial {nearest.number} OUT{root}"
+        sentence = f"{told_of_nearest(nearest, study.constraints)}; `{take}` takes it"
+        console.print(f"[yellow]note[/]   {escape(sentence)}", soft_wrap=True)
     _show_earlier(config, study, StudyFolder(files.html.parent), console)
     _show_advice(config, study, StudyFolder(files.html.parent), console)
     for told in files.baselines:

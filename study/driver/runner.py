@@ -19,6 +19,7 @@ from study.data import describe, open_data_set, prepare
 from study.data.version import code_version
 from study.driver.changes import began, check_changes
 from study.driver.termination import COMPLETE, Reason, Stopped, Termination
+from study.fronts.measures import cautions
 from study.records import TrialState
 from study.report.live import live_view, preparation_view
 from study.report.reporting import report
@@ -197,14 +198,14 @@ def _outcome() -> Iterator[Outcome]:
 
 
 def rehearse_search(config: StudyConfig, console: Console) -> None:
-    """Refuse a search that cannot begin, and tell what it learns from.
+    """Refuse a search that cannot begin, and tell what it learns from and what to beware of.
 
     Raises:
         StudyError: the sampler cannot do what the study asks of it, or a `warm_start` is useless.
     """
     from study.search.samplers import rehearse
 
-    for sentence in rehearse(config):
+    for sentence in (*rehearse(config), *cautions(constraints_of(config))):
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 

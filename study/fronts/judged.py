@@ -15,6 +15,7 @@ import numpy as np
 
 from study.fronts.dominance import nondominated, volume
 from study.fronts.epochs import front_of, points_of_complete
+from study.fronts.feasible import least_infeasible
 from study.fronts.front import to_minimisation
 from study.fronts.gaps import gaps_along, late_growth, moving_setting
 from study.fronts.points import KNEE, named_rows
@@ -110,6 +111,11 @@ class JudgedStudy:
     def on_front(self) -> frozenset[int]:
         """The numbers of the front's trials."""
         return frozenset(record.number for record in self.front)
+
+    @cached_property
+    def least_infeasible(self) -> TrialRecord | None:
+        """The complete trial that breaks the constraints least, where none keeps them all."""
+        return least_infeasible(self.records, self.constraints)
 
     @cached_property
     def hypervolume(self) -> float:

@@ -1,7 +1,6 @@
-"""The recorded metrics: everything that objectives, constraints, tables and pictures say of them.
+"""What a study asks of the metrics: estimates that stand in for them, and bounds on them.
 
-One place for names, units and directions; `study explain objectives` and docs/metrics.md teach the
-same list. What measures them is `study.training.evaluation`.
+The metrics themselves are those of `study.metrics.table`.
 """
 
 from __future__ import annotations
@@ -12,11 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from study.errors import StudyError
+from study.metrics.table import MEASURES, Measure, measure_named
 from study.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from typing import Literal, Protocol
+    from typing import Protocol
 
     class HasMetric(Protocol):
         """What names a metric: an objective, as the study file or the front has it."""
@@ -26,154 +26,18 @@ if TYPE_CHECKING:
             """Its name."""
 
 
-@dataclass(frozen=True)
-class Measure:
-    """One metric of a finished codec.
-
-    Attributes:
-        name: its key in `TrialRecord.final`.
-        unit: what its number counts.
-        meaning: what it is, in a few words.
-        heading: of a column.
-        axis_title: of an axis, with all that a number needs to be compared.
-        digits: its format.
-        phrase: its number among other things, in a sentence.
-        direction_hint: which way is better; None where neither is (of a ratio, 1 is).
-        estimate: the metric of an epoch that stands in for it while the trial trains; None where
-            nothing does.
-        is_extra: an epoch has it only where the study asks for it, since it costs time.
-        label: what it is called in a sentence, where its heading has a unit that stands elsewhere.
-    """
-
-    name: str
-    unit: str
-    meaning: str
-    heading: str
-    axis_title: str
-    digits: str
-    phrase: str
-    direction_hint: Literal["minimize", "maximize"] | None
-    estimate: str | None
-    is_extra: bool = False
-    label: str = ""
-
-    @property
-    def name_in_text(self) -> str:
-        """What it is called in a sentence."""
-        return self.label or self.heading
-
-
-_PSNR = "in dB,  10 log₁₀(3 peak² / MSE),  peak = longest side"
-_UNIT_FRAME = "where the original's longest side is 2"
-
-_ALL = (
-    Measure(
-        "bpp",
-        "bits per input point",
-        "length of all files, headers included, over all input points",
-        heading="bpp",
-        axis_title="rate: measured bytes, in bits per input point",
-        digits=".3f",
-        phrase="{:.3f} bpp",
-        direction_hint="minimize",
-        estimate="bpp_estimated",
-    ),
-    Measure(
-        "d1_psnr_db",
-        "dB, factor 3, peak = longest side",
-        "point-to-point PSNR, mean over clouds",
-        heading="D1 PSNR dB",
-        label="D1 PSNR",
-        axis_title=f"D1 PSNR {_PSNR}",
-        digits=".2f",
-        phrase="{:.2f} dB D1 PSNR",
-        direction_hint="maximize",
-        estimate="d1_psnr_db",
-    ),
-    Measure(
-        "d2_psnr_db",
-        "dB, factor 3, peak = longest side",
-        "point-to-plane PSNR, mean over clouds; needs data.normals: true",
-        heading="D2 PSNR dB",
-        label="D2 PSNR",
-        axis_title=f"D2 PSNR {_PSNR}",
-        digits=".2f",
-        phrase="{:.2f} dB D2 PSNR",
-        direction_hint="maximize",
-        estimate="d2_psnr_db",
-        is_extra=True,
-    ),
-    Measure(
-        "chamfer",
-        f"squared length {_UNIT_FRAME}",
-        "mean squared nearest distance, both ways summed, mean over clouds",
-        heading="chamfer dist.",
-        axis_title=f"chamfer distance (squared),  {_UNIT_FRAME}",
-        digits=".3g",
-        phrase="chamfer distance {:.3g}",
-        direction_hint="minimize",
-        estimate="chamfer",
-        is_extra=True,
-    ),
-    Measure(
-        "density",
-        f"no unit, {_UNIT_FRAME}",
-        "D-PCC's density metric, mean over clouds",
-        heading="density diff.",
-        axis_title=f"D-PCC's density metric,  {_UNIT_FRAME}",
-        digits=".3g",
-        phrase="density metric {:.3g}",
-        direction_hint="minimize",
-        estimate="density",
-        is_extra=True,
-    ),
-    Measure(
-        "points_ratio",
-        "no unit, 1 is as many",
-        "decoded over input points",
-        heading="points",
-        axis_title="decoded over input points",
-        digits=".3f",
-        phrase="{:.3f} decoded points for one",
-        direction_hint=None,
-        estimate="points_ratio",
-    ),
-    Measure(
-        "encode_s",
-        "seconds per cloud",
-        "time to write a cloud's file, on the worker that measures",
-        heading="encode s",
-        axis_title="time to encode a cloud, in seconds",
-        digits=".3g",
-        phrase="{:.3g} s to encode a cloud",
-        direction_hint="minimize",
-        estimate=None,
-    ),
-    Measure(
-        "decode_s",
-        "seconds per cloud",
-        "time to read a cloud's file, on the worker that measures",
-        heading="decode s",
-        axis_title="time to decode a cloud, in seconds",
-        digits=".3g",
-        phrase="{:.3g} s to decode a cloud",
-        direction_hint="minimize",
-        estimate=None,
-    ),
-)
-MEASURES: Mapping[str, Measure] = {measure.name: measure for measure in _ALL}
-"""By name, in the order of tables. All are measured on the finished codec, in real files."""
-
-
-def measure_named(name: str) -> Measure:
-    """Return a metric.
-
-    Raises:
-        StudyError: there is none of this name; the nearest one is named.
-    """
-    if name not in MEASURES:
-        raise StudyError(f"there is no metric '{name}'; {did_you_mean(name, MEASURES)}")
-    return MEASURES[name]
+__all__ = [
+    "MEASURES",
+    "Constraint",
+    "Measure",
+    "broken",
+    "cautions",
+    "epoch_values",
+    "epoch_violation",
+    "estimate_name",
+    "measure_named",
+    "violations",
+]
 
 
 def estimate_name(metric: str) -> str | None:
@@ -262,6 +126,20 @@ class Constraint:
         """
         beyond = value - self.bound if self.least is None else self.bound - value
         return math.inf if math.isnan(value) else beyond / (abs(self.bound) or 1.0)
+
+
+def cautions(constraints: Iterable[Constraint]) -> list[str]:
+    """Return what to say of constraints before a study starts: bounds on seconds are noisy."""
+    timed = [str(each) for each in constraints if "seconds" in MEASURES[each.metric].needs]
+    if not timed:
+        return []
+    are = "is a bound" if len(timed) == 1 else "are bounds"
+    told = (
+        f"{' and '.join(timed)} {are} on seconds, which depend on the machine and on what else it "
+        "does: the fastest of several runs counts, and may still differ for equal codecs; leave "
+        "room, or let nothing else run meanwhile"
+    )
+    return [told]
 
 
 def violations(final: Mapping[str, float], constraints: Iterable[Constraint]) -> list[float]:

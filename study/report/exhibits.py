@@ -24,9 +24,7 @@ class Reconstruction:
         error_percent: (m,) float32, of each point its distance to the nearest original one, in
             percent of the object's longest side.
         file_bytes: the length of its file.
-        bpp: of that file, in bits per original point.
-        d1_psnr_db: of this object, with its longest side as the peak; infinite where nothing is
-            lost.
+        values: of this object, by metric: those that cost no time; NaN where one is not to be had.
     """
 
     trial: int
@@ -34,8 +32,17 @@ class Reconstruction:
     points: NDArray[np.float32]
     error_percent: NDArray[np.float32]
     file_bytes: int
-    bpp: float
-    d1_psnr_db: float
+    values: Mapping[str, float]
+
+    @property
+    def bpp(self) -> float:
+        """The file, in bits per original point."""
+        return self.values["bpp"]
+
+    @property
+    def d1_psnr_db(self) -> float:
+        """With the object's longest side as the peak; infinite where nothing is lost."""
+        return self.values["d1_psnr_db"]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from study.config.derived import asked_metrics
 from study.errors import StudyError
+from study.metrics.table import MEASURES
 from study.search.conditions import ordered
 from study.search.space import apply, baseline
 
@@ -70,16 +71,22 @@ def check_architectures(config: StudyConfig) -> None:
             "model.compress_normal needs the points' normals, and data.normals is false; set "
             "data.normals: true"
         )
-    asked = "d2_psnr_db" in asked_metrics(config)
+    asked = [name for name in asked_metrics(config) if "normals" in MEASURES[name].needs]
     if asked and not config.data.normals:
         raise StudyError(
-            "d2_psnr_db needs the points' normals, and data.normals is false; set data.normals: "
+            f"{asked[0]} needs the points' normals, and data.normals is false; set data.normals: "
             "true, or ask for d1_psnr_db"
+        )
+    of_decoded = [name for name in asked if "decoded normals" in MEASURES[name].needs]
+    if of_decoded and not all(model.compress_normal for model in reached):
+        raise StudyError(
+            f"{of_decoded[0]} needs decoded normals, and model.compress_normal is false; set "
+            "model.compress_normal: true, or ask for d2_psnr_db"
         )
     if config.data.normals and not (asked or any(model.compress_normal for model in reached)):
         raise StudyError(
             "data.normals: true would go unread, for model.compress_normal is false and neither an "
-            "objective nor a constraint is on d2_psnr_db; change one of them, or remove "
+            "objective nor a constraint is on d2_psnr_db or f1; change one of them, or remove "
             "data.normals"
         )
     for name, needed, value in _DEPENDENT:

@@ -5,9 +5,7 @@ Legend: T trials, B patches, P decoded points of a patch.
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,13 +16,15 @@ from model.nearest import nearest
 from model.overhead import NORMAL_BITS
 from model.patches import collate
 from study.errors import StudyError
-from study.metrics import chamfer, d1_psnr_db, d2_psnr_db, density_metric, to_unit_frame
-from study.metrics.distances import Searchable, as_points, longest_side
+from study.metrics import PeakRule, PsnrConvention
+from study.metrics.measurement import known_over_clouds, measure_clouds, result_of
+from study.metrics.sample import Convention, Sample
+from study.metrics.table import MEASURES
 from study.training.keeping import Kept
 from study.training.objective import bits_per_point
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from model.points import Points
     from study.config import SplitName
     from study.data import DataSet, StoredCloud, StoredPatch
+    from study.metrics.table import Need
 
 PATCHES_AT_ONCE = {"cpu": 1, "cuda": 8}
 """Per forward pass; results do not depend on it. On the CPU 8 took 1.7 times as long as one by one,
@@ -53,9 +54,10 @@ class Validation:
             device: where the codecs lie.
         """
         self._patches, self._clouds = data.split(split), data.clouds(split)
-        self._peak, self._device = data.manifest.peak, device
+        self._device = device
         self._batches: Kept[PatchBatch] = Kept()
-        self._originals = [_original(cloud) for cloud in self._clouds]
+        convention = convention_of(data)
+        self._originals = [convention.original(cloud) for cloud in self._clouds]
         self._input_points = sum(len(each.points) for each in self._originals)
 
     @torch.no_grad()
@@ -64,13 +66,17 @@ class Validation:
 
         Args:
             codec: of any number of trials.
-            extra: what to measure besides, at a cost in time: names of `EXTRA`.
+            extra: what to measure besides, at a cost in time: names of `MEASURES`.
 
         Returns:
             Per trial: ``bpp_estimated`` (bits of all clouds over their points: those of the
             likelihoods and those that a file has besides), ``patch_chamfer`` (mean over patches,
-            squared patch units), ``d1_psnr_db`` (mean over clouds, each put together from its
-            patches and voxels), ``points_ratio`` (decoded over input points) and what is extra.
+            squared patch units), those of `MEASURES` that cost an epoch nothing and stand for
+            themselves, such as ``d1_psnr_db`` (of clouds put together from patches and voxels),
+            and what is extra.
+
+        Raises:
+            StudyError: the clouds have not what an extra metric needs.
         """
         bits: Tensor | float = self._overhead_bits(codec)
         distance: Tensor | float = 0.0
@@ -94,10 +100,22 @@ class Validation:
             {
                 "bpp_estimated": of_bits / self._input_points,
                 "patch_chamfer": of_distance / max(len(self._patches), 1),
-                **_quality(self._put_together(decoded, trial), self._originals, self._peak, extra),
+                **self._quality(self._put_together(decoded, trial), extra),
             }
             for trial, (of_bits, of_distance) in enumerate(totals.T.tolist())
         ]
+
+    def _quality(
+        self, decoded: Sequence[NDArray[np.float64]], extra: Sequence[str]
+    ) -> dict[str, float]:
+        """Of decoded clouds in the scaled frame, in the order of the originals."""
+        free = [m.name for m in MEASURES.values() if m.estimate == m.name and not m.is_extra]
+        pairs = zip(self._originals, decoded, strict=True)
+        samples = [Sample(original, points) for original, points in pairs]
+        for name in extra:
+            _check_possible(name, samples)
+        metrics = [*free, *extra]
+        return known_over_clouds([result_of(sample, metrics) for sample in samples], metrics)
 
     def _put_together(
         self, decoded: dict[int, list[list[NDArray[np.float64]]]], trial: int
@@ -127,34 +145,24 @@ def validate(codec: Codec, data: DataSet, split: SplitName, device: str) -> list
 
 
 def measure(codec: CloudCodec, data: DataSet, split: SplitName) -> dict[str, float]:
-    """Write the clouds of a split as files, read them back, and count.
+    """Write the clouds of a split as files, read them back, and measure.
 
     Returns:
-        All of `study.fronts.measures.MEASURES`: ``bpp`` (the length of all files in bits over all
-        input points), the quality of what was read back, and the mean seconds per cloud,
-        ``encode_s`` and ``decode_s``. Where the data have no normals there is no ``d2_psnr_db``,
-        where a cloud has no extent neither ``chamfer`` nor ``density``.
+        All of `study.metrics.table.MEASURES` that every cloud has: without normals in the data
+        there is no ``d2_psnr_db``, say, and without an extent no ``chamfer``.
     """
-    written_bytes, encode_s, decode_s = 0, 0.0, 0.0
-    clouds, decoded = data.clouds(split), []
-    # Data prepared with normals may serve codecs without: an architecture can be searched.
-    codes_normals = codec.coder.config.compress_normal
-    for cloud in clouds:
-        started = time.perf_counter()
-        file = codec.compress(cloud.points, cloud.normals if codes_normals else None)
-        between = time.perf_counter()
-        points = codec.decompress(file).points
-        decode_s += time.perf_counter() - between
-        encode_s += between - started
-        written_bytes += len(file)
-        decoded.append(cloud.placement.to_scaled(points))
-    originals = [_original(cloud) for cloud in clouds]
-    return {
-        "bpp": 8 * written_bytes / sum(len(cloud.points) for cloud in clouds),
-        **_quality(decoded, originals, data.manifest.peak, _possible(originals)),
-        "encode_s": encode_s / len(clouds),
-        "decode_s": decode_s / len(clouds),
-    }
+    clouds = [(cloud.name, cloud) for cloud in data.clouds(split)]
+    results = list(measure_clouds(codec, clouds, convention_of(data)))
+    return known_over_clouds(results, MEASURES)
+
+
+def convention_of(data: DataSet) -> Convention:
+    """Return how a data set's clouds are compared: in its scaled frame, with its peak."""
+    return Convention(PsnrConvention(PeakRule.GIVEN, data.manifest.peak), _scaled)
+
+
+def _scaled(cloud: StoredCloud, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    return cloud.placement.to_scaled(points)
 
 
 def placed(points: Points, stored: Sequence[StoredPatch]) -> list[list[NDArray[np.float64]]]:
@@ -171,82 +179,18 @@ def placed(points: Points, stored: Sequence[StoredPatch]) -> list[list[NDArray[n
     ]
 
 
-@dataclass(frozen=True)
-class _Original:
-    """A cloud to compare with, in the scaled frame.
-
-    Attributes:
-        searchable: its points, made ready once.
-        normals: (n, 3), or None where the data have none.
-    """
-
-    searchable: Searchable
-    normals: NDArray[np.float32] | None
-
-    @property
-    def points(self) -> NDArray[np.float64]:
-        """(n, 3)."""
-        return self.searchable.points
+def _check_possible(name: str, samples: Sequence[Sample]) -> None:
+    """Raise StudyError where clouds have not what a metric needs that a study asks for."""
+    for need in sorted(MEASURES[name].needs):
+        if not all(sample.has(need) for sample in samples):
+            raise StudyError(f"{name} needs {_NEEDED[need]}")
 
 
-def _original(cloud: StoredCloud) -> _Original:
-    points = as_points(cloud.placement.to_scaled(cloud.points), "original")
-    return _Original(Searchable(points), cloud.normals)
-
-
-def _quality(
-    decoded: Sequence[NDArray[np.float64]],
-    originals: Sequence[_Original],
-    peak: float,
-    extra: Sequence[str],
-) -> dict[str, float]:
-    """Of decoded clouds in the scaled frame, in the order of the originals; means over clouds."""
-    pairs = list(zip(originals, decoded, strict=True))
-    decibels = [d1_psnr_db(original.searchable, points, peak) for original, points in pairs]
-    ratio = sum(map(len, decoded)) / sum(len(each.points) for each in originals)
-    return {
-        "d1_psnr_db": float(np.mean(decibels)),
-        "points_ratio": ratio,
-        **{name: float(np.mean([EXTRA[name](*pair, peak) for pair in pairs])) for name in extra},
-    }
-
-
-def _possible(originals: Sequence[_Original]) -> list[str]:
-    """Return what of `EXTRA` these clouds have."""
-    has_normals = all(each.normals is not None for each in originals)
-    has_extent = all(longest_side(each.points) > 0.0 for each in originals)
-    return [name for name in EXTRA if (has_normals if name == D2 else has_extent)]
-
-
-def _d2(original: _Original, decoded: NDArray[np.float64], peak: float) -> float:
-    if original.normals is None:
-        raise StudyError(
-            f"{D2} needs the clouds' normals, and the data have none; prepare them with "
-            "data.normals: true"
-        )
-    return d2_psnr_db(original.points, decoded, original.normals, peak)
-
-
-def _chamfer(original: _Original, decoded: NDArray[np.float64], _peak: float) -> float:
-    return chamfer(*_unit_frame(original, decoded))
-
-
-def _density(original: _Original, decoded: NDArray[np.float64], _peak: float) -> float:
-    return density_metric(*_unit_frame(original, decoded))
-
-
-def _unit_frame(
-    original: _Original, decoded: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both in the frame of lengths, where the original's box is centred and its longest side 2."""
-    return to_unit_frame(original.points, original.points), to_unit_frame(decoded, original.points)
-
-
-D2 = "d2_psnr_db"
-EXTRA: Mapping[str, Callable[[_Original, NDArray[np.float64], float], float]] = {
-    D2: _d2,
-    "chamfer": _chamfer,
-    "density": _density,
+_NEEDED: Mapping[Need, str] = {
+    "file": "files, which are written when a trial has ended; ask no epoch for it",
+    "seconds": "files, which are written when a trial has ended; ask no epoch for it",
+    "normals": "the clouds' normals, and the data have none; prepare them with data.normals: true",
+    "decoded normals": "decoded normals, which epochs do not keep; ask no epoch for it",
+    "extent": "clouds with an extent, and of one all points are the same; leave that out",
 }
-"""What costs time or needs normals: by name, a function of the original, what was decoded, and the
-peak. Same frames and definitions as those of `study evaluate` (`study.codecs.results`)."""
+"""What to say of a metric that needs what is not there."""

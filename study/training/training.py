@@ -67,7 +67,7 @@ class Training:
             data: prepared with the same architecture.
             order_seed: of the order in which patches are seen.
             device: "cpu" or "cuda".
-            extra_metrics: what epochs measure besides: names of `study.training.evaluation.EXTRA`.
+            extra_metrics: what epochs measure besides: names of `study.metrics.table.MEASURES`.
 
         Raises:
             StudyError: the data was prepared for another architecture.

@@ -32,10 +32,10 @@ objectives:
 """
 
 
-def finished_study(root: Path, study: str = STUDY) -> StudyFolder:
+def finished_study(root: Path, study: str = STUDY, extra: str = "") -> StudyFolder:
     """Two trials trained and measured, one that failed, and one that never came to its end."""
     places = f"root: {root}/studies\ndata_root: {root}/data\n"
-    config = parse_study(study + places, origin="small")
+    config = parse_study(study + extra + places, origin="small")
     geometry = config.model.geometry
     data = prepare(
         config.data, downsample_rate=geometry.downsample_rate, k=geometry.k, root=root / "data"

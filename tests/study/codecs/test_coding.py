@@ -88,10 +88,11 @@ def test_default_names_stand_beside_the_input(here: Path) -> None:
     (here / "deep").mkdir()
     shutil.move(here / "sheet.ply", here / "deep" / "sheet.old.ply")
     assert main(["compress", "codec", "deep/sheet.old.ply"]) == 0
-    assert main(["decompress", "codec", "deep/sheet.old.dpcs", "--force"]) == 0
+    assert main(["decompress", "codec", "deep/sheet.old.dpcs"]) == 0
     names = {path.name for path in (here / "deep").iterdir()}
-    assert names == {"sheet.old.ply", "sheet.old.dpcs"}
-    assert len(read_cloud("deep/sheet.old.ply").points) != 1500
+    assert names == {"sheet.old.ply", "sheet.old.dpcs", "sheet.old.decoded.ply"}
+    np.testing.assert_array_equal(read_cloud("deep/sheet.old.ply").points, sheet())
+    assert len(read_cloud("deep/sheet.old.decoded.ply").points) != 1500
 
 
 def test_nothing_is_replaced_unasked(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,10 +104,10 @@ def test_nothing_is_replaced_unasked(here: Path, capsys: pytest.CaptureFixture[s
     assert (here / "sheet.dpcs").read_text() == "mine"
     assert main(["compress", "codec", "sheet.ply", "--force"]) == 0
     assert (here / "sheet.dpcs").read_bytes() == file
-    cloud = (here / "sheet.ply").read_bytes()
+    (here / "sheet.decoded.ply").write_text("mine too")
     assert main(["decompress", "codec", "sheet.dpcs"]) == 2
-    assert "sheet.ply exists" in capsys.readouterr().err
-    assert (here / "sheet.ply").read_bytes() == cloud
+    assert "sheet.decoded.ply exists" in capsys.readouterr().err
+    assert (here / "sheet.decoded.ply").read_text() == "mine too"
 
 
 def test_normals_are_coded_where_the_codec_has_them(
@@ -216,6 +217,56 @@ def test_options_may_stand_before_the_output(here: Path) -> None:
     assert main(["compress", "codec", "two.npz", "--cloud", "second", "out.dpcs"]) == 0
     assert main(["decompress", "codec", "out.dpcs", "--force", "out.npy"]) == 0
     assert (here / "out.npy").exists()
+
+
+def test_a_cloud_that_the_network_has_no_part_in_is_told(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compress", "codec", "sheet.ply"]) == 0
+    assert "note" not in capsys.readouterr().out
+    write_cloud(here / "thin.ply", sheet(19))
+    assert main(["compress", "codec", "thin.ply"]) == 0
+    shown = capsys.readouterr().out
+    assert "(0 patches, " in shown
+    assert "the network coded nothing: no cube of this cloud holds the 20 points that" in shown
+
+
+_REFUSED = """
+import sys
+from study.cli import main
+assert main(sys.argv[1:]) == 2
+assert "torch" not in sys.modules
+assert "mlflow" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["compress", "codec", "sheet.ply", "there"], "there exists; name another"),
+        (["compress", "codec", "nowhere.ply"], "nowhere.ply cannot be read"),
+        (["compress", "codec", "sheet.txt"], "formats that can be read are .ply"),
+        (["decompress", "codec", "nowhere.dpcs"], "nowhere.dpcs cannot be read"),
+        (["decompress", "codec", "sheet.ply", "there.obj"], "formats that can be written are"),
+        (["evaluate", "codec", "sheet.ply", "--out", "there"], "there exists; name another"),
+        (["evaluate", "codec", "nowhere.ply"], "nowhere.ply cannot be read"),
+    ],
+)
+def test_what_files_alone_decide_is_told_before_the_network_is_imported(
+    words: list[str], sentence: str, here: Path
+) -> None:
+    (here / "there").write_text("mine")
+    done = subprocess.run(
+        [sys.executable, "-c", _REFUSED, *words],
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("samples", ["0", "many", "1.5"])

@@ -199,8 +199,9 @@ def test_the_scale_is_round_and_few_points_are_beyond_it(exhibit: Exhibit) -> No
 
 def test_large_objects_are_thinned_for_the_eye_alone(seed: int) -> None:
     points = np.random.default_rng(seed).random((MOST_SHOWN + 5, 3))
+    values = {"bpp": 0.5, "d1_psnr_db": np.inf}
     one = Reconstruction(
-        3, ("knee",), points.astype(np.float32), points[:, 0].astype(np.float32), 9, 0.5, np.inf
+        3, ("knee",), points.astype(np.float32), points[:, 0].astype(np.float32), 9, values
     )
     data = tab_data(Gallery("s", "test", (Exhibit("o", points, (one,)),)))
     for view in data["objects"][0]["views"]:

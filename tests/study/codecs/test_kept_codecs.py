@@ -93,8 +93,30 @@ class TestWorkedExamples:
 
     def test_what_breaks_a_constraint_beats_nothing(self, tmp_path: Path) -> None:
         kept = KeptCodecs(tmp_path, OBJECTIVES, PLENTY, print, [Constraint("bpp", most=1.0)])
-        train(kept, tmp_path, record(0, (0.9, 33), (1.1, 36), state=COMPLETE, feasible=False))
-        assert there(tmp_path) == {(0, 1)}
+        train(kept, tmp_path, record(0, (0.99, 20), state=COMPLETE))
+        train(kept, tmp_path, record(1, (0.9, 33), (1.1, 36), state=COMPLETE, feasible=False))
+        assert there(tmp_path) == {(0, 1), (1, 1)}
+        assert log(tmp_path)[-1]["why"] == "breaks a constraint"
+
+    def test_while_all_break_a_constraint_the_one_that_breaks_it_least_stays(
+        self, tmp_path: Path
+    ) -> None:
+        """It used to be deleted with the others, and nothing was left of the study."""
+        bounds = [Constraint("bpp", most=1.0), Constraint("d1_psnr_db", least=40.0)]
+        kept = KeptCodecs(tmp_path, OBJECTIVES, PLENTY, print, bounds)
+        # Beyond by 0.5 + 0.1, by 0.2 + 0.2, by 0.2 + 0.3, and by 0.1 + nothing.
+        values = [(1.5, 36.0), (1.2, 32.0), (1.2, 28.0), (1.1, 40.0)]
+        stays = [0, 1, 1, 3]
+        for number, (value, best) in enumerate(zip(values, stays, strict=True)):
+            train(kept, tmp_path, record(number, value, state=COMPLETE, feasible=False))
+            assert there(tmp_path) == {(best, 1)}
+        again = KeptCodecs(tmp_path, OBJECTIVES, PLENTY, print, bounds)
+        for number in (3, 1, 0, 2):  # a study that goes on, in any order
+            again.on_trial(record(number, values[number], state=COMPLETE, feasible=False))
+        assert there(tmp_path) == {(3, 1)}
+        train(again, tmp_path, record(4, (0.9, 41.0), state=COMPLETE))
+        assert there(tmp_path) == {(4, 1)}
+        assert {line["why"] for line in log(tmp_path)} == {"breaks a constraint"}
 
     def test_a_last_epoch_that_is_measured_to_break_one_has_taken_no_other_along(
         self, tmp_path: Path

@@ -11,6 +11,7 @@ from study.codecs.operating_point import Wish, choose
 from study.errors import StudyError
 from study.fronts.front import Direction, Objective
 from study.fronts.judged import JudgedStudy
+from study.fronts.measures import Constraint
 from study.records import TrialRecord, TrialState
 
 BOTH = (
@@ -102,6 +103,17 @@ class TestFeasibility:
         trials = [replace(each, feasible=False) for each in TRIALS]
         with pytest.raises(StudyError, match="none of the 7 trials is complete and feasible"):
             choose(JudgedStudy(trials, BOTH), Wish(knee=True))
+
+    def test_of_an_empty_front_the_nearest_is_named(self) -> None:
+        trials = [replace(each, feasible=False) for each in TRIALS]
+        bound = [Constraint("bpp", most=0.25)]
+        with pytest.raises(StudyError) as refusal:
+            choose(JudgedStudy(trials, BOTH, bound), Wish(knee=True))
+        assert (  # trial 6 has fewer bits, but was stopped early
+            "no trial keeps bpp <= 0.25; the nearest is trial 1, which breaks bpp <= 0.25 by 0.25; "
+            "take it by its number"
+        ) in str(refusal.value)
+        assert choose(JudgedStudy(trials, BOTH, bound), Wish(trial=1)) == trials[1]
 
 
 class TestBounds:

@@ -77,6 +77,22 @@ def test_what_cannot_be_used_is_a_sentence_and_code_2(
     assert not (here / "out.json").exists()
 
 
+def test_all_that_is_wrong_with_the_files_is_told_at_once(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "torn.ply").write_bytes((here / "sheet.ply").read_bytes()[:-7])
+    write_cloud(here / "dot.ply", np.ones((3, 3)))
+    files = ["torn.ply", "sheet.ply", "no.ply", "dot.ply", "two.npz"]
+    for command in (["evaluate", "codec"], ["baseline", "draco"]):
+        assert main([*command, *files, "--out", "out.json"]) == 2
+        first, torn, missing, dot = capsys.readouterr().err.splitlines()
+        assert first == "error: 3 clouds cannot be measured, so none was:"
+        assert "torn.ply" in torn
+        assert "no.ply cannot be read" in missing
+        assert "the 3 points of 'dot.ply' are all the same; leave it out" in dot
+        assert not (here / "out.json").exists()
+
+
 def test_the_numbers_are_named_after_the_codec(here: Path) -> None:
     assert main(["evaluate", "codec", "sheet.ply"]) == 0
     assert main(["baseline", "draco", "sheet.ply"]) == 0

@@ -30,6 +30,7 @@ COMMANDS = {
     "ui": ["--help", "--port", "--root", "-h", "name"],
     "export": [
         "--alias",
+        "--clouds",
         "--epoch",
         "--help",
         "--knee",

@@ -60,6 +60,21 @@ def test_trials_that_were_stopped_early_are_counted(tmp_path: Path) -> None:
     assert "stopped early" not in shown(tmp_path)
 
 
+def test_where_no_trial_keeps_a_constraint_the_nearest_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["study"])
+    bound = "constraints: [bpp <= 0.5]"
+    beyond = [replace(rising(number), feasible=False) for number in (0, 1)]
+    told = (
+        "no trial keeps bpp <= 0.5; the nearest is trial 0, which breaks bpp <= 0.5 by 1.6; "
+        f"`study export toy --trial 0 OUT --root {tmp_path}` takes it"
+    )
+    assert told in shown(tmp_path, bound, beyond)
+    assert "the nearest is" not in shown(tmp_path, bound, [*beyond, rising(2)])
+    assert "the nearest is" not in shown(tmp_path, bound)
+
+
 def test_credentials_stay_off_the_screen(tmp_path: Path) -> None:
     text = shown(tmp_path, "tracking: {uri: 'https://me:secret@host'}")
     assert "secret" not in text

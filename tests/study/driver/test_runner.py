@@ -28,7 +28,7 @@ from study.addresses import masked
 from study.config.judging import judge
 from study.driver.cluster import ray_running
 from study.driver.planning import check_fit, resources_per_cohort, slots
-from study.driver.runner import Ended, run_study
+from study.driver.runner import Ended, rehearse_search, run_study
 from study.driver.searcher import CohortSearcher, failure
 from study.errors import StudyError
 from study.records import Fault, TrialState
@@ -122,6 +122,13 @@ def test_nothing_is_left_of_a_study_that_could_not_begin(tmp_path: Path) -> None
         run(parse_study(text, origin="x"))
     assert all_studies(tmp_path / "studies") == []
     assert not (tmp_path / "studies" / "toy").exists()
+
+
+def test_a_bound_on_seconds_is_cautioned_against_once_at_the_start() -> None:
+    console = Console(file=io.StringIO(), width=400)
+    rehearse_search(parse_study(toy.STUDY + "constraints: [decode_s <= 1]", origin="x"), console)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().count("decode_s <= 1 is a bound on seconds") == 1
 
 
 def test_the_next_free_name_follows_the_last_one(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from study.fronts.measures import (
     MEASURES,
     Constraint,
     broken,
+    cautions,
     epoch_values,
     epoch_violation,
     estimate_name,
@@ -92,6 +93,16 @@ def test_what_breaks_a_constraint_is_named() -> None:
     assert broken({"bpp": 1.0, "decode_s": 0.1}, both) == both[1:]
     assert broken({"bpp": 1.0}, both) == both[1:]  # not measured is not kept
     assert broken({"bpp": 2.0, "decode_s": 0.05}, both) == ()
+
+
+def test_a_bound_on_seconds_comes_with_a_caution() -> None:
+    rate, slow, fast = map(Constraint.parse, ("bpp <= 2", "encode_s <= 1", "decode_s <= 0.05"))
+    assert cautions([rate]) == []
+    (told,) = cautions([slow, rate, fast])
+    assert told.startswith("encode_s <= 1 and decode_s <= 0.05 are bounds on seconds, which depend")
+    (told,) = cautions([fast])
+    assert "decode_s <= 0.05 is a bound on seconds" in told
+    assert "the fastest of several runs counts, and may still differ for equal codecs" in told
 
 
 def test_an_epoch_answers_for_what_it_can_estimate_only() -> None:

@@ -33,6 +33,8 @@ NEAR_COLOURS = """(canvas) => {
 }"""
 """Of the pixels that hardly fade."""
 
+VALUES = {"bpp": 0.5, "d1_psnr_db": 30.0}
+
 
 def gallery() -> Gallery:
     """Two spheres of points, and two codecs: the one loses nothing, the other the scale's whole."""
@@ -43,7 +45,7 @@ def gallery() -> Gallery:
         points /= np.linalg.norm(points, axis=1, keepdims=True)
         errors = (np.zeros(POINTS, np.float32), np.full(POINTS, 2.0, np.float32))
         shown = [
-            Reconstruction(trial, (word,), points.astype(np.float32), of, 90, 0.5, 30.0)
+            Reconstruction(trial, (word,), points.astype(np.float32), of, 90, VALUES)
             for trial, (word, of) in enumerate(zip(("knee", "high-rate"), errors, strict=True))
         ]
         exhibits.append(Exhibit(name, points, tuple(shown)))

@@ -115,6 +115,12 @@ def test_a_trial_gets_the_data_of_its_geometry() -> None:
         ),
         ("model.k: {choices: [16]}", "data: {normals: true}", "data.normals: true would go unread"),
         ("model.k: {choices: [16]}", "constraints: [d2_psnr_db >= 30]", "set data.normals: true"),
+        ("model.k: {choices: [16]}", "constraints: [f1 >= 0.5]", "set data.normals: true"),
+        (
+            "model.k: {choices: [16]}",
+            "data: {normals: true}\nconstraints: [f1 >= 0.5]",
+            "f1 needs decoded normals, and model.compress_normal is false",
+        ),
     ],
 )  # fmt: skip
 def test_what_no_codec_can_be_is_refused(space: str, more: str, sentence: str) -> None:

@@ -1,0 +1,70 @@
+"""A study's validation clouds as files: what its codecs were measured on, for other codecs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from study.clouds import write_cloud
+from study.clouds.files import READABLE
+from study.data import open_data_set
+from study.errors import StudyError
+from study.storage.folder import data_of
+from study.storage.trial_store import TrialStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from study.config import StudyConfig
+    from study.data import DataSet
+    from study.storage.folder import StudyFolder
+
+
+def write_validation_clouds(study: StudyFolder, config: StudyConfig, folder: Path) -> list[Path]:
+    """Write each cloud that the study measures its codecs on as a PLY file of its own.
+
+    The points are exactly those that were measured, so other codecs can be measured on them.
+
+    Args:
+        study: which study; it may have been moved.
+        config: as it was started.
+        folder: where the files are written; must not exist yet.
+
+    Returns:
+        The files, in the order of the clouds.
+
+    Raises:
+        StudyError: no trial has begun, its data are gone, or the folder exists.
+    """
+    clouds = _data(study, config).clouds("validation")
+    if folder.exists():
+        raise StudyError(f"clouds are written into a new folder, and {folder} exists")
+    files = [folder / f"{stem}.ply" for stem in _stems([cloud.name for cloud in clouds])]
+    for file, cloud in zip(files, clouds, strict=True):
+        write_cloud(file, cloud.points, cloud.normals)
+    return files
+
+
+def _data(study: StudyFolder, config: StudyConfig) -> DataSet:
+    """Open the data set of the first trial that has one; all hold the same clouds."""
+    store = TrialStore(config, study.database)
+    for record in store.records(driver_alive=True):
+        if told := store.worker_config(record.number):
+            return open_data_set(data_of(study, config, str(told["data_folder"])))
+    raise StudyError(
+        f"the clouds of a study are there once its first trial trains, and none of {config.name} "
+        "does yet; wait for one"
+    )
+
+
+def _stems(names: Sequence[str]) -> list[str]:
+    """Return a file's name for each cloud, without the suffix that its source has."""
+    stems: list[str] = []
+    for number, name in enumerate(names):
+        path = PurePath(name)
+        bare = str(path.with_suffix("")) if path.suffix.lower() in READABLE else name
+        stem = re.sub(r"[^\w.-]+", "_", bare).strip("_.") or "cloud"
+        stems.append(f"{stem}-{number}" if stem in stems else stem)
+    return stems

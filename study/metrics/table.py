@@ -1,0 +1,295 @@
+"""The table of metrics: everything that is known of each, and the only place that lists them.
+
+Objectives, constraints, result files, tables and pictures take names, units and directions from
+here, and `study.metrics.measurement` what to compute: a new metric is one more entry.
+`study explain` and docs/metrics.md teach the same list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from study import metrics
+from study.errors import StudyError
+from study.nearest import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from study.metrics.sample import Sample
+
+Need = Literal["file", "seconds", "normals", "decoded normals", "extent"]
+"""What a sample may lack: a file that was written, times taken, normals of the original and of what
+was decoded, and an original whose points are not all the same."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One metric of a codec.
+
+    Attributes:
+        name: its key in `TrialRecord.final`.
+        unit: what its number counts.
+        meaning: what it is, in a few words.
+        in_files: the same in result files; ``{psnr}`` becomes the PSNRs' peak and factor.
+        heading: of a column.
+        axis_title: of an axis, with all that a number needs to be compared.
+        digits: its format.
+        phrase: its number among other things, in a sentence.
+        direction_hint: which way is better; None where neither is (of a ratio, 1 is).
+        estimate: the metric of an epoch that stands in for it while the trial trains; None where
+            nothing does.
+        compute: its number for one cloud, or, where `is_per_point`, what is counted.
+        needs: what a sample must have, or there is no number.
+        is_per_point: counts are divided by input points; of several clouds both are added up
+            first. Other numbers are averaged over the clouds.
+        is_extra: it takes time, so an epoch has it only where the study asks for it.
+        label: what it is called in a sentence, where its heading has a unit that stands elsewhere.
+    """
+
+    name: str
+    unit: str
+    meaning: str
+    in_files: str
+    heading: str
+    axis_title: str
+    digits: str
+    phrase: str
+    direction_hint: Literal["minimize", "maximize"] | None
+    estimate: str | None
+    compute: Callable[[Sample], float]
+    needs: frozenset[Need] = frozenset()
+    is_per_point: bool = False
+    is_extra: bool = False
+    label: str = ""
+
+    @property
+    def name_in_text(self) -> str:
+        """What it is called in a sentence."""
+        return self.label or self.heading
+
+
+class Measures(Mapping[str, Measure]):
+    """Metrics by name, in the order of tables."""
+
+    def __init__(self, *measures: Measure) -> None:
+        """Begin with some."""
+        self._measures = {measure.name: measure for measure in measures}
+
+    def __getitem__(self, name: str) -> Measure:
+        return self._measures[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._measures)
+
+    def __len__(self) -> int:
+        return len(self._measures)
+
+    @contextmanager
+    def including(self, measure: Measure) -> Iterator[None]:
+        """Have one metric more in the block, in this process: the others' workers do not see it."""
+        assert measure.name not in self._measures, measure.name
+        self._measures[measure.name] = measure
+        try:
+            yield
+        finally:
+            del self._measures[measure.name]
+
+
+Present = TypeVar("Present")
+
+
+def _there(what: Present | None) -> Present:
+    """Return what `Measure.needs` says is there."""
+    assert what is not None
+    return what
+
+
+_PSNR = "in dB,  10 log₁₀(3 peak² / MSE),  peak = longest side"
+_UNIT_FRAME = "where the original's longest side is 2"
+_FRAME_OF_FILES = "where the cloud's box is centred and its longest side is 2"
+
+MEASURES = Measures(
+    Measure(
+        "bpp",
+        "bits per input point",
+        "length of all files, headers included, over all input points",
+        in_files="bits of the whole file per input point",
+        heading="bpp",
+        axis_title="rate: measured bytes, in bits per input point",
+        digits=".3f",
+        phrase="{:.3f} bpp",
+        direction_hint="minimize",
+        estimate="bpp_estimated",
+        compute=lambda sample: 8 * len(_there(sample.coded).file),
+        needs=frozenset({"file"}),
+        is_per_point=True,
+    ),
+    Measure(
+        "d1_psnr_db",
+        "dB, factor 3, peak = longest side",
+        "point-to-point PSNR, mean over clouds",
+        in_files="dB, point to point, {psnr}",
+        heading="D1 PSNR dB",
+        label="D1 PSNR",
+        axis_title=f"D1 PSNR {_PSNR}",
+        digits=".2f",
+        phrase="{:.2f} dB D1 PSNR",
+        direction_hint="maximize",
+        estimate="d1_psnr_db",
+        compute=lambda sample: metrics.d1_psnr_db(
+            sample.original.searchable,
+            sample.decoded,
+            sample.original.peak,
+            sample.original.psnr.factor,
+        ),
+    ),
+    Measure(
+        "d2_psnr_db",
+        "dB, factor 3, peak = longest side",
+        "point-to-plane PSNR, mean over clouds; needs data.normals: true",
+        in_files="dB, point to plane, {psnr}",
+        heading="D2 PSNR dB",
+        label="D2 PSNR",
+        axis_title=f"D2 PSNR {_PSNR}",
+        digits=".2f",
+        phrase="{:.2f} dB D2 PSNR",
+        direction_hint="maximize",
+        estimate="d2_psnr_db",
+        compute=lambda sample: metrics.d2_psnr_db(
+            sample.original.points,
+            sample.decoded,
+            _there(sample.original.normals),
+            sample.original.peak,
+            sample.original.psnr.factor,
+        ),
+        needs=frozenset({"normals"}),
+        is_extra=True,
+    ),
+    Measure(
+        "chamfer",
+        f"squared length {_UNIT_FRAME}",
+        "mean squared nearest distance, both ways summed, mean over clouds",
+        in_files=f"mean squared nearest distance, both ways summed, {_FRAME_OF_FILES}",
+        heading="chamfer dist.",
+        axis_title=f"chamfer distance (squared),  {_UNIT_FRAME}",
+        digits=".3g",
+        phrase="chamfer distance {:.3g}",
+        direction_hint="minimize",
+        estimate="chamfer",
+        compute=lambda sample: metrics.chamfer(*sample.in_unit_frame),
+        needs=frozenset({"extent"}),
+        is_extra=True,
+    ),
+    Measure(
+        "hausdorff",
+        f"length {_UNIT_FRAME}",
+        "largest nearest distance, either way, mean over clouds",
+        in_files=f"largest nearest distance, {_FRAME_OF_FILES}",
+        heading="Hausdorff dist.",
+        axis_title=f"Hausdorff distance,  {_UNIT_FRAME}",
+        digits=".3g",
+        phrase="Hausdorff distance {:.3g}",
+        direction_hint="minimize",
+        estimate="hausdorff",
+        compute=lambda sample: metrics.hausdorff(*sample.in_unit_frame),
+        needs=frozenset({"extent"}),
+        is_extra=True,
+    ),
+    Measure(
+        "density",
+        f"no unit, {_UNIT_FRAME}",
+        "D-PCC's density metric, mean over clouds",
+        in_files=f"D-PCC's density metric, no unit, {_FRAME_OF_FILES}",
+        heading="density diff.",
+        axis_title=f"D-PCC's density metric,  {_UNIT_FRAME}",
+        digits=".3g",
+        phrase="density metric {:.3g}",
+        direction_hint="minimize",
+        estimate="density",
+        compute=lambda sample: metrics.density_metric(*sample.in_unit_frame),
+        needs=frozenset({"extent"}),
+        is_extra=True,
+    ),
+    Measure(
+        "f1",
+        f"0 to 1, {_UNIT_FRAME}",
+        "D-PCC's F1 of normals, mean over clouds; needs model.compress_normal: true",
+        in_files=f"D-PCC's F1 of normals, 0 to 1, {_FRAME_OF_FILES}",
+        heading="F1",
+        axis_title=f"D-PCC's F1 of normals,  {_UNIT_FRAME}",
+        digits=".3f",
+        phrase="F1 of normals {:.3f}",
+        direction_hint="maximize",
+        estimate=None,
+        compute=lambda sample: metrics.normals_f1(
+            sample.in_unit_frame[0],
+            _there(sample.original.normals),
+            sample.in_unit_frame[1],
+            _there(sample.decoded_normals),
+        ),
+        needs=frozenset({"normals", "decoded normals", "extent"}),
+    ),
+    Measure(
+        "points_ratio",
+        "no unit, 1 is as many",
+        "decoded over input points",
+        in_files="decoded over input points",
+        heading="points",
+        axis_title="decoded over input points",
+        digits=".3f",
+        phrase="{:.3f} decoded points for one",
+        direction_hint=None,
+        estimate="points_ratio",
+        compute=lambda sample: len(sample.decoded),
+        is_per_point=True,
+    ),
+    Measure(
+        "encode_s",
+        "seconds per cloud",
+        "time to write a cloud's file, on the worker that measures",
+        in_files="seconds per cloud",
+        heading="encode s",
+        axis_title="time to encode a cloud, in seconds",
+        digits=".3g",
+        phrase="{:.3g} s to encode a cloud",
+        direction_hint="minimize",
+        estimate=None,
+        compute=lambda sample: _there(sample.coded).encode_s,
+        needs=frozenset({"seconds"}),
+    ),
+    Measure(
+        "decode_s",
+        "seconds per cloud",
+        "time to read a cloud's file, on the worker that measures",
+        in_files="seconds per cloud",
+        heading="decode s",
+        axis_title="time to decode a cloud, in seconds",
+        digits=".3g",
+        phrase="{:.3g} s to decode a cloud",
+        direction_hint="minimize",
+        estimate=None,
+        compute=lambda sample: _there(sample.coded).decode_s,
+        needs=frozenset({"seconds"}),
+    ),
+)
+"""By name, in the order of tables. All are measured on the finished codec, in real files."""
+
+
+def measure_named(name: str) -> Measure:
+    """Return a metric.
+
+    Raises:
+        StudyError: there is none of this name; the nearest one is named.
+    """
+    if name not in MEASURES:
+        raise StudyError(f"there is no metric '{name}'; {did_you_mean(name, MEASURES)}")
+    return MEASURES[name]
+
+
+def as_number(name: str, value: float | None) -> str:
+    """Return a metric's value for a table; nothing where there is none."""
+    return "" if value is None else format(value, MEASURES[name].digits)
