@@ -24,9 +24,9 @@ from model import nearest_choice
 from model.cloud_codec import CloudCodec
 from model.config import ModelConfig
 from model.native.library import usable
+from model.nearest_plain import nearest_by_brute_force
 from model.patch_coder import PatchCoder
 from model.patches import LevelBatch
-from model.points import nearest_by_brute_force
 from study.config import TrainingConfig
 from study.training import feeding
 from study.training.evaluation import Validation
@@ -314,6 +314,6 @@ def test_a_cohort_trains_resumes_and_is_measured(tmp_path: Path) -> None:
         resumed = begin()
         resumed.load(tmp_path)
         results = resumed.run_epoch()
-        assert [result.diverged for result in results.values()] == [None, None]
+        assert [result.failure for result in results.values()] == [None, None]
         assert resumed.finished == (0, 1)
         assert resumed.measure(1).metrics["bpp"] > 0

@@ -227,8 +227,9 @@ def _standing(registered: Registered) -> str:
 
 def _told(taken: TakenCodec, config: StudyConfig) -> str:
     """Say which trial it is, and what it is worth in the study's objectives."""
+    from study.config.derived import constraints_of
     from study.fronts.feasible import told_of_breach
-    from study.fronts.measures import MEASURES, constraints_of, estimate_name
+    from study.fronts.measures import MEASURES, estimate_name
 
     worth = []
     for objective in config.objectives:

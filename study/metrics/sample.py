@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from study.metrics.distances import Searchable, as_points, longest_side, to_unit_frame
 from study.metrics.psnr import PsnrConvention
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from study.metrics.table import Need
+    Need = Literal["file", "seconds", "normals", "decoded normals", "extent"]
+    """What a sample may lack: a file that was written, times taken, normals of the original and of
+    what was decoded, and an original whose points are not all the same."""
 
     Points = NDArray[np.float64]
     Normals = NDArray[np.float32]

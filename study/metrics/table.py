@@ -19,11 +19,7 @@ from study.nearest import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from study.metrics.sample import Sample
-
-Need = Literal["file", "seconds", "normals", "decoded normals", "extent"]
-"""What a sample may lack: a file that was written, times taken, normals of the original and of what
-was decoded, and an original whose points are not all the same."""
+    from study.metrics.sample import Need, Sample
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from model.points import Points
     from study.config import SplitName
     from study.data import DataSet, StoredCloud, StoredPatch
-    from study.metrics.table import Need
+    from study.metrics.sample import Need
 
 PATCHES_AT_ONCE = {"cpu": 1, "cuda": 8}
 """Per forward pass; results do not depend on it. On the CPU 8 took 1.7 times as long as one by one,

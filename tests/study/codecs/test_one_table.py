@@ -12,12 +12,14 @@ from model.patch_coder import PatchCoder
 from study.clouds import Cloud
 from study.codecs.baseline import draco_baseline
 from study.codecs.evaluate import evaluate
-from study.codecs.gallery import Gallery, make_gallery
+from study.codecs.gallery import make_gallery
 from study.codecs.results import units
+from study.config.judging import judge
 from study.fronts.measures import Constraint
 from study.metrics import PsnrConvention
 from study.metrics.table import MEASURES, Measure
-from study.storage.standing import read_records
+from study.report.exhibits import Gallery
+from study.storage.standing import read_standing
 from study.training.evaluation import measure, validate
 from tests.model.support import fresh_codec, surface
 from tests.study.finished import finished_study
@@ -88,7 +90,8 @@ def test_the_gallery_has_it(tmp_path: Path) -> None:
     study = finished_study(tmp_path)
     config = study.config()
     for _ in ("coded", "read back"):
-        gallery = make_gallery(study, config, read_records(study, config))
+        standing = read_standing(study, config)
+        gallery = make_gallery(study, config, judge(config, standing.records), standing.store)
         assert isinstance(gallery, Gallery), gallery
         for exhibit in gallery.exhibits:
             for one in exhibit.reconstructions:
