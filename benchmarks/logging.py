@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from study.base.records import EpochRecord, TrialRecord, TrialState
 from study.fronts.front import Direction, Objective
-from study.records import EpochRecord, TrialRecord, TrialState
 from study.tracking.client import connect, quieten
 from study.tracking.facts import StudyFacts
 from study.tracking.observer import MlflowObserver

@@ -20,7 +20,7 @@ from benchmarks.patches import whole_objects
 from model.codec import Codec
 from study.config import TrainingConfig
 from study.search.space import apply
-from study.study_file import load_study
+from study.storage.study_file import load_study
 from study.training.feeding import Feed
 from study.training.flat import Layout, by_name
 from study.training.members import Member

@@ -17,13 +17,13 @@ from unittest.mock import patch
 from rich.console import Console
 
 from benchmarks import no_ops
-from study.codecs.kept_codecs import KeptCodecs
-from study.driver.cohorts import Cohorts
+from study.checkpoints.kept_codecs import KeptCodecs
+from study.cohorts.cohorts import Cohorts
 from study.driver.runner import run_study
 from study.halting.budget import Budget
 from study.report.live import PlainLines
+from study.storage.study_file import parse_study
 from study.storage.trial_store import TrialStore
-from study.study_file import parse_study
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from study.base.records import EpochRecord, TrialRecord, TrialState
 from study.config.derived import objectives_of
 from study.fronts.judged import JudgedStudy
-from study.records import EpochRecord, TrialRecord, TrialState
 from study.report import write_report
 from study.simulation.table_file import read_recording
 

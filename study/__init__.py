@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from study.front_door import importing_at_first_use
+from study.base.front_door import importing_at_first_use
 
 if TYPE_CHECKING:
+    from study.base.errors import StudyError
+    from study.base.records import TrialRecord, TrialState
     from study.config import StudyConfig
     from study.driver.runner import Ended, run_study
-    from study.errors import StudyError
-    from study.records import TrialRecord, TrialState
-    from study.study_file import load_study
+    from study.storage.study_file import load_study
 
 __all__ = [
     "Ended",
@@ -31,10 +31,10 @@ __getattr__ = importing_at_first_use(
     {
         "Ended": "driver.runner",
         "StudyConfig": "config",
-        "StudyError": "errors",
-        "TrialRecord": "records",
-        "TrialState": "records",
-        "load_study": "study_file",
+        "StudyError": "base.errors",
+        "TrialRecord": "base.records",
+        "TrialState": "base.records",
+        "load_study": "storage.study_file",
         "run_study": "driver.runner",
     },
 )

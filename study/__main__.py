@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from study.cli import main
+from study.commands.main import main
 
 sys.exit(main())

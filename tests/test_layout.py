@@ -73,32 +73,26 @@ CONFINED = {
 # The platform's packages and modules, each a layer by itself, from what all may use to what the
 # user starts. Each imports from itself and from those before it in this list.
 LAYERS = (
-    "errors",
-    "front_door",
-    "addresses",
-    "nearest",
-    "seeds",
-    "output",
-    "records",
+    "base",
     "metrics",
     "fronts",
     "clouds",
     "config",
     "data",
     "training",
-    "workers",
     "halting",
     "search",
-    "study_file",
     "storage",
+    "cohorts",
+    "workers",
+    "checkpoints",
     "report",
     "tracking",
     "registry",
     "codecs",
-    "driver",
     "simulation",
+    "driver",
     "commands",
-    "cli",
     "__main__",
     "__init__",
 )
@@ -249,8 +243,8 @@ def exists(dotted: str, known: Mapping[str, Path]) -> bool:
 
 def test_what_docstrings_and_comments_name_exists() -> None:
     known = module_names(ROOT)
-    assert exists("study.errors.StudyError", known)
-    assert not exists("study.errors.CodecError", known)
+    assert exists("study.base.errors.StudyError", known)
+    assert not exists("study.base.errors.CodecError", known)
     assert not exists("study.no_such_module.StudyError", known)
     missing = [
         (name(path), named)

@@ -13,11 +13,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from study.base.records import TrialState
 from study.config.derived import objectives_of
 from study.fronts.judged import JudgedStudy
-from study.records import TrialState
 from study.storage.folder import StudyFolder
-from study.storage.standing import read_records
+from study.storage.progress import read_records
 from study.storage.trial_store import TrialStore
 from study.training.codec_files import codecs_of
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from study.base.records import TrialRecord
     from study.config import StudyConfig
-    from study.records import TrialRecord
 
 SAME = 1e-9
 """Largest relative difference from the value of the undisturbed study."""

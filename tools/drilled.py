@@ -16,7 +16,7 @@ import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
-from study.workers.cohort_folder import Opening
+from study.cohorts.folders import Opening
 from study.workers.trainable import CohortTrainable
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def counted(trainable: type[CohortTrainable]) -> type[CohortTrainable]:
 
 
 if __name__ == "__main__":
-    from study.cli import main
+    from study.commands.main import main
 
     module, _, name = os.environ[TRAINS].partition(":")
     sys.exit(main(trainable=counted(getattr(import_module(module), name))))

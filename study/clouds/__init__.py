@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from study.front_door import importing_at_first_use
+from study.base.front_door import importing_at_first_use
 
 if TYPE_CHECKING:
     from study.clouds.cloud import DEFAULT_SAMPLES, Cloud

@@ -7,9 +7,9 @@ import zipfile
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from study.base.errors import StudyError
 from study.clouds.cloud import parsing, require_plausible
 from study.clouds.meshes import read_obj, read_off, read_stl
-from study.errors import StudyError
 
 if TYPE_CHECKING:
     from pathlib import Path

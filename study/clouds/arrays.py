@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib import format as npy
 
+from study.base.errors import StudyError
 from study.clouds.cloud import checked_cloud, parsing, require_plausible
-from study.errors import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

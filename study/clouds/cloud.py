@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from study.errors import StudyError
+from study.base.errors import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

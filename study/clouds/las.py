@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from study.base.errors import StudyError
 from study.clouds.cloud import checked_cloud, parsing, require_plausible
-from study.errors import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from plyfile import PlyData, PlyElement, PlyElementParseError
 
+from study.base.errors import StudyError
 from study.clouds.cloud import checked_cloud, parsing
 from study.clouds.meshes import Surface, fans, sample
-from study.errors import StudyError
 
 if TYPE_CHECKING:
     from pathlib import Path

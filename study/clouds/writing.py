@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from study.base.errors import StudyError
+from study.base.output import new_file
 from study.clouds.arrays import write_bin, write_npy, write_npz
 from study.clouds.files import unknown_suffix
 from study.clouds.ply import write_ply
-from study.errors import StudyError
-from study.output import new_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,1 +1,1 @@
-"""What is done with finished codecs: taken from a study, used on files, weighed against others."""
+"""Finished codecs at work: on files, on objects to look at, and measured against others."""

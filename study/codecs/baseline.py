@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from study.base.errors import StudyError
 from study.codecs.evaluate import DEFAULT_CONVENTION
 from study.codecs.results import Evaluation, RatePoint, require_measurable
-from study.errors import StudyError
 from study.metrics.measurement import measure_clouds
 from study.metrics.sample import Convention
 

@@ -6,10 +6,10 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from study.base.errors import StudyError
 from study.clouds import write_cloud
 from study.clouds.files import READABLE
 from study.data import open_data_set
-from study.errors import StudyError
 from study.storage.folder import data_of
 from study.storage.trial_store import TrialStore
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.markup import escape
 
+from study.base.errors import StudyError
+from study.base.output import check_free, new_file
 from study.clouds import read_cloud, write_cloud
 from study.clouds.cloud import unit_normals
 from study.clouds.files import COMPRESSED_SUFFIX, require_cloud_file, unknown_suffix
 from study.clouds.writing import WRITABLE
-from study.errors import StudyError
-from study.output import check_free, new_file
 from study.report.live import progress_view
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from zipfile import BadZipFile
 import numpy as np
 
 from model.errors import CodecError
+from study.base.errors import StudyError
 from study.data import open_data_set
-from study.errors import StudyError
 from study.fronts.points import KNEE
 from study.metrics import longest_side
 from study.metrics.distances import nearest
@@ -182,7 +182,7 @@ class _Codecs:
         return made
 
     def _codec(self, trial: int) -> CloudCodec:
-        from study.codecs.export import take
+        from study.checkpoints.export import take
 
         if trial not in self._ready:
             record = self._records[trial]

@@ -21,10 +21,10 @@ from model.cloud_codec import CloudCodec
 from model.codec_folder import check_tables, load_codec, save_codec
 from model.patch_coder import PatchCoder, Tables
 from model.published import load_published, to_published
+from study.base.errors import StudyError
+from study.base.output import check_free, new_file
 from study.config import ModelSection
 from study.config.sentences import describe
-from study.errors import StudyError
-from study.output import check_free, new_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

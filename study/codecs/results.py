@@ -12,11 +12,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from study.errors import StudyError
+from study.base.errors import StudyError
+from study.base.output import new_file
 from study.metrics import PsnrConvention, RateCurve, longest_side
 from study.metrics.measurement import mean, over_clouds
 from study.metrics.table import MEASURES
-from study.output import new_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

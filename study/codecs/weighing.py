@@ -10,11 +10,11 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from study.base.errors import StudyError
+from study.base.output import check_free
 from study.clouds import read_clouds
 from study.codecs.results import unmeasurable, write_evaluation
-from study.errors import StudyError
 from study.metrics.table import MEASURES, as_number
-from study.output import check_free
 from study.report.live import progress_view
 
 if TYPE_CHECKING:

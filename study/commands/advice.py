@@ -12,10 +12,10 @@ from study.report.rows import as_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from study.base.records import TrialRecord
     from study.config import StudyConfig
     from study.fronts.gaps import Gap, Growth
     from study.fronts.judged import JudgedStudy
-    from study.records import TrialRecord
 
 _TOLD = 2
 """Of the wide gaps, the widest ones are named."""

@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from study.errors import StudyError
+from study.base.errors import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +84,7 @@ def _read(root: Path, names: tuple[str, str]) -> tuple[Shown, Shown]:
     from study.fronts.comparing import shared_objectives
     from study.fronts.judged import JudgedStudy
     from study.storage.folder import find_study
-    from study.storage.standing import read_standing
+    from study.storage.progress import read_progress
 
     folders = [find_study(root, name) for name in names]
     if folders[0] == folders[1]:
@@ -96,7 +96,7 @@ def _read(root: Path, names: tuple[str, str]) -> tuple[Shown, Shown]:
     objectives = shared_objectives(ours, theirs, (configs[0].name, configs[1].name))
     found = []
     for folder, config in zip(folders, configs, strict=True):
-        standing = read_standing(folder, config)
+        standing = read_progress(folder, config)
         judged = JudgedStudy(standing.records, objectives)
         found.append(Shown(folder, config, judged, standing.store))
     return found[0], found[1]

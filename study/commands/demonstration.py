@@ -14,15 +14,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from model.errors import CodecError
+from study.base.errors import StudyError
+from study.checkpoints.export import export
+from study.checkpoints.operating_point import Wish
 from study.clouds import Cloud, read_cloud
 from study.clouds.files import COMPRESSED_SUFFIX
 from study.codecs.baseline import DEFAULT_BITS, Draco
-from study.codecs.export import export
-from study.codecs.operating_point import Wish
 from study.commands.ending import short
 from study.config.judging import judge
 from study.data import open_data_set
-from study.errors import StudyError
 from study.metrics.measurement import REPEATS_S, code, measure_coded
 from study.metrics.sample import Convention
 from study.metrics.table import MEASURES, as_number

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from study.base.records import TrialState
+from study.checkpoints.earlier_epochs import kept_earlier_epochs
 from study.commands.advice import gap_sentences, suggestions
 from study.config.judging import judge
 from study.driver.interrupts import INTERRUPTED
 from study.fronts.feasible import told_of_nearest
 from study.fronts.measures import MEASURES
-from study.records import TrialState
 from study.report.terminal import fitting_front_table, print_whole
-from study.storage.earlier_epochs import candidates
 from study.storage.folder import StudyFolder
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _show_earlier(
     config: StudyConfig, study: JudgedStudy, folder: StudyFolder, console: Console
 ) -> None:
     """Name the earlier epochs that are kept because they are bargains too; a few of many."""
-    found = candidates(folder.codecs, study)
+    found = kept_earlier_epochs(folder.codecs, study)
     for each in found[:_EARLIER_SHOWN]:
         worth = ", ".join(
             f"{value:{MEASURES[objective.metric].digits}} {MEASURES[objective.metric].heading}"

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from study.base.errors import StudyError
+from study.base.spelling import did_you_mean
 from study.config import StudyConfig
 from study.config.ranges import default_space
 from study.config.sentences import section_in
-from study.errors import StudyError
 from study.fronts.measures import MEASURES
-from study.nearest import did_you_mean
 from study.report.rows import as_text
 from study.search.search_checks import SAMPLERS
-from study.study_file import QUICKSTART
+from study.storage.study_file import QUICKSTART
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

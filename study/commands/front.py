@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from study.errors import StudyError
+from study.base.errors import StudyError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from study.base.records import TrialRecord
     from study.commands.cautions import Shown
     from study.config import StudyConfig
     from study.fronts.judged import JudgedStudy
     from study.metrics import RateCurve
-    from study.records import TrialRecord
     from study.report.exhibits import Gallery
     from study.storage.folder import StudyFolder
 
@@ -81,14 +81,14 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     from study.report.picture import Beside
     from study.report.reporting import report
     from study.storage.folder import find_study
-    from study.storage.standing import read_standing
+    from study.storage.progress import read_progress
 
     if arguments.json and (arguments.others or arguments.baseline):
         raise StudyError("--json draws nothing: leave --with and --baseline out, or --json")
     curves = [_curve(file) for file in arguments.baseline]
     folder = find_study(arguments.root, arguments.name)
     config = folder.config()
-    standing = read_standing(folder, config)
+    standing = read_progress(folder, config)
     study = judge(config, standing.records)
     ours = Shown(folder, config, study, standing.store)
     if arguments.json:
@@ -129,7 +129,7 @@ def _other(root: Path, name: str, ours: Shown) -> Shown:
     from study.fronts.comparing import shared_objectives
     from study.fronts.judged import JudgedStudy
     from study.storage.folder import find_study
-    from study.storage.standing import read_standing
+    from study.storage.progress import read_progress
 
     folder = find_study(root, name)
     config = folder.config()
@@ -137,7 +137,7 @@ def _other(root: Path, name: str, ours: Shown) -> Shown:
         raise StudyError(f"another study is drawn beside '{name}', not itself; name another")
     names = (ours.name, config.name)
     objectives = shared_objectives(ours.judged.objectives, objectives_of(config), names)
-    standing = read_standing(folder, config)
+    standing = read_progress(folder, config)
     return Shown(folder, config, JudgedStudy(standing.records, objectives), standing.store)
 
 

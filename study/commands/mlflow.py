@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from study.records import TrialRecord
+    from study.base.records import TrialRecord
     from study.report import ReportFiles
 
 _SYNC = """\

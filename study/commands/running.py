@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from study.errors import StudyError
+from study.base.errors import StudyError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -99,7 +99,7 @@ def add_file(parser: argparse.ArgumentParser) -> None:
 def load(file: Path | None) -> StudyConfig:
     """Read a study file; the quick start takes the next free name."""
     from study.storage.folder import next_free_name
-    from study.study_file import QUICKSTART, load_study
+    from study.storage.study_file import QUICKSTART, load_study
 
     if file is not None:
         return load_study(file)

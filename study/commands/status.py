@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from study.base.errors import StudyError
+from study.base.records import TrialState
 from study.config.judging import judge
-from study.errors import StudyError
 from study.halting.budget import Budget
-from study.records import TrialState
 from study.report.live import in_cohorts, trial_table
 from study.report.rows import why
 from study.report.terminal import print_whole
-from study.storage.standing import read_standing
+from study.storage.progress import read_progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from study.base.records import TrialRecord
     from study.config import StudyConfig
-    from study.records import TrialRecord
     from study.storage.folder import StudyFolder
-    from study.storage.standing import Standing
+    from study.storage.progress import StudyProgress
 
 
-def summary(config: StudyConfig, standing: Standing) -> str:
+def summary(config: StudyConfig, standing: StudyProgress) -> str:
     """Say in a few words where a study stands."""
     records = standing.records
     counts = Counter(record.state for record in records)
@@ -62,7 +62,7 @@ def show_studies(folders: Sequence[StudyFolder], root: Path, console: Console) -
     for folder in folders:
         try:
             config = folder.config()
-            line = summary(config, read_standing(folder, config))
+            line = summary(config, read_progress(folder, config))
         except StudyError as error:  # One damaged study must not hide the others.
             line = f"cannot be read: {error}"
         table.add_row(f"[bold]{escape(folder.path.name)}[/]", escape(line))
@@ -72,7 +72,7 @@ def show_studies(folders: Sequence[StudyFolder], root: Path, console: Console) -
 def show_study(folder: StudyFolder, console: Console) -> None:
     """Print one study's trials, and why any of them failed, was stopped or cannot be used."""
     config = folder.config()
-    standing = read_standing(folder, config)
+    standing = read_progress(folder, config)
     study = judge(config, standing.records)
     state = summary(config, standing)
     console.print(f"[bold]{escape(config.name)}[/] {state}", soft_wrap=True)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from rich.markup import escape
 
-from study.errors import StudyError
+from study.base.errors import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +124,7 @@ def _look_up(uri: str, folder: StudyFolder) -> _Shown:
     Raises:
         StudyError: it does not, or cannot be reached.
     """
-    from study.addresses import masked
+    from study.base.addresses import masked
     from study.storage.trial_store import TrialStore
     from study.tracking.client import cause_of
     from study.tracking.links import find_summary

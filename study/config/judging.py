@@ -10,8 +10,8 @@ from study.fronts.judged import JudgedStudy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from study.base.records import TrialRecord
     from study.config.study import StudyConfig
-    from study.records import TrialRecord
 
 
 def judge(config: StudyConfig, records: Sequence[TrialRecord]) -> JudgedStudy:

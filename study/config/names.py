@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from study.errors import StudyError
+from study.base.errors import StudyError
 
 _RULE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
+from study.base.errors import StudyError
 from study.config.section import Section
-from study.errors import StudyError
 from study.fronts.measures import MEASURES, Constraint, measure_named
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, get_args
 
 from pydantic import BaseModel
 
+from study.base.spelling import did_you_mean
 from study.config.study import StudyConfig
-from study.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

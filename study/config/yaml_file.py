@@ -1,7 +1,7 @@
 """A configuration as a YAML file: read with every fault as a sentence, and written.
 
 Numbers are read as people write them. What a file says of its search and its halting is checked
-against the rest by `study.study_file`.
+against the rest by `study.storage.study_file`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
+from study.base.errors import StudyError
+from study.base.spelling import did_you_mean
 from study.config.sentences import describe
 from study.config.study import StudyConfig
-from study.errors import StudyError
-from study.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from pathlib import Path

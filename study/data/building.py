@@ -15,6 +15,7 @@ from model.hierarchy import build_hierarchy
 from model.overhead import overhead_bits
 from model.partition import partition
 from model.placement import place
+from study.base.errors import StudyError
 from study.config.data import SPLITS
 from study.data.cloud_set import BYTES_PER_POINT, cloud_row
 from study.data.cloud_set import LAYOUT as CLOUD_LAYOUT
@@ -27,10 +28,9 @@ from study.data.manifest import (
     hash_content,
     write_manifest,
 )
-from study.data.patch_set import bytes_per_point, patch_layout, patch_row
+from study.data.patch_set import bytes_per_point, patch_columns, patch_row
 from study.data.store import TableWriter
 from study.data.version import code_version
-from study.errors import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -95,7 +95,7 @@ class Job:
         Raises:
             StudyError: a cloud is faulty, or a split is left without a patch.
         """
-        layout = patch_layout(len(self.downsample_rate), normals=self.recipe.normals)
+        layout = patch_columns(len(self.downsample_rate), normals=self.recipe.normals)
         layouts = {patches_file(split): layout for split in SPLITS}
         layouts |= {clouds_file(split): CLOUD_LAYOUT for split in EVALUATED}
         with ExitStack() as stack:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from study.base.errors import StudyError
 from study.data.manifest import delete_it
-from study.data.store import Layout, MappedTable
-from study.errors import StudyError
+from study.data.store import Columns, MappedTable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from model.placement import Placement
     from study.data.manifest import CloudEntry
 
-LAYOUT = Layout(
+LAYOUT = Columns(
     scalars={"overhead_bits": "int64"},
     lists={"points": "float64", "normals": "float32", "voxels": "float64"},
 )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from study.base.errors import StudyError
 from study.config.data import SPLITS, SplitName
 from study.data.cloud_set import CloudSet
 from study.data.manifest import Manifest, delete_it, read_manifest
 from study.data.patch_set import PatchSet
-from study.errors import StudyError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from model.placement import LONGEST_SIDE, Placement
+from study.base.errors import StudyError
 from study.config.data import SPLITS, DataRecipe, SplitName
-from study.errors import StudyError
 
 if TYPE_CHECKING:
     from pathlib import Path

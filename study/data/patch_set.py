@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model.hierarchy import Hierarchy, Level
+from study.base.errors import StudyError
 from study.data.manifest import delete_it
-from study.data.store import Layout, MappedTable
-from study.errors import StudyError
+from study.data.store import Columns, MappedTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,13 +33,13 @@ _LEVEL_TYPES = {
 }
 
 
-def patch_layout(stages: int, *, normals: bool) -> Layout:
+def patch_columns(stages: int, *, normals: bool) -> Columns:
     """Columns of a file whose hierarchies have this many levels."""
     levels = {
         f"{name}_{stage}": kind for stage in range(stages) for name, kind in _LEVEL_TYPES.items()
     }
     of_points = {"points": "float32"} | ({"normals": "float32"} if normals else {})
-    return Layout(
+    return Columns(
         scalars={"cloud": "int32", "half_width": "float64"},
         lists={"centre": "float64", **of_points, **levels},
     )
@@ -115,7 +115,7 @@ class PatchSet:
             StudyError: it is no Arrow file with the columns and clouds expected.
         """
         self._stages = stages
-        self._table = MappedTable(path, patch_layout(stages, normals=normals))
+        self._table = MappedTable(path, patch_columns(stages, normals=normals))
         self._half_widths = self._table.scalars("half_width")
         self.clouds = tuple(patches_of)
         self.cloud_of = self._table.scalars("cloud").astype(np.int64)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 
+from study.base.errors import StudyError
 from study.clouds.cloud import checked_cloud, parsing
-from study.errors import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,11 +9,11 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from study.base.errors import StudyError
 from study.data.building import Job
 from study.data.dataset import open_data_set
 from study.data.sources import open_source
 from study.data.splits import assign_splits
-from study.errors import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

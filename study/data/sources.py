@@ -10,12 +10,12 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from study.base.errors import StudyError
 from study.clouds.cloud import DEFAULT_SAMPLES, Sampling, checked_cloud
 from study.clouds.files import READABLE, open_cloud_file
 from study.config.data import EMBEDDED
 from study.data.pickles import PickledDataSet
 from study.data.store import read_objects
-from study.errors import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

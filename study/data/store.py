@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from study.base.errors import StudyError
 from study.data.manifest import FileEntry, delete_it
-from study.errors import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ BATCH_NUMBERS = 1 << 20
 
 
 @dataclass(frozen=True)
-class Layout:
+class Columns:
     """Columns of a file: name -> NumPy type of its numbers.
 
     Attributes:
@@ -53,7 +53,7 @@ class Layout:
 class TableWriter:
     """Writes a file. Use it in a `with` block; `finish` brings it to the disk."""
 
-    def __init__(self, path: Path, layout: Layout) -> None:
+    def __init__(self, path: Path, layout: Columns) -> None:
         self._path = path
         self._schema = layout.schema
         self._file = path.open("wb")
@@ -112,7 +112,7 @@ def _column(values: list[Any], field: pa.Field) -> pa.Array:
 class MappedTable:
     """A file that `TableWriter` wrote, mapped into memory."""
 
-    def __init__(self, path: Path, layout: Layout) -> None:
+    def __init__(self, path: Path, layout: Columns) -> None:
         """Map a file.
 
         Raises:

@@ -12,9 +12,9 @@ import ray
 from ray._private.resource_and_label_spec import ResourceAndLabelSpec
 from ray._private.services import canonicalize_bootstrap_address
 
+from study.base.errors import StudyError
 from study.driver.interrupts import exit_when_stuck
 from study.driver.termination import Stopped
-from study.errors import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

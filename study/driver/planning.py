@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import ray
 
+from study.base.errors import StudyError
 from study.driver.cluster import resources_here
 from study.driver.sizing import cohort_size
-from study.errors import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from study.base.errors import StudyError
+from study.base.records import TrialState
 from study.driver.changes import check_changes
-from study.errors import StudyError
 from study.halting.budget import Budget
-from study.records import TrialState
 from study.storage.folder import open_study_folder
-from study.study_file import parse_study
+from study.storage.study_file import parse_study
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from study.base.records import TrialRecord
     from study.config import StudyConfig
-    from study.records import TrialRecord
     from study.storage.folder import StudyFolder
 
 
@@ -52,7 +52,7 @@ def check_can_go_on(folder: StudyFolder, config: StudyConfig) -> None:
     Raises:
         StudyError: a driver works on it, it would become another study, or nothing is left to do.
     """
-    from study.storage.standing import read_records
+    from study.storage.progress import read_records
 
     with open_study_folder(folder):
         check_changes(folder.config(), config)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from study.codecs.kept_codecs import KeptCodecs
+from study.base.records import TrialState
+from study.checkpoints.kept_codecs import KeptCodecs
 from study.config.derived import constraints_of, objectives_of
 from study.config.judging import judge
 from study.data import describe, open_data_set, prepare
@@ -20,7 +21,6 @@ from study.data.version import code_version
 from study.driver.changes import began, check_changes
 from study.driver.termination import COMPLETE, Reason, Stopped, Termination
 from study.fronts.measures import cautions
-from study.records import TrialState
 from study.report.live import live_view, preparation_view
 from study.report.reporting import report
 from study.search.architectures import preparations
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from study.base.records import TrialRecord
     from study.config import Preparation, StudyConfig
-    from study.records import TrialRecord
     from study.report import ReportFiles
     from study.report.exhibits import Gallery
     from study.storage.folder import StudyFolder

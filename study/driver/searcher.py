@@ -1,4 +1,4 @@
-"""The bridge between Ray Tune, which runs cohorts, and `study.driver.cohorts`.
+"""The bridge between Ray Tune, which runs cohorts, and `study.cohorts.cohorts`.
 
 A trial of Ray's is a cohort here (decision 0012); Ray knows nothing of the trials in it. Ray's own
 `OptunaSearch` is not used: with two objectives it leaves a trial without a value running for ever,
@@ -18,9 +18,9 @@ from ray.exceptions import RayTaskError
 from ray.tune import Callback
 from ray.tune.search import Searcher
 
-from study.errors import StudyError
-from study.records import Fault
-from study.workers.reports import from_json
+from study.base.errors import StudyError
+from study.base.records import Fault
+from study.cohorts.reports import from_json
 from study.workers.trainable import COHORT, COHORT_CONFIG, NOTE, OPENING, REPORTS, ROOM
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ray.tune.experiment import Trial
 
-    from study.driver.cohorts import Cohorts
+    from study.cohorts.cohorts import Cohorts
     from study.driver.termination import Termination
 
 

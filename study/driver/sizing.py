@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import ray
 from ray.exceptions import RayError
 
+from study.cohorts.pace import Tried, even_size, learning_size, try_sizes
 from study.data.version import code_version
-from study.workers.pace import Tried, even_size, learning_size, try_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

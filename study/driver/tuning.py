@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ray import tune
 
-from study.driver.cohorts import Cohorts, Settings
+from study.cohorts.cohorts import Cohorts, Settings
+from study.cohorts.folders import CohortFolders
 from study.driver.interrupts import noted_interrupts
 from study.driver.planning import plan
 from study.driver.searcher import CohortSearcher, WorkerFailures
@@ -19,7 +20,6 @@ from study.halting.budget import Budget
 from study.halting.halts import Halts
 from study.search.space import baseline, trial_config
 from study.storage.database import in_words
-from study.workers.cohort_folder import CohortFolders
 from study.workers.trainable import COHORT, OPENING, CodecTrainable
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from ray.tune.experiment import Trial
 
+    from study.base.records import Observer
     from study.config import Preparation, StudyConfig
     from study.driver.planning import Plan
-    from study.records import Observer
     from study.storage.folder import StudyFolder
     from study.storage.lease import Lease
     from study.storage.trial_store import TrialStore

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from study.errors import StudyError
+from study.base.errors import StudyError
 from study.metrics import RateCurve, bd_psnr_db, bd_rate_percent
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from study.base.records import TrialRecord
     from study.fronts.front import Objective
     from study.fronts.judged import JudgedStudy
     from study.metrics import BdDelta
-    from study.records import TrialRecord
 
     Plane = NDArray[np.float64]
     """(trials, 2): bits per input point, and dB."""

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from study.base.records import TrialRecord
     from study.fronts.front import Objective
     from study.fronts.measures import Constraint
-    from study.records import TrialRecord
 
     Key = tuple[int, int]
     """Trial and epoch."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from study.base.records import TrialState
 from study.fronts.measures import broken, violations
-from study.records import TrialState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from study.base.records import TrialRecord
     from study.fronts.measures import Constraint
-    from study.records import TrialRecord
 
 
 def total_violation(final: Mapping[str, float], constraints: Sequence[Constraint]) -> float:

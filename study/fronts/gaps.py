@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from study.fronts.progress import Step
-    from study.records import TrialRecord
+    from study.base.records import TrialRecord
+    from study.fronts.growth import Step
 
 _WIDE = 1.5
 """A gap is wide from so many times the even share on. Of points that lie at random, one gap in five

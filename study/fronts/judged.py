@@ -13,27 +13,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from study.base.records import TrialState
 from study.fronts.dominance import nondominated, volume
 from study.fronts.epochs import front_of, points_of_complete
 from study.fronts.feasible import least_infeasible
 from study.fronts.front import to_minimisation
 from study.fronts.gaps import gaps_along, late_growth, moving_setting
+from study.fronts.growth import progress
 from study.fronts.points import KNEE, named_rows
-from study.fronts.progress import progress
 from study.fronts.ranking import layers
-from study.records import TrialState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from study.base.records import TrialRecord
     from study.fronts.epochs import Points
     from study.fronts.front import Objective
     from study.fronts.gaps import Gap, Growth, Mover
+    from study.fronts.growth import Step
     from study.fronts.measures import Constraint
-    from study.fronts.progress import Step
-    from study.records import TrialRecord
 
     Losses = NDArray[np.float64]
     """(trials, objectives), to minimise."""
@@ -165,7 +165,7 @@ class JudgedStudy:
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
-        """How the front grew with each trial that ended (`study.fronts.progress`)."""
+        """How the front grew with each trial that ended (`study.fronts.growth`)."""
         losses = {r.number: row for r, row in zip(self.candidates, self.losses, strict=True)}
         return tuple(progress(self.records, losses, self.reference))
 

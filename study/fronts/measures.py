@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from study.errors import StudyError
+from study.base.errors import StudyError
+from study.base.spelling import did_you_mean
 from study.metrics.table import MEASURES, Measure, measure_named
-from study.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -10,8 +10,8 @@ from study.fronts.judged import JudgedStudy
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from study.base.records import TrialRecord
     from study.config import StudyConfig
-    from study.records import TrialRecord
 
 
 class Budget:

@@ -1,4 +1,4 @@
-"""Asks the halting rule about trials at a rung, on behalf of `study.driver.cohorts`."""
+"""Asks the halting rule about trials at a rung, on behalf of `study.cohorts.cohorts`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from study.halting.rules import make_rule
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from study.base.records import TrialRecord
     from study.config import StudyConfig
-    from study.records import TrialRecord
 
 
 BASELINE = 0

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
+from study.base.errors import StudyError
+from study.base.spelling import did_you_mean
 from study.config.derived import most_epochs
-from study.errors import StudyError
 from study.fronts.front import to_minimisation
 from study.fronts.measures import estimate_name
 from study.fronts.ranking import coverage, places
 from study.halting.halving import NO_VIOLATIONS, Halving
-from study.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from study.front_door import importing_at_first_use
+from study.base.front_door import importing_at_first_use
 
 if TYPE_CHECKING:
     from study.metrics.bd import BdDelta, RateCurve, bd_psnr_db, bd_rate_percent

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
-from study.errors import StudyError
+from study.base.errors import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

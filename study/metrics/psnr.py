@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial import cKDTree
 
-from study.errors import StudyError
+from study.base.errors import StudyError
 from study.metrics.distances import (
     Searchable,
     as_points,

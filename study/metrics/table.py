@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from study import metrics
-from study.errors import StudyError
-from study.nearest import did_you_mean
+from study.base.errors import StudyError
+from study.base.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -33,7 +33,7 @@ def card(about: Mapping[str, Any], model: str) -> str:
     Nothing in it goes out of date: MLflow itself shows the version's number and its aliases.
 
     Args:
-        about: what the codec's folder says about it (`study.codecs.export`).
+        about: what the codec's folder says about it (`study.checkpoints.export`).
         model: the registered model's name.
     """
     trial, study, epoch = about["trial"], about["study"]["name"], about["epochs"]

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.codec_folder import load_codec
-from study.addresses import masked
-from study.errors import StudyError
+from study.base.addresses import masked
+from study.base.errors import StudyError
 from study.tracking.client import cause_of, connect, is_missing, quieten
 
 if TYPE_CHECKING:

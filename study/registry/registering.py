@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model.codec_folder import save_codec
-from study.addresses import masked
-from study.errors import StudyError
+from study.base.addresses import masked
+from study.base.errors import StudyError
 from study.registry.card import card
 from study.tracking.client import cause_of, connect, is_missing, quieten
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from mlflow.entities.model_registry import ModelVersion
 
-    from study.registry.taken import TakenCodec
+    from study.checkpoints.taken import TakenCodec
 
 _LOADER = "study.registry.flavor"
 _SUMMARY = "Codecs for point clouds: versions are trials, aliases are the points of their fronts."

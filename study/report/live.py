@@ -12,9 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from study.base.records import TrialRecord, TrialState
 from study.config.derived import constraints_of
 from study.fronts.judged import JudgedStudy
-from study.records import TrialRecord, TrialState
 from study.report.rows import duration_text, heading, name_in_text, newest_text, why
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.progress import TaskID
 
+    from study.base.records import Observer
     from study.config import StudyConfig
     from study.fronts.front import Objective
     from study.fronts.measures import Constraint
-    from study.records import Observer
 
 _STYLES = {
     TrialState.RUNNING: "bold cyan",

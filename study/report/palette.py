@@ -6,7 +6,7 @@ that nothing is said by colour alone.
 
 from __future__ import annotations
 
-from study.records import TrialState
+from study.base.records import TrialState
 
 INK = "#222222"
 MUTED = "#767676"

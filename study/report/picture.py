@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from study.errors import StudyError
+from study.base.errors import StudyError
+from study.base.records import TrialState
 from study.fronts.measures import estimate_name
-from study.records import TrialState
 from study.report.planes import QUALITY, RATE, better_text, planes_of, volume_text
 from study.report.rows import as_text, newest
 from study.report.view import holds, label_place, ranges_in_view, with_room
@@ -20,9 +20,9 @@ from study.report.view import holds, label_place, ranges_in_view, with_room
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from study.base.records import TrialRecord
     from study.fronts.judged import JudgedStudy
     from study.metrics import RateCurve
-    from study.records import TrialRecord
     from study.report.planes import Plane
 
     Point = tuple[float, float]

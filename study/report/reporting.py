@@ -6,8 +6,8 @@ from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from study.errors import StudyError
-from study.output import new_file
+from study.base.errors import StudyError
+from study.base.output import new_file
 from study.report.picture import NOTHING
 from study.report.unchanged import digest_of, recall, remember
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from study.base.records import TrialState
 from study.fronts.measures import MEASURES, broken, estimate_name
-from study.records import TrialState
 from study.report.planes import QUALITY, RATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from study.base.records import TrialRecord
     from study.fronts.judged import JudgedStudy
     from study.fronts.measures import Constraint
-    from study.records import TrialRecord
 
     Cell = str | float | int | bool | None
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from study.records import TrialRecord
+    from study.base.records import TrialRecord
     from study.report.rows import Cell
 
 _FIXED_TYPES = {

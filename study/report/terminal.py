@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from study.records import TrialState
+from study.base.records import TrialState
 from study.report.rows import (
     as_text,
     breaks_text,
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from study.base.records import TrialRecord
     from study.fronts.judged import JudgedStudy
-    from study.records import TrialRecord
 
 _BASELINE_MARK = "★"
 

@@ -94,17 +94,17 @@ def write_report(
         OSError: the folder cannot be written to; what was not replaced stays as it was.
     """
     # Here and not above: together they cost a second that `study --help` need not pay.
+    from study.checkpoints.earlier_epochs import kept_earlier_epochs
     from study.report.page import write_page
     from study.report.page.content import Material, page_content
     from study.report.still import draw_still, write_still
     from study.report.tables import trial_table, write_csv, write_parquet
-    from study.storage.earlier_epochs import candidates
 
     folder.mkdir(parents=True, exist_ok=True)
     pictures = draw_planes(study_name, study, beside)
     told = tuple(told for picture in pictures for told in picture.baselines)
     files = ReportFiles(folder, told)
-    earlier = candidates(StudyFolder(folder).codecs, study)
+    earlier = kept_earlier_epochs(StudyFolder(folder).codecs, study)
     content = page_content(Material(study_name, study, pictures, beside, earlier))
     table = trial_table(study_name, study.records, rows(study))
     _replace(files.html, lambda path: write_page(pictures[0].title, content, path, extra_tabs))

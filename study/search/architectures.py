@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
+from study.base.errors import StudyError
 from study.config.derived import asked_metrics
-from study.errors import StudyError
 from study.metrics.table import MEASURES
 from study.search.conditions import ordered
 from study.search.space import apply, baseline

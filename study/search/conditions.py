@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from study.base.errors import StudyError
+from study.base.spelling import did_you_mean
 from study.config.choices import meaning_of
-from study.errors import StudyError
-from study.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

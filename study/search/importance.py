@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
+    from study.base.records import ParameterValue, TrialRecord
     from study.fronts.judged import JudgedStudy
-    from study.records import ParameterValue, TrialRecord
 
 FEWEST = 12
 """Finished trials without which nothing is said. Of made-up studies in which one setting of four

@@ -11,10 +11,10 @@ from zlib import crc32
 
 import numpy as np
 
-from study.errors import StudyError
+from study.base.errors import StudyError
+from study.base.seeds import Purpose, derived_seed
 from study.search.conditions import is_active, ordered
 from study.search.space import decides_shape, is_integer
-from study.seeds import Purpose, derived_seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

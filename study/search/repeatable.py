@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseGASampler, BaseSampler
 
-from study.errors import StudyError
-from study.nearest import did_you_mean
+from study.base.errors import StudyError
+from study.base.spelling import did_you_mean
 from study.search.conditions import is_conditional
 from study.search.numbered import (
     GridChoices,

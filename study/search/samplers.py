@@ -17,7 +17,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from study.errors import StudyError
+from study.base.errors import StudyError
 from study.search.conditions import is_active, ordered
 from study.search.numbered import wished
 from study.search.repeatable import Repeatable

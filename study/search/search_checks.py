@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from study.errors import StudyError
-from study.nearest import did_you_mean
+from study.base.errors import StudyError
+from study.base.spelling import did_you_mean
 from study.search.numbered import DEFAULT_POINTS, GridChoices, wished
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
+from study.base.errors import StudyError
+from study.base.spelling import did_you_mean
 from study.config import LossWeights, ModelSection, StudyConfig, TrialConfig
 from study.config.choices import meaning_of
 from study.config.derived import extra_metrics
 from study.config.sentences import reason_of
-from study.errors import StudyError
-from study.nearest import did_you_mean
 from study.search.conditions import is_active, ordered
 
 if TYPE_CHECKING:

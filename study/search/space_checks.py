@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
+from study.base.errors import StudyError
+from study.base.spelling import did_you_mean
 from study.config import LossWeights, ModelSection, StudyConfig, TrainingConfig
 from study.config.derived import most_epochs
-from study.errors import StudyError
-from study.nearest import did_you_mean
 from study.search.conditions import check_conditions, is_active
 from study.search.space import PUBLISHED, apply, baseline, contains, table_of, value_of
 

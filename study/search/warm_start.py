@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from study.base.errors import StudyError
+from study.base.spelling import did_you_mean
 from study.config.choices import as_choice
 from study.config.derived import asked_metrics, constraints_of
 from study.config.yaml_file import STUDY_YAML, read_config
-from study.errors import StudyError
 from study.fronts.measures import MEASURES
-from study.nearest import did_you_mean
 from study.search.conditions import is_active, ordered
 from study.search.space import contains, is_integer, value_of
 from study.search.space_checks import searchable

@@ -2,7 +2,7 @@
 
 The store, the sampler, the halting rule, the budget and the cohorts are those of a real study; the
 store's database is in memory. Ray's part is played here: each of the given number of workers takes
-a cohort, and after each step hands in a worker's reports (`study.workers.reports`), with metrics
+a cohort, and after each step hands in a worker's reports (`study.cohorts.reports`), with metrics
 from recorded curves. A step of n trials lasts n times as long as the recorded median for one, as it
 does where trials share a processor.
 """
@@ -15,28 +15,28 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from study.base.records import TrialState
+from study.cohorts.cohorts import Cohorts, Settings
+from study.cohorts.pace import Pace
+from study.cohorts.reports import EpochReport, FinalReport
 from study.config.derived import objectives_of
-from study.driver.cohorts import Cohorts, Settings
 from study.fronts.judged import JudgedStudy
 from study.halting.budget import Budget
 from study.halting.halts import Halts
-from study.records import TrialState
 from study.search.architectures import preparations
 from study.search.space import trial_config
 from study.storage.trial_store import TrialStore
-from study.workers.pace import Pace
-from study.workers.reports import EpochReport, FinalReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from study.base.records import TrialRecord
+    from study.cohorts.orders import Order
+    from study.cohorts.reports import Report
     from study.config import CohortConfig, StudyConfig, TrialConfig
     from study.config.choices import Choice
     from study.fronts.front import Objective
-    from study.records import TrialRecord
     from study.simulation.surrogate import Curve, Surrogate
-    from study.workers.orders import Order
-    from study.workers.reports import Report
 
 
 class Moment(NamedTuple):

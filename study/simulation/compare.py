@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from study.base.errors import StudyError
 from study.config.derived import asked_metrics
-from study.errors import StudyError
 from study.fronts.measures import estimate_name
 from study.simulation.clock import Course, simulate
 from study.simulation.strategies import YARDSTICK, variant

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from study.errors import StudyError
+from study.base.errors import StudyError
 from study.search.space import contains
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from study.errors import StudyError
+from study.base.errors import StudyError
 from study.simulation.recording import Begun, join, recorded
 from study.storage.folder import find_study
-from study.study_file import parse_study
+from study.storage.study_file import parse_study
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

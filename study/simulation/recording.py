@@ -10,16 +10,16 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from study.base.errors import StudyError
+from study.base.records import TrialState
 from study.config.derived import asked_metrics
-from study.errors import StudyError
-from study.records import TrialState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from study.base.records import TrialRecord
     from study.config import StudyConfig
     from study.config.choices import Choice
-    from study.records import TrialRecord
 
 ALONE = ("data", "model", "loss", "training", "objectives", "constraints")
 """Sections that decide a curve, besides the trial's settings and the seed."""

@@ -9,9 +9,9 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from study.base.records import TrialState
 from study.config.derived import asked_metrics
 from study.fronts.measures import estimate_name
-from study.records import TrialState
 from study.simulation.compare import QUARTILES, quantile
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
+from study.base.errors import StudyError
 from study.config import HaltingSection
 from study.config.sentences import describe
-from study.errors import StudyError
 from study.search.numbered import GridChoices, wished
 from study.search.space import contains
-from study.study_file import check_study
+from study.storage.study_file import check_study
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from study.errors import StudyError
-from study.output import new_file
+from study.base.errors import StudyError
+from study.base.output import new_file
 from study.simulation.recording import Begun, RecordedTrial, Recording, join
-from study.study_file import parse_study
+from study.storage.study_file import parse_study
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

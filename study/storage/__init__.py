@@ -1,1 +1,1 @@
-"""The truth about a study: Optuna's storage, its folder, and who may write to them."""
+"""The truth about a study: its file, Optuna's storage, its folder, and who may write to them."""

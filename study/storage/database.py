@@ -9,8 +9,8 @@ import optuna
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 from optuna.storages import InMemoryStorage, RDBStorage
 
-from study.addresses import masked
-from study.errors import StudyError
+from study.base.addresses import masked
+from study.base.errors import StudyError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,10 +11,10 @@ from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING
 
+from study.base.errors import StudyError
+from study.base.spelling import did_you_mean, nearest
 from study.config.yaml_file import STUDY_YAML, partial_of, write_study
-from study.errors import StudyError
-from study.nearest import did_you_mean, nearest
-from study.study_file import load_study
+from study.storage.study_file import load_study
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ class StudyFolder:
 
     @property
     def cohorts(self) -> Path:
-        """Where workers keep what they need to go on (`study.workers.cohort_folder`)."""
+        """Where workers keep what they need to go on (`study.cohorts.folders`)."""
         return self.path / "cohorts"
 
     @property
@@ -68,7 +68,7 @@ class StudyFolder:
 
     @property
     def codecs(self) -> Path:
-        """Where the codecs that are kept lie, by trial and epoch (`study.codecs.kept_codecs`)."""
+        """Where kept codecs lie, by trial and epoch (`study.checkpoints.kept_codecs`)."""
         return self.path / "codecs"
 
     def config(self) -> StudyConfig:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import optuna
 
-from study.records import EpochRecord, Failure, Fault, TrialRecord, TrialState
+from study.base.records import EpochRecord, Failure, Fault, TrialRecord, TrialState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.storages import RDBStorage
 
+from study.base.records import Failure, Fault, TrialState
 from study.config.derived import constraints_of
 from study.fronts.measures import broken, epoch_violation, violations
-from study.records import Failure, Fault, TrialState
 from study.search.samplers import follows_shape, make_sampler, note_constraints, suggest
 from study.search.space import baseline, decides_shape, is_published
 from study.storage.database import open_study
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
     from optuna.trial import FrozenTrial
 
+    from study.base.records import TrialRecord
     from study.config import StudyConfig
-    from study.records import TrialRecord
 
 _WAITING, _RUNNING = optuna.trial.TrialState.WAITING, optuna.trial.TrialState.RUNNING
 

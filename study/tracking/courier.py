@@ -20,7 +20,7 @@ _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 
 
-class Pace(NamedTuple):
+class RateLimit(NamedTuple):
     """How often, at most, parcels of one name are delivered; meanwhile the newest one waits.
 
     Attributes:
@@ -36,12 +36,12 @@ class Pace(NamedTuple):
         return max(self.pause_s, took_s / self.share - took_s)
 
 
-_AT_ONCE = Pace()
+_AT_ONCE = RateLimit()
 
 
 class _Parcel(NamedTuple, Generic[Place]):
     deliver: Callable[[Place], None]
-    pace: Pace
+    pace: RateLimit
 
 
 class Courier(Generic[Place]):
@@ -69,7 +69,7 @@ class Courier(Generic[Place]):
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
-    def send(self, name: str, deliver: Callable[[Place], None], pace: Pace = _AT_ONCE) -> None:
+    def send(self, name: str, deliver: Callable[[Place], None], pace: RateLimit = _AT_ONCE) -> None:
         """Have `deliver` called with the place; it replaces an undelivered parcel of that name."""
         with self._changed:
             self._parcels.pop(name, None)  # a parcel that is replaced goes to the end of the queue

@@ -13,12 +13,12 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from study.base.records import TrialState
 from study.fronts.judged import JudgedStudy
-from study.records import TrialState
+from study.tracking.front_tags import Point, counts, front_tags, study_points, summary_note
 from study.tracking.links import CHART_TAG, OBJECTIVE, chart_link, chart_view, run_link
 from study.tracking.notes import code
 from study.tracking.runs import STUDY_ID, SUMMARY, Runs, Tracked, Written, unlike
-from study.tracking.standing import Point, counts, front_tags, study_points, summary_note
 from study.tracking.trial_words import first_tags, run_name, trial_note, trial_tags
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from mlflow import MlflowClient
 
-    from study.records import EpochRecord, TrialRecord
+    from study.base.records import EpochRecord, TrialRecord
     from study.tracking.facts import StudyFacts
 
 _RUN_STATUS = {

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from study.tracking.client import cause_of, connect, is_database, quieten
-from study.tracking.courier import Courier, Pace
+from study.tracking.courier import Courier, RateLimit
 from study.tracking.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from study.records import TrialRecord, TrialState
+    from study.base.records import TrialRecord, TrialState
     from study.tracking.facts import StudyFacts
 
     Draw = Callable[[Sequence[TrialRecord]], Mapping[str, bytes]]
@@ -32,8 +32,8 @@ _STANDING = "the summary"
 _FILES = "the front's pictures"
 """Names of the parcels besides trials, as a user reads them."""
 
-_STANDING_PACE = Pace(share=0.02)
-_DRAWING_PACE = Pace(pause_s=60.0, share=0.02)
+_STANDING_PACE = RateLimit(share=0.02)
+_DRAWING_PACE = RateLimit(pause_s=60.0, share=0.02)
 """These deliveries take time from the driver. The standing of 16 trials takes 20 ms, that of 10,000
 2 s (docs/benchmarks.md); drawing the report takes 1 to 3 s."""
 

@@ -6,19 +6,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study.addresses import masked
+from study.base.addresses import masked
+from study.base.errors import StudyError
 from study.config.derived import objectives_of
 from study.config.yaml_file import study_text
 from study.data import open_data_set
-from study.errors import StudyError
 from study.tracking.facts import StudyFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
+    from study.base.records import TrialRecord
     from study.config import StudyConfig
-    from study.records import TrialRecord
     from study.report import ReportFiles
     from study.storage.folder import StudyFolder
     from study.storage.trial_store import TrialStore

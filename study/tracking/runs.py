@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-    from study.tracking.standing import Point
+    from study.tracking.front_tags import Point
 
 Value = TypeVar("Value")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from study.addresses import masked
-from study.errors import StudyError
+from study.base.addresses import masked
+from study.base.errors import StudyError
 from study.storage.lease import is_driven
 from study.tracking.client import cause_of, connect, is_database, quieten
 from study.tracking.ledger import Ledger
@@ -21,8 +21,8 @@ from study.tracking.opening import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from study.base.records import TrialRecord
     from study.config import StudyConfig
-    from study.records import TrialRecord
     from study.report import ReportFiles
     from study.storage.folder import StudyFolder
     from study.storage.trial_store import TrialStore

@@ -9,7 +9,7 @@ from study.tracking.notes import code, command
 from study.training.codec_files import codec_file
 
 if TYPE_CHECKING:
-    from study.records import TrialRecord
+    from study.base.records import TrialRecord
     from study.tracking.facts import StudyFacts
 
 _NAME_LENGTH = 60

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from study.errors import StudyError
+from study.base.errors import StudyError
 from study.training.flat import by_name
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class SavedCodec:
+class EpochCodec:
     """The codec of one trial, as it was after one of its epochs.
 
     Attributes:
@@ -91,7 +91,7 @@ def write_codec(path: Path, trial: int, epoch: int, parameters: Tensor, shapes: 
     return _write(path, {"format": CODEC_FORMAT, **state, "parameters": parameters})
 
 
-def read_codec(path: Path) -> SavedCodec:
+def read_codec(path: Path) -> EpochCodec:
     """Read a codec, without running anything that the file may contain.
 
     Raises:
@@ -100,7 +100,7 @@ def read_codec(path: Path) -> SavedCodec:
     """
     state = _read(path, "codec", CODEC_FORMAT, "choose another trial or epoch")
     parameters = by_name(state["parameters"], state["shapes"])
-    return SavedCodec(state["trial"], state["epoch"], parameters)
+    return EpochCodec(state["trial"], state["epoch"], parameters)
 
 
 def _write(path: Path, state: dict[str, Any]) -> int:

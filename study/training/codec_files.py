@@ -1,8 +1,8 @@
 """Where the codecs of a study lie: one file for each trial and epoch.
 
 ``trial-0007/epoch-0003.pt`` below the study's ``codecs``: workers write them, the driver decides
-which stay (`study.codecs.kept_codecs`), and `study export` reads them, wherever the study's folder
-is.
+which stay (`study.checkpoints.kept_codecs`), and `study export` reads them, wherever the study's
+folder is.
 """
 
 from __future__ import annotations

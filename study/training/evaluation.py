@@ -15,12 +15,12 @@ from losses import chamfer as patch_chamfer
 from model.nearest import nearest
 from model.overhead import NORMAL_BITS
 from model.patches import collate
-from study.errors import StudyError
+from study.base.errors import StudyError
 from study.metrics import PeakRule, PsnrConvention
 from study.metrics.measurement import known_over_clouds, measure_clouds, result_of
 from study.metrics.sample import Convention, Sample
 from study.metrics.table import MEASURES
-from study.training.keeping import Kept
+from study.training.batch_cache import BatchCache
 from study.training.objective import bits_per_point
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Validation:
         """
         self._patches, self._clouds = data.split(split), data.clouds(split)
         self._device = device
-        self._batches: Kept[PatchBatch] = Kept()
+        self._batches: BatchCache[PatchBatch] = BatchCache()
         convention = convention_of(data)
         self._originals = [convention.original(cloud) for cloud in self._clouds]
         self._input_points = sum(len(each.points) for each in self._originals)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from model.patches import collate
-from study.seeds import Purpose, derived_seed
-from study.training.keeping import CACHE_BYTES, Kept
+from study.base.seeds import Purpose, derived_seed
+from study.training.batch_cache import CACHE_BYTES, BatchCache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,7 +42,7 @@ class Feed:
         self._size = patches_per_step
         self._order_seed = order_seed
         self._device = device
-        self._kept: Kept[PatchBatch] = Kept(CACHE_BYTES if patches_per_step == 1 else 0)
+        self._kept: BatchCache[PatchBatch] = BatchCache(CACHE_BYTES if patches_per_step == 1 else 0)
 
     def plan(self, clock: int) -> Plan:
         """An epoch's batches; the same for all members of a cohort, and after a resume.

@@ -13,7 +13,7 @@ from study.config import LossWeights, TrainingConfig
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from study.records import Failure
+    from study.base.records import Failure
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from study.records import Failure, Fault
+from study.base.records import Failure, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ import torch
 import study.training.exact  # noqa: F401  it has to come before the first product of matrices
 from losses import weighted_sum
 from model.codec import Codec
-from study.seeds import Purpose, derived_seed
+from study.base.seeds import Purpose, derived_seed
 from study.training.flat import FlatAdam, Layout
 from study.training.members import MemberState
 from study.training.objective import loss_terms, stacked_weights

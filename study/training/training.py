@@ -11,8 +11,8 @@ from model.bottleneck import UncodableError
 from model.cloud_codec import CloudCodec
 from model.codec import Codec
 from model.patch_coder import PatchCoder
-from study.errors import StudyError
-from study.records import Failure, Fault
+from study.base.errors import StudyError
+from study.base.records import Failure, Fault
 from study.training.checkpoint import read_checkpoint, write_checkpoint, write_codec
 from study.training.codec_files import codec_file
 from study.training.evaluation import Validation, measure

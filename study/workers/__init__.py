@@ -1,1 +1,1 @@
-"""What runs on Ray's workers, and how they and the driver tell each other things."""
+"""What runs on Ray's workers: cohorts in training, and what watches over them."""

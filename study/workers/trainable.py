@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Any, Protocol
 import ray
 from ray import tune
 
+from study.cohorts.folders import HUNG_FILE, Opening
+from study.cohorts.orders import orders_after
+from study.cohorts.reports import EpochReport, FailureReport, FinalReport, to_json
+from study.cohorts.worker_progress import PROGRESS_FILE, CohortProgress
 from study.config import CohortConfig, TrialConfig
 from study.training.members import Member
-from study.workers.cohort_folder import HUNG_FILE, Opening
-from study.workers.cohort_progress import PROGRESS_FILE, CohortProgress
 from study.workers.machine import Machine
-from study.workers.orders import orders_after
 from study.workers.patience import BEGINNING, Patience
-from study.workers.reports import EpochReport, FailureReport, FinalReport, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from study.cohorts.reports import Report
     from study.training.members import EpochResult, Measured
-    from study.workers.reports import Report
 
 REPORTS = "reports"
 ROOM = "room"
 NOTE = "note"
-"""Keys of a step's result: its reports as text (`study.workers.reports`), the number of further
+"""Keys of a step's result: its reports as text (`study.cohorts.reports`), the number of further
 trials that the cohort has room for, and a sentence for the user, or none."""
 
 COHORT = "cohort"

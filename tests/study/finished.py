@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from study.base.records import Failure, Fault
 from study.data import open_data_set, prepare
-from study.records import Failure, Fault
 from study.search.space import trial_config
 from study.storage.folder import create_study_folder
+from study.storage.study_file import parse_study
 from study.storage.trial_store import TrialStore
-from study.study_file import parse_study
 from study.training.training import Member, Training
 
 if TYPE_CHECKING:

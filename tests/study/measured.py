@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from study.storage.folder import create_study_folder
+from study.storage.study_file import parse_study
 from study.storage.trial_store import TrialStore
-from study.study_file import parse_study
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

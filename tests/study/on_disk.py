@@ -6,9 +6,9 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from study.codecs.kept_codecs import DELETED, KeptCodecs
+from study.base.records import EpochRecord, TrialRecord, TrialState
+from study.checkpoints.kept_codecs import DELETED, KeptCodecs
 from study.fronts.front import Direction, Objective
-from study.records import EpochRecord, TrialRecord, TrialState
 from study.training.codec_files import codec_file, codec_files
 
 if TYPE_CHECKING:

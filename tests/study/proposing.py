@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import optuna
 
 from study.search.samplers import make_sampler, note_constraints, suggest
-from study.study_file import parse_study
+from study.storage.study_file import parse_study
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from study.base.records import Failure, Fault
 from study.data import prepare
-from study.records import Failure, Fault
 from study.search.space import trial_config
 from study.storage.folder import create_study_folder
+from study.storage.study_file import parse_study
 from study.storage.trial_store import TrialStore
-from study.study_file import parse_study
 from study.training.checkpoint import write_codec
 from study.training.codec_files import codec_file
 from study.training.flat import Layout

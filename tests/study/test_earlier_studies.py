@@ -19,14 +19,14 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from study.cli import main
-from study.records import TrialState
+from study.base.records import TrialState
+from study.commands.main import main
 from study.storage.folder import StudyFolder
-from study.storage.standing import read_records
-from study.study_file import load_study
+from study.storage.progress import read_records
+from study.storage.study_file import load_study
 
 if TYPE_CHECKING:
-    from study.records import TrialRecord
+    from study.base.records import TrialRecord
 
 FIXTURE = Path(__file__).parents[1] / "data" / "studies_d8a9e6b.tar.xz"
 FINISHED, INTERRUPTED = "finished", "interrupted"

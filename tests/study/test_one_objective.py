@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from mlflow import MlflowClient
 
-from study.cli import main
+from study.commands.main import main
 from study.driver.cluster import ray_running
 from study.report.page.assembling import unpack
 from tests.study import toy

@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from study.base.records import Failure, Fault
 from study.data import open_data_set
-from study.records import Failure, Fault
 from study.training.codec_files import codec_file
 from study.training.members import EpochResult, Measured, Member
 from study.workers.trainable import CohortTrainable, member_of
@@ -186,6 +186,6 @@ class ToyTrainable(CohortTrainable):
 
 
 if __name__ == "__main__":
-    from study.cli import main
+    from study.commands.main import main
 
     sys.exit(main(trainable=ToyTrainable))

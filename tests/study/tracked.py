@@ -9,8 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from study.base.records import EpochRecord, TrialRecord, TrialState
 from study.fronts.front import Direction, Objective
-from study.records import EpochRecord, TrialRecord, TrialState
 from study.tracking.facts import StudyFacts
 from study.tracking.observer import MlflowObserver, nothing_to_draw
 

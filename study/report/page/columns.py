@@ -15,7 +15,7 @@ from study.report.rows import searched_names, short_names
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from study.records import TrialRecord
+    from study.base.records import TrialRecord
 
 LOG_SPAN = 30.0
 """A setting that spans more than this factor is drawn by its logarithm."""

@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from study.base.records import TrialState
 from study.fronts.measures import estimate_name
-from study.records import TrialState
 from study.report import palette
 from study.report.page.columns import epochs, metrics, number, settings
 from study.report.picture import NOTHING
@@ -17,13 +17,13 @@ from study.search.importance import FEWEST, MOST, importances
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from study.base.records import TrialRecord
+    from study.checkpoints.earlier_epochs import EarlierEpoch
     from study.fronts.front import Objective
     from study.fronts.judged import JudgedStudy
     from study.fronts.measures import Constraint
     from study.metrics import RateCurve
-    from study.records import TrialRecord
     from study.report.picture import Beside, Picture
-    from study.storage.earlier_epochs import Candidate
 
 FRONT, BEATEN, INFEASIBLE, ODD = "front", "beaten", "infeasible", "odd"
 """Groups of complete trials; those of the others are their states. An odd one is complete without
@@ -46,7 +46,7 @@ class Material:
     study: JudgedStudy
     pictures: Sequence[Picture]
     beside: Beside = NOTHING
-    earlier: Sequence[Candidate] = ()
+    earlier: Sequence[EarlierEpoch] = ()
 
 
 def page_content(material: Material) -> dict[str, Any]:
@@ -165,7 +165,7 @@ def _trials(
     }
 
 
-def _earlier(each: Candidate, objectives: Sequence[Objective]) -> dict[str, Any]:
+def _earlier(each: EarlierEpoch, objectives: Sequence[Objective]) -> dict[str, Any]:
     """Return a codec of an earlier epoch; what it is worth is estimated."""
     values = zip(objectives, each.values, strict=True)
     return {

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import trimesh
 
+from study.base.errors import StudyError
 from study.clouds import count_points, list_clouds, read_cloud, read_clouds, write_cloud
 from study.clouds.files import READABLE
 from study.clouds.writing import WRITABLE
-from study.errors import StudyError
 from tests.study.clouds.making import box, points_and_normals, write_las, write_mesh, write_ply
 
 if TYPE_CHECKING:

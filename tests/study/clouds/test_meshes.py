@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import trimesh
 
+from study.base.errors import StudyError
 from study.clouds import read_cloud
 from study.clouds.meshes import fans
-from study.errors import StudyError
 from tests.study.clouds.making import box, write_mesh
 
 if TYPE_CHECKING:

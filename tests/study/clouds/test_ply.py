@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from plyfile import PlyData, PlyElement
 
+from study.base.errors import StudyError
 from study.clouds import count_points, read_cloud
-from study.errors import StudyError
 from tests.study.clouds.making import points_and_normals, write_ply
 
 if TYPE_CHECKING:

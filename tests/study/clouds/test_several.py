@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from study.base.errors import StudyError
 from study.clouds import count_points, list_clouds, read_cloud, read_clouds
-from study.errors import StudyError
 from tests.study.clouds.making import box, points_and_normals, write_las, write_mesh
 
 if TYPE_CHECKING:

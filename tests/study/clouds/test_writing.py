@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from study.base.errors import StudyError
 from study.clouds import read_cloud, write_cloud
 from study.clouds.writing import WRITABLE
-from study.errors import StudyError
 from tests.study.clouds.making import points_and_normals
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
+from study.base.errors import StudyError
 from study.clouds import Cloud
 from study.codecs.baseline import DEFAULT_BITS, Draco, draco_baseline
 from study.codecs.results import read_curve, units, write_evaluation
-from study.errors import StudyError
 from study.metrics import PeakRule, PsnrConvention, chamfer, d1_psnr_db, to_unit_frame
 
 if TYPE_CHECKING:

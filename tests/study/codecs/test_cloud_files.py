@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from study.cli import main
+from study.base.errors import StudyError
 from study.clouds import read_cloud
 from study.codecs.cloud_files import _stems, write_validation_clouds
+from study.commands.main import main
 from study.data import open_data_set
-from study.errors import StudyError
 from study.storage.folder import data_of
 from study.storage.trial_store import TrialStore
 from tests.study.finished import finished_study

@@ -11,12 +11,12 @@ import optuna
 import pytest
 from rich.console import Console
 
+from study.base.records import TrialState
 from study.config import TrialConfig
 from study.config.judging import judge
 from study.data import open_data_set
 from study.driver.runner import run_study
-from study.records import TrialState
-from study.study_file import parse_study
+from study.storage.study_file import parse_study
 
 if TYPE_CHECKING:
     from study.config import StudyConfig

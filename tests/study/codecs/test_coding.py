@@ -16,8 +16,8 @@ from model.codec_folder import load_codec, save_codec
 from model.config import ModelConfig
 from model.partition import PartitionConfig
 from model.patch_coder import PatchCoder
-from study.cli import main
 from study.clouds import read_cloud, write_cloud
+from study.commands.main import main
 from study.metrics import d1_psnr_db
 from tests.model.support import SMALL, fresh_codec, surface
 
@@ -233,7 +233,7 @@ def test_a_cloud_that_the_network_has_no_part_in_is_told(
 
 _REFUSED = """
 import sys
-from study.cli import main
+from study.commands.main import main
 assert main(sys.argv[1:]) == 2
 assert "torch" not in sys.modules
 assert "mlflow" not in sys.modules

@@ -12,10 +12,10 @@ import pytest
 from model.cloud_codec import CloudCodec
 from model.partition import PartitionConfig
 from model.patch_coder import PatchCoder
+from study.base.errors import StudyError
 from study.clouds import Cloud
 from study.codecs.evaluate import evaluate
 from study.codecs.results import read_curve, units, write_evaluation
-from study.errors import StudyError
 from study.metrics import (
     PeakRule,
     PsnrConvention,

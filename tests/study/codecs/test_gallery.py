@@ -13,16 +13,16 @@ from matplotlib.image import imread
 
 from model.cloud_codec import CloudCodec
 from model.codec_folder import load_codec
-from study.cli import main
+from study.base.records import TrialRecord, TrialState
+from study.checkpoints.export import export
+from study.checkpoints.operating_point import Wish
 from study.codecs import gallery
-from study.codecs.export import export
 from study.codecs.gallery import FOLDER, chosen_points, make_gallery
-from study.codecs.operating_point import Wish
+from study.commands.main import main
 from study.config.judging import judge
 from study.data import open_data_set
 from study.fronts.judged import JudgedStudy
 from study.metrics import PsnrConvention, d1_psnr_db
-from study.records import TrialRecord, TrialState
 from study.report.exhibits import Exhibit, Gallery, Reconstruction
 from study.report.page.assembling import unpack
 from study.report.reconstructions import (
@@ -33,7 +33,7 @@ from study.report.reconstructions import (
     write_still,
 )
 from study.storage.folder import StudyFolder, data_of
-from study.storage.standing import read_records, read_standing
+from study.storage.progress import read_progress, read_records
 from study.storage.trial_store import TrialStore
 from study.training.codec_files import codec_file
 from tests.study.finished import EPOCHS, finished_study
@@ -62,7 +62,7 @@ def exhibit(made: StudyFolder) -> Exhibit:
 
 def gallery_of(study: StudyFolder, records: Sequence[TrialRecord] | None = None) -> Gallery | str:
     config = study.config()
-    standing = read_standing(study, config)
+    standing = read_progress(study, config)
     judged = judge(config, standing.records if records is None else records)
     return make_gallery(study, config, judged, standing.store)
 
@@ -134,7 +134,7 @@ def test_without_codecs_data_or_a_front_there_is_a_sentence(
     assert "knee" in only.names
     config = study.config()
     gone = config.model_copy(update={"data_root": "gone"})
-    standing = read_standing(study, config)
+    standing = read_progress(study, config)
     assert standing.store is not None
     told = standing.store.worker_config(0)
     monkeypatch.setattr(TrialStore, "worker_config", lambda *_: {**told, "data_folder": "gone"})

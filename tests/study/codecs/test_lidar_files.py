@@ -12,8 +12,8 @@ from model.cloud_codec import CloudCodec
 from model.codec_folder import save_codec
 from model.partition import PartitionConfig
 from model.patch_coder import PatchCoder
-from study.cli import main
 from study.clouds import read_cloud, read_clouds
+from study.commands.main import main
 from tests.model.support import fresh_codec
 
 SWEEPS = Path(__file__).parents[2] / "data" / "lidar_real.npz"

@@ -19,7 +19,7 @@ from study.fronts.measures import Constraint
 from study.metrics import PsnrConvention
 from study.metrics.table import MEASURES, Measure
 from study.report.exhibits import Gallery
-from study.storage.standing import read_standing
+from study.storage.progress import read_progress
 from study.training.evaluation import measure, validate
 from tests.model.support import fresh_codec, surface
 from tests.study.finished import finished_study
@@ -90,7 +90,7 @@ def test_the_gallery_has_it(tmp_path: Path) -> None:
     study = finished_study(tmp_path)
     config = study.config()
     for _ in ("coded", "read back"):
-        standing = read_standing(study, config)
+        standing = read_progress(study, config)
         gallery = make_gallery(study, config, judge(config, standing.records), standing.store)
         assert isinstance(gallery, Gallery), gallery
         for exhibit in gallery.exhibits:

@@ -15,9 +15,9 @@ from model.codec_folder import load_codec, save_codec
 from model.errors import CodecError
 from model.hierarchy import build_hierarchy
 from model.partition import PartitionConfig
-from study.cli import main
+from study.base.errors import StudyError
 from study.codecs.published_checkpoint import export_checkpoint, import_checkpoint, published_state
-from study.errors import StudyError
+from study.commands.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

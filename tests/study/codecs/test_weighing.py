@@ -12,8 +12,8 @@ from model.cloud_codec import CloudCodec
 from model.codec_folder import load_codec, save_codec
 from model.partition import PartitionConfig
 from model.patch_coder import PatchCoder
-from study.cli import main
 from study.clouds import write_cloud
+from study.commands.main import main
 from tests.model.support import fresh_codec, surface
 
 if TYPE_CHECKING:

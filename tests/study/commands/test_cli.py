@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import study
-from study.cli import build_parser, main
+from study.commands.main import build_parser, main
 from study.config import StudyConfig
 from study.fronts.measures import MEASURES
 from tests.study import toy
@@ -126,7 +126,7 @@ def test_every_command_that_is_told_of_exists() -> None:
 
 def test_help_teaches_by_example_and_loads_nothing_heavy() -> None:
     script = (
-        "import sys; from study.cli import main\n"
+        "import sys; from study.commands.main import main\n"
         "HEAVY = {'torch', 'ray', 'mlflow', 'optuna', 'numpy'}\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"

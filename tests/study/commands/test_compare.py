@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from study.cli import main
+from study.commands.main import main
 from tests.study.measured import QUALITY, RATES, STUDY, measured_study
 
 if TYPE_CHECKING:

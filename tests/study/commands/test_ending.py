@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from study.base.records import EpochRecord, TrialRecord, TrialState
 from study.commands.ending import NOTHING_FINISHED, show_end, show_front
 from study.config.judging import judge
 from study.driver.runner import Ended
 from study.driver.termination import Reason, Termination
-from study.records import EpochRecord, TrialRecord, TrialState
 from study.report import ReportFiles
 from study.storage.folder import StudyFolder
-from study.study_file import parse_study
+from study.storage.study_file import parse_study
 from study.training.codec_files import codec_file
 from tests.study.toy import STUDY
 

@@ -12,12 +12,12 @@ import moocore
 import pytest
 from optuna.storages import RDBStorage
 
-from study.cli import main
+from study.base.records import EpochRecord, TrialRecord, TrialState
 from study.commands.advice import gap_sentences, suggestions
+from study.commands.main import main
 from study.config.judging import judge
-from study.records import EpochRecord, TrialRecord, TrialState
 from study.report.page.assembling import unpack
-from study.study_file import parse_study
+from study.storage.study_file import parse_study
 from study.training.codec_files import codec_file
 from tests.study.counting import counted
 from tests.study.measured import STUDY, measured_study

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, cast
 
 from rich.console import Console
 
+from study.base.records import EpochRecord, TrialRecord, TrialState
 from study.commands import status
-from study.records import EpochRecord, TrialRecord, TrialState
 from study.storage.folder import StudyFolder
-from study.storage.standing import Standing, read_records
+from study.storage.progress import StudyProgress, read_records
+from study.storage.study_file import parse_study
 from study.storage.trial_store import TrialStore
-from study.study_file import parse_study
 from tests.study.toy import STUDY
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def test_every_trial_that_is_not_on_the_front_for_good_says_why(
         TrialRecord(3, TrialState.FAILED, {}, EPOCHS, 3, outcome="diverged: [red] loss"),
         TrialRecord(4, TrialState.RUNNING, {}, EPOCHS, 3),
     ]
-    monkeypatch.setattr(status, "read_standing", lambda *_: Standing(records, driven=True))
+    monkeypatch.setattr(status, "read_progress", lambda *_: StudyProgress(records, driven=True))
     folder = cast("StudyFolder", Folder(STUDY + "constraints: [decode_s <= 0.05]"))
     console = Console(file=io.StringIO(), width=100)
     status.show_study(folder, console)
@@ -69,7 +69,7 @@ def test_every_trial_that_is_not_on_the_front_for_good_says_why(
 
 def test_a_study_without_trials_has_no_list_of_their_states() -> None:
     config = parse_study(STUDY, origin="toy")
-    told = status.summary(config, Standing([], driven=False))
+    told = status.summary(config, StudyProgress([], driven=False))
     assert told == f"interrupted, 0 of {config.search.trials} trials finished"
 
 

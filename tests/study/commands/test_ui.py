@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from model.codec_folder import load_codec
-from study.cli import main
+from study.commands.main import main
 from study.config.judging import judge
 from study.config.yaml_file import write_study
-from study.storage.standing import read_records
+from study.storage.progress import read_records
 from study.tracking.server import Server
 from tests.browser import new_page
 from tests.study.shown import NAME, shown_study
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-    from study.records import TrialRecord
+    from study.base.records import TrialRecord
     from study.storage.folder import StudyFolder
 
 pytestmark = pytest.mark.timeout(300)  # two servers' worth of start, on a busy machine

@@ -13,7 +13,7 @@ from study.config.derived import (
 )
 from study.fronts.front import Direction, Objective
 from study.fronts.measures import Constraint
-from study.study_file import parse_study
+from study.storage.study_file import parse_study
 from tests.study.toy import STUDY
 
 

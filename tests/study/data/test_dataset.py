@@ -14,12 +14,12 @@ from model.hierarchy import build_hierarchy
 from model.overhead import overhead_bits
 from model.partition import PartitionConfig, partition
 from model.placement import place
+from study.base.errors import StudyError
 from study.config import DataRecipe
 from study.config.data import SPLITS
 from study.data import StoredPatch, open_data_set, prepare
 from study.data.dataset import EVALUATED
 from study.data.sources import open_source
-from study.errors import StudyError
 
 if TYPE_CHECKING:
     from pathlib import Path

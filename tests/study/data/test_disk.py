@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from study.base.errors import StudyError
 from study.config import DataRecipe
 from study.data import prepare
-from study.errors import StudyError
 
 CHECKOUT = Path(__file__).parents[3]
 
@@ -22,7 +22,7 @@ import os, resource, signal, sys
 from pathlib import Path
 from study.config import DataRecipe
 from study.data import prepare
-from study.errors import StudyError
+from study.base.errors import StudyError
 
 def kill(done, total):
     if done == 3:

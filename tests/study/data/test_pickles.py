@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from study.base.errors import StudyError
 from study.config import DataRecipe
 from study.data import open_data_set, prepare
 from study.data.pickles import PickledDataSet, as_array, read_pickle
 from study.data.sources import open_source
-from study.errors import StudyError
 from tests.study.clouds.making import points_and_normals
 
 if TYPE_CHECKING:

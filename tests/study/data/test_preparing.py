@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from study.base.errors import StudyError
 from study.config import DataRecipe
 from study.config.data import SPLITS
 from study.data import describe, open_data_set, prepare
-from study.errors import StudyError
 from tests.study.clouds.making import write_ply
 
 if TYPE_CHECKING:

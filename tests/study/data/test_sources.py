@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from study.base.errors import StudyError
 from study.clouds import DEFAULT_SAMPLES
 from study.config import DataRecipe
 from study.data.sources import EmbeddedObjects, open_source
-from study.errors import StudyError
 from tests.study.clouds.making import box, write_las, write_mesh
 
 if TYPE_CHECKING:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from study.base.errors import StudyError
 from study.config import DataRecipe
 from study.data.splits import assign_splits
-from study.errors import StudyError
 
 NAMES = [f"cloud{i}" for i in range(20)]
 

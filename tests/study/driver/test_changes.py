@@ -6,10 +6,10 @@ import warnings
 
 import pytest
 
+from study.base.errors import StudyError
 from study.config import StudyConfig
 from study.driver.changes import FREE, changes, check_changes
-from study.errors import StudyError
-from study.study_file import parse_study
+from study.storage.study_file import parse_study
 from tests.study.toy import STUDY
 
 BEGAN = parse_study(STUDY, origin="toy")

@@ -9,18 +9,18 @@ import optuna
 import pytest
 from rich.console import Console
 
+from study.base.records import Fault, TrialState
 from study.driver.cluster import ray_running
 from study.driver.runner import run_study
-from study.records import Fault, TrialState
-from study.study_file import parse_study
+from study.storage.study_file import parse_study
 from tests.study import toy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from study.base.records import TrialRecord
     from study.driver.runner import Ended
-    from study.records import TrialRecord
 
 
 @pytest.fixture(scope="module", autouse=True)

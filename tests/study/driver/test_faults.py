@@ -9,10 +9,10 @@ import optuna
 import pytest
 from rich.console import Console
 
+from study.base.records import Fault, TrialState
 from study.driver.cluster import ray_running
 from study.driver.runner import run_study
-from study.records import Fault, TrialState
-from study.study_file import parse_study
+from study.storage.study_file import parse_study
 from tests.study import toy
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from study.cli import main
+from study.commands.main import main
+from study.storage.study_file import parse_study
 from study.storage.trial_store import TrialStore
-from study.study_file import parse_study
 from tests.study import toy
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 import ray
 
 from study.driver.cluster import ray_running, resources_here
-from study.study_file import parse_study
+from study.storage.study_file import parse_study
 from tests.study import toy
 
 if TYPE_CHECKING:

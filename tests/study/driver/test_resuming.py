@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from study.cli import main
+from study.base.errors import StudyError
+from study.base.records import EpochRecord, TrialRecord, TrialState
+from study.commands.main import main
 from study.driver.resuming import check_left, with_more
 from study.driver.runner import Ended
-from study.errors import StudyError
-from study.records import EpochRecord, TrialRecord, TrialState
 from study.storage.folder import StudyFolder, create_study_folder, folder_of, open_study_folder
-from study.study_file import parse_study
+from study.storage.study_file import parse_study
 from tests.study.toy import STUDY, ToyTrainable
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
     driver = Driver()
     monkeypatch.setattr("study.driver.runner.resume_study", driver.resume_study, raising=False)
     monkeypatch.setattr("study.driver.runner.run_study", driver.run_study)
-    monkeypatch.setattr("study.storage.standing.read_records", lambda *_: driver.records)
+    monkeypatch.setattr("study.storage.progress.read_records", lambda *_: driver.records)
     return driver
 
 

@@ -24,17 +24,17 @@ from ray.train._internal.storage import StorageContext
 from ray.tune.experiment import Trial
 from rich.console import Console
 
-from study.addresses import masked
+from study.base.addresses import masked
+from study.base.errors import StudyError
+from study.base.records import Fault, TrialState
 from study.config.judging import judge
 from study.driver.cluster import ray_running
 from study.driver.planning import check_fit, resources_per_cohort, slots
 from study.driver.runner import Ended, rehearse_search, run_study
 from study.driver.searcher import CohortSearcher, failure
-from study.errors import StudyError
-from study.records import Fault, TrialState
 from study.storage.folder import all_studies, next_free_name
-from study.storage.standing import read_records
-from study.study_file import parse_study
+from study.storage.progress import read_records
+from study.storage.study_file import parse_study
 from tests.study import toy
 
 if TYPE_CHECKING:

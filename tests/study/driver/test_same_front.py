@@ -9,19 +9,19 @@ import pytest
 import torch
 from rich.console import Console
 
-from study.codecs.export import export
-from study.codecs.operating_point import Wish
+from study.base.records import TrialState
+from study.checkpoints.export import export
+from study.checkpoints.operating_point import Wish
 from study.driver.cluster import ray_running
 from study.driver.runner import run_study
-from study.records import TrialState
-from study.study_file import parse_study
+from study.storage.study_file import parse_study
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from study.base.records import TrialRecord
     from study.driver.runner import Ended
-    from study.records import TrialRecord
 
 STUDY = """
 name: {name}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from study.cohorts.pace import Tried
 from study.config import ModelSection
 from study.data import prepare
 from study.driver.cluster import ray_running
@@ -21,8 +22,7 @@ from study.driver.sizing import (
 )
 from study.driver.termination import INTERRUPTED, Stopped
 from study.search.space import baseline, trial_config
-from study.study_file import parse_study
-from study.workers.pace import Tried
+from study.storage.study_file import parse_study
 from study.workers.trainable import CodecTrainable
 from tests.study import toy
 from tests.study.tiny import RECIPE

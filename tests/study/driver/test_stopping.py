@@ -16,8 +16,8 @@ from study.driver.termination import (
     Stopped,
     Termination,
 )
+from study.storage.study_file import parse_study
 from study.storage.trial_store import TrialStore
-from study.study_file import parse_study
 from tests.study import toy
 
 if TYPE_CHECKING:

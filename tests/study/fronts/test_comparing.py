@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from study.errors import StudyError
+from study.base.errors import StudyError
+from study.base.records import TrialRecord, TrialState
 from study.fronts.comparing import (
     Difference,
     bootstrap,
@@ -24,7 +25,6 @@ from study.fronts.comparing import (
 from study.fronts.front import Direction, Objective
 from study.fronts.judged import JudgedStudy
 from study.metrics import RateCurve, bd_psnr_db, bd_rate_percent
-from study.records import TrialRecord, TrialState
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from study.errors import StudyError
+from study.base.errors import StudyError
+from study.base.records import EpochRecord, TrialRecord, TrialState
 from study.fronts.front import Direction, Objective, to_minimisation
 from study.fronts.judged import JudgedStudy
-from study.records import EpochRecord, TrialRecord, TrialState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

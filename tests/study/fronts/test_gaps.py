@@ -7,11 +7,11 @@ import pytest
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.stats import spearmanr
 
+from study.base.records import TrialRecord, TrialState
 from study.fronts.front import Direction, Objective
 from study.fronts.gaps import late_growth
+from study.fronts.growth import Step
 from study.fronts.judged import JudgedStudy
-from study.fronts.progress import Step
-from study.records import TrialRecord, TrialState
 
 OBJECTIVES = (
     Objective("bpp", Direction.MINIMIZE, reference=5.0),

@@ -8,10 +8,10 @@ import moocore
 import numpy as np
 import pytest
 
+from study.base.records import EpochRecord, TrialRecord, TrialState
 from study.fronts.dominance import contributions, nondominated
 from study.fronts.front import Direction, Objective
 from study.fronts.judged import JudgedStudy
-from study.records import EpochRecord, TrialRecord, TrialState
 from tests.study.counting import counted
 
 if TYPE_CHECKING:

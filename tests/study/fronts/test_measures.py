@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from study.errors import StudyError
+from study.base.errors import StudyError
 from study.fronts.front import Direction, Objective
 from study.fronts.measures import (
     MEASURES,
@@ -18,7 +18,7 @@ from study.fronts.measures import (
     estimate_name,
     violations,
 )
-from study.study_file import parse_study
+from study.storage.study_file import parse_study
 from tests.study.toy import STUDY
 
 EPOCH = {"bpp_estimated": 1.5, "d1_psnr_db": 31.0, "points_ratio": 1.0}

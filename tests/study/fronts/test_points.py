@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from study.base.records import TrialRecord, TrialState
 from study.fronts.front import Direction, Objective
 from study.fronts.judged import JudgedStudy
-from study.records import TrialRecord, TrialState
 
 RATE = Objective("bpp", Direction.MINIMIZE, reference=5.0)
 QUALITY = Objective("d1_psnr_db", Direction.MAXIMIZE, reference=20.0)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from study.base.errors import StudyError
 from study.config import HaltingSection, TrainingConfig
 from study.config.ranges import Range
-from study.errors import StudyError
 from study.fronts.front import Direction, Objective
 from study.halting.halts import Halts
 from study.halting.rules import check_halting, make_rule, rungs_of
-from study.study_file import check_study, parse_study
+from study.storage.study_file import check_study, parse_study
 from tests.study.toy import STUDY
 
 OBJECTIVES = (

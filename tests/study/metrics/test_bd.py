@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from study.errors import StudyError
+from study.base.errors import StudyError
 from study.metrics import BdDelta, PsnrConvention, RateCurve, bd_psnr_db, bd_rate_percent
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from study.errors import StudyError
+from study.base.errors import StudyError
 from study.metrics import PeakRule, PsnrConvention, d1_psnr_db, d2_psnr_db
 
 ORIGINAL = np.array([[0.0, 0.0, 0.0], [10.0, 0.0, 0.0]])

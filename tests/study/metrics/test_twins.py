@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from study.errors import StudyError
+from study.base.errors import StudyError
 from study.metrics import (
     PeakRule,
     PsnrConvention,

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
+    from study.base.records import TrialRecord
     from study.fronts.front import Objective
-    from study.records import TrialRecord
 
 
 def open_page(page: Page, path: Path) -> Page:

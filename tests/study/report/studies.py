@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from study.base.records import EpochRecord, TrialRecord, TrialState
 from study.fronts.front import Direction, Objective
-from study.records import EpochRecord, TrialRecord, TrialState
 
 OBJECTIVES = (
     Objective("bpp", Direction.MINIMIZE, reference=2.0),

@@ -10,11 +10,11 @@ import pytest
 from rich.console import Console
 
 import study
+from study.base.records import EpochRecord, TrialRecord, TrialState
 from study.fronts.front import Direction, Objective
 from study.fronts.measures import Constraint
-from study.records import EpochRecord, TrialRecord, TrialState
 from study.report.live import LiveTable, PlainLines, live_view
-from study.study_file import parse_study
+from study.storage.study_file import parse_study
 from tests.study.toy import STUDY
 
 OBJECTIVES = (

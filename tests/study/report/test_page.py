@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from benchmarks.page import BAR_BYTES, many_trials
+from study.base.records import TrialState
 from study.fronts.judged import JudgedStudy
 from study.fronts.measures import Constraint
 from study.metrics import RateCurve
-from study.records import TrialState
 from study.report import write_report
 from study.report.page import Tab
 from study.report.page.assembling import SCRIPTS, pack, part, unpack
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from study.base.records import TrialRecord
     from study.fronts.front import Objective
-    from study.records import TrialRecord
 
 
 def held(

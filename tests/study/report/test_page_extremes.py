@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.page import BAR_BYTES, many_trials, visit
+from study.base.records import TrialState
 from study.fronts.judged import JudgedStudy
-from study.records import TrialState
 from tests.browser import new_page
 from tests.study.report.pages import open_page, page_of, rows_shown, trials_drawn
 from tests.study.report.studies import OBJECTIVES, study, trial

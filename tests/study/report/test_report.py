@@ -17,10 +17,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 from rich.console import Console
 
+from study.base.records import EpochRecord, TrialRecord, TrialState
 from study.fronts.front import Direction, Objective
 from study.fronts.judged import JudgedStudy
 from study.fronts.measures import Constraint
-from study.records import EpochRecord, TrialRecord, TrialState
 from study.report import ReportFiles, front_table, palette, write_report
 from study.report.page.assembling import unpack
 from study.report.rows import as_text, duration_text, psnr_gain_db, short_names

@@ -11,16 +11,16 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 from rich.console import Console
 
+from study.base.errors import StudyError
+from study.base.records import TrialRecord, TrialState
 from study.commands.ending import show_front
-from study.errors import StudyError
 from study.fronts.front import Direction, Objective
 from study.fronts.judged import JudgedStudy
 from study.metrics import RateCurve
-from study.records import TrialRecord, TrialState
 from study.report import palette, write_report
 from study.report.page.assembling import unpack
 from study.report.picture import Beside, draw_up
-from study.study_file import parse_study
+from study.storage.study_file import parse_study
 from tests.study.toy import STUDY
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
+from study.base.records import TrialState
 from study.fronts.judged import JudgedStudy
-from study.records import TrialState
 from study.report import fitting_front_table
 from tests.study.report.test_report import OBJECTIVES, study
 

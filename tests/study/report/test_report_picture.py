@@ -9,9 +9,9 @@ from math import nan
 import numpy as np
 import pytest
 
+from study.base.records import EpochRecord, TrialRecord, TrialState
 from study.fronts.front import Direction, Objective
 from study.fronts.judged import JudgedStudy
-from study.records import EpochRecord, TrialRecord, TrialState
 from study.report.picture import Dot, Picture, draw_planes, draw_up
 from study.report.view import LABEL_ROOM
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from study.base.errors import StudyError
 from study.config.yaml_file import write_study
-from study.errors import StudyError
 from study.search.architectures import architectures, preparations
 from study.search.space import apply, baseline, trial_config
-from study.study_file import load_study, parse_study
+from study.storage.study_file import load_study, parse_study
 
 STUDY = """
 name: shapes

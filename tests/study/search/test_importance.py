@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from study.base.records import TrialRecord, TrialState
 from study.fronts.front import Direction, Objective
 from study.fronts.judged import JudgedStudy
-from study.records import TrialRecord, TrialState
 from study.search.importance import FEWEST, MOST, importances
 
 OBJECTIVES = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from study.errors import StudyError
+from study.base.errors import StudyError
 from study.search.samplers import rehearse
 from tests.study.proposing import ALL_KINDS, NUMBERS, ONE_OBJECTIVE, study_of
 

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from study.base.errors import StudyError
 from study.config import StudyConfig
 from study.config.ranges import Range, default_space
 from study.config.sentences import section_in
 from study.config.yaml_file import write_study
-from study.errors import StudyError
 from study.search.architectures import architectures, preparations
 from study.search.conditions import ordered
 from study.search.space import PUBLISHED, apply, baseline, contains, trial_config
 from study.search.space_checks import searchable
-from study.study_file import load_study, parse_study
+from study.storage.study_file import load_study, parse_study
 from tests.study.proposing import study_of
 
 QUANTIZED = "model.quantize_latent_xyzs: {choices: [true, false]}"

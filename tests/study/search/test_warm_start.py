@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from study.base.errors import StudyError
+from study.base.records import EpochRecord, TrialRecord, TrialState
 from study.config.derived import objectives_of
 from study.config.yaml_file import write_study
-from study.errors import StudyError
 from study.fronts.judged import JudgedStudy
-from study.records import EpochRecord, TrialRecord, TrialState
 from study.report.rows import rows
 from study.report.tables import trial_table, write_csv, write_parquet
 from study.search.samplers import rehearse, suggest, warm_trials

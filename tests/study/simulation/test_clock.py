@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from study.records import TrialState
+from study.base.records import TrialState
 from study.simulation.clock import simulate
 from study.simulation.surrogate import Surrogate
 from tests.study.simulation import curves

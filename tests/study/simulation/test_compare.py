@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
+from study.base.errors import StudyError
 from study.config import HaltingSection
-from study.errors import StudyError
 from study.simulation.clock import Course, Moment
 from study.simulation.compare import quantile, reaches, volume_by_epoch
 from study.simulation.strategies import (

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 
+from study.base.errors import StudyError
+from study.base.records import EpochRecord, TrialRecord, TrialState
 from study.config.ranges import default_space
-from study.errors import StudyError
-from study.records import EpochRecord, TrialRecord, TrialState
 from study.search.space import PUBLISHED
 from study.simulation import EMBEDDED
 from study.simulation.recording import Begun, join, recorded

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from study.base.errors import StudyError
 from study.config.ranges import Range
-from study.errors import StudyError
 from study.simulation.cube import Cube
 from study.simulation.surrogate import Surrogate
 from tests.study.simulation import curves

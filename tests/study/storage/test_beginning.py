@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from study.cli import main
+from study.base.errors import StudyError
+from study.commands.main import main
 from study.commands.ui import _LOG
 from study.driver.sizing import FILE_NAME
-from study.errors import StudyError
 from study.storage.folder import create_study_folder, folder_of
-from study.study_file import load_study, parse_study
+from study.storage.study_file import load_study, parse_study
 from study.tracking.opening import artifact_root, tracking_uri
 from tests.study.toy import STUDY, ToyTrainable
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from optuna.exceptions import StorageInternalError
 
-from study.errors import StudyError
+from study.base.errors import StudyError
 from study.storage.database import check_new, in_words
+from study.storage.study_file import parse_study
 from study.storage.trial_store import TrialStore
-from study.study_file import parse_study
 from tests.study.toy import STUDY
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from study.storage.trial_store import TrialStore
-from study.study_file import parse_study
+from study.storage.study_file import parse_study
 from tests.study.toy import STUDY
 database = Path(sys.argv[1])
 store = TrialStore(parse_study(STUDY, origin="toy"), database)

@@ -16,11 +16,11 @@ import optuna
 import pytest
 from optuna.storages import RDBStorage
 
+from study.base.errors import StudyError
 from study.driver.runner import open_store
-from study.errors import StudyError
 from study.storage.folder import StudyFolder, create_study_folder, open_study_folder
 from study.storage.lease import STALE_S, Holder, Timing, _ourselves, hold, is_driven
-from study.study_file import parse_study
+from study.storage.study_file import parse_study
 from tests.study.toy import STUDY
 
 if TYPE_CHECKING:

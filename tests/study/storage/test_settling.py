@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import optuna
 import pytest
 
+from study.base.records import Failure, Fault, TrialState
 from study.halting.budget import Budget
 from study.halting.halts import Halts
-from study.records import Failure, Fault, TrialState
+from study.storage.study_file import parse_study
 from study.storage.trial_rows import ENDING
 from study.storage.trial_store import TrialStore
-from study.study_file import parse_study
 from tests.study.toy import STUDY
 
 if TYPE_CHECKING:

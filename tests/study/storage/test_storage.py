@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import optuna
 import pytest
 
-from study.errors import StudyError
-from study.records import EpochRecord, Failure, Fault, TrialState
+from study.base.errors import StudyError
+from study.base.records import EpochRecord, Failure, Fault, TrialState
+from study.storage.study_file import parse_study
 from study.storage.trial_rows import ENDING
 from study.storage.trial_store import TrialStore
-from study.study_file import parse_study
 from tests.study.toy import STUDY
 
 if TYPE_CHECKING:

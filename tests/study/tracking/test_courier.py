@@ -8,7 +8,7 @@ import time
 import pytest
 
 from study.tracking import courier
-from study.tracking.courier import Courier, Pace
+from study.tracking.courier import Courier, RateLimit
 
 
 @pytest.fixture(autouse=True)
@@ -122,7 +122,7 @@ def test_closing_does_not_wait_longer_than_asked() -> None:
 
 def test_parcels_with_a_pace_rest_and_the_newest_goes_next() -> None:
     place: list[str] = []
-    pace = Pace(pause_s=0.3)
+    pace = RateLimit(pause_s=0.3)
     carrier = Courier("test", lambda: place)
     started = time.monotonic()
     carrier.send("a", lambda place: place.append("first"), pace)
@@ -141,9 +141,9 @@ def test_parcels_with_a_pace_rest_and_the_newest_goes_next() -> None:
 
 
 def test_a_share_of_the_time_is_kept() -> None:
-    assert Pace(share=0.02).rest_s(2.0) == pytest.approx(98.0)
-    assert Pace(pause_s=60.0, share=0.02).rest_s(0.1) == 60.0
-    assert Pace().rest_s(2.0) == 0.0
+    assert RateLimit(share=0.02).rest_s(2.0) == pytest.approx(98.0)
+    assert RateLimit(pause_s=60.0, share=0.02).rest_s(0.1) == 60.0
+    assert RateLimit().rest_s(2.0) == 0.0
 
 
 def test_nothing_rests_when_the_courier_closes() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from study.errors import StudyError
+from study.base.errors import StudyError
 from study.tracking.server import FIRST_PORT, HOST, Server, free_port, running_server
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from mlflow import MlflowClient
 
-from study.records import TrialState
+from study.base.records import TrialState
 from study.tracking import observer as tracking
-from study.tracking.courier import Pace
+from study.tracking.courier import RateLimit
 from study.tracking.links import CHART_TAG
 from tests.study.tracked import PATIENCE_S, database, observer, rows, runs, steps, trial
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from study.records import TrialRecord
+    from study.base.records import TrialRecord
     from study.tracking.observer import MlflowObserver
 
 NOTE = "mlflow.note.content"
@@ -27,8 +27,8 @@ NOTE = "mlflow.note.content"
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking, "_STANDING_PACE", Pace())
-    monkeypatch.setattr(tracking, "_DRAWING_PACE", Pace())
+    monkeypatch.setattr(tracking, "_STANDING_PACE", RateLimit())
+    monkeypatch.setattr(tracking, "_DRAWING_PACE", RateLimit())
     monkeypatch.setattr(tracking, "_WORKERS_START_S", 0.0)
 
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from study.cli import main
+from study.base.errors import StudyError
+from study.base.records import Failure, Fault
+from study.commands.main import main
 from study.config.judging import judge
-from study.errors import StudyError
-from study.records import Failure, Fault
 from study.report.reporting import report
 from study.storage.folder import create_study_folder, open_study_folder
+from study.storage.study_file import parse_study
 from study.storage.trial_store import TrialStore
-from study.study_file import parse_study
 from study.tracking.opening import contents, open_tracking, recall_data_sets
 from study.tracking.sync import sync
 from tests.study.finished import finished_study
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from study.base.records import TrialRecord
     from study.config import StudyConfig
-    from study.records import TrialRecord
     from study.report import ReportFiles
     from study.storage.folder import StudyFolder
 

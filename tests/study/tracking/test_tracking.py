@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from mlflow import MlflowClient
 
-from study.records import EpochRecord, TrialState
+from study.base.records import EpochRecord, TrialState
 from study.tracking import observer as tracking
 from tests.study.tracked import (
     PATIENCE_S,
@@ -268,7 +268,7 @@ def test_nothing_is_printed_and_no_one_is_called(tmp_path: Path) -> None:
         from study.tracking.facts import StudyFacts
         from study.tracking.observer import MlflowObserver
         assert "mlflow" not in sys.modules, "imported by the caller"
-        from study.records import TrialRecord, TrialState
+        from study.base.records import TrialRecord, TrialState
 
         watching = MlflowObserver(
             uri={database(tmp_path)!r}, artifact_root=Path({str(tmp_path)!r}),

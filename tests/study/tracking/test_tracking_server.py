@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from study.records import TrialState
+from study.base.records import TrialState
 from study.tracking.server import SETTINGS, server_command
 from tests.study.tracked import (
     PATIENCE_S,

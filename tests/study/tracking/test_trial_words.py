@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from study.base.records import TrialState
 from study.fronts.judged import JudgedStudy
-from study.records import TrialState
+from study.tracking.front_tags import counts, front_tags, study_points, summary_note
 from study.tracking.notes import NOTE, is_edited, note_tags
-from study.tracking.standing import counts, front_tags, study_points, summary_note
 from study.tracking.trial_words import codec_path, run_name, trial_note
 from study.training.codec_files import codec_file
 from tests.study.tracked import OBJECTIVES, facts, trial

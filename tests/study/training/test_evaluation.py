@@ -15,9 +15,9 @@ from model.cloud_codec import CloudCodec
 from model.nearest_plain import nearest_by_brute_force
 from model.patch_coder import PatchCoder
 from model.patches import collate
+from study.base.errors import StudyError
 from study.config import DataRecipe
 from study.data import open_data_set, prepare
-from study.errors import StudyError
 from study.metrics.table import MEASURES
 from study.training import evaluation
 from study.training.evaluation import Validation, measure, placed, validate

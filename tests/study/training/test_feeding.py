@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from model.points import Points
-from study.seeds import Purpose, derived_seed
+from study.base.seeds import Purpose, derived_seed
 from study.training import feeding
+from study.training.batch_cache import TREE_BYTES_PER_POINT, held_bytes
 from study.training.feeding import Feed
-from study.training.keeping import TREE_BYTES_PER_POINT, held_bytes
 from tests.study.tiny import member, tiny_data_set, training_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import torch
 
 from model.config import ModelConfig
 from model.native.library import SWITCH
-from study.records import Fault
+from study.base.records import Fault
 from study.training.checkpoint import read_codec
 from study.training.codec_files import codec_file
 from study.training.evaluation import Validation

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from study.errors import StudyError
+from study.base.errors import StudyError
 from study.training.checkpoint import FILE_NAME, FORMAT, read_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from model.config import ModelConfig
+from study.base.errors import StudyError
+from study.base.records import Fault
 from study.config import TrainingConfig
-from study.errors import StudyError
-from study.records import Fault
 from study.training.checkpoint import FILE_NAME
 from tests.study.tiny import LOSS, SETTINGS, member, tiny_data_set, training_of
 

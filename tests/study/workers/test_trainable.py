@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from study.base.errors import StudyError
+from study.base.records import Failure, Fault
+from study.cohorts.folders import CohortFolders
+from study.cohorts.reports import EpochReport, FailureReport, FinalReport, from_json
+from study.cohorts.worker_progress import PROGRESS_FILE
 from study.config import CohortConfig, TrialConfig
-from study.errors import StudyError
-from study.records import Failure, Fault
 from study.search.architectures import preparations
 from study.search.space import baseline, trial_config
-from study.study_file import parse_study
-from study.workers.cohort_folder import CohortFolders
-from study.workers.cohort_progress import PROGRESS_FILE
-from study.workers.reports import EpochReport, FailureReport, FinalReport, from_json
+from study.storage.study_file import parse_study
 from study.workers.trainable import (
     COHORT_CONFIG,
     NOTE,

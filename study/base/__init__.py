@@ -1,0 +1,1 @@
+"""What every package may use: errors, records of trials, seeds, and small helpers."""

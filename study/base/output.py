@@ -1,0 +1,50 @@
+"""Writing files that a user named: never over another one unasked, and whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from study.base.errors import StudyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def new_file(path: Path, *, force: bool) -> Iterator[Path]:
+    """Yield a path to write to, which takes its real place when the block ends without an error.
+
+    Args:
+        path: where the file shall be. What is yielded lies beside it and has the same suffix.
+        force: whether a file that is there already may be replaced.
+
+    Raises:
+        StudyError: there is a file already, or it cannot be written.
+    """
+    check_free(path, force=force)
+    partial = path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise StudyError(
+            f"{path} cannot be written: {error.strerror or error}; check the path, its permissions "
+            "and the room on the disk"
+        ) from error
+
+
+def check_free(path: Path, *, force: bool) -> None:
+    """Raise StudyError if `path` is taken: best before work that takes long."""
+    if path.is_dir():
+        raise StudyError(f"a file is written to {path}, and that is a folder; name a file")
+    if path.exists() and not force:
+        raise StudyError(f"{path} exists; name another file, or allow to replace it with --force")

@@ -1,0 +1,39 @@
+"""A trial's codec as it is taken out of a study: into a folder, or into the registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from model.cloud_codec import CloudCodec
+    from study.base.records import TrialRecord
+
+
+@dataclass(frozen=True)
+class TakenCodec:
+    """The codec of a trial, as it was measured.
+
+    Attributes:
+        codec: all that coding needs.
+        record: the trial that it is of.
+        epoch: after which of its epochs.
+        metrics: of that epoch; those of the last were measured, others are estimates.
+        data: the prepared data set that it was trained on, if it is still there.
+        about: where it comes from, for whoever finds it elsewhere.
+    """
+
+    codec: CloudCodec
+    record: TrialRecord
+    epoch: int
+    metrics: Mapping[str, float]
+    data: Path
+    about: Mapping[str, Any]
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether its files were weighed."""
+        return self.metrics is self.record.final

@@ -1,0 +1,1 @@
+"""Which trials train together, and how their workers and the driver talk: without Ray."""

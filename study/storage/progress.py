@@ -1,0 +1,45 @@
+"""How a study stands, read from its database: also after its driver was killed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from study.storage.lease import is_driven
+
+if TYPE_CHECKING:
+    from study.base.records import TrialRecord
+    from study.config import StudyConfig
+    from study.storage.folder import StudyFolder
+    from study.storage.trial_store import TrialStore
+
+
+class StudyProgress(NamedTuple):
+    """How a study stands.
+
+    Attributes:
+        records: its trials; none if it was stopped before it had a database.
+        driven: whether a driver works on it, here or on another machine.
+        store: its database, open: whoever wants more of it need not open it again. None where it
+            has none.
+    """
+
+    records: list[TrialRecord]
+    driven: bool
+    store: TrialStore | None = None
+
+
+def read_progress(folder: StudyFolder, config: StudyConfig) -> StudyProgress:
+    """Look how a study stands."""
+    from study.storage.database import is_there
+    from study.storage.trial_store import TrialStore
+
+    if not is_there(config, folder.database):
+        return StudyProgress([], folder.driver_alive())
+    store = TrialStore(config, folder.database)
+    driven = is_driven(store, folder)
+    return StudyProgress(store.records(driver_alive=driven), driven, store)
+
+
+def read_records(folder: StudyFolder, config: StudyConfig) -> list[TrialRecord]:
+    """Return a study's trials; none if it was stopped before it had a database."""
+    return read_progress(folder, config).records

@@ -1,0 +1,132 @@
+"""The standing of a study's trials, as tags of their runs and numbers of the summary."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from study.base.records import TrialState
+from study.fronts.points import KNEE
+from study.report.palette import BEATEN, FAINT, FRONT, MUTED
+from study.report.rows import as_text
+from study.tracking.notes import code, command
+from study.tracking.trial_words import codec_path, run_name, word
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from study.base.records import TrialRecord
+    from study.fronts.judged import JudgedStudy
+    from study.tracking.facts import StudyFacts
+
+_COLOR = "mlflow.runColor"
+"""The tag by which MLflow's charts colour a run."""
+
+_MOST_TOLD = 20
+"""Trials of the front that the summary's description lists; the table of runs has all."""
+
+
+class Point(NamedTuple):
+    """One value of one metric.
+
+    Attributes:
+        name: of the metric.
+        value: finite.
+        step: the epoch, or the number of trials that had ended.
+        time_s: when it was so, in seconds since 1970; None: now.
+    """
+
+    name: str
+    value: float
+    step: int
+    time_s: float | None = None
+
+
+def front_tags(study: JudgedStudy, facts: StudyFacts) -> dict[int, dict[str, str]]:
+    """Return by trial the tags that depend on the others.
+
+    ``pareto``, ``knee``: true or false. ``rank``: 1 on the front, 2 on the front of what is left
+    without it, and so on; empty for whoever takes no part. ``operating_point``: the names of
+    `JudgedStudy.named_points` that it has. ``codec``: where its codec lies, as long as it is kept.
+    """
+    ranks, names = study.ranks, study.names
+    return {
+        record.number: {
+            "pareto": word(ranks.get(record.number) == 1),
+            "rank": str(ranks.get(record.number, "")),
+            "knee": word(KNEE in names.get(record.number, ())),
+            "operating_point": ", ".join(sorted(names.get(record.number, ()))),
+            "codec": codec_path(record, facts),
+            _COLOR: _color(record, ranks.get(record.number)),
+        }
+        for record in study.records
+    }
+
+
+def _color(record: TrialRecord, rank: int | None) -> str:
+    if rank == 1:
+        return FRONT
+    if rank is not None:
+        return BEATEN
+    return MUTED if record.state is TrialState.RUNNING else FAINT
+
+
+def study_points(study: JudgedStudy) -> list[Point]:
+    """Return the summary's curves: how the front grew with each trial that ended, all steps."""
+    ended_s = {record.number: record.ended_s for record in study.records}
+    return [
+        Point(name, value, step.ended, ended_s[step.trial])
+        for step in study.steps
+        for name, value in (
+            ("front_size", float(step.front_size)),
+            ("hypervolume", step.hypervolume),
+        )
+    ]
+
+
+def counts(records: Sequence[TrialRecord]) -> dict[str, float]:
+    """Return how many trials are in each state, as ``trials/complete`` and so on."""
+    found = Counter(record.state for record in records)
+    return {f"trials/{state.value}": float(found[state]) for state in TrialState}
+
+
+def summary_note(study: JudgedStudy, facts: StudyFacts, links: Mapping[int, str]) -> str:
+    """Return the summary run's description, in Markdown.
+
+    Args:
+        study: its trials.
+        facts: what does not change from trial to trial.
+        links: addresses of the trials' runs, where they have one.
+    """
+    found = Counter(record.state.value for record in study.records)
+    told = ", ".join(f"{found[state]} {state}" for state in TrialState if found[state])
+    objectives = [objective.metric for objective in facts.objectives]
+    members = study.front
+    first = (
+        f"**Study {code(facts.name)}**: {told or 'no trial yet'}. Its front is drawn in "
+        "`front.html` under *Artifacts*; whether more trials still help is told by the curve of "
+        "`hypervolume` under *Model metrics*."
+    )
+    lines = [first, ""]
+    if members:
+        heads = ["trial", *objectives, "operating point"]
+        lines += [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
+    for record in members[:_MOST_TOLD]:
+        name = run_name(record)
+        link = links.get(record.number)
+        cells = [
+            f"[{name}]({link})" if link else name,
+            *(as_text(float(record.final[metric])) for metric in objectives),
+            ", ".join(sorted(study.names.get(record.number, ()))),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    if len(members) > _MOST_TOLD:
+        lines.append(f"\nand {len(members) - _MOST_TOLD} more: filter by `tags.pareto = 'true'`.")
+    if members:
+        lines += [
+            "",
+            "Take its knee home:",
+            "",
+            command(facts, f"export {facts.name} --knee", "codec"),
+        ]
+    return "\n".join(lines)
