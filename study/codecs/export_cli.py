@@ -91,17 +91,19 @@ def add_command(commands: Any) -> None:  # noqa: ANN401 (argparse names no type 
 
 def export(arguments: argparse.Namespace, console: Console) -> int:
     """Take what was asked for, and say where it is."""
-    from model.codec_folder import save_codec
-    from study.codecs.export import take
-    from study.config.derived import objectives_of
-    from study.fronts.points import named_points
     from study.storage.folder import find_study
-    from study.storage.standing import read_records
-    from study.storage.trial_store import TrialStore
 
     _check(arguments)
     study = find_study(arguments.root, arguments.name)
     config = study.config()
+    # Only now: what holds a codec takes longer to import than a wrong name to refuse.
+    from model.codec_folder import save_codec
+    from study.codecs.export import take
+    from study.config.derived import objectives_of
+    from study.fronts.points import named_points
+    from study.storage.standing import read_records
+    from study.storage.trial_store import TrialStore
+
     records = read_records(study, config)
     named = named_points(records, objectives_of(config))
     chosen = _chosen(arguments, config, records, named)

@@ -74,14 +74,15 @@ def add_command(commands: Any) -> None:  # noqa: ANN401 (argparse names no type 
 def show(arguments: argparse.Namespace, console: Console) -> int:
     """Print the comparison of two studies."""
     from study.config.derived import objectives_of
-    from study.fronts.comparing import shared_objectives
-    from study.fronts.front import front
 
     studies = tuple(_read(arguments.root, name) for name in (arguments.first, arguments.second))
     if studies[0].folder == studies[1].folder:
         raise StudyError(
             f"two studies are compared, and '{studies[0].name}' is named twice; name another"
         )
+    from study.fronts.comparing import shared_objectives
+    from study.fronts.front import front
+
     names = (studies[0].name, studies[1].name)
     ours, theirs = (objectives_of(each.config) for each in studies)
     objectives = shared_objectives(ours, theirs, names)
@@ -102,10 +103,11 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
 
 def _read(root: Path, name: str) -> _Study:
     from study.storage.folder import find_study
-    from study.storage.standing import read_records
 
     folder = find_study(root, name)
     config = folder.config()
+    from study.storage.standing import read_records
+
     return _Study(folder, config, read_records(folder, config))
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from study.config import StudyConfig
+    from study.metrics import RateCurve
     from study.records import TrialRecord
     from study.storage.folder import StudyFolder
 
@@ -71,18 +72,19 @@ def add_command(commands: Any) -> None:  # noqa: ANN401 (argparse names no type 
 
 def show(arguments: argparse.Namespace, console: Console) -> int:
     """Print a study's front; draw it, unless JSON is asked for."""
-    from study.codecs.gallery import make_gallery
-    from study.codecs.results import read_curve
-    from study.commands.ending import show_front
-    from study.driver.reporting import report
     from study.storage.folder import find_study
-    from study.storage.standing import read_records
 
     if arguments.json and (arguments.others or arguments.baseline):
         raise StudyError("--json draws nothing: leave --with and --baseline out, or --json")
-    curves = [read_curve(file) for file in arguments.baseline]
+    curves = _curves(arguments.baseline)
     folder = find_study(arguments.root, arguments.name)
     config = folder.config()
+    # Only now: what draws takes longer to import than a wrong name to refuse.
+    from study.codecs.gallery import make_gallery
+    from study.commands.ending import show_front
+    from study.driver.reporting import report
+    from study.storage.standing import read_records
+
     records = read_records(folder, config)
     if arguments.json:
         print(json.dumps(as_json(config, records, folder), indent=2))  # noqa: T201
@@ -92,6 +94,14 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     files = report(config, records, folder, curves, others=others, gallery=gallery)
     show_front(config, records, files, console)
     return 0
+
+
+def _curves(files: Sequence[Path]) -> list[RateCurve]:
+    if not files:
+        return []
+    from study.codecs.results import read_curve
+
+    return [read_curve(file) for file in files]
 
 
 def _other(

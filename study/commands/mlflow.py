@@ -41,14 +41,15 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 (argparse names no type
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Bring MLflow up to date with a study."""
-    from study.codecs.gallery import make_gallery
-    from study.driver.reporting import report
     from study.storage.folder import find_study
-    from study.storage.trial_store import TrialStore
-    from study.tracking.sync import sync
 
     folder = find_study(arguments.root, arguments.name)
     config = folder.config()
+    from study.codecs.gallery import make_gallery
+    from study.driver.reporting import report
+    from study.storage.trial_store import TrialStore
+    from study.tracking.sync import sync
+
     store = TrialStore(config, folder.database)
     gallery = make_gallery(folder, config, store.records(driver_alive=False))
     draw = partial(report, config, folder=folder, gallery=gallery)

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from study.tracking.observer import MlflowObserver
     from study.workers.trainable import CohortTrainable
 
+_OF_WORKERS = ("study.workers.trainable", "study.training.training")
+"""What a worker that trains codecs imports: PyTorch above all, which takes seconds."""
+
 _TRACKING_TIMEOUT_S = 60.0
 _TRACKING_TIMEOUT_INTERRUPTED_S = 3.0
 
@@ -133,6 +136,7 @@ def _drive(
         opening = helper.submit(open_store, config, folder)
         data = prepare_data(config, console)
         cluster = importing.result()
+        preload = cluster.Preload(_OF_WORKERS, config.resources.cpus_per_cohort)
         tuning = helper.submit(import_module, "study.driver.tuning")
         if not console.is_terminal:  # The live table says so itself.
             console.print("[bold]Ray[/]    starts; the first trials begin within a minute")
@@ -141,7 +145,7 @@ def _drive(
             with (
                 live_view(console, config, objectives) as view,
                 _outcome(cluster.Stopped) as outcome,
-                cluster.ray_running(address),
+                cluster.ray_running(address, preload if trainable is None else None),
             ):
                 # Its copy in the folder may have been edited.
                 check_changes(began(store.study_file(), config), config)

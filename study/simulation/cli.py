@@ -177,8 +177,6 @@ def _slices(text: str) -> tuple[tuple[str, int], ...]:
 def _record(arguments: argparse.Namespace, console: Console) -> int:
     from study.errors import StudyError
     from study.output import check_free
-    from study.simulation.recorder import record_studies
-    from study.simulation.table_file import write_recording
 
     if arguments.table.suffix != ".parquet":
         raise StudyError(
@@ -186,7 +184,11 @@ def _record(arguments: argparse.Namespace, console: Console) -> int:
             f"{arguments.table} does not; call it {arguments.table.with_suffix('.parquet').name}"
         )
     check_free(arguments.table, force=arguments.force)
+    from study.simulation.recorder import record_studies
+
     recording, told = record_studies(arguments.root, arguments.names)
+    from study.simulation.table_file import write_recording
+
     write_recording(recording, arguments.table, force=arguments.force)
     console.print(
         f"[bold]{arguments.table}[/]  {len(recording.trials)} trials of {recording.epochs} epochs"
