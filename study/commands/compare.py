@@ -83,6 +83,8 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     from study.fronts.comparing import shared_objectives
     from study.fronts.front import front
 
+    if studies[0].name == studies[1].name:
+        studies = tuple(_by_path(each) for each in studies)
     names = (studies[0].name, studies[1].name)
     ours, theirs = (objectives_of(each.config) for each in studies)
     objectives = shared_objectives(ours, theirs, names)
@@ -99,6 +101,14 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     for heading, told in _sentences(studies, names, objectives):
         console.print(f"[bold]{heading}[/] {escape(told)}", soft_wrap=True, highlight=False)
     return 0
+
+
+def _by_path(study: _Study) -> _Study:
+    """Return a study named by its path, which lies elsewhere than another of its name."""
+    from study.commands.ending import short
+
+    path = short(study.folder.path)
+    return study._replace(config=study.config.model_copy(update={"name": path}))
 
 
 def _read(root: Path, name: str) -> _Study:

@@ -112,6 +112,7 @@ def _other(
     Raises:
         StudyError: there is none of that name, it is the same, or it has other objectives.
     """
+    from study.commands.ending import short
     from study.config.derived import objectives_of
     from study.fronts.comparing import shared_objectives
     from study.storage.folder import find_study
@@ -121,8 +122,9 @@ def _other(
     theirs = folder.config()
     if folder == ours:
         raise StudyError(f"another study is drawn beside '{name}', not itself; name another")
-    shared_objectives(objectives_of(config), objectives_of(theirs), (config.name, theirs.name))
-    return theirs.name, read_records(folder, theirs)
+    called = theirs.name if theirs.name != config.name else short(folder.path)
+    shared_objectives(objectives_of(config), objectives_of(theirs), (config.name, called))
+    return called, read_records(folder, theirs)
 
 
 def as_json(
