@@ -125,6 +125,7 @@ def _other(root: Path, name: str, ours: Shown) -> Shown:
         StudyError: there is none of that name, it is the same, or it has other objectives.
     """
     from study.commands.cautions import Shown
+    from study.commands.ending import short
     from study.config.derived import objectives_of
     from study.fronts.comparing import shared_objectives
     from study.fronts.judged import JudgedStudy
@@ -135,6 +136,8 @@ def _other(root: Path, name: str, ours: Shown) -> Shown:
     config = folder.config()
     if folder == ours.folder:
         raise StudyError(f"another study is drawn beside '{name}', not itself; name another")
+    if config.name == ours.name:  # It lies elsewhere, and goes by its path then.
+        config = config.model_copy(update={"name": short(folder.path)})
     names = (ours.name, config.name)
     objectives = shared_objectives(ours.judged.objectives, objectives_of(config), names)
     standing = read_progress(folder, config)

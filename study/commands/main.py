@@ -149,9 +149,10 @@ def _status(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _prepare(arguments: argparse.Namespace, console: Console) -> int:
+    config = running.load(arguments.file)
     from study.driver.runner import prepare_data
 
-    for folder in prepare_data(running.load(arguments.file), console).values():
+    for folder in prepare_data(config, console).values():
         console.print(f"[bold]folder[/] {folder}", soft_wrap=True)
     return 0
 

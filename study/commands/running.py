@@ -127,7 +127,6 @@ def run(
     arguments: argparse.Namespace, console: Console, trainable: type[CohortTrainable] | None
 ) -> int:
     """Run a study from a file, or go on with it."""
-    from study.driver.runner import run_study
     from study.storage.folder import folder_of
 
     if arguments.resume and arguments.file is None:
@@ -139,6 +138,9 @@ def run(
     folder = folder_of(config)
     if arguments.resume and folder.is_study:
         return _go_on(folder, config, arguments.address, console, trainable)
+    # Only now: what a driver imports takes longer than to refuse a file.
+    from study.driver.runner import run_study
+
     ended = run_study(config, console, address=arguments.address, trainable=trainable)
     return _end(config, ended, console, trainable)
 
@@ -163,9 +165,10 @@ def _go_on(
     trainable: type[CohortTrainable] | None,
 ) -> int:
     from study.driver.resuming import check_can_go_on
-    from study.driver.runner import resume_study
 
     check_can_go_on(folder, config)
+    from study.driver.runner import resume_study
+
     ended = resume_study(folder, config, console, address=address, trainable=trainable)
     return _end(config, ended, console, trainable)
 

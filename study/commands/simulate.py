@@ -186,7 +186,9 @@ def _record(arguments: argparse.Namespace, console: Console) -> int:
             f"{arguments.table} does not; call it {arguments.table.with_suffix('.parquet').name}"
         )
     check_free(arguments.table, force=arguments.force)
+
     recording, told = record_studies(arguments.root, arguments.names)
+
     write_recording(recording, arguments.table, force=arguments.force)
     console.print(
         f"[bold]{arguments.table}[/]  {len(recording.trials)} trials of {recording.epochs} epochs"

@@ -70,12 +70,13 @@ def add_command(commands: Any) -> None:  # noqa: ANN401 (argparse names no type 
 def ui(arguments: argparse.Namespace, console: Console) -> int:
     """Show what MLflow holds, until Ctrl-C."""
     from study.storage.folder import find_study
-    from study.tracking.client import is_database, is_missing
-    from study.tracking.opening import tracking_uri
 
     root = arguments.root.resolve()
     folder = find_study(root, arguments.name) if arguments.name else None
     root = folder.path.parent if folder else root
+    from study.tracking.client import is_database, is_missing
+    from study.tracking.opening import tracking_uri
+
     uri = tracking_uri(folder.config(), folder) if folder else f"sqlite:///{root / 'mlflow.db'}"
     if is_missing(uri):
         remedy = "`study run` makes it"

@@ -23,11 +23,12 @@ def record_studies(root: Path, names: Sequence[str]) -> tuple[Recording, str]:
     Raises:
         StudyError: there is no such study, they do not belong together, or have too few trials.
     """
+    folders = dict.fromkeys(find_study(root, name) for name in names)
     from study.storage.database import is_there
     from study.storage.trial_store import TrialStore
 
     studies, trials = [], []
-    for folder in dict.fromkeys(find_study(root, name) for name in names):
+    for folder in folders:
         config = folder.config()
         name = config.name
         if not is_there(config, folder.database):
