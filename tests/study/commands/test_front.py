@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import moocore
@@ -16,15 +18,16 @@ from study.base.records import EpochRecord, TrialRecord, TrialState
 from study.commands.advice import gap_sentences, suggestions
 from study.commands.main import main
 from study.config.judging import judge
+from study.metrics import PsnrConvention
 from study.report.page.assembling import unpack
+from study.storage.progress import read_progress
 from study.storage.study_file import parse_study
 from study.training.codec_files import codec_file
 from tests.study.counting import counted
+from tests.study.finished import finished_study
 from tests.study.measured import STUDY, measured_study
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from study.config import StudyConfig
 
 SPACE = "search: {trials: 12, space: {loss.bpp_lambda: {low: 1.0e-4, high: 0.3, log: true}}}"
@@ -289,3 +292,55 @@ def test_a_front_that_is_well_covered_has_no_gap() -> None:
     even = trials(*((0.1, 0.5 + 0.1 * step, 30.0 + step) for step in range(8)))
     assert gap_sentences(a_study(), judge(a_study(), even)) == []
     assert gap_sentences(a_study(), judge(a_study(), [])) == advice([]) == []
+
+
+def baseline(path: Path, clouds: dict[str, int]) -> Path:
+    """What `study baseline` writes, as far as it is read."""
+    told = {
+        "name": "Draco",
+        "psnr": str(PsnrConvention()),
+        "results": {"bpp": [0.5, 1.0], "d1_psnr_db": [30.0, 33.0]},
+        "clouds": {name: {"points": points} for name, points in clouds.items()},
+    }
+    path.write_text(json.dumps(told))
+    return path
+
+
+def test_other_clouds_are_a_caution(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The study's own clouds are none; those of a data set that is gone may be any."""
+    folder = finished_study(tmp_path)
+    root = folder.path.parent
+    store = read_progress(folder, folder.config()).store
+    assert store is not None
+    data = Path(store.worker_config(0)["data_folder"])
+    held = json.loads((data / "manifest.json").read_text())["clouds"]
+    own = {
+        f"{each['name']}.ply": each["points"] + each["sparse_points"]
+        for each in held
+        if each["split"] == "validation"
+    }
+    same = baseline(tmp_path / "same.json", own)
+    others = baseline(tmp_path / "others.json", {**own, "another.ply": 300})
+    words = ["front", "small", "--root", str(root), "--baseline"]
+    assert main([*words, str(same)]) == 0
+    assert "caution" not in capsys.readouterr().out
+    assert main([*words, str(others)]) == 0
+    told = capsys.readouterr().out
+    caution = told.partition("caution ")[2].partition("\n")[0]
+    assert caution.startswith(
+        "Draco was measured on other clouds (2 in others.json, 1 of them among"
+    )
+    page = unpack((folder.path / "front.html").read_text(encoding="utf-8"))
+    assert page["cautions"] == [caution]
+    shutil.rmtree(data)
+    assert main([*words, str(same)]) == 0
+    assert "caution the clouds of small are not known" in capsys.readouterr().out
+
+
+def test_a_study_of_other_data_is_a_caution(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured_study(tmp_path, "mine")
+    measured_study(tmp_path, "other", study=f"{STUDY}\ndata: {{points_per_object: 999}}\n")
+    told = shown(tmp_path, capsys, "--with", "other")
+    assert "caution the data of mine and other differ (data.points_per_object" in told
