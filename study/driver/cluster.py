@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ray
 from ray._private import parameter
+from ray._private.node import Node
 from ray._private.resource_and_label_spec import ResourceAndLabelSpec
 from ray._private.services import canonicalize_bootstrap_address
 
@@ -148,20 +149,23 @@ def _told_to_workers(preload: Preload | None) -> Iterator[None]:
 
 @contextmanager
 def _without_spare_processes() -> Iterator[None]:
-    """Start Ray without its autoscaler and its log monitor, which have nothing to do here.
+    """Start Ray without autoscaler, log monitor and dashboard, which have nothing to do here.
 
-    Each takes a second of a processor that the workers need. `ray.init` cannot be told.
+    Each takes a second of a processor that the workers need, and Ray waits for the last, which it
+    starts even if told to leave it out. Of the others `ray.init` cannot be told.
     """
-    usual = parameter.RayParams
+    usual, dashboard = parameter.RayParams, Node.start_api_server
 
     def fewer(**given: Any) -> RayParams:  # noqa: ANN401 (as Ray has them)
         return usual(**given, include_log_monitor=False, no_monitor=True)  # type: ignore[arg-type]
 
     parameter.RayParams = fewer  # type: ignore[assignment, misc]
+    Node.start_api_server = lambda *_, **__: None  # type: ignore[method-assign]
     try:
         yield
     finally:
         parameter.RayParams = usual  # type: ignore[misc]
+        Node.start_api_server = dashboard  # type: ignore[method-assign]
 
 
 def _start_here() -> None:
