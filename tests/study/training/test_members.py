@@ -1,23 +1,31 @@
 """A member of a cohort ends as the same trial alone, whoever joins, leaves, finishes or diverges.
 
-Trials differ in every setting that members may differ in.
+Bit for bit where that is promised, else within what rounding does: see `tests.rounding`. Trials
+differ in every setting that members may differ in.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
 
 from study.training.checkpoint import read_checkpoint, read_codec
 from study.training.codec_files import codec_file, codec_files
+from study.training.flat import by_name
+from tests.rounding import (
+    DISTURBANCES,
+    TIMES,
+    bits_are_promised,
+    distance,
+    moved_by_a_bit,
+)
 from tests.study.tiny import LOSS, member, tiny_data_set, train, training_of, without_clocks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import Tensor
@@ -28,6 +36,7 @@ if TYPE_CHECKING:
 
 EPOCHS = 4
 """Of 6 steps each."""
+FIRST_WEIGHTS = "encoder.embed.hidden.linear.weight"
 
 
 @pytest.fixture(scope="module")
@@ -65,50 +74,99 @@ def some_members(count: int, seed: int, **settings: object) -> list[Member]:
     ]
 
 
-def largest_difference(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> float:
-    """Between the parameters of two codecs, but for those that cannot matter.
-
-    The first of the 43 directions is the zero vector: its weight changes a blend's length only,
-    which is normalised away. Its gradient is rounding, and Adam steps along it all the same.
-    """
-    largest = 0.0
-    for name, tensor in ours.items():
-        difference = (tensor - theirs[name]).abs()
-        if ".direction.perceptron.output." in name:
-            difference = difference[..., 1:]
-        largest = max(largest, float(difference.max()))
-    return largest
-
-
 def standing(training: Training) -> list[tuple[int, ...]]:
     """Who is living and who is finished."""
     return [training.living, training.finished]
 
 
-def alone(data: DataSet, one: Member, epochs: int = EPOCHS) -> Training:
+def trained(
+    data: DataSet,
+    one: Member,
+    epochs: int = EPOCHS,
+    *,
+    noise_of: Member | None = None,
+    moved_by: np.random.Generator | None = None,
+) -> dict[str, Tensor]:
+    """Weights of a member that trains alone, if asked for with a wrong start; nothing is validated.
+
+    Args:
+        data: what it sees.
+        one: the member.
+        epochs: how many.
+        noise_of: whose noise it is given.
+        moved_by: moves one weight of the first layer, through which all goes, by a bit.
+    """
     training = training_of(data, one)
-    train(training, epochs=epochs)
-    return training
+    (state,) = training._cohort.states()
+    if noise_of is not None:
+        (other,) = training_of(data, noise_of)._cohort.states()
+        state = replace(state, noise=other.noise)
+    if moved_by is not None:
+        weights = by_name(state.parameters, training._shapes)[FIRST_WEIGHTS]
+        weights.copy_(moved_by_a_bit(weights, moved_by))
+    training._cohort.put_together([state])
+    for clock in range(one.order_from, one.order_from + epochs):
+        training._cohort.train(training._feed, training._feed.plan(clock), clock)
+    return training.parameters(one.trial)
 
 
-def test_each_of_eight_ends_as_it_does_alone(data: DataSet) -> None:
-    """To 1e-5 in every weight after 24 steps."""
+def bound(
+    data: DataSet, one: Member, theirs: dict[str, Tensor], epochs: int, rng: np.random.Generator
+) -> float:
+    """How far weights may end from those of the member alone if only rounding differs."""
+    return TIMES * max(
+        distance(trained(data, one, epochs, moved_by=rng), theirs) for _ in range(DISTURBANCES)
+    )
+
+
+def assert_as_alone(
+    training: Training, data: DataSet, one: Member, seed: int, epochs: int = EPOCHS
+) -> None:
+    theirs = trained(data, one, epochs)
+    found = distance(training.parameters(one.trial), theirs)
+    if bits_are_promised():
+        assert found == 0.0, one
+    else:
+        assert found <= bound(data, one, theirs, epochs, np.random.default_rng(seed)), one
+
+
+def test_each_of_eight_ends_as_it_does_alone(data: DataSet, seed: int) -> None:
+    """Weights after 24 steps."""
     members = some_members(8, seed=1)
     together = training_of(data, *members)
-    results = [without_clocks(together.run_epoch()) for _ in range(EPOCHS)]
+    train(together)
     assert together.finished == tuple(range(8))
     for one in members:
-        by_itself = training_of(data, one)
-        for results_of_all in results:
-            ours, theirs = results_of_all[one.trial], without_clocks(by_itself.run_epoch())
-            assert ours.pop("population") == 8
-            assert theirs[one.trial].pop("population") == 1
-            assert ours == pytest.approx(theirs[one.trial], rel=1e-4)
-        parameters = by_itself.parameters(one.trial)
-        assert largest_difference(together.parameters(one.trial), parameters) < 1e-5, one
+        assert_as_alone(together, data, one, seed)
 
 
-def test_members_of_their_own_epochs_finish_one_after_the_other(data: DataSet) -> None:
+def test_each_of_three_measures_what_it_does_alone(data: DataSet) -> None:
+    """To 1e-4: sums over points, of which other trials may have more, are rounded otherwise."""
+    members = some_members(3, seed=1)
+    ours = without_clocks(training_of(data, *members).run_epoch())
+    for one in members:
+        theirs = without_clocks(training_of(data, one).run_epoch())[one.trial]
+        assert ours[one.trial].pop("population") == 3
+        assert theirs.pop("population") == 1
+        assert ours[one.trial] == pytest.approx(theirs, rel=1e-4)
+
+
+def test_the_bound_finds_a_rate_off_by_a_hundredth_and_noise_of_a_neighbour(
+    data: DataSet, seed: int
+) -> None:
+    """The rate in one of four at least: so the test of eight members fails."""
+    found = []
+    for one, neighbour in pairwise(some_members(5, seed=1)):
+        right = trained(data, one)
+        within = bound(data, one, right, EPOCHS, np.random.default_rng([seed, one.trial]))
+        rate = 1.01 * one.training.learning_rate
+        faster = replace(one, training=one.training.model_copy(update={"learning_rate": rate}))
+        found.append(distance(trained(data, faster), right) > within)
+        assert distance(trained(data, one, noise_of=neighbour), right) > within, one
+    assert any(found)
+
+
+def test_members_of_their_own_epochs_finish_one_after_the_other(data: DataSet, seed: int) -> None:
     members = [
         replace(one, training=one.training.model_copy(update={"epochs": epochs}))
         for one, epochs in zip(some_members(3, seed=2), (2, 1, 3), strict=True)
@@ -121,11 +179,10 @@ def test_members_of_their_own_epochs_finish_one_after_the_other(data: DataSet) -
     assert standing(training) == [(), (1, 0, 2)]
     assert [training.epochs_done(trial) for trial in range(3)] == [2, 1, 3]
     for one in members:
-        parameters = alone(data, one, one.training.epochs).parameters(one.trial)
-        assert largest_difference(training.parameters(one.trial), parameters) < 1e-5
+        assert_as_alone(training, data, one, seed, one.training.epochs)
 
 
-def test_one_that_joins_late_trains_as_it_would_alone_from_there(data: DataSet) -> None:
+def test_one_that_joins_late_trains_as_it_would_alone_from_there(data: DataSet, seed: int) -> None:
     first, late = some_members(2, seed=3)
     late = replace(late, order_from=2)
     training = training_of(data, first)
@@ -136,10 +193,9 @@ def test_one_that_joins_late_trains_as_it_would_alone_from_there(data: DataSet) 
     train(training, epochs=2)
     assert standing(training) == [(1,), (0,)]
     train(training)
-    by_itself = alone(data, late)
-    assert training.clock == by_itself.clock == 6
-    assert largest_difference(training.parameters(1), by_itself.parameters(1)) < 1e-5
-    assert largest_difference(training.parameters(0), alone(data, first).parameters(0)) < 1e-5
+    assert training.clock == 6
+    assert_as_alone(training, data, late, seed)
+    assert_as_alone(training, data, first, seed)
 
 
 def test_one_joins_where_the_cohort_is_and_once(data: DataSet) -> None:
@@ -152,7 +208,7 @@ def test_one_joins_where_the_cohort_is_and_once(data: DataSet) -> None:
         training.join([replace(first, order_from=1)])
 
 
-def test_one_that_leaves_or_diverges_changes_nothing_for_the_rest(data: DataSet) -> None:
+def test_one_that_leaves_or_diverges_changes_nothing_for_the_rest(data: DataSet, seed: int) -> None:
     staying, leaving, broken = some_members(3, seed=4)
     broken = replace(broken, loss=LOSS.model_copy(update={"bpp_lambda": 1e39}))
     training = training_of(data, broken, staying, leaving)
@@ -163,8 +219,7 @@ def test_one_that_leaves_or_diverges_changes_nothing_for_the_rest(data: DataSet)
     training.leave([leaving.trial, broken.trial])
     assert standing(training)[0] == (staying.trial,)
     train(training)
-    ours = training.parameters(staying.trial)
-    assert largest_difference(ours, alone(data, staying).parameters(staying.trial)) < 1e-5
+    assert_as_alone(training, data, staying, seed)
     assert training.known == (2, 0, 1)
     with pytest.raises(KeyError):
         training.parameters(leaving.trial)
@@ -262,14 +317,3 @@ def test_a_checkpoint_holds_nothing_of_who_was_measured(data: DataSet, tmp_path:
     assert state["living"].keys() == {second.trial}
     assert state["finished"] == {}
     assert state["epochs"] == {first.trial: 1, second.trial: 1}
-
-
-def test_what_is_computed_for_one_does_not_depend_on_who_is_beside_it() -> None:
-    """The library of matrix products was asked for that; see `study.training.exact`."""
-    generator = torch.Generator().manual_seed(1)
-    a = torch.rand((8, 9, 17), generator=generator)
-    together = a @ a.mT
-    for trial in range(8):
-        assert (a[trial : trial + 1].clone() @ a[trial : trial + 1].clone().mT).equal(
-            together[trial : trial + 1]
-        )
