@@ -192,7 +192,7 @@ def test_losses_and_gradients_are_the_means_of_single_runs(
             | {name: term[trial].detach() for name, term in together.terms.items()},
             {
                 name: None if parameter.grad is None
-                else member(parameter.grad, trial).view_as(alone.of[name])
+                else parameter.grad.unflatten(0, (len(SEEDS), -1))[trial]
                 for name, parameter in codec.named_parameters()
             },
         )  # fmt: skip

@@ -15,20 +15,12 @@ import pytest
 
 from study.training.checkpoint import read_checkpoint, read_codec
 from study.training.codec_files import codec_file, codec_files
-from study.training.flat import by_name
-from tests.rounding import (
-    DISTURBANCES,
-    TIMES,
-    bits_are_promised,
-    distance,
-    moved_by_a_bit,
-)
+from tests.rounding import distance
 from tests.study.tiny import LOSS, member, tiny_data_set, train, training_of, without_clocks
+from tests.study.training.alone import assert_same, bound, trained_alone
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from torch import Tensor
 
     from study.config import TrainingConfig
     from study.data import DataSet
@@ -36,7 +28,6 @@ if TYPE_CHECKING:
 
 EPOCHS = 4
 """Of 6 steps each."""
-FIRST_WEIGHTS = "encoder.embed.hidden.linear.weight"
 
 
 @pytest.fixture(scope="module")
@@ -79,55 +70,11 @@ def standing(training: Training) -> list[tuple[int, ...]]:
     return [training.living, training.finished]
 
 
-def trained(
-    data: DataSet,
-    one: Member,
-    epochs: int = EPOCHS,
-    *,
-    noise_of: Member | None = None,
-    moved_by: np.random.Generator | None = None,
-) -> dict[str, Tensor]:
-    """Weights of a member that trains alone, if asked for with a wrong start; nothing is validated.
-
-    Args:
-        data: what it sees.
-        one: the member.
-        epochs: how many.
-        noise_of: whose noise it is given.
-        moved_by: moves one weight of the first layer, through which all goes, by a bit.
-    """
-    training = training_of(data, one)
-    (state,) = training._cohort.states()
-    if noise_of is not None:
-        (other,) = training_of(data, noise_of)._cohort.states()
-        state = replace(state, noise=other.noise)
-    if moved_by is not None:
-        weights = by_name(state.parameters, training._shapes)[FIRST_WEIGHTS]
-        weights.copy_(moved_by_a_bit(weights, moved_by))
-    training._cohort.put_together([state])
-    for clock in range(one.order_from, one.order_from + epochs):
-        training._cohort.train(training._feed, training._feed.plan(clock), clock)
-    return training.parameters(one.trial)
-
-
-def bound(
-    data: DataSet, one: Member, theirs: dict[str, Tensor], epochs: int, rng: np.random.Generator
-) -> float:
-    """How far weights may end from those of the member alone if only rounding differs."""
-    return TIMES * max(
-        distance(trained(data, one, epochs, moved_by=rng), theirs) for _ in range(DISTURBANCES)
-    )
-
-
 def assert_as_alone(
     training: Training, data: DataSet, one: Member, seed: int, epochs: int = EPOCHS
 ) -> None:
-    theirs = trained(data, one, epochs)
-    found = distance(training.parameters(one.trial), theirs)
-    if bits_are_promised():
-        assert found == 0.0, one
-    else:
-        assert found <= bound(data, one, theirs, epochs, np.random.default_rng(seed)), one
+    theirs = trained_alone(data, one, epochs)
+    assert_same(training.parameters(one.trial), theirs, data, one, epochs, seed)
 
 
 def test_each_of_eight_ends_as_it_does_alone(data: DataSet, seed: int) -> None:
@@ -157,12 +104,12 @@ def test_the_bound_finds_a_rate_off_by_a_hundredth_and_noise_of_a_neighbour(
     """The rate in one of four at least: so the test of eight members fails."""
     found = []
     for one, neighbour in pairwise(some_members(5, seed=1)):
-        right = trained(data, one)
-        within = bound(data, one, right, EPOCHS, np.random.default_rng([seed, one.trial]))
+        right = trained_alone(data, one, EPOCHS)
+        within = bound(data, one, EPOCHS, np.random.default_rng([seed, one.trial]))
         rate = 1.01 * one.training.learning_rate
         faster = replace(one, training=one.training.model_copy(update={"learning_rate": rate}))
-        found.append(distance(trained(data, faster), right) > within)
-        assert distance(trained(data, one, noise_of=neighbour), right) > within, one
+        found.append(distance(trained_alone(data, faster, EPOCHS), right) > within)
+        assert distance(trained_alone(data, one, EPOCHS, noise_of=neighbour), right) > within, one
     assert any(found)
 
 
