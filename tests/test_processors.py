@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 NUMERICAL = "@tests/numerical.txt"
 """The tests that compare numbers; `.ci/run` runs the same list."""
 SAME_PATCH = 1e-4
-"""How far a decoded point may be from the same point decoded elsewhere: what docs/format.md says."""
+"""How far a point may be from the same point decoded elsewhere: what docs/format.md says."""
 CODECS = ("default", "float16 latents", "edge convolutions")
 
 
