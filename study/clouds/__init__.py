@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from study.base.front_door import importing_at_first_use
 
 if TYPE_CHECKING:
-    from study.clouds.cloud import DEFAULT_SAMPLES, Cloud
+    from study.clouds.cloud import Cloud
     from study.clouds.files import count_points, list_clouds, read_cloud, read_clouds
+    from study.clouds.sampling import DEFAULT_SAMPLES
     from study.clouds.writing import write_cloud
 
 __all__ = [
@@ -27,7 +28,7 @@ __all__ = [
 __getattr__ = importing_at_first_use(
     __name__,
     {
-        "DEFAULT_SAMPLES": "cloud",
+        "DEFAULT_SAMPLES": "sampling",
         "Cloud": "cloud",
         "count_points": "files",
         "list_clouds": "files",

@@ -14,7 +14,8 @@ from study.clouds.meshes import read_obj, read_off, read_stl
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from study.clouds.cloud import Cloud, Sampling
+    from study.clouds.cloud import Cloud
+    from study.clouds.sampling import Sampling
 
 READERS = {".obj": read_obj, ".off": read_off, ".stl": read_stl}
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from study.clouds.cloud import Cloud, Sampling
+    from study.clouds.cloud import Cloud
+    from study.clouds.sampling import Sampling
 
 _BIN_COLUMNS = 4
 """KITTI: x, y, z in metres and the intensity of the echo, float32."""

@@ -19,23 +19,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-DEFAULT_SAMPLES = 100_000
-"""Points taken from a mesh by default."""
-MOST_SAMPLES = 100_000_000
-"""More points would exhaust the memory before they reach a file."""
-
 _FREE_BYTES = 1 << 26
 _LARGEST_RATIO = 100
 """Most unpacked bytes for each packed byte. Text models reach 20, airborne scans 10; a bomb of
 deflated zeros 1,000. Up to `_FREE_BYTES` are always accepted."""
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How points are taken from a mesh: how many, uniformly by area, and the seed."""
-
-    samples: int = DEFAULT_SAMPLES
-    seed: int = 0
 
 
 @dataclass(frozen=True)

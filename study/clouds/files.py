@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Protocol
 from study.base.errors import StudyError
 from study.clouds.archives import ModelArchive
 from study.clouds.arrays import NpzFile, count_bin, count_npy, read_bin, read_npy
-from study.clouds.cloud import DEFAULT_SAMPLES, Cloud, Sampling
 from study.clouds.las import count_las, read_las
 from study.clouds.meshes import count_mesh, read_obj, read_off, read_stl
 from study.clouds.ply import count_ply, read_ply
+from study.clouds.sampling import DEFAULT_SAMPLES, Sampling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
+
+    from study.clouds.cloud import Cloud
 
 
 class CloudFile(Protocol):

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from study.clouds.cloud import Cloud, Sampling
+    from study.clouds.cloud import Cloud
+    from study.clouds.sampling import Sampling
 
 # laspy logs what it could not read; here a StudyError says it.
 logging.getLogger("laspy").addHandler(logging.NullHandler())

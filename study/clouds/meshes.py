@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from study.clouds.cloud import Cloud, Sampling
+    from study.clouds.cloud import Cloud
+    from study.clouds.sampling import Sampling
 
 # trimesh logs what it could not read; here a StudyError says it.
 logging.getLogger("trimesh").addHandler(logging.NullHandler())

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from study.clouds.cloud import Cloud, Sampling
+    from study.clouds.cloud import Cloud
+    from study.clouds.sampling import Sampling
 
 _HEADER_LIMIT = 1 << 16
 _AXES = ("x", "y", "z")

@@ -8,6 +8,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from study.base.errors import StudyError
+from study.config.data import EMBEDDED
+from study.data.manifest import read_manifest
+from study.storage.folder import data_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,8 +52,6 @@ class Shown:
 
     def manifest(self) -> Manifest | None:
         """Return what its data set says of itself; None where it is gone, or none was used yet."""
-        from study.data.manifest import read_manifest
-
         place = self._data_folder()
         if place is None:
             return None
@@ -65,8 +66,6 @@ class Shown:
         return [] if place is None else [place / "manifest.json"]
 
     def _data_folder(self) -> Path | None:
-        from study.storage.folder import data_of
-
         number = next((record.number for record in self.judged.records if record.final), None)
         if number is None or self.store is None:
             return None
@@ -77,8 +76,6 @@ class Shown:
 def data_cautions(first: Shown, second: Shown) -> Iterator[str]:
     """Say how the data of two studies differ, or that nobody can tell."""
     names = first.name, second.name
-    from study.config.data import EMBEDDED
-
     ours, theirs = (each.config.data.model_dump(mode="json") for each in (first, second))
     for keys, meaning in (
         (_POINTS, "codecs are measured on different points, and their numbers cannot be compared"),

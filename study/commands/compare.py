@@ -2,61 +2,49 @@
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
 from study.base.errors import StudyError
+from study.commands.cautions import Shown, data_cautions
+from study.config.derived import objectives_of
+from study.fronts.comparing import (
+    RESAMPLES,
+    SEED,
+    curve,
+    difference,
+    dominated,
+    leads,
+    plane_of,
+    quality_of,
+    shared_objectives,
+)
+from study.fronts.judged import JudgedStudy
+from study.fronts.measures import MEASURES
+from study.report.rows import heading, newest_text
+from study.report.terminal import print_whole
+from study.storage.folder import find_study
+from study.storage.progress import read_progress
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
+    from pathlib import Path
 
     from rich.console import Console
 
-    from study.commands.cautions import Shown
     from study.fronts.comparing import Difference, Interval
     from study.metrics import BdDelta, RateCurve
-
-_EXAMPLES = """\
-BD-rate is the average difference of the rate at equal quality, over the qualities that both fronts
-reach; BD-PSNR that of the quality at equal rate. An interval holds what the average would have been
-in 95 of 100 studies whose trials are drawn anew from those that there are (a bootstrap); one that
-has zero in it says: this may be luck.
-
-examples:
-  study compare quickstart-001 quickstart-002
-                                the second against the first
-  study front quickstart-001 --with quickstart-002
-                                draws both"""
 
 _MANY = 1.5
 """Of two studies, the one with so many times the trials has had more luck to expect."""
 
 
-def add_command(commands: Any) -> None:  # noqa: ANN401 (argparse names no type for it)
-    """Add the command of this module to the whole command line's."""
-    compare = commands.add_parser(
-        "compare",
-        help="say how much better one study's front is than another's",
-        description="Say how much better one front is than another, and how sure that is.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    compare.add_argument("first", metavar="A", help="the study to compare with")
-    compare.add_argument("second", metavar="B", help="the study that is compared")
-    compare.add_argument(
-        "--root", type=Path, default=Path("studies"), help="where the studies are (%(default)s)"
-    )
-
-
 def show(arguments: argparse.Namespace, console: Console) -> int:
     """Print the comparison of two studies."""
-    from study.report.terminal import print_whole
-
     studies = _read(arguments.root, (arguments.first, arguments.second))
     for each in studies:
         if not each.judged.front:
@@ -68,8 +56,8 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
         console.print(f"[yellow]caution[/] {escape(told)}", soft_wrap=True, highlight=False)
     print_whole(_table(studies), console)
     console.print("[dim]dim: what a point of the other front dominates[/]\n")
-    for heading, told in _sentences(studies):
-        console.print(f"[bold]{heading}[/] {escape(told)}", soft_wrap=True, highlight=False)
+    for title, told in _sentences(studies):
+        console.print(f"[bold]{title}[/] {escape(told)}", soft_wrap=True, highlight=False)
     return 0
 
 
@@ -79,14 +67,6 @@ def _read(root: Path, names: tuple[str, str]) -> tuple[Shown, Shown]:
     Raises:
         StudyError: there is none of a name, both are the same, or they have other objectives.
     """
-    from study.commands.cautions import Shown
-    from study.commands.ending import short
-    from study.config.derived import objectives_of
-    from study.fronts.comparing import shared_objectives
-    from study.fronts.judged import JudgedStudy
-    from study.storage.folder import find_study
-    from study.storage.progress import read_progress
-
     folders = [find_study(root, name) for name in names]
     if folders[0] == folders[1]:
         raise StudyError(
@@ -108,9 +88,6 @@ def _read(root: Path, names: tuple[str, str]) -> tuple[Shown, Shown]:
 
 def _table(studies: tuple[Shown, Shown]) -> Table:
     """Return both fronts by the first objective; what the other front dominates is dim."""
-    from study.fronts.comparing import dominated
-    from study.report.rows import heading, newest_text
-
     objectives = studies[0].judged.objectives
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for each in studies:
@@ -132,8 +109,6 @@ def _table(studies: tuple[Shown, Shown]) -> Table:
 
 def _sentences(studies: tuple[Shown, Shown]) -> Iterator[tuple[str, str]]:
     """Give a heading and a sentence for each thing that two fronts differ in."""
-    from study.fronts.comparing import curve, difference, plane_of, quality_of
-
     names, objectives = (studies[0].name, studies[1].name), studies[0].judged.objectives
     first, second = (each.judged.hypervolume for each in studies)
     references = ", ".join(f"{o.metric} {o.reference:g}" for o in objectives)
@@ -158,8 +133,6 @@ def _sentences(studies: tuple[Shown, Shown]) -> Iterator[tuple[str, str]]:
 
 
 def _dominated(studies: tuple[Shown, Shown]) -> str:
-    from study.fronts.comparing import dominated
-
     told = []
     for each, other in (studies, studies[::-1]):
         beaten = dominated(each.judged, other.judged)
@@ -170,8 +143,6 @@ def _dominated(studies: tuple[Shown, Shown]) -> str:
 
 
 def _leads(names: tuple[str, str], first: RateCurve, second: RateCurve) -> str:
-    from study.fronts.comparing import leads
-
     found = [
         f"{names[lead.second]} from {lead.low:.3g} to {lead.high:.3g} bpp, by {lead.mean_db:.2f} dB"
         for lead in leads(first, second)
@@ -180,9 +151,6 @@ def _leads(names: tuple[str, str], first: RateCurve, second: RateCurve) -> str:
 
 
 def _averages(names: tuple[str, str], found: Difference) -> Iterator[tuple[str, str]]:
-    from study.fronts.comparing import RESAMPLES, SEED
-    from study.fronts.measures import MEASURES
-
     measure = MEASURES[found.quality].name_in_text
     rate, psnr = found.rate.value, found.psnr.value
     told = f"{names[1]} needs {abs(rate):.1f} % {_which(rate)} rate at equal {measure}"
@@ -216,8 +184,6 @@ def _warnings(studies: tuple[Shown, Shown]) -> Iterator[str]:
     """Say what else differs between two studies: the fronts may do so for that reason alone."""
     first, second = (each.config for each in studies)
     names = [each.name for each in studies]
-    from study.commands.cautions import data_cautions
-
     yield from data_cautions(*studies)
     epochs = [config.training.epochs for config in (first, second)]
     if epochs[0] != epochs[1]:

@@ -18,11 +18,19 @@ from study.search.search_checks import SAMPLERS
 from study.storage.study_file import QUICKSTART
 
 if TYPE_CHECKING:
+    import argparse
+
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
     from rich.console import Console
 
     from study.fronts.measures import Measure
+
+
+def show(arguments: argparse.Namespace, console: Console) -> int:
+    """Print what was asked for."""
+    explain(arguments.section, console)
+    return 0
 
 
 def explain(section: str | None, console: Console) -> None:

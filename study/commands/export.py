@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from study.base.errors import StudyError
+from model.codec_folder import save_codec
+from study.checkpoints.export import take
+from study.checkpoints.operating_point import Wish, choose
+from study.codecs.cloud_files import write_validation_clouds
+from study.config.derived import constraints_of
+from study.config.judging import judge
+from study.fronts.feasible import told_of_breach
+from study.fronts.measures import MEASURES, estimate_name
+from study.registry.registering import Registry
+from study.storage.folder import find_study
+from study.storage.progress import read_progress
+from study.tracking.opening import tracking_uri
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -19,93 +30,13 @@ if TYPE_CHECKING:
     from study.checkpoints.taken import TakenCodec
     from study.config import StudyConfig
     from study.fronts.judged import JudgedStudy
-    from study.registry.registering import Registered, Registry
+    from study.registry.registering import Registered
     from study.storage.folder import StudyFolder
     from study.storage.trial_store import TrialStore
-
-_EXAMPLES = """\
-The folder holds everything that compressing and decompressing need: copy it whole.
-
-examples:
-  study export quickstart-001 --knee chair-codec       the best bargain on the front
-  study export quickstart-001 --max-bpp 0.8 codec      the best quality within 0.8 bits per point
-  study export quickstart-001 --min-psnr 36 codec      the lowest rate that reaches 36 dB
-  study export quickstart-001 --trial 3 codec          trial 3 of `study status quickstart-001`
-  study export quickstart-001 --trial 3 --epoch 4 codec
-                                                       ... as it was after its fourth epoch, if
-                                                       `study front` still names that one
-  study export quickstart-001 --points codecs          the knee and the front's ends, a folder each
-  study export quickstart-001 --points --register      the same, into MLflow's model registry:
-                                                       `study compress models:/dpcc-codec@knee ...`
-  study export quickstart-001 --trial 3 --register --alias chairs
-                                                       ... as models:/dpcc-codec@chairs
-  study export quickstart-001 --clouds clouds          the clouds that its codecs were measured on,
-                                                       for `study baseline draco clouds/*.ply`"""
-
-
-def add_command(commands: Any) -> None:  # noqa: ANN401 (argparse names no type for it)
-    """Add `study export` to the command line."""
-    what = "take a codec out of a study"
-    export = commands.add_parser(
-        "export", help=what, description=f"{what.capitalize()}, as a folder.", epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    export.add_argument("name", metavar="NAME", help="the study's name")
-    wish = export.add_mutually_exclusive_group(required=True)
-    wish.add_argument("--trial", type=int, metavar="N", help="this trial")
-    wish.add_argument(
-        "--knee",
-        action="store_true",
-        help="the point of the front farthest below the line between its two ends",
-    )
-    wish.add_argument("--max-bpp", type=float, metavar="X", help="the best D1 PSNR within a rate")
-    wish.add_argument("--min-psnr", type=float, metavar="X", help="the lowest rate for a D1 PSNR")
-    wish.add_argument(
-        "--points",
-        action="store_true",
-        help="every point of the front that has a name, in folders OUT/knee, OUT/low-rate, ...",
-    )
-    wish.add_argument(
-        "--clouds",
-        action="store_true",
-        help="no codec, but the validation clouds that all were measured on, as PLY files in OUT",
-    )
-    export.add_argument(
-        "--epoch",
-        type=int,
-        metavar="E",
-        help="with --trial: its codec after this epoch, where it is kept; without, after the last",
-    )
-    export.add_argument(
-        "--register",
-        action="store_true",
-        help="make it a version in MLflow's model registry, with the names that its point of the "
-        "front has as aliases; OUT may be left out then",
-    )
-    export.add_argument(
-        "--alias",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="with --register: another alias for it; may be repeated",
-    )
-    export.add_argument(
-        "out", nargs="?", type=Path, metavar="OUT", help="the codec's folder, a new one"
-    )
-    export.add_argument(
-        "--root", type=Path, default=Path("studies"), help="where the studies are (%(default)s)"
-    )
 
 
 def export(arguments: argparse.Namespace, console: Console) -> int:
     """Take what was asked for, and say where it is."""
-    from model.codec_folder import save_codec
-    from study.checkpoints.export import take
-    from study.config.judging import judge
-    from study.storage.folder import find_study
-    from study.storage.progress import read_progress
-
-    _check(arguments)
     study = find_study(arguments.root, arguments.name)
     config = study.config()
     if arguments.clouds:
@@ -130,8 +61,6 @@ def export(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _export_clouds(study: StudyFolder, config: StudyConfig, folder: Path, console: Console) -> int:
-    from study.codecs.cloud_files import write_validation_clouds
-
     count = len(write_validation_clouds(study, config, folder))
     console.print(
         f"[bold]{escape(str(folder))}[/]  {count} validation cloud{'s' * (count != 1)} of "
@@ -142,40 +71,8 @@ def _export_clouds(study: StudyFolder, config: StudyConfig, folder: Path, consol
     return 0
 
 
-def _check(arguments: argparse.Namespace) -> None:
-    """Refuse options that do not go together.
-
-    Raises:
-        StudyError: they do not.
-    """
-    if arguments.epoch is not None and arguments.trial is None:
-        raise StudyError(
-            "--epoch takes an earlier codec of one trial: name it too, as in "
-            f"`study export {arguments.name} --trial 7 --epoch {arguments.epoch} OUT`"
-        )
-    if arguments.clouds and arguments.register:
-        raise StudyError("--clouds writes clouds, and --register is for codecs; leave one out")
-    if arguments.clouds and arguments.out is None:
-        raise StudyError("clouds are written into a new folder: name it, as in `--clouds clouds`")
-    if arguments.alias and not arguments.register:
-        raise StudyError("--alias names a version in MLflow's registry: give --register with it")
-    if arguments.alias and arguments.points:
-        raise StudyError("--alias names one codec: give it with --knee or --trial, not --points")
-    if arguments.out is None and not arguments.register:
-        raise StudyError("a codec is written into a new folder: name it, or give --register")
-    if arguments.points and arguments.out is not None and arguments.out.exists():
-        raise StudyError(f"codecs are written into a new folder, and {arguments.out} exists")
-    if arguments.alias:
-        from study.registry.registering import check_alias
-
-        for name in arguments.alias:
-            check_alias(name)
-
-
 def _chosen(arguments: argparse.Namespace, study: JudgedStudy) -> list[TrialRecord]:
     """Return the trials that are meant, each once."""
-    from study.checkpoints.operating_point import Wish, choose
-
     if arguments.points and study.front:
         return list({record.number: record for record in study.named_points.values()}.values())
     # Of an empty front there is no knee either, and the sentence about that fits.
@@ -198,9 +95,6 @@ def _registry(
     Raises:
         StudyError: MLflow cannot be reached or lacks one.
     """
-    from study.registry.registering import Registry
-    from study.tracking.opening import tracking_uri
-
     uri = tracking_uri(config, study)
     registry = Registry(uri, config.tracking.model, config.name, store.identity)
     for record in chosen:
@@ -227,10 +121,6 @@ def _standing(registered: Registered) -> str:
 
 def _told(taken: TakenCodec, config: StudyConfig) -> str:
     """Say which trial it is, and what it is worth in the study's objectives."""
-    from study.config.derived import constraints_of
-    from study.fronts.feasible import told_of_breach
-    from study.fronts.measures import MEASURES, estimate_name
-
     worth = []
     for objective in config.objectives:
         name = objective.metric

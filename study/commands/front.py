@@ -2,87 +2,41 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
 from study.base.errors import StudyError
+from study.commands.advice import gap_sentences
+from study.commands.cautions import Shown, baseline_caution, data_cautions
+from study.commands.ending import advise, show_front
+from study.config.derived import objectives_of
+from study.config.judging import judge
+from study.fronts.comparing import shared_objectives
+from study.fronts.judged import JudgedStudy
+from study.report.picture import Beside
+from study.report.reporting import report
+from study.storage.folder import find_study
+from study.storage.progress import read_progress
+from study.training.codec_files import codec_file
 
 if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
     from rich.console import Console
 
     from study.base.records import TrialRecord
-    from study.commands.cautions import Shown
     from study.config import StudyConfig
-    from study.fronts.judged import JudgedStudy
     from study.metrics import RateCurve
     from study.report.exhibits import Gallery
     from study.storage.folder import StudyFolder
 
-_EXAMPLES = """\
-The table has the front first; its ends and its knee have names, as in `study export` and MLflow.
-Below it stand the gaps in the front, and whether more trials would help. A study that still runs
-can be looked at too.
-
-examples:
-  study front quickstart-001    the table, and its page and pictures drawn anew
-  study front quickstart-001 --with quickstart-002
-                                draws another study's front beside it; `study compare` has numbers
-  study front quickstart-001 --baseline draco-evaluation.json
-                                draws another codec's curve beside it
-  study front quickstart-001 --json
-                                the front as JSON, for scripts; nothing is drawn"""
-
-
-def add_command(commands: Any) -> None:  # noqa: ANN401 (argparse names no type for it)
-    """Add the command of this module to the whole command line's."""
-    front = commands.add_parser(
-        "front",
-        help="show a study's front and draw its pictures anew",
-        description="Show a study's front, and draw its pictures anew.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    front.add_argument("name", metavar="NAME", help="the study's name")
-    front.add_argument(
-        "--with",
-        dest="others",
-        action="append",
-        default=[],
-        metavar="OTHER",
-        help="draw another study's front beside it; may be repeated",
-    )
-    front.add_argument(
-        "--baseline",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE.json",
-        help="draw another codec's curve beside it, which `study baseline` or `study evaluate` "
-        "wrote; may be repeated",
-    )
-    front.add_argument(
-        "--json", action="store_true", help="print the front as JSON, and draw nothing"
-    )
-    front.add_argument(
-        "--root", type=Path, default=Path("studies"), help="where the studies are (%(default)s)"
-    )
-
 
 def show(arguments: argparse.Namespace, console: Console) -> int:
     """Print a study's front; draw it, unless JSON is asked for."""
-    from study.commands.cautions import Shown, baseline_caution, data_cautions
-    from study.commands.ending import show_front
-    from study.config.judging import judge
-    from study.report.picture import Beside
-    from study.report.reporting import report
-    from study.storage.folder import find_study
-    from study.storage.progress import read_progress
-
     if arguments.json and (arguments.others or arguments.baseline):
         raise StudyError("--json draws nothing: leave --with and --baseline out, or --json")
     curves = [_curve(file) for file in arguments.baseline]
@@ -100,7 +54,8 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
         cautions += filter(None, [baseline_caution(ours, curve.name, file)])
 
     def gallery() -> Gallery | str:
-        from study.codecs.gallery import make_gallery  # It takes a second, and often nobody asks.
+        # It takes a second to import, and is not asked for where the pictures are up to date.
+        from study.codecs.gallery import make_gallery  # noqa: PLC0415
 
         return make_gallery(folder, config, study, standing.store)
 
@@ -113,7 +68,7 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _curve(file: Path) -> RateCurve:
-    from study.codecs.results import read_curve
+    from study.codecs.results import read_curve  # noqa: PLC0415 (SciPy, for this option alone)
 
     return read_curve(file)
 
@@ -124,14 +79,6 @@ def _other(root: Path, name: str, ours: Shown) -> Shown:
     Raises:
         StudyError: there is none of that name, it is the same, or it has other objectives.
     """
-    from study.commands.cautions import Shown
-    from study.commands.ending import short
-    from study.config.derived import objectives_of
-    from study.fronts.comparing import shared_objectives
-    from study.fronts.judged import JudgedStudy
-    from study.storage.folder import find_study
-    from study.storage.progress import read_progress
-
     folder = find_study(root, name)
     config = folder.config()
     if folder == ours.folder:
@@ -146,9 +93,6 @@ def _other(root: Path, name: str, ours: Shown) -> Shown:
 
 def as_json(config: StudyConfig, study: JudgedStudy, folder: StudyFolder) -> dict[str, Any]:
     """Return the front as JSON can hold it: values are measured, infinite ones null."""
-    from study.commands.advice import gap_sentences
-    from study.commands.ending import advise
-
     growth = study.growth
     states = [record.state.value for record in study.records]
     return {
@@ -174,8 +118,6 @@ def as_json(config: StudyConfig, study: JudgedStudy, folder: StudyFolder) -> dic
 
 
 def _member(record: TrialRecord, folder: StudyFolder) -> dict[str, Any]:
-    from study.training.codec_files import codec_file
-
     codec = codec_file(folder.codecs, record.number, len(record.epochs))
     return {
         "trial": record.number,

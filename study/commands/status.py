@@ -15,9 +15,11 @@ from study.halting.budget import Budget
 from study.report.live import in_cohorts, trial_table
 from study.report.rows import why
 from study.report.terminal import print_whole
+from study.storage.folder import all_studies, find_study
 from study.storage.progress import read_progress
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -27,6 +29,15 @@ if TYPE_CHECKING:
     from study.config import StudyConfig
     from study.storage.folder import StudyFolder
     from study.storage.progress import StudyProgress
+
+
+def show(arguments: argparse.Namespace, console: Console) -> int:
+    """Print one study's trials, or a line for each study."""
+    if arguments.name is None:
+        show_studies(all_studies(arguments.root), arguments.root, console)
+    else:
+        show_study(find_study(arguments.root, arguments.name), console)
+    return 0
 
 
 def summary(config: StudyConfig, standing: StudyProgress) -> str:

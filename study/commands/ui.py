@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-import argparse
 import signal
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rich.markup import escape
 
+from study.base.addresses import masked
 from study.base.errors import StudyError
+from study.storage.folder import find_study
+from study.tracking.client import cause_of, is_database, is_missing
+from study.tracking.links import (
+    chart_link,
+    experiment_link,
+    experiments_link,
+    find_summary,
+    registry_link,
+    summary_link,
+)
+from study.tracking.opening import tracking_uri
+from study.tracking.server import free_port, running_server
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
+    from pathlib import Path
 
     from rich.console import Console
 
     from study.storage.folder import StudyFolder
     from study.tracking.links import Place
-
-_ABOUT = """\
-Starts MLflow's server, for this machine only and without what runs foreign code (jobs, pickles),
-and prints links once it answers. Ctrl-C ends it. Of a study that is recorded on a server of its own
-(tracking.uri), the links go there, and nothing is started.
-
-examples:
-  study ui quickstart-001              its front, its trials as a chart and as a table
-  study ui                             all studies
-  study ui quickstart-001 --port 5005  where port 5000 is wanted for something else"""
 
 _LOG = "mlflow-server.log"
 
@@ -50,32 +53,11 @@ class _Shown:
     storage: str
 
 
-def add_command(commands: Any) -> None:  # noqa: ANN401 (argparse names no type for it)
-    """Add `study ui` to the command line."""
-    parser = commands.add_parser(
-        "ui",
-        help="look at a study, or all, with MLflow, on this machine only",
-        epilog=_ABOUT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("name", nargs="?", metavar="NAME", help="a study; without it, all of them")
-    parser.add_argument(
-        "--port", type=int, metavar="P", help="where it listens (the first free one from 5000)"
-    )
-    parser.add_argument(
-        "--root", type=Path, default=Path("studies"), help="where the studies are (%(default)s)"
-    )
-
-
-def ui(arguments: argparse.Namespace, console: Console) -> int:
+def show(arguments: argparse.Namespace, console: Console) -> int:
     """Show what MLflow holds, until Ctrl-C."""
-    from study.storage.folder import find_study
-
     root = arguments.root.resolve()
     folder = find_study(root, arguments.name) if arguments.name else None
     root = folder.path.parent if folder else root
-    from study.tracking.client import is_database, is_missing
-    from study.tracking.opening import tracking_uri
 
     uri = tracking_uri(folder.config(), folder) if folder else f"sqlite:///{root / 'mlflow.db'}"
     if is_missing(uri):
@@ -105,8 +87,6 @@ def _serve(
     uri: str, root: Path, folder: StudyFolder | None, port: int | None, console: Console
 ) -> None:
     """Run the server until Ctrl-C; what to link to is looked up while it starts."""
-    from study.tracking.server import free_port, running_server
-
     with running_server(uri, root / "mlartifacts", free_port(port), root / _LOG) as server:
         console.print(f"[dim]MLflow starts at {server.url} …[/]", soft_wrap=True)
         try:
@@ -125,10 +105,8 @@ def _look_up(uri: str, folder: StudyFolder) -> _Shown:
     Raises:
         StudyError: it does not, or cannot be reached.
     """
-    from study.base.addresses import masked
-    from study.storage.trial_store import TrialStore
-    from study.tracking.client import cause_of
-    from study.tracking.links import find_summary
+    # It reads the database, and is imported while MLflow's server starts.
+    from study.storage.trial_store import TrialStore  # noqa: PLC0415
 
     config = folder.config()
     store = TrialStore(config, folder.database)
@@ -149,14 +127,6 @@ def _look_up(uri: str, folder: StudyFolder) -> _Shown:
 
 
 def _print_links(url: str, shown: _Shown | None, console: Console) -> None:
-    from study.tracking.links import (
-        chart_link,
-        experiment_link,
-        experiments_link,
-        registry_link,
-        summary_link,
-    )
-
     links = {}
     if shown is None:
         links["studies"] = experiments_link(url)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from model.partition import PartitionConfig, usual_voxel_depth
 from model.placement import LONGEST_SIDE
-from study.clouds.cloud import MOST_SAMPLES
+from study.clouds.sampling import MOST_SAMPLES
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")

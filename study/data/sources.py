@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from study.base.errors import StudyError
-from study.clouds.cloud import DEFAULT_SAMPLES, Sampling, checked_cloud
+from study.clouds.cloud import checked_cloud
 from study.clouds.files import READABLE, open_cloud_file
+from study.clouds.sampling import DEFAULT_SAMPLES, Sampling
 from study.config.data import EMBEDDED
 from study.data.pickles import PickledDataSet
 from study.data.store import read_objects

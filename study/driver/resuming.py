@@ -10,6 +10,7 @@ from study.base.records import TrialState
 from study.driver.changes import check_changes
 from study.halting.budget import Budget
 from study.storage.folder import open_study_folder
+from study.storage.progress import read_records
 from study.storage.study_file import parse_study
 
 if TYPE_CHECKING:
@@ -52,8 +53,6 @@ def check_can_go_on(folder: StudyFolder, config: StudyConfig) -> None:
     Raises:
         StudyError: a driver works on it, it would become another study, or nothing is left to do.
     """
-    from study.storage.progress import read_records
-
     with open_study_folder(folder):
         check_changes(folder.config(), config)
         if folder.report.exists():  # Without it the last driver was killed when all had ended.

@@ -17,12 +17,13 @@ import ray
 from ray.exceptions import RayError
 
 from study.cohorts.pace import Tried, even_size, learning_size, try_sizes
+from study.config import TrialConfig
 from study.data.version import code_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from study.config import StudyConfig, TrialConfig
+    from study.config import StudyConfig
     from study.workers.trainable import CohortTrainable
 
 FILE_NAME = "cohort-sizes.json"
@@ -186,7 +187,5 @@ def _measure(
 
 
 def _try_in_worker(trainable: type[CohortTrainable], trial: str, most: int) -> Tried:
-    from study.config import TrialConfig
-
     step_s = trainable.stopwatch(TrialConfig.model_validate_json(trial))
     return try_sizes(step_s, most, _LONGEST_STEP_S)

@@ -173,22 +173,6 @@ class Registry:
             ) from error
 
 
-def check_alias(name: str) -> None:
-    """Refuse a name that MLflow would not take as an alias.
-
-    Raises:
-        StudyError: it is empty, has other characters than letters, digits, - and _, or is reserved
-            for versions (latest, v7).
-    """
-    plain = name.replace("-", "").replace("_", "")
-    is_version = name[:1] in "vV" and name[1:].isdecimal()
-    if not (plain.isalnum() and plain.isascii()) or is_version or name.lower() == "latest":
-        raise StudyError(
-            f"an alias has letters, digits, - and _, and is neither 'latest' nor a v with a "
-            f"number, but '{name}' was given; take another, such as 'chairs-small'"
-        )
-
-
 def _tags(taken: TakenCodec) -> dict[str, str]:
     """Return the tags that tell versions apart at a glance; the card has everything."""
     names = (RATE if taken.is_measured else f"{RATE}_estimated", QUALITY)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from study.base.errors import StudyError
 from study.simulation.recording import Begun, join, recorded
+from study.storage.database import is_there
 from study.storage.folder import find_study
 from study.storage.study_file import parse_study
+from study.storage.trial_store import TrialStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,12 +25,8 @@ def record_studies(root: Path, names: Sequence[str]) -> tuple[Recording, str]:
     Raises:
         StudyError: there is no such study, they do not belong together, or have too few trials.
     """
-    folders = dict.fromkeys(find_study(root, name) for name in names)
-    from study.storage.database import is_there
-    from study.storage.trial_store import TrialStore
-
     studies, trials = [], []
-    for folder in folders:
+    for folder in dict.fromkeys(find_study(root, name) for name in names):
         config = folder.config()
         name = config.name
         if not is_there(config, folder.database):

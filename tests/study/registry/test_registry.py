@@ -16,8 +16,9 @@ from model.partition import PartitionConfig
 from model.patch_coder import PatchCoder
 from study.base.errors import StudyError
 from study.checkpoints.taken import TakenCodec
+from study.registry.aliases import check_alias
 from study.registry.fetching import open_codec
-from study.registry.registering import Registry, check_alias
+from study.registry.registering import Registry
 from study.tracking.client import connect
 from tests.model.support import ARCHITECTURES, SMALL, fresh_codec, surface, unit_vectors
 from tests.study.tracked import database, record, trial

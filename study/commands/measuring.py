@@ -1,4 +1,4 @@
-"""Codecs measured on the user's own clouds, as a table and as JSON."""
+"""`study evaluate` and `study baseline`: codecs measured on the user's own clouds."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from rich.table import Table
 from study.base.errors import StudyError
 from study.base.output import check_free
 from study.clouds import read_clouds
+from study.codecs.baseline import draco_baseline
+from study.codecs.evaluate import evaluate as evaluate_codec
 from study.codecs.results import unmeasurable, write_evaluation
 from study.metrics.table import MEASURES, as_number
 from study.report.live import progress_view
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Mapping, Sequence
 
     from rich.console import Console
@@ -31,69 +34,42 @@ _LEFT_OUT = {"hausdorff", "density", "f1"}
 """Metrics that the JSON alone has, for the table to fit into a terminal."""
 
 
-def evaluate_files(
-    folder: Path, files: Sequence[Path], out: Path | None, console: Console, *, force: bool
-) -> None:
-    """Measure a codec folder on files of clouds.
-
-    Args:
-        folder: the codec.
-        files: of clouds, several each or one.
-        out: the JSON; None names it after the codec's folder, in the working directory.
-        console: for the progress, the table and the JSON's place.
-        force: whether a file that is there already may be replaced.
-
-    Raises:
-        StudyError: a file cannot be read, measured or written.
-        CodecError: the codec cannot be read, or cannot code one of the clouds.
-    """
+def evaluate(arguments: argparse.Namespace, console: Console) -> int:
+    """Measure a codec folder on files of clouds, into a table and a JSON."""
+    folder = arguments.codec
     name = folder.resolve().name
 
     def measure(clouds: Mapping[str, Cloud], progress: Callable[[int, int], None]) -> Evaluation:
-        from study.codecs.evaluate import evaluate
-        from study.registry.fetching import open_codec
+        # It imports the network; what else can be wrong is told before.
+        from study.registry.fetching import open_codec  # noqa: PLC0415
 
-        return evaluate(open_codec(folder).codec, clouds, name=name, progress=progress)
+        return evaluate_codec(open_codec(folder).codec, clouds, name=name, progress=progress)
 
-    _weigh(
-        measure,
-        files,
-        out or Path(f"{name}-evaluation.json"),
-        console,
-        force=force,
-    )
+    return _measure(measure, name, arguments, console)
 
 
-def draco_files(files: Sequence[Path], out: Path | None, console: Console, *, force: bool) -> None:
-    """Measure Draco on files of clouds, at several rates; arguments as in `evaluate_files`.
+def baseline(arguments: argparse.Namespace, console: Console) -> int:
+    """Measure Draco on files of clouds, at several rates, into a table and a JSON."""
 
-    Raises:
-        StudyError: Draco is not installed, or a file cannot be read, measured or written.
-    """
-    from study.codecs.baseline import draco_baseline
+    def measure(clouds: Mapping[str, Cloud], progress: Callable[[int, int], None]) -> Evaluation:
+        return draco_baseline(clouds, progress=progress)
 
-    _weigh(
-        lambda clouds, progress: draco_baseline(clouds, progress=progress),
-        files,
-        out or Path("draco-evaluation.json"),
-        console,
-        force=force,
-    )
+    return _measure(measure, "draco", arguments, console)
 
 
-def _weigh(
-    measure: Measure, files: Sequence[Path], out: Path, console: Console, *, force: bool
-) -> None:
+def _measure(measure: Measure, name: str, arguments: argparse.Namespace, console: Console) -> int:
+    out, force = arguments.out or Path(f"{name}-evaluation.json"), arguments.force
     check_free(out, force=force)
-    twice = [file for file, count in Counter(files).items() if count > 1]
+    twice = [file for file, count in Counter(arguments.clouds).items() if count > 1]
     if twice:
         raise StudyError(f"each file is measured once, and {twice[0]} is named twice; name it once")
-    clouds = _read(files)
+    clouds = _read(arguments.clouds)
     with progress_view(console, "measuring", "clouds", lines=True) as on_progress:
         evaluation = measure(clouds, on_progress)
     console.print(table_of(evaluation))
     write_evaluation(evaluation, out, force=force)
     console.print(f"[bold]{escape(str(out))}[/]", soft_wrap=True)
+    return 0
 
 
 def _read(files: Sequence[Path]) -> dict[str, Cloud]:

@@ -275,7 +275,7 @@ def test_numbers_that_cannot_be_are_refused_at_once(
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["compress", "codec", "sheet.ply", "--samples", samples])
-    sentence = f"argument --samples: must be a whole number from 1 to 100,000,000, not {samples}"
+    sentence = f"argument --samples: must be a whole number from 1 to 100,000,000, not {samples!r}"
     assert sentence in capsys.readouterr().err
     assert not list(here.glob("*.dpcs"))
 

@@ -1,4 +1,4 @@
-"""Files in, files out: a cloud compressed with a codec folder, and back."""
+"""`study compress` and `study decompress`: files in, files out."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from study.clouds.writing import WRITABLE
 from study.report.live import progress_view
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -30,41 +31,16 @@ DECODED_SUFFIX = ".decoded.ply"
 """Of decoded clouds, where the user names no file: the original is often beside it as .ply."""
 
 
-def compress_file(
-    folder: Path,
-    source: Path,
-    target: Path | None,
-    console: Console,
-    *,
-    force: bool = False,
-    cloud: str | None = None,
-    samples: int | None = None,
-) -> Path:
-    """Compress a cloud, and say how small it became.
-
-    Args:
-        folder: the codec.
-        source: a file that `study.clouds` reads.
-        target: the compressed file; None puts it beside the source, with the suffix .dpcs.
-        console: for a progress bar and one line at the end.
-        force: whether a file that is there already may be replaced.
-        cloud: which one, where the source holds several.
-        samples: points to take from a mesh; None takes the usual number.
-
-    Returns:
-        The compressed file.
-
-    Raises:
-        StudyError: a file cannot be read or written.
-        CodecError: the codec cannot be read, or cannot code this cloud.
-    """
+def compress(arguments: argparse.Namespace, console: Console) -> int:
+    """Compress a cloud, and say how small it became."""
+    source, force = arguments.cloud_file, arguments.force
     require_cloud_file(source)
-    target = target or source.parent / f"{source.stem}{COMPRESSED_SUFFIX}"
+    target = arguments.out or source.parent / f"{source.stem}{COMPRESSED_SUFFIX}"
     if target.exists() and source.exists() and target.samefile(source):
         raise StudyError(f"{source} would be replaced by its own compressed file; name another")
     check_free(target, force=force)
-    read = read_cloud(source, cloud, **({} if samples is None else {"samples": samples}))
-    codec = _open(folder)
+    read = read_cloud(source, arguments.cloud, samples=arguments.samples)
+    codec = _open(arguments.codec)
     _warn_of_losses(read, codes_normals=codec.codes_normals)
     started = time.perf_counter()
     with progress_view(console, "compressing", "patches") as on_progress:
@@ -90,29 +66,13 @@ def compress_file(
             "them; a codec that was trained with larger cubes (data.cube_size) suits sparse clouds",
             soft_wrap=True,
         )
-    return target
+    return 0
 
 
-def decompress_file(
-    folder: Path, source: Path, target: Path | None, console: Console, *, force: bool = False
-) -> Path:
-    """Decompress a file, and say what came out.
-
-    Args:
-        folder: the codec that compressed it.
-        source: the compressed file.
-        target: the cloud, in a format by its suffix; None puts NAME.decoded.ply beside the source.
-        console: for a progress bar and one line at the end.
-        force: whether a file that is there already may be replaced.
-
-    Returns:
-        The decoded file.
-
-    Raises:
-        StudyError: a file cannot be read or written.
-        CodecError: the file is damaged or of another codec.
-    """
-    target = target or source.parent / f"{source.stem}{DECODED_SUFFIX}"
+def decompress(arguments: argparse.Namespace, console: Console) -> int:
+    """Decompress a file, and say what came out."""
+    source, force = arguments.file, arguments.force
+    target = arguments.out or source.parent / f"{source.stem}{DECODED_SUFFIX}"
     if target.suffix.lower() not in WRITABLE:
         raise StudyError(unknown_suffix(target, "written", WRITABLE))
     check_free(target, force=force)
@@ -122,7 +82,7 @@ def decompress_file(
         raise StudyError(
             f"the compressed file {source} cannot be read ({error.strerror}); check the path"
         ) from error
-    codec = _open(folder)
+    codec = _open(arguments.codec)
     started = time.perf_counter()
     with progress_view(console, "decompressing", "patches") as on_progress:
         decoded = codec.decompress(data, on_progress)
@@ -137,12 +97,12 @@ def decompress_file(
         f"{decoded.original_points:,}) from {len(data):,} bytes, {seconds:.2f} s",
         soft_wrap=True,
     )
-    return target
+    return 0
 
 
 def _open(folder: Path) -> CloudCodec:
     """Read a codec; what else can be wrong is told before, for this imports the network."""
-    from study.registry.fetching import open_codec
+    from study.registry.fetching import open_codec  # noqa: PLC0415
 
     return open_codec(folder).codec
 
