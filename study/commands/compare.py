@@ -10,6 +10,7 @@ from rich.table import Table
 
 from study.base.errors import StudyError
 from study.commands.cautions import Shown, data_cautions
+from study.commands.ending import short
 from study.config.derived import objectives_of
 from study.fronts.comparing import (
     RESAMPLES,
