@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from model.compressai_parts import new_bottleneck
 from model.errors import CodecError
-from model.layers import contiguous, each_alike
+from model.layers import WHOLE_VECTORS, contiguous, each_alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -75,7 +75,7 @@ class PopulationBottleneck(nn.Module):
         shape = (trials, channels, patches, points)
         return (
             contiguous(quantised.view(shape).permute(0, 2, 3, 1)),
-            contiguous(likelihoods.view(shape).permute(0, 2, 3, 1)),
+            likelihoods.view(shape).permute(0, 2, 3, 1),
         )
 
     def quantile_loss(self) -> Tensor:
@@ -116,13 +116,14 @@ class PopulationBottleneck(nn.Module):
         *,
         learning: bool,
     ) -> list[Tensor]:
-        """A function of every number of several parameters, in one call."""
+        """A function of every number of several parameters, in one call on whole vectors."""
         given = [each if learning else each.detach() for each in parameters]
-        rows = torch.cat([each.view(self.trials, -1) for each in given], dim=1)
-        parts = each_alike(function, rows, self.trials).split(
-            [each.numel() // self.trials for each in given], dim=1
-        )
-        return [part.reshape(each.shape) for part, each in zip(parts, given, strict=True)]
+        sizes = [each.numel() // self.trials for each in given]
+        filling = -sum(sizes) % WHOLE_VECTORS
+        rows = [each.view(self.trials, -1) for each in given]
+        rows.append(rows[0].new_zeros((self.trials, filling)))
+        parts = function(torch.cat(rows, dim=1)).split([*sizes, filling], dim=1)
+        return [part.reshape(each.shape) for part, each in zip(parts, given, strict=False)]
 
     def freeze(self) -> None:
         """Compute the integer tables that the range coder needs.

@@ -78,11 +78,12 @@ def each_alike(function: Callable[[Tensor], Tensor], x: Tensor, trials: int) -> 
         x: trials lead, alone or times something.
         trials: T.
     """
-    rows = x.reshape(trials, -1).contiguous()
-    count = rows.shape[1]
+    x = x.contiguous()
+    count = x.numel() // trials
     if count % WHOLE_VECTORS == 0:
-        return function(rows).view(x.shape)
-    return function(F.pad(rows, (0, -count % WHOLE_VECTORS)))[:, :count].reshape(x.shape)
+        return function(x)
+    rows = F.pad(x.view(trials, count), (0, -count % WHOLE_VECTORS))
+    return function(rows)[:, :count].reshape(x.shape)
 
 
 def contiguous(x: Tensor) -> Tensor:

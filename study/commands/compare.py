@@ -10,6 +10,7 @@ from rich.table import Table
 
 from study.base.errors import StudyError
 from study.commands.cautions import Shown, data_cautions
+from study.commands.ending import short
 from study.config.derived import objectives_of
 from study.fronts.comparing import (
     RESAMPLES,
@@ -73,6 +74,9 @@ def _read(root: Path, names: tuple[str, str]) -> tuple[Shown, Shown]:
             f"two studies are compared, and '{folders[0].path.name}' is named twice; name another"
         )
     configs = [folder.config() for folder in folders]
+    if configs[0].name == configs[1].name:  # They lie in two places, and go by their paths then.
+        paths = [short(folder.path) for folder in folders]
+        configs = [c.model_copy(update={"name": p}) for c, p in zip(configs, paths, strict=True)]
     ours, theirs = (objectives_of(config) for config in configs)
     objectives = shared_objectives(ours, theirs, (configs[0].name, configs[1].name))
     found = []

@@ -11,7 +11,7 @@ from rich.markup import escape
 from study.base.errors import StudyError
 from study.commands.advice import gap_sentences
 from study.commands.cautions import Shown, baseline_caution, data_cautions
-from study.commands.ending import advise, show_front
+from study.commands.ending import advise, short, show_front
 from study.config.derived import objectives_of
 from study.config.judging import judge
 from study.fronts.comparing import shared_objectives
@@ -83,6 +83,8 @@ def _other(root: Path, name: str, ours: Shown) -> Shown:
     config = folder.config()
     if folder == ours.folder:
         raise StudyError(f"another study is drawn beside '{name}', not itself; name another")
+    if config.name == ours.name:  # It lies elsewhere, and goes by its path then.
+        config = config.model_copy(update={"name": short(folder.path)})
     names = (ours.name, config.name)
     objectives = shared_objectives(ours.judged.objectives, objectives_of(config), names)
     standing = read_progress(folder, config)

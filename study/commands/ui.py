@@ -58,6 +58,7 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     root = arguments.root.resolve()
     folder = find_study(root, arguments.name) if arguments.name else None
     root = folder.path.parent if folder else root
+
     uri = tracking_uri(folder.config(), folder) if folder else f"sqlite:///{root / 'mlflow.db'}"
     if is_missing(uri):
         remedy = "`study run` makes it"

@@ -92,11 +92,17 @@ class LossWeights(Section):
 
     bpp_lambda: Weight = Field(1e-4, description="weight of the rate in bits per input point")
     chamfer_coe: Weight = Field(
-        0.1, description="weight of the chamfer distance of the stages before the last"
+        0.1,
+        description="weight of the chamfer distances of the stages before the last "
+        "(term coarse_chamfer); that of the last (term chamfer) has weight 1",
     )
-    density_coe: Weight = Field(1e-4, description="weight of the density term")
+    density_coe: Weight = Field(
+        1e-4,
+        description="weight of the density loss (terms child_count and mean_distance); "
+        "the metric density is another number",
+    )
     mean_distance_coe: Weight = Field(
-        50.0, description="weight of the mean distance within the density term"
+        50.0, description="weight of the mean distance within the density loss"
     )
     pts_num_coe: Weight = Field(5e-7, description="weight of the error in the number of points")
     latent_xyzs_coe: Weight = Field(

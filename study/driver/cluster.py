@@ -6,9 +6,11 @@ import logging
 import os
 import socket
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ray
+from ray._private import parameter
+from ray._private.node import Node
 from ray._private.resource_and_label_spec import ResourceAndLabelSpec
 from ray._private.services import canonicalize_bootstrap_address
 
@@ -17,7 +19,9 @@ from study.driver.interrupts import exit_when_stuck
 from study.driver.termination import Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from ray._private.parameter import RayParams
 
 _OBJECT_STORE_BYTES = 256 * 2**20
 """Trials send a few numbers through Ray; its default would reserve a third of the memory."""
@@ -39,11 +43,39 @@ _QUIET = {
 }
 
 
+_PRELOADED, _THREADS = "RAY_preload_python_modules", "OMP_NUM_THREADS"
+_STARTED_EARLY = "RAY_prestart_worker_first_driver"
+_IDLE_MS = {"RAY_idle_worker_killing_time_threshold_ms": "30000"}
+"""Ray starts a worker for each core before anybody asks for one, but ends those that are not asked
+for within a second, and starts others: Tune needs longer for its first question."""
+
+_FEW_CORES = 8
+"""On machines with more, most of the workers that are started early would wait in vain, each with
+350 MB of what they import."""
+
+
+class Preload(NamedTuple):
+    """What workers import as they start, before there is a cohort for them.
+
+    Attributes:
+        modules: their names.
+        threads: what libraries shall take for the number of processors, which some read when they
+            are imported; Ray tells a worker only with its first task.
+    """
+
+    modules: Sequence[str]
+    threads: int
+
+
 @contextmanager
-def ray_running(address: str | None) -> Iterator[None]:
+def ray_running(address: str | None, preload: Preload | None = None) -> Iterator[None]:
     """Join the Ray cluster at an address, or start Ray here; leave it in the end.
 
     A Ray that this process has already reached is used as it is, and left alone.
+
+    Args:
+        address: a running cluster's; None starts Ray on this machine.
+        preload: what workers of a Ray that is started here import early.
 
     Raises:
         StudyError: there is no cluster at the address.
@@ -54,7 +86,7 @@ def ray_running(address: str | None) -> Iterator[None]:
         yield
         return
     try:
-        _start(address)
+        _start(address, preload)
         yield
     except (KeyboardInterrupt, Stopped):
         # The signal may have reached Ray's own processes, which then do not answer any more.
@@ -79,9 +111,10 @@ def has_machines() -> bool:
     return any(node["Alive"] for node in ray.nodes())
 
 
-def _start(address: str | None) -> None:
+def _start(address: str | None, preload: Preload | None) -> None:
     if address is None:
-        _start_here()
+        with _told_to_workers(preload), _without_spare_processes():
+            _start_here()
         return
     head = _find_head(address)
     try:
@@ -92,6 +125,47 @@ def _start(address: str | None) -> None:
             f"({error}); leave --address out to use this machine"
         )
         raise StudyError(message) from error
+
+
+@contextmanager
+def _told_to_workers(preload: Preload | None) -> Iterator[None]:
+    """Tell a Ray that is started meanwhile what its first workers are for.
+
+    Ray takes it from the environment of its processes, where the user may have said otherwise.
+    """
+    told = dict(_IDLE_MS)
+    if preload is not None:
+        told |= {_PRELOADED: ",".join(preload.modules), _THREADS: str(preload.threads)}
+        if (os.cpu_count() or 1) > _FEW_CORES:
+            told[_STARTED_EARLY] = "0"
+    added = {name: value for name, value in told.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
+
+
+@contextmanager
+def _without_spare_processes() -> Iterator[None]:
+    """Start Ray without autoscaler, log monitor and dashboard, which have nothing to do here.
+
+    Each takes a second of a processor that the workers need, and Ray waits for the last, which it
+    starts even if told to leave it out. Of the others `ray.init` cannot be told.
+    """
+    usual, dashboard = parameter.RayParams, Node.start_api_server
+
+    def fewer(**given: Any) -> RayParams:  # noqa: ANN401 (as Ray has them)
+        return usual(**given, include_log_monitor=False, no_monitor=True)  # type: ignore[arg-type]
+
+    parameter.RayParams = fewer  # type: ignore[assignment, misc]
+    Node.start_api_server = lambda *_, **__: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        parameter.RayParams = usual  # type: ignore[misc]
+        Node.start_api_server = dashboard  # type: ignore[method-assign]
 
 
 def _start_here() -> None:

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from study.tracking.observer import MlflowObserver
     from study.workers.trainable import CohortTrainable
 
+_OF_WORKERS = ("study.workers.trainable", "study.training.training")
+"""What a worker that trains codecs imports: PyTorch above all, which takes seconds."""
+
 _TRACKING_TIMEOUT_S = 60.0
 _TRACKING_TIMEOUT_INTERRUPTED_S = 3.0
 
@@ -146,13 +149,14 @@ def _drive(
         if not console.is_terminal:  # The live table says so itself.
             console.print("[bold]Ray[/]    starts; the first trials begin within a minute")
         with hold(opening.result(), folder, tell=tell) as lease:
-            from study.driver.cluster import ray_running
+            from study.driver.cluster import Preload, ray_running
 
             store = opening.result()
+            preload = Preload(_OF_WORKERS, config.resources.cpus_per_cohort)
             with (
                 live_view(console, config, objectives) as view,
                 _outcome() as outcome,
-                ray_running(address),
+                ray_running(address, preload if trainable is None else None),
             ):
                 # Its copy in the folder may have been edited.
                 check_changes(began(store.study_file(), config), config)

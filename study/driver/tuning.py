@@ -8,6 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ray import tune
+from ray.air._internal import usage
+from ray.tune.execution import class_cache
 
 from study.cohorts.cohorts import Cohorts, Settings
 from study.cohorts.folders import CohortFolders
@@ -35,6 +37,15 @@ if TYPE_CHECKING:
     from study.storage.lease import Lease
     from study.storage.trial_store import TrialStore
     from study.workers.trainable import CohortTrainable
+
+
+# Tune gives its workers an environment of their own, for PyTorch Lightning: then none that Ray has
+# started already will do, and each new one is started by a process that imports Ray once more.
+class_cache.DEFAULT_ENV_VARS.clear()
+
+# To count which loggers are in use, Tune imports MLflow just when the workers start. The count is
+# for Ray's usage statistics, which are off.
+usage.tag_callbacks = lambda callbacks: False  # noqa: ARG005 (Tune's name for it)
 
 
 class Site(NamedTuple):

@@ -205,7 +205,12 @@ def _draw(
     seen = [None if at is None else Line(name, curve, at) for name, curve, at in lines]
     count = len(baselines)
     in_view = len(anchors) + len(infeasible) + len(shown)
-    unseen = [name for name, curve, at in lines if at is None and curve]
+    unseen = [f"{name} is out of view" for name, curve, at in lines if at is None and curve]
+    unseen += [
+        f"{name}: a line between points that are out of view"
+        for name, curve, at in lines
+        if at is not None and not any(holds(point, x_range, y_range) for point in curve)
+    ]
     return Picture(
         title=f"{study_name}: {_count(study)}",
         better=better_text(study.objectives, plane),
@@ -300,7 +305,7 @@ def _told(curve: RateCurve, *, seen: bool) -> str:
 
 
 def _footnote(hidden: int, unseen: Sequence[str]) -> str:
-    """Say how many trials, and which baselines, the picture does not show."""
+    """Say how many trials, and what of curves, the picture does not show."""
     trials = "trial is" if hidden == 1 else "trials are"
     sentences = [f"{hidden} {trials} not shown: not measured yet, or too far away"]
-    return "; ".join([*sentences[: bool(hidden)], *(f"{name} is out of view" for name in unseen)])
+    return "; ".join([*sentences[: bool(hidden)], *unseen])

@@ -62,7 +62,7 @@ def fitting_front_table(study: JudgedStudy, console: Console, room: int | None) 
         room: columns that it may take; None: as many as it needs.
     """
     names = searched_names(study.records)
-    optional = [*reversed(names), _GAIN, _TIME]
+    optional = [*names, _GAIN, _TIME]
     for kept in range(len(optional), -1, -1):
         table = front_table(study, left_out=optional[kept:])
         if room is None or _width_of(table, console) <= room:

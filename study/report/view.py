@@ -21,6 +21,10 @@ _STRETCH = 0.75
 complete trials. A diverged trial would otherwise squeeze the front into a corner."""
 
 
+_REACH = 1.0
+"""How far the view is widened at most for a point of a curve that crosses it, likewise."""
+
+
 def ranges_in_view(
     anchors: Sequence[Point], around: Sequence[Point], curves: Sequence[tuple[Point, ...]]
 ) -> tuple[Point, Point]:
@@ -35,8 +39,39 @@ def ranges_in_view(
         ranges = _ranges(anchors, around, curves)
         seen = [curve for curve in curves if label_place(curve, *ranges) is not None]
         if len(seen) == len(curves):
-            return ranges
+            return _with_points(ranges, curves)
         curves = seen
+
+
+def _with_points(
+    ranges: tuple[Point, Point], curves: Sequence[tuple[Point, ...]]
+) -> tuple[Point, Point]:
+    """Widen ranges until each curve has a point of its own in view, where one is near enough.
+
+    Between its points there is no codec: a line that crosses the view without one would tell of
+    something that nobody can have.
+    """
+    x_range, y_range = ranges
+    for curve in curves:
+        if any(holds(point, x_range, y_range) for point in curve):
+            continue
+        away = [max(_beyond(x, ranges[0]), _beyond(y, ranges[1])) for x, y in curve]
+        x, y = curve[away.index(min(away))]
+        if min(away) <= _REACH:
+            x_range, y_range = _widened(x_range, x), _widened(y_range, y)
+    return x_range, y_range
+
+
+def _beyond(value: float, shown: Point) -> float:
+    """Return how far a value lies outside of a range, as a share of its extent."""
+    return max(shown[0] - value, value - shown[1], 0.0) / (shown[1] - shown[0])
+
+
+def _widened(shown: Point, value: float) -> Point:
+    """Return a range that holds a value, with some space around what is new."""
+    low, high = min(shown[0], value), max(shown[1], value)
+    room = 0.5 * _PADDING * (high - low)
+    return (low - room if low < shown[0] else low), (high + room if high > shown[1] else high)
 
 
 def holds(point: Point, x_range: Point, y_range: Point) -> bool:

@@ -19,7 +19,7 @@ from study.search.space_checks import check_space
 if TYPE_CHECKING:
     from study.config import StudyConfig
 
-QUICKSTART = Path(__file__).with_name("quickstart.yaml")
+QUICKSTART = Path(__file__).parents[1] / "quickstart.yaml"
 """The study that `study run` runs when it is given none."""
 
 

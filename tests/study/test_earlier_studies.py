@@ -165,6 +165,16 @@ def test_a_copy_goes_by_its_own_name(root: Path, capsys: pytest.CaptureFixture[s
     assert "copy" in told
 
 
+def test_two_of_one_name_are_told_apart(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(root / FINISHED, root.parent / "other" / FINISHED)
+    assert main(["compare", FINISHED, f"other/{FINISHED}"]) == 0
+    told = output(capsys)
+    assert "studies/finished" in told
+    assert "other/finished" in told
+    assert main(["front", FINISHED, "--with", f"other/{FINISHED}"]) == 0
+    assert "other/finished" in (root / FINISHED / "front.svg").read_text()
+
+
 def test_a_study_is_found_by_its_path(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

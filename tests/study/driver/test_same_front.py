@@ -45,6 +45,7 @@ objectives:
   - {{metric: d1_psnr_db, direction: maximize, reference: 10.0}}
 resources: {{cohort: {cohort}, concurrent_cohorts: 1}}
 storage: {{keep: all}}
+halting: {{rule: none}}
 """
 
 

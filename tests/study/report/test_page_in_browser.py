@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -176,6 +177,47 @@ def test_a_setting_is_seen_by_colour(opened: Page) -> None:
     assert opened.get_attribute(look, "fill") != before
     assert "model.k" in opened.inner_text(".legend")
     assert trials_drawn(opened) == [1, 2, 0]
+
+
+def test_cautions_are_told_as_they_are(opened: Page) -> None:
+    assert opened.inner_text("#view-front .caution") == "Caution: other clouds <b>."
+
+
+def test_learning_curves_are_over_epochs(opened: Page) -> None:
+    opened.click("#tab-learning")
+    assert opened.evaluate("page.charts.learning.xTitle") == "epoch"
+    front = "page.charts.learning.layers.find((each) => each.key === 'front').points"
+    assert opened.evaluate(f"{front}.x") == [1, 2, 3, None] * 3
+    assert opened.evaluate(f"{front}.y[0]") == pytest.approx(34.5)  # 37.5 dB less 3, trial 0's
+    opened.select_option("#view-learning select", label="bpp")
+    assert opened.evaluate(f"{front}.y[0]") == pytest.approx(1.7)
+    opened.evaluate(
+        "() => { const c = page.charts.learning; c.point({ layer: c.layers[1], i: 1 }); }"
+    )
+    assert "trial 0, complete" in opened.inner_text("#hover h3")
+    assert "after epoch 2" in opened.inner_text("#hover h3")
+
+
+def test_the_volume_is_seen_where_it_grows(opened: Page) -> None:
+    """It begins with the first trial that covers anything, not at nothing."""
+    opened.click("#tab-progress")
+    low, high = opened.evaluate("page.charts.trials.yRange")
+    steps = opened.evaluate("page.charts.trials.layers[0].points.y")
+    assert steps[0] > 0
+    assert low <= steps[0] < steps[-1] <= high
+    assert low > 0.5 * steps[0]
+
+
+def test_trials_that_all_break_a_constraint_have_finished(page: Page, tmp_path: Path) -> None:
+    broken = [replace(trial(number, 1.0, 35.0), feasible=False) for number in range(4)]
+    open_page(page, page_of(broken, OBJECTIVES, tmp_path / "broken.html"))
+    assert "0 of 4 finished codecs on the front, 4 break a constraint" in page.title() + str(
+        page.evaluate("page.data.title")
+    )
+    for tab in ("parallel", "importance"):
+        page.click(f"#tab-{tab}")
+        told = page.inner_text(f"#view-{tab}")
+        assert told == "4 trials have finished, and each of them breaks a constraint."
 
 
 def test_each_tab_draws(opened: Page) -> None:

@@ -20,6 +20,7 @@ from study.metrics import RateCurve
 from study.report import palette, write_report
 from study.report.page.assembling import unpack
 from study.report.picture import Beside, draw_up
+from study.report.view import holds
 from study.storage.study_file import parse_study
 from tests.study.toy import STUDY
 
@@ -76,6 +77,28 @@ def test_a_curve_far_away_does_not_squeeze_the_front() -> None:
     twin = RateCurve(DRACO.name, FAR.bpp, FAR.psnr_db)
     both = draw_up("s", JudgedStudy(trials(), OBJECTIVES), Beside([DRACO, twin]))
     assert both.footnote == f"{DRACO.name} is out of view"
+
+
+def test_a_curve_that_crosses_the_view_has_a_point_in_it() -> None:
+    """Between its points there is no codec; where they are too far away, the footnote says so."""
+    alone = draw_up("s", JudgedStudy(trials(), OBJECTIVES))
+    (left, right), (bottom, top) = alone.x_range, alone.y_range
+    wide, high = right - left, top - bottom
+
+    middle = (left + right) / 2
+
+    def crossing(below: float) -> RateCurve:
+        """Straight up through the view, from so many of its heights below it."""
+        rates = (middle, middle + 0.01 * wide)
+        return RateCurve("Draco", rates, (bottom - below * high, top + 9 * high))
+
+    near = draw_up("s", JudgedStudy(trials(), OBJECTIVES), Beside([crossing(0.9)]))
+    (line,) = near.lines
+    assert sum(holds(point, near.x_range, near.y_range) for point in line.points) == 1
+    assert near.footnote == ""
+    far = draw_up("s", JudgedStudy(trials(), OBJECTIVES), Beside([crossing(9.0)]))
+    assert not any(holds(point, far.x_range, far.y_range) for point in far.lines[0].points)
+    assert far.footnote == "Draco: a line between points that are out of view"
 
 
 def test_the_terminal_tells_of_each_baseline(tmp_path: Path) -> None:
