@@ -32,12 +32,12 @@ another trial's noise 40 times and more. And gradients of a batch on 24 codecs: 
 def bits_are_promised() -> bool:
     """Whether company changes no bit: with the kernels, where that was measured.
 
-    No processor with AVX-512 was at hand. Nothing that is known speaks against it there, and the
-    bound is asked.
+    That was on AMD's processors without AVX-512. Nothing that is known speaks against it on others,
+    but there the bound is asked.
     """
     cpuinfo = Path("/proc/cpuinfo")
-    measured = cpuinfo.exists() and "avx512" not in cpuinfo.read_text(encoding="utf-8")
-    return measured and library() is not None
+    told = cpuinfo.read_text(encoding="utf-8") if cpuinfo.exists() else ""
+    return "AuthenticAMD" in told and "avx512" not in told and library() is not None
 
 
 def moved_by_a_bit(weights: Tensor, rng: np.random.Generator) -> Tensor:

@@ -56,6 +56,7 @@ class JudgedStudy:
 
     def __post_init__(self) -> None:
         """Keep copies: whoever goes on filling a list changes no study that was judged."""
+        assert self.objectives, "nothing spans a front without an objective"
         for name in ("records", "objectives", "constraints"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
@@ -80,9 +81,7 @@ class JudgedStudy:
     def losses(self) -> Losses:
         """What the candidates are worth, to minimise: (candidates, objectives)."""
         values = [[record.final[o.metric] for o in self.objectives] for record in self.candidates]
-        return to_minimisation(
-            np.reshape(values, (len(self.candidates), len(self.objectives))), self.objectives
-        )
+        return to_minimisation(np.reshape(values, (-1, len(self.objectives))), self.objectives)
 
     @cached_property
     def reference(self) -> NDArray[np.float64]:

@@ -265,6 +265,7 @@ def test_nothing_is_printed_and_no_one_is_called(tmp_path: Path) -> None:
             lambda event, args: event in {{"socket.connect", "socket.getaddrinfo"}}
             and calls.append((event, args))
         )
+        from study.fronts.front import Direction, Objective
         from study.tracking.facts import StudyFacts
         from study.tracking.observer import MlflowObserver
         assert "mlflow" not in sys.modules, "imported by the caller"
@@ -272,7 +273,7 @@ def test_nothing_is_printed_and_no_one_is_called(tmp_path: Path) -> None:
 
         watching = MlflowObserver(
             uri={database(tmp_path)!r}, artifact_root=Path({str(tmp_path)!r}),
-            facts=StudyFacts("s", "", (), {{}}),
+            facts=StudyFacts("s", "", (Objective("bpp", Direction.MINIMIZE, 3.0),), {{}}),
         )
         watching.on_trial(TrialRecord(number=0, state=TrialState.RUNNING, params={{}}))
         watching.on_end({{"front.html": b"front"}})

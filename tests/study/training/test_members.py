@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from study.data import DataSet
     from study.training.training import Member, Training
 
+pytestmark = pytest.mark.timeout(400)  # A bound is measured by more trainings.
+
 EPOCHS = 4
 """Of 6 steps each."""
 

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from study.training.training import Member
 
 
+pytestmark = pytest.mark.timeout(400)  # A bound is measured by more trainings.
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
     return tiny_data_set(tmp_path_factory.getbasetemp() / "tiny")
