@@ -20,7 +20,7 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 
-from model import nearest_choice
+from model import nearest, nearest_choice
 from model.cloud_codec import CloudCodec
 from model.config import ModelConfig
 from model.native.library import usable
@@ -167,7 +167,7 @@ def pretended() -> Iterator[PretendedGpu]:
     """A GPU without Triton and with one thread."""
     without = nearest_choice.Choice(nearest_by_brute_force, "the GPU is pretended")
     with pytest.MonkeyPatch.context() as patched, PretendedGpu() as gpu:
-        patched.setattr(nearest_choice, "choose", lambda *_: without)
+        patched.setattr(nearest, "choose", lambda *_: without)
         patched.setattr(feeding, "ThreadPoolExecutor", AtOnce)
         patched.setattr(torch, "load", loaded(torch.load))
         yield gpu

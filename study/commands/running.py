@@ -63,7 +63,7 @@ def _end(
     """Tell how a run ended, with an example of what it made."""
     code = show_end(config, ended, console)
     if code == DONE and trainable is None:  # Other trials than the codec's leave none to show.
-        # It imports PyTorch, which a driver needs for nothing else: Ray's workers train.
+        # It imports PyTorch, which a driver does without until its trials have ended.
         from study.commands.demonstration import demonstrate  # noqa: PLC0415
 
         demonstrate(config, ended, console)

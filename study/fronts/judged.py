@@ -80,7 +80,9 @@ class JudgedStudy:
     def losses(self) -> Losses:
         """What the candidates are worth, to minimise: (candidates, objectives)."""
         values = [[record.final[o.metric] for o in self.objectives] for record in self.candidates]
-        return to_minimisation(np.reshape(values, (-1, len(self.objectives))), self.objectives)
+        return to_minimisation(
+            np.reshape(values, (len(self.candidates), len(self.objectives))), self.objectives
+        )
 
     @cached_property
     def reference(self) -> NDArray[np.float64]:

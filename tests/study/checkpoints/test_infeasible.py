@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def test_what_breaks_a_constraint_is_exported_by_its_number_and_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    strict = finished_study(tmp_path / "strict", "constraints: [bpp <= 0.01]\n")
+    strict = finished_study(tmp_path / "strict", extra="constraints: [bpp <= 0.01]\n")
     here = ["--root", str(strict.path.parent)]
     assert main(["export", "small", "--knee", str(tmp_path / "knee"), *here]) == 2
     assert "no trial keeps bpp <= 0.01; the nearest is trial " in capsys.readouterr().err

@@ -69,6 +69,10 @@ def test_help_imports_nothing_heavy(words: list[str], here: Path) -> None:
         ["mlflow", "sync", "none"],
         ["record", "none", "table.parquet"],
         ["record", "finished", "table.csv"],
+        ["export", "finished", "--knee"],
+        ["simulate", "--out", "."],
+        ["simulate", "--study", "bad.yaml"],
+        ["import-checkpoint", "checkpoint.pth", "codec"],
     ],
 )
 def test_a_refusal_imports_nothing_heavy(words: list[str], here: Path) -> None:

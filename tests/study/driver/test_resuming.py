@@ -52,9 +52,9 @@ class Driver:
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
     driver = Driver()
-    monkeypatch.setattr("study.driver.runner.resume_study", driver.resume_study, raising=False)
-    monkeypatch.setattr("study.driver.runner.run_study", driver.run_study)
-    monkeypatch.setattr("study.storage.progress.read_records", lambda *_: driver.records)
+    monkeypatch.setattr("study.commands.running.resume_study", driver.resume_study)
+    monkeypatch.setattr("study.commands.running.run_study", driver.run_study)
+    monkeypatch.setattr("study.driver.resuming.read_records", lambda *_: driver.records)
     return driver
 
 
