@@ -167,6 +167,19 @@ def test_objects_that_could_not_be_shown_once_are_tried_again(tmp_path: Path) ->
     assert drawn().reconstructions == told[-1]
 
 
+def test_commands_call_a_study_as_its_folder_is_called(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A database elsewhere knows a renamed study by its first name, which no command finds."""
+    elsewhere = f"{STUDY}\nstorage: {{uri: 'sqlite:///{tmp_path}/trials.db'}}\n"
+    measured_study(tmp_path, "before", study=elsewhere).path.rename(tmp_path / "the second")
+    assert main(["front", "the second", "--root", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert f"study ui 'the second' --root {tmp_path}" in told
+    assert f"study resume 'the second' --root {tmp_path} --trials" in told
+    assert "before" not in told
+
+
 def test_a_pipe_whose_reader_has_read_enough_is_no_error(root: Path) -> None:
     for words in (["--json"], []):
         command = [sys.executable, "-m", "study", "front", "mine", "--root", str(root)]
