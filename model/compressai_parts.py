@@ -18,6 +18,7 @@ import sys
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
+from threading import Lock
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -58,19 +59,45 @@ def _front_door_passed_by() -> Iterator[None]:
         del sys.modules[_PACKAGE]
 
 
+class _ComesWhenAsked(ModuleType):
+    """Stands in for a module until somebody asks it for something, and then hands on the real one.
+
+    Another thread may import the module meanwhile, as Scikit-learn's import does.
+    """
+
+    def __getattr__(self, name: str) -> object:
+        # Whoever looks through all modules, as `inspect` does, asks for their files and the like.
+        if name.startswith("__") and name != "__path__":
+            raise AttributeError(name)
+        self.leave()
+        return getattr(import_module(self.__name__), name)
+
+    def leave(self) -> None:
+        """Make room for the real module, unless that is there already."""
+        package, _, own = self.__name__.rpartition(".")
+        with _LEAVING:
+            if sys.modules.get(self.__name__) is self:
+                del sys.modules[self.__name__]
+            # An import statement may also make it the package's attribute.
+            if (parent := vars(sys.modules.get(package, self))).get(own) is self:
+                del parent[own]
+
+
+_LEAVING = Lock()
+
+
 @contextmanager
 def _without_statistics() -> Iterator[None]:
     """Let an import of SciPy's statistics do nothing, unless they are imported already."""
     if _STATISTICS in sys.modules:
         yield
         return
-    sys.modules[_STATISTICS] = ModuleType(_STATISTICS)
+    stand_in = _ComesWhenAsked(_STATISTICS)
+    sys.modules[_STATISTICS] = stand_in
     try:
         yield
     finally:
-        del sys.modules[_STATISTICS]
-        # The import statement also made it the package's attribute.
-        vars(sys.modules["scipy"]).pop("stats", None)
+        stand_in.leave()
 
 
 def _import_bottleneck() -> type[EntropyBottleneck]:

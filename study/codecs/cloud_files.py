@@ -41,7 +41,7 @@ def write_validation_clouds(study: StudyFolder, config: StudyConfig, folder: Pat
     clouds = _data(study, config).clouds("validation")
     if folder.exists():
         raise StudyError(f"clouds are written into a new folder, and {folder} exists")
-    files = [folder / f"{stem}.ply" for stem in _stems([cloud.name for cloud in clouds])]
+    files = [folder / f"{stem}.ply" for stem in file_stems([cloud.name for cloud in clouds])]
     for file, cloud in zip(files, clouds, strict=True):
         write_cloud(file, cloud.points, cloud.normals)
     return files
@@ -59,12 +59,16 @@ def _data(study: StudyFolder, config: StudyConfig) -> DataSet:
     )
 
 
-def _stems(names: Sequence[str]) -> list[str]:
+def file_stems(names: Sequence[str]) -> list[str]:
     """Return a file's name for each cloud, without the suffix that its source has."""
     stems: list[str] = []
     for number, name in enumerate(names):
-        path = PurePath(name)
-        bare = str(path.with_suffix("")) if path.suffix.lower() in READABLE else name
-        stem = re.sub(r"[^\w.-]+", "_", bare).strip("_.") or "cloud"
+        stem = re.sub(r"[^\w.-]+", "_", bare_name(name)).strip("_.") or "cloud"
         stems.append(f"{stem}-{number}" if stem in stems else stem)
     return stems
+
+
+def bare_name(name: str) -> str:
+    """Return a cloud's name without the suffix of the file that it is from."""
+    path = PurePath(name)
+    return str(path.with_suffix("")) if path.suffix.lower() in READABLE else name

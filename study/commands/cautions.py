@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,7 @@ from study.data.manifest import read_manifest
 from study.storage.folder import data_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from study.config import StudyConfig
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from study.storage.folder import StudyFolder
     from study.storage.trial_store import TrialStore
 
-    Clouds = frozenset[tuple[str, int]]
+    Clouds = Sequence[tuple[str, int]]
     """Name and points of each cloud that codecs are measured on."""
 
 _POINTS = ("source", "max_objects", "points_per_object", "normals", "validation_fraction",
@@ -110,7 +112,7 @@ def baseline_caution(study: Shown, name: str, file: Path) -> str | None:
         file: what `study baseline` or `study evaluate` wrote, which was read before.
     """
     held = json.loads(file.read_text(encoding="utf-8")).get("clouds", {})
-    theirs = _clouds((each, told["points"]) for each, told in held.items())
+    theirs = [(each, told["points"]) for each, told in held.items()]
     manifest = study.manifest()
     if manifest is None or not theirs:
         whose = study.name if manifest is None else str(file)
@@ -118,17 +120,37 @@ def baseline_caution(study: Shown, name: str, file: Path) -> str | None:
             f"the clouds of {whose} are not known: nobody can tell whether {name} was measured on "
             f"the same points as {study.name}"
         )
-    validated = (each for each in manifest.clouds if each.split == "validation")
-    ours = _clouds((each.name, each.all_points) for each in validated)
-    if ours == theirs:
+    ours = [(c.name, c.all_points) for c in manifest.clouds if c.split == "validation"]
+    shared = _shared(ours, theirs)
+    if shared == len(ours) == len(theirs):
         return None
     return (
-        f"{name} was measured on other clouds ({len(theirs)} in {file.name}, {len(ours & theirs)} "
-        f"of them among the {len(ours)} that {study.name} validates on): compare the curves' "
-        "shapes, not their numbers"
+        f"{name} was measured on other clouds ({len(theirs)} in {file.name}, {shared} of them "
+        f"among the {len(ours)} that {study.name} validates on): compare the curves' shapes, not "
+        "their numbers"
     )
 
 
-def _clouds(pairs: Iterable[tuple[str, int]]) -> Clouds:
-    """Return clouds by what their files are called, without folder and suffix."""
-    return frozenset((PurePath(name).stem, points) for name, points in pairs)
+def _shared(ours: Clouds, theirs: Clouds) -> int:
+    """Return how many clouds of a study are among the files that another codec was measured on.
+
+    A file is a cloud's if it has as many points, and lies where the cloud lies in the data, or is
+    called as `study export --clouds` calls it, or by the cloud's last name where no other has that.
+    """
+    # It brings what reads databases, which a refusal must not wait for.
+    from study.codecs.cloud_files import bare_name, file_stems  # noqa: PLC0415
+
+    parts = [PurePath(bare_name(name)).parts for name, _ in ours]
+    exported = [(stem,) for stem in file_stems([name for name, _ in ours])]
+    last = Counter(each[-1:] for each in parts)
+    ways = (exported, parts, [each[-1:] if last[each[-1:]] == 1 else () for each in parts])
+    known: dict[tuple[tuple[str, ...], int], int] = {}
+    for way in ways:
+        for number, (place, (_, points)) in enumerate(zip(way, ours, strict=True)):
+            known.setdefault((place, points), number)
+    found = set()
+    for name, points in theirs:
+        place = PurePath(bare_name(name)).parts
+        ends = ((place[start:], points) for start in range(len(place)))
+        found |= {known[end] for end in islice(filter(known.__contains__, ends), 1)}
+    return len(found)

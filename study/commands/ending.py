@@ -75,12 +75,12 @@ def show_front(
         trials = "trial was" if stopped == 1 else "trials were"
         console.print(f"[yellow]{stopped} {trials} stopped early[/] and cannot be on the front")
     if nearest := study.least_infeasible:
-        root = _root_option(files.html.parent.parent)
-        take = f"{_program()} export {config.name} --trial {nearest.number} OUT{root}"
+        root = _root_option(files.folder.parent)
+        take = f"{_program()} export {_called(files.folder)} --trial {nearest.number} OUT{root}"
         sentence = f"{told_of_nearest(nearest, study.constraints)}; `{take}` takes it"
         console.print(f"[yellow]note[/]   {escape(sentence)}", soft_wrap=True)
-    _show_earlier(config, study, StudyFolder(files.html.parent), console)
-    _show_advice(config, study, StudyFolder(files.html.parent), console)
+    _show_earlier(config, study, StudyFolder(files.folder), console)
+    _show_advice(config, study, StudyFolder(files.folder), console)
     for told in files.baselines:
         console.print(f"[bold]baseline[/] {escape(told)}", soft_wrap=True, highlight=False)
     places = Table.grid(padding=(0, 2))
@@ -90,8 +90,8 @@ def show_front(
     if isinstance(files.reconstructions, Path):
         what = "test objects beside what codecs make of them"
         places.add_row(escape(short(files.reconstructions)), f"[dim]{what}[/]")
-    root = _root_option(files.html.parent.parent)
-    command = escape(f"{_program()} ui {config.name}{root}")
+    root = _root_option(files.folder.parent)
+    command = escape(f"{_program()} ui {_called(files.folder)}{root}")
     places.add_row(f"[bold]{command}[/]", "[dim]the same in MLflow, and every trial[/]")
     console.print()
     console.print(places)
@@ -119,7 +119,8 @@ def _show_advice(
 
 def advise(config: StudyConfig, study: JudgedStudy, folder: StudyFolder) -> list[str]:
     """Return what the user may do next for a better front, with commands that work from here."""
-    resume = f"{_program()} resume {config.name}{_root_option(folder.path.parent)}"
+    root = _root_option(folder.path.parent)
+    resume = f"{_program()} resume {_called(folder.path)}{root}"
     return suggestions(config, study, resume, short(folder.path))
 
 
@@ -141,10 +142,11 @@ def _show_earlier(
         )
     if found:
         first, more = found[0], len(found) - _EARLIER_SHOWN
+        name = escape(_called(folder.path))
         root, program = escape(_root_option(folder.path.parent)), escape(_program())
         console.print(
             f"{f'[dim]and {more} more;[/] ' if more > 0 else ''}[bold]{program} export "
-            f"{config.name}{root} --trial {first.trial} --epoch {first.epoch} OUT[/] "
+            f"{name}{root} --trial {first.trial} --epoch {first.epoch} OUT[/] "
             "[dim]takes such a codec[/]",
             soft_wrap=True,
             highlight=False,
@@ -158,9 +160,10 @@ def _show_why(config: StudyConfig, ended: Ended, console: Console) -> None:
         return
     console.print(f"\n[yellow]ended[/]  {escape(ended.termination.sentence)}", soft_wrap=True)
     if unfinished:
-        root = escape(_root_option(ended.folder.path.parent))
+        place = ended.folder.path
+        name, root = escape(_called(place)), escape(_root_option(place.parent))
         console.print(
-            f"  [bold]{escape(_program())} resume {config.name}{root} --hours H[/]   [dim]goes on "
+            f"  [bold]{escape(_program())} resume {name}{root} --hours H[/]   [dim]goes on "
             f"with its {unfinished} unfinished trials[/]",
             soft_wrap=True,
         )
@@ -171,14 +174,14 @@ def _show_interrupted(config: StudyConfig, ended: Ended, console: Console) -> No
     unfinished = [r for r in ended.records if r.state is TrialState.INTERRUPTED]
     epochs = sum(len(record.epochs) for record in unfinished)
     root, program = escape(_root_option(ended.folder.path.parent)), escape(_program())
-    why = ended.termination.sentence
+    name, why = escape(_called(ended.folder.path)), ended.termination.sentence
     console.print(
         f"\n[yellow]{escape(why)}[/] with {complete} of {config.search.trials} trials "
         f"complete; kept in {escape(short(ended.folder.path))}, with the {epochs} finished epochs "
         f"of {len(unfinished)} unfinished trials\n"
-        f"  [bold]{program} resume {config.name}{root}[/]   [dim]goes on from there[/]\n"
-        f"  [bold]{program} status {config.name}{root}[/]   [dim]how far each trial came[/]\n"
-        f"  [bold]{program} front {config.name}{root}[/]    [dim]the front of the complete ones[/]",
+        f"  [bold]{program} resume {name}{root}[/]   [dim]goes on from there[/]\n"
+        f"  [bold]{program} status {name}{root}[/]   [dim]how far each trial came[/]\n"
+        f"  [bold]{program} front {name}{root}[/]    [dim]the front of the complete ones[/]",
         soft_wrap=True,
     )
 
@@ -190,6 +193,11 @@ def _program() -> str:
     if started.name != "study" or (found and Path(found).resolve() == started.resolve()):
         return "study"
     return short(started)
+
+
+def _called(folder: Path) -> str:
+    """Return what a command calls a study: its folder, whatever name a database knows it by."""
+    return shlex.quote(folder.name)
 
 
 def _root_option(root: Path) -> str:

@@ -58,9 +58,13 @@ def report(
     try:
         with _DRAWING:
             digest = digest_of(name, study, folder.codecs, beside, shown)
-            if gallery is not None and (there := recall(folder.path, digest)) is not None:
+            there = None if gallery is None else recall(folder.path, digest)
+            if there is not None and not isinstance(there.reconstructions, str):
                 return there
             made = None if gallery is None else gallery()
+            # What kept a gallery from being made may have passed: of that the digest knows nothing.
+            if there is not None and made == there.reconstructions:
+                return there
             reconstructions, tabs = _side_by_side(made, folder)
             files = write_report(name, study, folder.path, beside, extra_tabs=tabs)
             files = replace(files, reconstructions=reconstructions)

@@ -38,3 +38,30 @@ assert scipy.stats.norm.ppf(0.5) == 0.0
 )
 def test_the_bottleneck_alone_before_and_after_the_whole_package(code: str) -> None:
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+
+
+MEANWHILE = """
+import sys
+from threading import Thread
+import model.compressai_parts as parts
+def other():
+    import scipy.stats
+    from scipy.stats import norm
+    import scipy.stats.qmc
+    found.extend([scipy.stats.norm.ppf(0.5), norm.ppf(0.5), scipy.stats.qmc.Sobol])
+found = []
+with parts._without_statistics():
+    import scipy.stats as early
+    thread = Thread(target=other)
+    thread.start()
+    thread.join()
+assert found[:2] == [0.0, 0.0] and len(found) == 3
+import scipy.stats
+assert scipy.stats is sys.modules["scipy.stats"] is not early
+assert early.norm is scipy.stats.norm
+"""
+
+
+def test_another_thread_that_imports_statistics_meanwhile_has_them() -> None:
+    """As a study's end does: the report in MLflow's thread, and codecs for the gallery."""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", MEANWHILE], check=True)

@@ -10,7 +10,7 @@ import pytest
 
 from study.base.errors import StudyError
 from study.clouds import read_cloud
-from study.codecs.cloud_files import _stems, write_validation_clouds
+from study.codecs.cloud_files import file_stems, write_validation_clouds
 from study.commands.main import main
 from study.data import open_data_set
 from study.storage.folder import data_of
@@ -74,4 +74,4 @@ def test_without_a_trial_there_are_no_clouds_yet(made: StudyFolder, tmp_path: Pa
 
 def test_every_cloud_has_a_file_of_its_own_in_the_folder() -> None:
     names = ["chair.ply", "chair.obj", "a/b c.npz", "../x", "v1.2", "/", "x"]
-    assert _stems(names) == ["chair", "chair-1", "a_b_c", "x", "v1.2", "cloud", "x-6"]
+    assert file_stems(names) == ["chair", "chair-1", "a_b_c", "x", "v1.2", "cloud", "x-6"]

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import pytest
+
+from study.codecs.cloud_files import file_stems
+from study.commands.cautions import _shared
 from study.commands.main import main
 from study.metrics import PsnrConvention
 from study.report.page.assembling import unpack
 from study.storage.progress import read_progress
 from tests.study.finished import finished_study
 from tests.study.measured import STUDY, measured_study
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def shown(root: Path, capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -64,6 +64,35 @@ def test_other_clouds_are_a_caution(tmp_path: Path, capsys: pytest.CaptureFixtur
     shutil.rmtree(data)
     assert main([*words, str(same)]) == 0
     assert "caution the clouds of small are not known" in capsys.readouterr().out
+
+
+NAMES = ("a/model.obj", "b/model.obj", "sweep.npz/3", "chair.ply")
+SHARED = [(name, 2048) for name in NAMES]
+
+
+@pytest.mark.parametrize(
+    ("files", "shared"),
+    [
+        (["/data/a/model.obj", "../b/model.obj", "x/sweep.npz/3", "chair.ply"], 4),
+        (["c/a_model.ply", "c/b_model.ply", "c/sweep.npz_3.ply", "c/chair.ply"], 4),  # exported
+        (["here/chair.las", "a.ply"], 1),
+        (["model.obj"], 0),  # which of the two?
+        (["c/model.obj", "b/model.obj"], 1),
+        (["x/chair.ply", "y/chair.ply"], 1),
+    ],
+)
+def test_files_are_known_by_their_place_their_export_or_their_name(
+    files: list[str], shared: int
+) -> None:
+    assert _shared(SHARED, [(file, 2048) for file in files]) == shared
+    assert _shared(SHARED, [(file, 2047) for file in files]) == 0
+
+
+def test_clouds_as_they_are_exported_are_known(tmp_path: Path) -> None:
+    """Whatever their names are."""
+    names = ["chair.ply", "chair.obj", "a/b c.npz", "../x", "v1.2", "/", "x"]
+    files = [str(tmp_path / f"{stem}.ply") for stem in file_stems(names)]
+    assert _shared([(name, 9) for name in names], [(file, 9) for file in files]) == len(names)
 
 
 def test_a_study_of_other_data_is_a_caution(

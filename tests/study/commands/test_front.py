@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import moocore
@@ -12,13 +13,17 @@ import pytest
 from optuna.storages import RDBStorage
 
 from study.commands.main import main
+from study.config.judging import judge
+from study.report import unchanged
 from study.report.page.assembling import unpack
+from study.report.reporting import report
+from study.storage.progress import read_records
 from study.training.codec_files import codec_file
 from tests.study.counting import counted
 from tests.study.measured import STUDY, measured_study
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from study.report import ReportFiles
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +126,58 @@ def test_a_report_is_drawn_anew_where_something_changed(
     codec.parent.mkdir(parents=True)
     codec.touch()  # The page tells of it, and of what it is worth.
     assert written() > fourth
+
+
+def test_a_report_of_other_code_is_drawn_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever in the package: ranks, importances and words of a report come from all of it."""
+    page = measured_study(tmp_path, "mine").path / "front.html"
+    shown(tmp_path, capsys)
+    before = page.stat().st_mtime_ns
+    assert Path(unchanged.__file__).parents[1] == unchanged._PACKAGE
+    package = tmp_path / "package"
+    for place in ("report/still.py", "fronts/points.py", "report/page/front.js"):
+        (package / place).parent.mkdir(parents=True, exist_ok=True)
+        (package / place).write_text("as it was")
+    told = {unchanged.code_digest(package)}
+    for place in ("fronts/points.py", "report/page/front.js"):
+        (package / place).write_text("as it is")
+        told.add(unchanged.code_digest(package))
+    assert len(told) == 3
+    monkeypatch.setattr(unchanged, "_program", lambda: "another")
+    shown(tmp_path, capsys)
+    assert page.stat().st_mtime_ns > before
+
+
+def test_objects_that_could_not_be_shown_once_are_tried_again(tmp_path: Path) -> None:
+    """A disk that was full leaves no trace in what a report is drawn from."""
+    folder = measured_study(tmp_path, "mine")
+    study = judge(folder.config(), read_records(folder, folder.config()))
+    told = ["no reconstructions are shown: the disk is full"]
+
+    def drawn() -> ReportFiles:
+        return report("mine", study, folder, gallery=lambda: told[-1])
+
+    first = drawn()
+    written = first.html.stat().st_mtime_ns
+    assert drawn() == first
+    assert first.html.stat().st_mtime_ns == written
+    told.append("no reconstructions are shown: another sentence")
+    assert drawn().reconstructions == told[-1]
+
+
+def test_commands_call_a_study_as_its_folder_is_called(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A database elsewhere knows a renamed study by its first name, which no command finds."""
+    elsewhere = f"{STUDY}\nstorage: {{uri: 'sqlite:///{tmp_path}/trials.db'}}\n"
+    measured_study(tmp_path, "before", study=elsewhere).path.rename(tmp_path / "the second")
+    assert main(["front", "the second", "--root", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert f"study ui 'the second' --root {tmp_path}" in told
+    assert f"study resume 'the second' --root {tmp_path} --trials" in told
+    assert "before" not in told
 
 
 def test_a_pipe_whose_reader_has_read_enough_is_no_error(root: Path) -> None:
