@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -162,7 +163,7 @@ def _drive(
                 check_changes(began(store.study_file(), config), config)
                 folder.keep(config)
                 note_data_sets(store, data.values())
-                draw = partial(_report, config, folder)
+                draw = partial(_report, config, folder, outdated=outcome.reported)
                 tracking = open_tracking(config, store, folder, draw)
                 observers = (view, tracking, *_keepers(config, folder, tell))
                 importing.result()
@@ -186,9 +187,15 @@ def _keepers(
 
 @dataclass
 class Outcome:
-    """Why the work of a driver ended."""
+    """How the work of a driver ended.
+
+    Attributes:
+        termination: why.
+        reported: set when its last report is drawn, after which no earlier one may be.
+    """
 
     termination: Termination = COMPLETE
+    reported: Event = field(default_factory=Event)
 
 
 @contextmanager
@@ -281,6 +288,7 @@ def finish(
         return Ended(folder, records, None, note, termination)
     study = judge(config, records)
     gallery = make_gallery(folder, config, study, store)
+    ended.reported.set()
     files = report(config.name, study, folder, gallery=lambda: gallery)
     draw = partial(_report, config, folder, gallery=gallery)
     tracking.on_end(contents(files), records, lambda records: contents(draw(records)))
@@ -294,7 +302,9 @@ def _report(
     folder: StudyFolder,
     records: Sequence[TrialRecord],
     gallery: Gallery | str | None = None,
+    outdated: Event | None = None,
 ) -> ReportFiles:
     """Write the report of a study as its trials stand."""
     made = None if gallery is None else lambda: gallery
-    return report(config.name, judge(config, records), folder, gallery=made)
+    study = judge(config, records)
+    return report(config.name, study, folder, gallery=made, outdated=outdated)

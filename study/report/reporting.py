@@ -14,6 +14,7 @@ from study.report.unchanged import digest_of, recall, remember
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+    from threading import Event
 
     from study.fronts.judged import JudgedStudy
     from study.report import ReportFiles
@@ -30,6 +31,10 @@ _DRAWING = Lock()
 the last one, into the same files."""
 
 
+class OutdatedError(Exception):
+    """A newer report was drawn while this one waited for its turn."""
+
+
 def report(
     name: str,
     study: JudgedStudy,
@@ -38,6 +43,7 @@ def report(
     *,
     gallery: Callable[[], Gallery | str] | None = None,
     shown: Sequence[Path] = (),
+    outdated: Event | None = None,
 ) -> ReportFiles:
     """Write the front's pictures and tables into the study's folder, unless they are there as such.
 
@@ -49,14 +55,18 @@ def report(
         gallery: makes objects to show beside what codecs make of them (`study.codecs.gallery`), or
             says why there are none; None where nobody asked, as while a study runs.
         shown: files, besides codecs, that decide what the gallery shows.
+        outdated: is set when a newer report is drawn, which this one must not replace.
 
     Raises:
+        OutdatedError: that is so.
         StudyError: the folder cannot be written to.
     """
     from study.report import write_report
 
     try:
         with _DRAWING:
+            if outdated is not None and outdated.is_set():
+                raise OutdatedError
             digest = digest_of(name, study, folder.codecs, beside, shown)
             there = None if gallery is None else recall(folder.path, digest)
             if there is not None and not isinstance(there.reconstructions, str):

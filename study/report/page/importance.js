@@ -5,7 +5,7 @@ tabs.importance = (element, data) => {
   element.classList.add("scrolls");
   const { fewest, most, finished, objectives } = data.importance;
   if (!objectives.length) {
-    const few = `${finished} trials have finished and break no constraint: importances tell nothing with fewer than ${fewest}.`;
+    const few = `${finishedText(finished)} and ${finished === 1 ? "breaks" : "break"} no constraint: importances tell nothing with fewer than ${fewest}.`;
     const why = !finished
       ? nothingToCompare(data)
       : finished < fewest

@@ -30,7 +30,11 @@ function metricText(data, row, metric) {
 function nothingToCompare(data) {
   const broken = data.trials.group.filter((group) => group === "infeasible").length;
   if (!broken) return "No trial has finished yet.";
-  return `${broken} trials have finished, and each of them breaks a constraint.`;
+  return `${finishedText(broken)}, and ${broken === 1 ? "it" : "each of them"} breaks a constraint.`;
+}
+
+function finishedText(count) {
+  return `${count} ${count === 1 ? "trial has" : "trials have"} finished`;
 }
 
 /** A duration as 42s, 3m 05s or 2h 07m. */

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,10 @@ from optuna.storages import RDBStorage
 
 from study.commands.main import main
 from study.config.judging import judge
+from study.driver.runner import Outcome, _report
 from study.report import unchanged
 from study.report.page.assembling import unpack
-from study.report.reporting import report
+from study.report.reporting import OutdatedError, report
 from study.storage.progress import read_records
 from study.training.codec_files import codec_file
 from tests.study.counting import counted
@@ -165,6 +167,22 @@ def test_objects_that_could_not_be_shown_once_are_tried_again(tmp_path: Path) ->
     assert first.html.stat().st_mtime_ns == written
     told.append("no reconstructions are shown: another sentence")
     assert drawn().reconstructions == told[-1]
+
+
+def test_a_report_that_waited_does_not_replace_the_last_one(tmp_path: Path) -> None:
+    """MLflow's thread may wait for its turn while the driver draws the last report."""
+    folder = measured_study(tmp_path, "mine")
+    config = folder.config()
+    records = read_records(folder, config)
+    outcome = Outcome()
+    live = partial(_report, config, folder, outdated=outcome.reported)
+    live(records[:1])
+    outcome.reported.set()
+    last = report("mine", judge(config, records), folder)
+    page = last.html.read_bytes()
+    with pytest.raises(OutdatedError):
+        live(records[:1])
+    assert last.html.read_bytes() == page
 
 
 def test_commands_call_a_study_as_its_folder_is_called(

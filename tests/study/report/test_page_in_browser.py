@@ -218,6 +218,9 @@ def test_trials_that_all_break_a_constraint_have_finished(page: Page, tmp_path: 
         page.click(f"#tab-{tab}")
         told = page.inner_text(f"#view-{tab}")
         assert told == "4 trials have finished, and each of them breaks a constraint."
+    open_page(page, page_of(broken[:1], OBJECTIVES, tmp_path / "one.html"))
+    page.click("#tab-parallel")
+    assert page.inner_text("#view-parallel") == "1 trial has finished, and it breaks a constraint."
 
 
 def test_each_tab_draws(opened: Page) -> None:
