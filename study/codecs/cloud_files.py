@@ -11,7 +11,7 @@ from study.clouds import write_cloud
 from study.clouds.files import READABLE
 from study.data import open_data_set
 from study.storage.folder import data_of
-from study.storage.trial_store import TrialStore
+from study.storage.progress import read_progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,9 +49,9 @@ def write_validation_clouds(study: StudyFolder, config: StudyConfig, folder: Pat
 
 def _data(study: StudyFolder, config: StudyConfig) -> DataSet:
     """Open the data set of the first trial that has one; all hold the same clouds."""
-    store = TrialStore(config, study.database)
-    for record in store.records(driver_alive=True):
-        if told := store.worker_config(record.number):
+    standing = read_progress(study, config)
+    for record in standing.records:
+        if standing.store and (told := standing.store.worker_config(record.number)):
             return open_data_set(data_of(study, config, str(told["data_folder"])))
     raise StudyError(
         f"the clouds of a study are there once its first trial trains, and none of {config.name} "

@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from study.base.errors import StudyError
+from study.base.next_command import short
 from study.commands.cautions import Shown, data_cautions
-from study.commands.ending import short
 from study.config.derived import objectives_of
 from study.fronts.comparing import (
     RESAMPLES,

@@ -15,12 +15,12 @@ from rich.table import Table
 
 from model.errors import CodecError
 from study.base.errors import StudyError
+from study.base.next_command import short
 from study.checkpoints.export import export
 from study.checkpoints.operating_point import Wish
 from study.clouds import Cloud, read_cloud
 from study.clouds.files import COMPRESSED_SUFFIX
 from study.codecs.baseline import DEFAULT_BITS, Draco
-from study.commands.ending import short
 from study.config.judging import judge
 from study.data import open_data_set
 from study.metrics.measurement import REPEATS_S, code, measure_coded

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
-import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
 
+from study.base.next_command import called, next_command, program, root_option, short
 from study.base.records import TrialState
 from study.checkpoints.earlier_epochs import kept_earlier_epochs
 from study.commands.advice import gap_sentences, suggestions
@@ -75,8 +73,8 @@ def show_front(
         trials = "trial was" if stopped == 1 else "trials were"
         console.print(f"[yellow]{stopped} {trials} stopped early[/] and cannot be on the front")
     if nearest := study.least_infeasible:
-        root = _root_option(files.folder.parent)
-        take = f"{_program()} export {_called(files.folder)} --trial {nearest.number} OUT{root}"
+        root = root_option(files.folder.parent)
+        take = f"{program()} export {called(files.folder)} --trial {nearest.number} OUT{root}"
         sentence = f"{told_of_nearest(nearest, study.constraints)}; `{take}` takes it"
         console.print(f"[yellow]note[/]   {escape(sentence)}", soft_wrap=True)
     _show_earlier(config, study, StudyFolder(files.folder), console)
@@ -90,8 +88,7 @@ def show_front(
     if isinstance(files.reconstructions, Path):
         what = "test objects beside what codecs make of them"
         places.add_row(escape(short(files.reconstructions)), f"[dim]{what}[/]")
-    root = _root_option(files.folder.parent)
-    command = escape(f"{_program()} ui {_called(files.folder)}{root}")
+    command = escape(next_command("ui", files.folder))
     places.add_row(f"[bold]{command}[/]", "[dim]the same in MLflow, and every trial[/]")
     console.print()
     console.print(places)
@@ -119,9 +116,7 @@ def _show_advice(
 
 def advise(config: StudyConfig, study: JudgedStudy, folder: StudyFolder) -> list[str]:
     """Return what the user may do next for a better front, with commands that work from here."""
-    root = _root_option(folder.path.parent)
-    resume = f"{_program()} resume {_called(folder.path)}{root}"
-    return suggestions(config, study, resume, short(folder.path))
+    return suggestions(config, study, next_command("resume", folder.path), short(folder.path))
 
 
 def _show_earlier(
@@ -142,11 +137,10 @@ def _show_earlier(
         )
     if found:
         first, more = found[0], len(found) - _EARLIER_SHOWN
-        name = escape(_called(folder.path))
-        root, program = escape(_root_option(folder.path.parent)), escape(_program())
+        wanted = f"--trial {first.trial} --epoch {first.epoch} OUT"
+        export = escape(next_command("export", folder.path, wanted))
         console.print(
-            f"{f'[dim]and {more} more;[/] ' if more > 0 else ''}[bold]{program} export "
-            f"{name}{root} --trial {first.trial} --epoch {first.epoch} OUT[/] "
+            f"{f'[dim]and {more} more;[/] ' if more > 0 else ''}[bold]{export}[/] "
             "[dim]takes such a codec[/]",
             soft_wrap=True,
             highlight=False,
@@ -160,11 +154,9 @@ def _show_why(config: StudyConfig, ended: Ended, console: Console) -> None:
         return
     console.print(f"\n[yellow]ended[/]  {escape(ended.termination.sentence)}", soft_wrap=True)
     if unfinished:
-        place = ended.folder.path
-        name, root = escape(_called(place)), escape(_root_option(place.parent))
+        resume = escape(next_command("resume", ended.folder.path, "--hours H"))
         console.print(
-            f"  [bold]{escape(_program())} resume {name}{root} --hours H[/]   [dim]goes on "
-            f"with its {unfinished} unfinished trials[/]",
+            f"  [bold]{resume}[/]   [dim]goes on with its {unfinished} unfinished trials[/]",
             soft_wrap=True,
         )
 
@@ -173,40 +165,16 @@ def _show_interrupted(config: StudyConfig, ended: Ended, console: Console) -> No
     complete = sum(record.state is TrialState.COMPLETE for record in ended.records)
     unfinished = [r for r in ended.records if r.state is TrialState.INTERRUPTED]
     epochs = sum(len(record.epochs) for record in unfinished)
-    root, program = escape(_root_option(ended.folder.path.parent)), escape(_program())
-    name, why = escape(_called(ended.folder.path)), ended.termination.sentence
+    resume, status, front = (
+        escape(next_command(verb, ended.folder.path)) for verb in ("resume", "status", "front")
+    )
+    why = ended.termination.sentence
     console.print(
         f"\n[yellow]{escape(why)}[/] with {complete} of {config.search.trials} trials "
         f"complete; kept in {escape(short(ended.folder.path))}, with the {epochs} finished epochs "
         f"of {len(unfinished)} unfinished trials\n"
-        f"  [bold]{program} resume {name}{root}[/]   [dim]goes on from there[/]\n"
-        f"  [bold]{program} status {name}{root}[/]   [dim]how far each trial came[/]\n"
-        f"  [bold]{program} front {name}{root}[/]    [dim]the front of the complete ones[/]",
+        f"  [bold]{resume}[/]   [dim]goes on from there[/]\n"
+        f"  [bold]{status}[/]   [dim]how far each trial came[/]\n"
+        f"  [bold]{front}[/]    [dim]the front of the complete ones[/]",
         soft_wrap=True,
     )
-
-
-def _program() -> str:
-    """Return this command as the user can type it here: its path, unless it is on the PATH."""
-    started = Path(sys.argv[0])
-    found = shutil.which("study")
-    if started.name != "study" or (found and Path(found).resolve() == started.resolve()):
-        return "study"
-    return short(started)
-
-
-def _called(folder: Path) -> str:
-    """Return what a command calls a study: its folder, whatever name a database knows it by."""
-    return shlex.quote(folder.name)
-
-
-def _root_option(root: Path) -> str:
-    """Return the option that names the folder of all studies, unless it is the usual one."""
-    usual = root.resolve() == Path("studies").resolve()
-    return "" if usual else f" --root {shlex.quote(short(root))}"
-
-
-def short(path: Path) -> str:
-    """Return a path as the user would type it from here."""
-    relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from model.codec_folder import save_codec
+from study.base.next_command import next_command
 from study.checkpoints.export import take
 from study.checkpoints.operating_point import Wish, choose
 from study.codecs.cloud_files import write_validation_clouds
@@ -96,7 +97,8 @@ def _registry(
         StudyError: MLflow cannot be reached or lacks one.
     """
     uri = tracking_uri(config, study)
-    registry = Registry(uri, config.tracking.model, config.name, store.identity)
+    sync = next_command("mlflow sync", study.path)
+    registry = Registry(uri, config.tracking.model, config.name, store.identity, sync)
     for record in chosen:
         registry.run_of(record.number)
     return registry

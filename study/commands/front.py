@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from study.base.errors import StudyError
+from study.base.next_command import short
 from study.commands.advice import gap_sentences
 from study.commands.cautions import Shown, baseline_caution, data_cautions
-from study.commands.ending import advise, short, show_front
+from study.commands.ending import advise, show_front
 from study.config.derived import objectives_of
 from study.config.judging import judge
 from study.fronts.comparing import shared_objectives

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from study.base.errors import StudyError
 from study.codecs.gallery import make_gallery
 from study.config.judging import judge
 from study.report.reporting import report
 from study.storage.folder import find_study
-from study.storage.trial_store import TrialStore
+from study.storage.progress import read_progress
 from study.tracking.sync import sync as write_missing
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ def sync(arguments: argparse.Namespace, console: Console) -> int:
     """Bring MLflow up to date with a study."""
     folder = find_study(arguments.root, arguments.name)
     config = folder.config()
-    store = TrialStore(config, folder.database)
+    store = read_progress(folder, config).store
+    if store is None:
+        raise StudyError(
+            f"MLflow is told of a study's trials, and {config.name} has none yet; wait for one"
+        )
     study = judge(config, store.records(driver_alive=False))
     gallery = make_gallery(folder, config, study, store)
 

@@ -12,7 +12,9 @@ from rich.markup import escape
 
 from study.base.addresses import masked
 from study.base.errors import StudyError
+from study.base.next_command import next_command
 from study.storage.folder import find_study
+from study.storage.progress import read_progress
 from study.tracking.client import cause_of, is_database, is_missing
 from study.tracking.links import (
     chart_link,
@@ -63,13 +65,14 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     if is_missing(uri):
         remedy = "`study run` makes it"
         if folder is not None:
-            remedy = f"`study mlflow sync {arguments.name}` makes it"
+            remedy = f"`{next_command('mlflow sync', folder.path)}` makes it"
             if folder.driver_alive():
                 remedy = "its driver makes it when the first epoch is trained; wait for that"
         raise StudyError(f"MLflow has nothing to show: there is no {uri}; {remedy}")
     if is_database(uri):
+        shown = _look_up(uri, folder) if folder else None
         with _told_to_end():
-            _serve(uri, root, folder, arguments.port, console)
+            _serve(uri, root, shown, arguments.port, console)
         return 0
     assert folder is not None
     if arguments.port is not None:
@@ -83,14 +86,11 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _serve(
-    uri: str, root: Path, folder: StudyFolder | None, port: int | None, console: Console
-) -> None:
-    """Run the server until Ctrl-C; what to link to is looked up while it starts."""
+def _serve(uri: str, root: Path, shown: _Shown | None, port: int | None, console: Console) -> None:
+    """Run the server until Ctrl-C."""
     with running_server(uri, root / "mlartifacts", free_port(port), root / _LOG) as server:
         console.print(f"[dim]MLflow starts at {server.url} …[/]", soft_wrap=True)
         try:
-            shown = _look_up(uri, folder) if folder else None
             server.wait_until_up()
             _print_links(server.url, shown, console)
             console.print("[dim]Ctrl-C ends it[/]")
@@ -105,13 +105,10 @@ def _look_up(uri: str, folder: StudyFolder) -> _Shown:
     Raises:
         StudyError: it does not, or cannot be reached.
     """
-    # It reads the database, and is imported while MLflow's server starts.
-    from study.storage.trial_store import TrialStore  # noqa: PLC0415
-
     config = folder.config()
-    store = TrialStore(config, folder.database)
+    store = read_progress(folder, config).store
     try:
-        place = find_summary(uri, config.name, store.identity)
+        place = find_summary(uri, config.name, store.identity) if store else None
     except Exception as error:
         raise StudyError(
             f"MLflow at {masked(uri)} cannot be asked for {config.name} ({cause_of(error)}); see "
@@ -120,7 +117,7 @@ def _look_up(uri: str, folder: StudyFolder) -> _Shown:
     if place is None:
         raise StudyError(
             f"MLflow at {masked(uri)} holds nothing of {config.name}; "
-            f"`study mlflow sync {config.name}` writes it"
+            f"`{next_command('mlflow sync', folder.path)}` writes it"
         )
     storage = config.storage.uri or f"sqlite:///{folder.database}"
     return _Shown(config.name, place, masked(storage))

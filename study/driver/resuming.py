@@ -6,12 +6,14 @@ import json
 from typing import TYPE_CHECKING
 
 from study.base.errors import StudyError
+from study.base.next_command import next_command, program
 from study.base.records import TrialState
 from study.driver.changes import check_changes
 from study.halting.budget import Budget
 from study.storage.folder import open_study_folder
 from study.storage.progress import read_records
 from study.storage.study_file import parse_study
+from study.storage.traces import check_not_lost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,15 +53,18 @@ def check_can_go_on(folder: StudyFolder, config: StudyConfig) -> None:
         config: the study as it shall go on.
 
     Raises:
-        StudyError: a driver works on it, it would become another study, or nothing is left to do.
+        StudyError: a driver works on it, it would become another study, its database is lost, or
+            nothing is left to do.
     """
     with open_study_folder(folder):
         check_changes(folder.config(), config)
+        if config.storage.uri is None:
+            check_not_lost(folder)
         if folder.report.exists():  # Without it the last driver was killed when all had ended.
-            check_left(config, read_records(folder, config))
+            check_left(folder, config, read_records(folder, config))
 
 
-def check_left(config: StudyConfig, records: Sequence[TrialRecord]) -> None:
+def check_left(folder: StudyFolder, config: StudyConfig, records: Sequence[TrialRecord]) -> None:
     """Raise StudyError if all trials have ended and no other may begin; it says what to raise."""
     if any(not record.state.is_final for record in records):
         return
@@ -69,9 +74,12 @@ def check_left(config: StudyConfig, records: Sequence[TrialRecord]) -> None:
     if why is None:
         return
     ended, complete = len(records), sum(r.state is TrialState.COMPLETE for r in records)
+    if config.search.trials < ended:
+        why = f"the {config.search.trials} that it may have are fewer than that"
+    more = next_command("resume", folder.path, f"--trials {2 * ended}")
     raise StudyError(
         f"nothing is left to do in '{config.name}': its {ended} trials have ended, {complete} of "
-        f"them complete, and {why}; allow more, as in `study resume {config.name} --trials "
-        f"{2 * ended}` or by another budget in the study file and `study run FILE --resume`, or "
-        f"look at its front with `study front {config.name}`"
+        f"them complete, and {why}; allow more, as in `{more}` or by another budget in the study "
+        f"file and `{program()} run FILE --resume`, or look at its front with "
+        f"`{next_command('front', folder.path)}`"
     )

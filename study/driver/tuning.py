@@ -120,7 +120,7 @@ def run_trials(
                 cohorts.settle()
         except Exception as error:
             # Ray wraps the errors of our own code within its loop.
-            if told := in_words(error, config.name):
+            if told := in_words(error, site.folder.path):
                 raise told from error
             raise
         finally:

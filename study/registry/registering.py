@@ -69,7 +69,9 @@ class Registered:
 class Registry:
     """MLflow's model registry, for the codecs of one study."""
 
-    def __init__(self, uri: str, model: str, study_name: str, study_id: str) -> None:
+    def __init__(
+        self, uri: str, model: str, study_name: str, study_id: str, sync: str | None = None
+    ) -> None:
         """Connect.
 
         Args:
@@ -77,14 +79,16 @@ class Registry:
             model: the registered model's name; the first version creates it.
             study_name: the experiment's name.
             study_id: tells the study's runs from those of another study of that name.
+            sync: the command that writes what MLflow lacks, for a sentence that advises it.
 
         Raises:
             StudyError: MLflow holds nothing, or cannot be reached.
         """
+        self._sync = sync or f"study mlflow sync {study_name}"
         if is_missing(uri):
             raise StudyError(
                 f"a codec is registered with its trial's run, and there is no database {uri}; "
-                f"`study mlflow sync {study_name}` writes it"
+                f"`{self._sync}` writes it"
             )
         quieten()
         self._uri = uri
@@ -111,7 +115,7 @@ class Registry:
             name = self._study["study"]
             raise StudyError(
                 f"a codec is registered with its trial's run, and MLflow at {masked(self._uri)} "
-                f"has none of trial {trial} of {name}; `study mlflow sync {name}` writes it"
+                f"has none of trial {trial} of {name}; `{self._sync}` writes it"
             )
         run_id: str = found[0].info.run_id
         return run_id

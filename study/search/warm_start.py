@@ -18,6 +18,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from study.base.errors import StudyError
+from study.base.next_command import next_command
 from study.base.spelling import did_you_mean
 from study.config.choices import as_choice
 from study.config.derived import asked_metrics, constraints_of
@@ -122,7 +123,8 @@ def _read(path: Path) -> pa.Table:
     try:
         return readers[path.suffix](path)
     except (OSError, pa.ArrowException) as error:
-        hint = f"; `study front {path.parent.name}` writes it" if path.name == _TABLE else ""
+        writes = next_command("front", path.resolve().parent)
+        hint = f"; `{writes}` writes it" if path.name == _TABLE else ""
         message = f"search.warm_start: {path} cannot be read: {error}{hint}"
         raise StudyError(message) from error
 

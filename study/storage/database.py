@@ -11,6 +11,9 @@ from optuna.storages import InMemoryStorage, RDBStorage
 
 from study.base.addresses import masked
 from study.base.errors import StudyError
+from study.base.next_command import next_command
+from study.storage.folder import StudyFolder
+from study.storage.traces import check_not_lost
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,10 +31,13 @@ def is_there(config: StudyConfig, database: Path) -> bool:
     """Tell whether a study is in its database, without making it there.
 
     Raises:
-        StudyError: the database cannot be reached.
+        StudyError: the database cannot be reached, or its file is lost.
     """
     uri = config.storage.uri
-    return database.exists() if uri is None else _holds(_reached(uri, masked(uri)), config.name)
+    if uri is not None:
+        return _holds(_reached(uri, masked(uri)), config.name)
+    check_not_lost(StudyFolder(database.parent))
+    return database.exists()
 
 
 def check_new(config: StudyConfig) -> None:
@@ -68,7 +74,7 @@ def open_study(
         sampler: proposes settings.
 
     Raises:
-        StudyError: the database cannot be reached, or is another's.
+        StudyError: the database cannot be reached, is another's, or its file is lost.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage: BaseStorage
@@ -77,6 +83,8 @@ def open_study(
         storage, is_new = InMemoryStorage(), True
     elif uri is None:
         is_new = not database.exists()
+        if is_new:
+            check_not_lost(StudyFolder(database.parent))
         storage = _reached(f"sqlite:///{database.resolve()}", f"{database}")
     else:
         storage = _reached(uri, masked(uri))
@@ -125,12 +133,12 @@ def _reached(uri: str, shown: str) -> RDBStorage:
         raise StudyError(message) from error
 
 
-def in_words(error: BaseException, name: str) -> StudyError | None:
+def in_words(error: BaseException, folder: Path) -> StudyError | None:
     """Return what to tell the user of an error that stopped a study; None where it is ours.
 
     Args:
         error: as it arrived; what matters may be one of its causes.
-        name: the study's.
+        folder: the study's.
     """
     cause: BaseException | None = error
     while cause is not None:
@@ -143,7 +151,7 @@ def in_words(error: BaseException, name: str) -> StudyError | None:
             return StudyError(
                 "a study must be able to write what it learns, but that failed "
                 f"({_first_line(root)}); nothing that was finished is lost: make room or "
-                f"mend the storage, and go on with `study resume {name}`"
+                f"mend the storage, and go on with `{next_command('resume', folder)}`"
             )
         cause = cause.__cause__ or cause.__context__
     return None

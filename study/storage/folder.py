@@ -12,6 +12,7 @@ from shutil import rmtree
 from typing import TYPE_CHECKING
 
 from study.base.errors import StudyError
+from study.base.next_command import next_command
 from study.base.spelling import did_you_mean, nearest
 from study.config.yaml_file import STUDY_YAML, partial_of, write_study
 from study.storage.study_file import load_study
@@ -200,7 +201,7 @@ def check_name(name: str) -> None:
 def check_name_is_free(folder: StudyFolder) -> None:
     """Raise StudyError if there is something under the study's name already."""
     if folder.path.exists():
-        go_on = f"go on with it: `study resume {folder.path.name}`"
+        go_on = f"go on with it: `{next_command('resume', folder.path)}`"
         message = (
             f"a study's name must be new, but '{folder.path.name}' is taken: {folder.path} exists; "
             f"choose another name, or {go_on if folder.is_study else _NO_STUDY}"

@@ -29,7 +29,11 @@ class StudyProgress(NamedTuple):
 
 
 def read_progress(folder: StudyFolder, config: StudyConfig) -> StudyProgress:
-    """Look how a study stands."""
+    """Look how a study stands.
+
+    Raises:
+        StudyError: its database cannot be reached, or is lost.
+    """
     from study.storage.database import is_there
     from study.storage.trial_store import TrialStore
 

@@ -219,6 +219,26 @@ def test_the_registry_shows_the_aliases(
         assert re.search(rf"trial\s*: {record.number}\s", version.inner_text())
 
 
+def test_a_study_that_mlflow_lacks_is_told_before_a_server_starts(
+    study: StudyFolder,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    moved = shutil.copytree(study.path.parent, tmp_path / "else")
+    (moved / NAME).rename(moved / "renamed")
+    assert main(["ui", "renamed", "--root", "else"]) == 2
+    shown = capsys.readouterr()
+    assert "holds nothing of renamed; `study mlflow sync renamed --root else` writes it" in (
+        shown.err
+    )
+    assert "MLflow starts" not in shown.out
+    (moved / "mlflow.db").unlink()
+    assert main(["ui", "renamed", "--root", "else"]) == 2
+    assert "`study mlflow sync renamed --root else` makes it" in capsys.readouterr().err
+
+
 def test_without_a_name_all_studies_are_linked(
     study: StudyFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

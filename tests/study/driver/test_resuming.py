@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from study.config import StudyConfig
 
 FILE = "toy.yaml"
+FOLDER = StudyFolder(Path("studies/toy"))
 
 
 def trial(number: int, state: TrialState = TrialState.COMPLETE, epochs: int = 3) -> TrialRecord:
@@ -188,9 +189,32 @@ def test_a_finished_study_says_what_to_raise(
     sentence = refused(["resume", "toy"], capsys)
     assert "nothing is left to do in 'toy': its 3 trials have ended, 1 of them comple" in sentence
     assert "`study resume toy --trials 6`" in sentence
+    assert "`study front toy`" in sentence
+    assert "and all 3 trials were begun; " in sentence
+    fewer = refused(["resume", "toy", "--trials", "2"], capsys)
+    assert "its 3 trials have ended, 1 of them complete, and the 2 that it may have are" in fewer
+    assert study.config().search.trials == 3
     main(["resume", "toy", "--trials", "4"])
     assert len(driver.resumed) == 1
     assert study.is_study
+
+
+def test_advice_names_the_root_of_the_study(
+    study: StudyFolder, driver: Driver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "else").mkdir()
+    moved = StudyFolder(study.path.rename(tmp_path / "else" / "toy"))
+    moved.report.touch()
+    driver.records = [trial(0), trial(1), trial(2)]
+    sentence = refused(["resume", "toy", "--root", "else"], capsys)
+    assert "`study resume toy --root else --trials 6`" in sentence
+    assert "`study front toy --root else`" in sentence
+    config = parse_study(STUDY + "root: else", origin="x")
+    with (
+        pytest.raises(StudyError, match=r"go on with it: `study resume toy --root else`"),
+        create_study_folder(config),
+    ):
+        pass
 
 
 def test_spent_epochs_are_raised_in_the_study_file() -> None:
@@ -199,13 +223,13 @@ def test_spent_epochs_are_raised_in_the_study_file() -> None:
     with pytest.raises(
         StudyError, match="its budget of 6 epochs leaves none for a further trial; allow"
     ):
-        check_left(config, ended)
-    check_left(config, [trial(0)])
-    check_left(config, [*ended, trial(2, TrialState.INTERRUPTED, epochs=1)])  # It goes on.
+        check_left(FOLDER, config, ended)
+    check_left(FOLDER, config, [trial(0)])
+    check_left(FOLDER, config, [*ended, trial(2, TrialState.INTERRUPTED, epochs=1)])  # It goes on.
 
 
 def test_a_study_that_was_stopped_before_its_first_trial_goes_on() -> None:
-    check_left(parse_study(STUDY, origin="x"), [])
+    check_left(FOLDER, parse_study(STUDY, origin="x"), [])
 
 
 @pytest.mark.usefixtures("study")

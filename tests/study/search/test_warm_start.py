@@ -174,7 +174,7 @@ def no_study(folder: Path) -> Path:
         (misspelt, "must have a column 'loss.bpp_lambda'; did you mean 'loss.bpp_lamda'?"),
         (useless, "0 of 1 rows of"),
         (unfinished, "front.parquet cannot be read"),
-        (unfinished, "; `study front unfinished` writes it"),
+        (unfinished, "; `study front unfinished --root "),
         (no_study, "study.yaml"),
     ],
 )

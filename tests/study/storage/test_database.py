@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from optuna.exceptions import StorageInternalError
@@ -14,9 +14,6 @@ from study.storage.database import check_new, in_words
 from study.storage.study_file import parse_study
 from study.storage.trial_store import TrialStore
 from tests.study.toy import STUDY
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FULL_DISK = """
 import resource, signal, sys
@@ -34,7 +31,7 @@ from study.storage.database import check_new, in_words
 try:
     store.record_epoch(number, 1, {f"m{i}": 1.0 for i in range(20000)}, elapsed_s=1.0)
 except Exception as error:
-    print(in_words(error, "toy"))
+    print(in_words(error, Path("studies/toy")))
 """
 
 
@@ -62,10 +59,10 @@ def test_what_ray_wraps_is_unwrapped() -> None:
         return wrapped
 
     ours = StudyError("a sentence")
-    assert in_words(raised(ours), "x") is ours
-    assert in_words(raised(KeyError("a bug")), "x") is None
-    told = in_words(raised(StorageInternalError("An exception is raised")), "x")
-    assert "`study resume x`" in str(told)
+    assert in_words(raised(ours), Path("x")) is ours
+    assert in_words(raised(KeyError("a bug")), Path("x")) is None
+    told = in_words(raised(StorageInternalError("An exception is raised")), Path("else/x"))
+    assert "`study resume x --root else`" in str(told)
 
 
 def test_a_study_in_a_database_of_another_place(tmp_path: Path) -> None:
