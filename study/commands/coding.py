@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.markup import escape
 
+from model.container import read_file
 from study.base.errors import StudyError
 from study.base.output import check_free, new_file
 from study.clouds import read_cloud, write_cloud
@@ -38,8 +39,8 @@ def compress(arguments: argparse.Namespace, console: Console) -> int:
     target = arguments.out or source.parent / f"{source.stem}{COMPRESSED_SUFFIX}"
     if target.exists() and source.exists() and target.samefile(source):
         raise StudyError(f"{source} would be replaced by its own compressed file; name another")
-    check_free(target, force=force)
     read = read_cloud(source, arguments.cloud, samples=arguments.samples)
+    check_free(target, force=force)
     codec = _open(arguments.codec)
     _warn_of_losses(read, codes_normals=codec.codes_normals)
     started = time.perf_counter()
@@ -75,13 +76,14 @@ def decompress(arguments: argparse.Namespace, console: Console) -> int:
     target = arguments.out or source.parent / f"{source.stem}{DECODED_SUFFIX}"
     if target.suffix.lower() not in WRITABLE:
         raise StudyError(unknown_suffix(target, "written", WRITABLE))
-    check_free(target, force=force)
     try:
         data = source.read_bytes()
     except OSError as error:
         raise StudyError(
             f"the compressed file {source} cannot be read ({error.strerror}); check the path"
         ) from error
+    read_file(data)  # What is no compressed file is told before anything of the output.
+    check_free(target, force=force)
     codec = _open(arguments.codec)
     started = time.perf_counter()
     with progress_view(console, "decompressing", "patches") as on_progress:

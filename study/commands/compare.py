@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -9,8 +10,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from study.base.errors import StudyError
-from study.base.next_command import short
+from study.base.next_command import next_command, short
+from study.base.records import TrialState
 from study.commands.cautions import Shown, data_cautions
+from study.commands.status import is_spent
 from study.config.derived import objectives_of
 from study.fronts.comparing import (
     RESAMPLES,
@@ -49,10 +52,7 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     studies = _read(arguments.root, (arguments.first, arguments.second))
     for each in studies:
         if not each.judged.front:
-            raise StudyError(
-                f"two fronts are compared, and that of '{each.name}' is empty: of its "
-                f"{len(each.judged.records)} trials none is complete and feasible; wait for one"
-            )
+            raise StudyError(_empty(each))
     for told in _warnings(studies):
         console.print(f"[yellow]caution[/] {escape(told)}", soft_wrap=True, highlight=False)
     print_whole(_table(studies), console)
@@ -85,6 +85,25 @@ def _read(root: Path, names: tuple[str, str]) -> tuple[Shown, Shown]:
         judged = JudgedStudy(standing.records, objectives)
         found.append(Shown(folder, config, judged, standing.store))
     return found[0], found[1]
+
+
+def _empty(study: Shown) -> str:
+    """Say why a study has no front, and what to do."""
+    counts = Counter(record.state for record in study.judged.records)
+    parts = [f"{counts[state]} {state}" for state in TrialState if counts[state]]
+    held = f"of its {counts.total()} trials ({', '.join(parts)})" if parts else "of no trials"
+    if counts[TrialState.RUNNING] or study.folder.driver_alive():
+        remedy = "wait for one"
+    elif counts[TrialState.INTERRUPTED] or not is_spent(study.config, study.judged.records):
+        remedy = f"go on with it: `{next_command('resume', study.folder.path)}`"
+    elif counts[TrialState.COMPLETE]:
+        remedy = "all have ended, and those that are complete break a constraint; name another"
+    else:
+        remedy = "all have ended; name another study"
+    return (
+        f"two fronts are compared, and that of '{study.name}' is empty: {held} none is complete "
+        f"and feasible; {remedy}"
+    )
 
 
 def _table(studies: tuple[Shown, Shown]) -> Table:
@@ -185,6 +204,11 @@ def _warnings(studies: tuple[Shown, Shown]) -> Iterator[str]:
     """Say what else differs between two studies: the fronts may do so for that reason alone."""
     first, second = (each.config for each in studies)
     names = [each.name for each in studies]
+    if len({each.store.identity for each in studies if each.store}) == 1:
+        yield (
+            f"{names[0]} and {names[1]} are the same study, one a copy of the other: what both "
+            "have, they have from the same search, and the intervals know nothing of it"
+        )
     yield from data_cautions(*studies)
     epochs = [config.training.epochs for config in (first, second)]
     if epochs[0] != epochs[1]:

@@ -59,11 +59,11 @@ def baseline(arguments: argparse.Namespace, console: Console) -> int:
 
 def _measure(measure: Measure, name: str, arguments: argparse.Namespace, console: Console) -> int:
     out, force = arguments.out or Path(f"{name}-evaluation.json"), arguments.force
-    check_free(out, force=force)
     twice = [file for file, count in Counter(arguments.clouds).items() if count > 1]
     if twice:
         raise StudyError(f"each file is measured once, and {twice[0]} is named twice; name it once")
     clouds = _read(arguments.clouds)
+    check_free(out, force=force)
     with progress_view(console, "measuring", "clouds", lines=True) as on_progress:
         evaluation = measure(clouds, on_progress)
     console.print(table_of(evaluation))

@@ -47,7 +47,7 @@ def summary(config: StudyConfig, standing: StudyProgress) -> str:
     finished = sum(counts[state] for state in TrialState if state.is_final)
     if standing.driven:
         word = "running"
-    elif finished == len(records) and _is_spent(config, records):
+    elif finished == len(records) and is_spent(config, records):
         word = "finished"
     else:
         word = "interrupted"
@@ -58,7 +58,8 @@ def summary(config: StudyConfig, standing: StudyProgress) -> str:
     return f"{word}, {finished} of {config.search.trials} trials finished{states}"
 
 
-def _is_spent(config: StudyConfig, records: Sequence[TrialRecord]) -> bool:
+def is_spent(config: StudyConfig, records: Sequence[TrialRecord]) -> bool:
+    """Tell whether a study may begin no further trial."""
     budget = Budget(config)
     budget.recall(records)
     return budget.spent() is not None
@@ -67,8 +68,12 @@ def _is_spent(config: StudyConfig, records: Sequence[TrialRecord]) -> bool:
 def show_studies(folders: Sequence[StudyFolder], root: Path, console: Console) -> None:
     """Print one line for each study."""
     if not folders:
-        here = escape(str(root))
-        console.print(f"there is no study in {here} yet; `study run` makes one", soft_wrap=True)
+        why = "holds none" if root.is_dir() else "does not exist"
+        told = (
+            f"there is no study in {root} yet, for {root.resolve()} {why}; `study run` makes one, "
+            "or say with --root where the studies are"
+        )
+        console.print(escape(told), soft_wrap=True)
     table = Table.grid(padding=(0, 2))
     for folder in folders:
         try:

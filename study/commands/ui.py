@@ -13,7 +13,7 @@ from rich.markup import escape
 from study.base.addresses import masked
 from study.base.errors import StudyError
 from study.base.next_command import next_command
-from study.storage.folder import find_study
+from study.storage.folder import check_root, find_study
 from study.storage.progress import read_progress
 from study.tracking.client import cause_of, is_database, is_missing
 from study.tracking.links import (
@@ -58,6 +58,7 @@ class _Shown:
 def show(arguments: argparse.Namespace, console: Console) -> int:
     """Show what MLflow holds, until Ctrl-C."""
     root = arguments.root.resolve()
+    check_root(root)
     folder = find_study(root, arguments.name) if arguments.name else None
     root = folder.path.parent if folder else root
 

@@ -152,9 +152,7 @@ def create_study_folder(config: StudyConfig) -> Iterator[StudyFolder]:
 def _make(folder: StudyFolder) -> None:
     """Make a study's folder, and the root where it is missing."""
     root = folder.path.parent
-    if root.exists() and not root.is_dir():
-        message = f"root must be the folder of all studies, but {root} is a file; name another"
-        raise StudyError(message)
+    check_root(root)
     try:
         root.mkdir(parents=True, exist_ok=True)
         folder.path.mkdir()
@@ -219,8 +217,20 @@ def next_free_name(root: Path, stem: str) -> str:
     return f"{stem}-{max(numbers, default=0) + 1:03d}"
 
 
+def check_root(root: Path) -> None:
+    """Raise StudyError if the folder of all studies is a file."""
+    if root.exists() and not root.is_dir():
+        message = f"root must be the folder of all studies, but {root} is a file; name another"
+        raise StudyError(message)
+
+
 def all_studies(root: Path) -> list[StudyFolder]:
-    """Return the studies under a root, the newest last."""
+    """Return the studies under a root, the newest last.
+
+    Raises:
+        StudyError: the root is a file.
+    """
+    check_root(root)
     files = sorted(root.resolve().glob(f"*/{STUDY_YAML}"), key=lambda file: file.stat().st_mtime)
     return [StudyFolder(file.parent) for file in files]
 

@@ -230,4 +230,22 @@ def test_explain_teaches_constraints(section: str, capsys: pytest.CaptureFixture
 @pytest.mark.usefixtures("here")
 def test_without_studies_status_says_how_to_make_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status"]) == 0
-    assert "there is no study in studies yet" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"there is no study in studies yet, for {Path.cwd() / 'studies'} does not exist" in told
+    Path("studies").mkdir()
+    assert main(["status"]) == 0
+    assert f"{Path.cwd() / 'studies'} holds none; `study run` makes one" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words", [["status"], ["status", "a"], ["front", "a"], ["ui"], ["ui", "a"]]
+)
+@pytest.mark.usefixtures("here")
+def test_a_root_that_is_a_file_is_said_to_be_one(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("afile").touch()
+    assert main([*words, "--root", "afile"]) == 2
+    told = capsys.readouterr().err
+    assert "root must be the folder of all studies, but " in told
+    assert "afile is a file; name another" in told

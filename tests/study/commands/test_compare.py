@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
+from study.base.records import Failure, Fault
 from study.commands.main import main
+from study.storage.folder import create_study_folder, find_study, open_study_folder
+from study.storage.study_file import parse_study
+from study.storage.trial_store import TrialStore
 from tests.study.measured import QUALITY, RATES, STUDY, measured_study
 
 if TYPE_CHECKING:
@@ -28,8 +33,18 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     measured_study(folder, "time-1", VALUES[:1], in_time)
     measured_study(folder, "time-2", VALUES[:1], in_time.replace("reference: 20", "reference: 9"))
     measured_study(folder, "outside", [(9.0, 10.0)])
-    worse = STUDY + "constraints: [bpp <= 0.1]\n"
+    one = STUDY.replace("trials: 12", "trials: 1")
+    worse = one + "constraints: [bpp <= 0.1]\n"
     measured_study(folder, "worse", VALUES[:1], worse)
+    measured_study(folder, "early", VALUES[:1], worse.replace("trials: 1", "trials: 2"))
+    for name in ("failed", "halted"):
+        config = parse_study(f"{one}\nname: {name}\nroot: {folder}\n", origin=name)
+        with create_study_folder(config) as made:
+            store = TrialStore(config, made.database)
+            store.enqueue_first("v1")
+        number, _ = store.ask()
+        if name == "failed":
+            store.fail(number, Failure.of(Fault.OUT_OF_MEMORY, "it needs more"), elapsed_s=1.0)
     return folder
 
 
@@ -104,7 +119,10 @@ def test_a_volume_that_is_lost_altogether_is_a_hundred_percent(
     ("second", "sentence"),
     [
         ("time-1", "where both studies have the same objectives, but 'a' has minimize bpp"),
-        ("worse", "that of 'worse' is empty: of its 1 trials none is complete and feasible"),
+        ("worse", "is empty: of its 1 trials (1 complete) none is complete and feasible; all have"),
+        ("failed", "of its 1 trials (1 failed) none is complete and feasible; all have ended; na"),
+        ("early", "(1 complete) none is complete and feasible; go on with it: `study resume "),
+        ("halted", "(1 interrupted) none is complete and feasible; go on with it: `study resume "),
     ],
 )
 def test_what_cannot_be_compared_is_refused(
@@ -112,3 +130,19 @@ def test_what_cannot_be_compared_is_refused(
 ) -> None:
     assert main(["compare", "a", second, "--root", str(root)]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_study_that_runs_is_waited_for(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_study_folder(find_study(root, "halted")):
+        assert main(["compare", "a", "halted", "--root", str(root)]) == 2
+    assert "(1 running) none is complete and feasible; wait for one" in capsys.readouterr().err
+
+
+def test_a_copy_is_the_same_study(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(root / "a", tmp_path / "a")
+    shutil.copytree(root / "a", tmp_path / "copy")
+    assert "caution a and copy are the same study, one a copy of the other" in compared(
+        tmp_path, capsys, "a", "copy"
+    )
