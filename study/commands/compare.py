@@ -91,7 +91,7 @@ def _empty(study: Shown) -> str:
     """Say why a study has no front, and what to do."""
     counts = Counter(record.state for record in study.judged.records)
     parts = [f"{counts[state]} {state}" for state in TrialState if counts[state]]
-    held = f"of its {counts.total()} trials ({', '.join(parts)})" if parts else "of no trials"
+    held = f"of its {counts.total()} trials ({', '.join(parts)}) none is complete and feasible"
     if counts[TrialState.RUNNING] or study.folder.driver_alive():
         remedy = "wait for one"
     elif counts[TrialState.INTERRUPTED] or not is_spent(study.config, study.judged.records):
@@ -101,8 +101,8 @@ def _empty(study: Shown) -> str:
     else:
         remedy = "all have ended; name another study"
     return (
-        f"two fronts are compared, and that of '{study.name}' is empty: {held} none is complete "
-        f"and feasible; {remedy}"
+        f"two fronts are compared, and that of '{study.name}' is empty: "
+        f"{held if parts else 'it has no trials yet'}; {remedy}"
     )
 
 

@@ -37,6 +37,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     worse = one + "constraints: [bpp <= 0.1]\n"
     measured_study(folder, "worse", VALUES[:1], worse)
     measured_study(folder, "early", VALUES[:1], worse.replace("trials: 1", "trials: 2"))
+    measured_study(folder, "new").database.unlink()
     for name in ("failed", "halted"):
         config = parse_study(f"{one}\nname: {name}\nroot: {folder}\n", origin=name)
         with create_study_folder(config) as made:
@@ -122,6 +123,7 @@ def test_a_volume_that_is_lost_altogether_is_a_hundred_percent(
         ("worse", "is empty: of its 1 trials (1 complete) none is complete and feasible; all have"),
         ("failed", "of its 1 trials (1 failed) none is complete and feasible; all have ended; na"),
         ("early", "(1 complete) none is complete and feasible; go on with it: `study resume "),
+        ("new", "that of 'new' is empty: it has no trials yet; go on with it: `study resume new"),
         ("halted", "(1 interrupted) none is complete and feasible; go on with it: `study resume "),
     ],
 )

@@ -237,6 +237,8 @@ def test_a_study_that_mlflow_lacks_is_told_before_a_server_starts(
     (moved / "mlflow.db").unlink()
     assert main(["ui", "renamed", "--root", "else"]) == 2
     assert "`study mlflow sync renamed --root else` makes it" in capsys.readouterr().err
+    assert main(["export", "renamed", "--knee", "--register", "--root", "else"]) == 2
+    assert "`study mlflow sync renamed --root else` writes it" in capsys.readouterr().err
 
 
 def test_without_a_name_all_studies_are_linked(
