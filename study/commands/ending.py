@@ -23,8 +23,11 @@ from study.report.terminal import fitting_front_table, print_whole
 from study.storage.folder import StudyFolder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
+    from study.base.records import TrialRecord
     from study.config import StudyConfig
     from study.driver.runner import Ended
     from study.fronts.judged import JudgedStudy
@@ -75,8 +78,8 @@ def show_front(
         trials = "trial was" if stopped == 1 else "trials were"
         console.print(f"[yellow]{stopped} {trials} stopped early[/] and cannot be on the front")
     if nearest := study.least_infeasible:
-        root = _root_option(files.folder.parent)
-        take = f"{_program()} export {_called(files.folder)} --trial {nearest.number} OUT{root}"
+        root = root_option(files.folder.parent)
+        take = f"{program()} export {called(files.folder)} --trial {nearest.number} OUT{root}"
         sentence = f"{told_of_nearest(nearest, study.constraints)}; `{take}` takes it"
         console.print(f"[yellow]note[/]   {escape(sentence)}", soft_wrap=True)
     _show_earlier(config, study, StudyFolder(files.folder), console)
@@ -90,8 +93,8 @@ def show_front(
     if isinstance(files.reconstructions, Path):
         what = "test objects beside what codecs make of them"
         places.add_row(escape(short(files.reconstructions)), f"[dim]{what}[/]")
-    root = _root_option(files.folder.parent)
-    command = escape(f"{_program()} ui {_called(files.folder)}{root}")
+    root = root_option(files.folder.parent)
+    command = escape(f"{program()} ui {called(files.folder)}{root}")
     places.add_row(f"[bold]{command}[/]", "[dim]the same in MLflow, and every trial[/]")
     console.print()
     console.print(places)
@@ -119,8 +122,8 @@ def _show_advice(
 
 def advise(config: StudyConfig, study: JudgedStudy, folder: StudyFolder) -> list[str]:
     """Return what the user may do next for a better front, with commands that work from here."""
-    root = _root_option(folder.path.parent)
-    resume = f"{_program()} resume {_called(folder.path)}{root}"
+    root = root_option(folder.path.parent)
+    resume = f"{program()} resume {called(folder.path)}{root}"
     return suggestions(config, study, resume, short(folder.path))
 
 
@@ -142,10 +145,10 @@ def _show_earlier(
         )
     if found:
         first, more = found[0], len(found) - _EARLIER_SHOWN
-        name = escape(_called(folder.path))
-        root, program = escape(_root_option(folder.path.parent)), escape(_program())
+        name = escape(called(folder.path))
+        root, command = escape(root_option(folder.path.parent)), escape(program())
         console.print(
-            f"{f'[dim]and {more} more;[/] ' if more > 0 else ''}[bold]{program} export "
+            f"{f'[dim]and {more} more;[/] ' if more > 0 else ''}[bold]{command} export "
             f"{name}{root} --trial {first.trial} --epoch {first.epoch} OUT[/] "
             "[dim]takes such a codec[/]",
             soft_wrap=True,
@@ -161,9 +164,9 @@ def _show_why(config: StudyConfig, ended: Ended, console: Console) -> None:
     console.print(f"\n[yellow]ended[/]  {escape(ended.termination.sentence)}", soft_wrap=True)
     if unfinished:
         place = ended.folder.path
-        name, root = escape(_called(place)), escape(_root_option(place.parent))
+        name, root = escape(called(place)), escape(root_option(place.parent))
         console.print(
-            f"  [bold]{escape(_program())} resume {name}{root} --hours H[/]   [dim]goes on "
+            f"  [bold]{escape(program())} resume {name}{root} --hours H[/]   [dim]goes on "
             f"with its {unfinished} unfinished trials[/]",
             soft_wrap=True,
         )
@@ -172,21 +175,35 @@ def _show_why(config: StudyConfig, ended: Ended, console: Console) -> None:
 def _show_interrupted(config: StudyConfig, ended: Ended, console: Console) -> None:
     complete = sum(record.state is TrialState.COMPLETE for record in ended.records)
     unfinished = [r for r in ended.records if r.state is TrialState.INTERRUPTED]
-    epochs = sum(len(record.epochs) for record in unfinished)
-    root, program = escape(_root_option(ended.folder.path.parent)), escape(_program())
-    name, why = escape(_called(ended.folder.path)), ended.termination.sentence
+    root, command = escape(root_option(ended.folder.path.parent)), escape(program())
+    name, why = escape(called(ended.folder.path)), ended.termination.sentence
     console.print(
         f"\n[yellow]{escape(why)}[/] with {complete} of {config.search.trials} trials "
-        f"complete; kept in {escape(short(ended.folder.path))}, with the {epochs} finished epochs "
-        f"of {len(unfinished)} unfinished trials\n"
-        f"  [bold]{program} resume {name}{root}[/]   [dim]goes on from there[/]\n"
-        f"  [bold]{program} status {name}{root}[/]   [dim]how far each trial came[/]\n"
-        f"  [bold]{program} front {name}{root}[/]    [dim]the front of the complete ones[/]",
+        f"complete; kept in {escape(short(ended.folder.path))}{_told_of_unfinished(unfinished)}\n"
+        f"  [bold]{command} resume {name}{root}[/]   [dim]goes on from there[/]\n"
+        f"  [bold]{command} status {name}{root}[/]   [dim]how far each trial came[/]\n"
+        f"  [bold]{command} front {name}{root}[/]    [dim]the front of the complete ones[/]",
         soft_wrap=True,
     )
 
 
-def _program() -> str:
+def _told_of_unfinished(unfinished: Sequence[TrialRecord]) -> str:
+    """Say what is kept of trials that were interrupted, as the end of a sentence."""
+    epochs = sum(len(record.epochs) for record in unfinished)
+    begun = sum(bool(record.epochs) for record in unfinished)
+    anew = len(unfinished) - begun
+    told = ""
+    if begun:
+        told += (
+            f", with the {epochs} finished epoch{'s' * (epochs != 1)} of {begun} unfinished "
+            f"trial{'s' * (begun != 1)}"
+        )
+    if anew:
+        told += f"; {anew} {'other ' * bool(begun)}trial{'s begin' if anew > 1 else ' begins'} anew"
+    return told
+
+
+def program() -> str:
     """Return this command as the user can type it here: its path, unless it is on the PATH."""
     started = Path(sys.argv[0])
     found = shutil.which("study")
@@ -195,12 +212,12 @@ def _program() -> str:
     return short(started)
 
 
-def _called(folder: Path) -> str:
+def called(folder: Path) -> str:
     """Return what a command calls a study: its folder, whatever name a database knows it by."""
     return shlex.quote(folder.name)
 
 
-def _root_option(root: Path) -> str:
+def root_option(root: Path) -> str:
     """Return the option that names the folder of all studies, unless it is the usual one."""
     usual = root.resolve() == Path("studies").resolve()
     return "" if usual else f" --root {shlex.quote(short(root))}"

@@ -47,7 +47,7 @@ def summary(config: StudyConfig, standing: StudyProgress) -> str:
     finished = sum(counts[state] for state in TrialState if state.is_final)
     if standing.driven:
         word = "running"
-    elif finished == len(records) and _is_spent(config, records):
+    elif is_finished(config, records):
         word = "finished"
     else:
         word = "interrupted"
@@ -58,7 +58,10 @@ def summary(config: StudyConfig, standing: StudyProgress) -> str:
     return f"{word}, {finished} of {config.search.trials} trials finished{states}"
 
 
-def _is_spent(config: StudyConfig, records: Sequence[TrialRecord]) -> bool:
+def is_finished(config: StudyConfig, records: Sequence[TrialRecord]) -> bool:
+    """Tell whether all trials have ended, and no further one begins."""
+    if not all(record.state.is_final for record in records):
+        return False
     budget = Budget(config)
     budget.recall(records)
     return budget.spent() is not None
