@@ -190,9 +190,9 @@ def check_name(name: str) -> None:
     """Raise StudyError if a study must not have this name, as other files beside it need it."""
     if name.lower() in _TAKEN:
         message = (
-            f"a study's name must not be that of another file in the studies' root, but "
-            f"'{name}' is: MLflow's records and measurements of this machine lie there; choose "
-            "another name"
+            f"a study cannot be called '{name}', for that name is reserved; so are "
+            f"{', '.join(sorted(_TAKEN - {name.lower()}))}: these files lie beside the studies and "
+            "hold MLflow's records and how fast this machine is; choose another name"
         )
         raise StudyError(message)
 
