@@ -77,10 +77,7 @@ def show_front(
     if stopped := sum(record.state is TrialState.PRUNED for record in study.records):
         trials = "trial was" if stopped == 1 else "trials were"
         console.print(f"[yellow]{stopped} {trials} stopped early[/] and cannot be on the front")
-    if nearest := study.least_infeasible:
-        root = root_option(files.folder.parent)
-        take = f"{program()} export {called(files.folder)} --trial {nearest.number} OUT{root}"
-        sentence = f"{told_of_nearest(nearest, study.constraints)}; `{take}` takes it"
+    if sentence := told_of_least_infeasible(study, files.folder):
         console.print(f"[yellow]note[/]   {escape(sentence)}", soft_wrap=True)
     _show_earlier(config, study, StudyFolder(files.folder), console)
     _show_advice(config, study, StudyFolder(files.folder), console)
@@ -100,6 +97,21 @@ def show_front(
     console.print(places)
     if isinstance(files.reconstructions, str):
         console.print(f"[dim]{escape(files.reconstructions)}[/]", soft_wrap=True)
+
+
+def told_of_least_infeasible(study: JudgedStudy, folder: Path) -> str | None:
+    """Say which trial comes nearest to constraints that none keeps; None where one does.
+
+    Args:
+        study: its trials.
+        folder: where it lies.
+    """
+    nearest = study.least_infeasible
+    if nearest is None:
+        return None
+    root = root_option(folder.parent)
+    take = f"{program()} export {called(folder)} --trial {nearest.number} OUT{root}"
+    return f"{told_of_nearest(nearest, study.constraints)}; `{take}` takes it"
 
 
 def _room(console: Console) -> int | None:

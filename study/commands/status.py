@@ -55,7 +55,10 @@ def summary(config: StudyConfig, standing: StudyProgress) -> str:
     if together := in_cohorts(records):
         parts.append(together)
     states = f" ({', '.join(parts)})" if parts else ""
-    return f"{word}, {finished} of {config.search.trials} trials finished{states}"
+    complete = [record for record in records if record.state is TrialState.COMPLETE]
+    breaks = bool(complete) and not any(record.feasible for record in complete)
+    none = ", none keeps the constraints" * breaks
+    return f"{word}, {finished} of {config.search.trials} trials finished{states}{none}"
 
 
 def is_finished(config: StudyConfig, records: Sequence[TrialRecord]) -> bool:
