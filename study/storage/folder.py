@@ -242,8 +242,10 @@ def find_study(root: Path, name: str) -> StudyFolder:
             f"{'holds none' if root.is_dir() else 'does not exist'}; say with --root where the "
             "studies are, or give the path of the study's folder"
         )
-    hint = did_you_mean(name, folders)
-    known = f" (there are: {', '.join(folders)})" if nearest(name, folders) else ""
+    # Who names the study file means the study, which mostly goes by the same name.
+    asked = Path(name).stem if name.endswith((".yaml", ".yml")) else name
+    hint = did_you_mean(asked, folders)
+    known = f" (there are: {', '.join(folders)})" if nearest(asked, folders) else ""
     raise StudyError(f"there is no study '{name}' in {root}; {hint}{known}")
 
 
