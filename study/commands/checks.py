@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from study.base.errors import StudyError
 from study.base.output import check_free
 from study.registry.aliases import check_alias
-from study.storage.folder import find_study, next_free_name
+from study.storage.folder import check_name, find_study, next_free_name
 from study.storage.study_file import QUICKSTART, load_study
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def read_study_file(file: Path | None) -> StudyConfig:
 
 
 def check_study_file(arguments: argparse.Namespace) -> None:
-    """Refuse a study file that cannot be used."""
-    read_study_file(arguments.file)
+    """Refuse a study file that cannot be used, and a name that no study may have."""
+    check_name(read_study_file(arguments.file).name)
 
 
 def check_run(arguments: argparse.Namespace) -> None:

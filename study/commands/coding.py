@@ -54,10 +54,11 @@ def compress(arguments: argparse.Namespace, console: Console) -> int:
     count = len(read.points)
     leaves = codec.read(data).leaves
     patches = int(leaves.is_patch.sum())
+    voxels = len(leaves.is_patch) - patches
     console.print(
         f"[bold]{escape(str(target))}[/]  {_points(count)} in {len(data):,} bytes, "
         f"{8 * len(data) / count:.3f} bpp, {seconds:.2f} s "
-        f"({patches:,} patches, {len(leaves.is_patch) - patches:,} voxels)",
+        f"({patches:,} patch{'es' * (patches != 1)}, {voxels:,} voxel{'s' * (voxels != 1)})",
         soft_wrap=True,
     )
     if not patches:

@@ -13,7 +13,7 @@ from study.base.errors import StudyError
 from study.base.next_command import next_command, short
 from study.base.records import TrialState
 from study.commands.cautions import Shown, data_cautions
-from study.commands.status import is_spent
+from study.commands.status import is_finished
 from study.config.derived import objectives_of
 from study.fronts.comparing import (
     RESAMPLES,
@@ -94,7 +94,7 @@ def _empty(study: Shown) -> str:
     held = f"of its {counts.total()} trials ({', '.join(parts)}) none is complete and feasible"
     if counts[TrialState.RUNNING] or study.folder.driver_alive():
         remedy = "wait for one"
-    elif counts[TrialState.INTERRUPTED] or not is_spent(study.config, study.judged.records):
+    elif not is_finished(study.config, study.judged.records):
         remedy = f"go on with it: `{next_command('resume', study.folder.path)}`"
     elif counts[TrialState.COMPLETE]:
         remedy = "all have ended, and those that are complete break a constraint; name another"

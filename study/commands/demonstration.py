@@ -86,8 +86,8 @@ def _demonstrate(ended: Ended, console: Console) -> None:
     if exported.codec.codes_normals:
         console.print("[dim]The codec's file holds the normals too, Draco's does not.[/]")
     console.print(
-        f"The same points came out of a process of its own, which took {process_s:.1f} s with its "
-        f"start.\n[bold]{escape(short(place / CODEC))}[/]  the codec; `study export` takes others",
+        f"A fresh process decoded the same points in {process_s:.1f} s, its start included.\n"
+        f"[bold]{escape(short(place / CODEC))}[/]  the codec; `study export` takes others",
         soft_wrap=True,
     )
 

@@ -21,8 +21,11 @@ from study.report.terminal import fitting_front_table, print_whole
 from study.storage.folder import StudyFolder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
+    from study.base.records import TrialRecord
     from study.config import StudyConfig
     from study.driver.runner import Ended
     from study.fronts.judged import JudgedStudy
@@ -72,10 +75,7 @@ def show_front(
     if stopped := sum(record.state is TrialState.PRUNED for record in study.records):
         trials = "trial was" if stopped == 1 else "trials were"
         console.print(f"[yellow]{stopped} {trials} stopped early[/] and cannot be on the front")
-    if nearest := study.least_infeasible:
-        root = root_option(files.folder.parent)
-        take = f"{program()} export {called(files.folder)} --trial {nearest.number} OUT{root}"
-        sentence = f"{told_of_nearest(nearest, study.constraints)}; `{take}` takes it"
+    if sentence := told_of_least_infeasible(study, files.folder):
         console.print(f"[yellow]note[/]   {escape(sentence)}", soft_wrap=True)
     _show_earlier(config, study, StudyFolder(files.folder), console)
     _show_advice(config, study, StudyFolder(files.folder), console)
@@ -94,6 +94,21 @@ def show_front(
     console.print(places)
     if isinstance(files.reconstructions, str):
         console.print(f"[dim]{escape(files.reconstructions)}[/]", soft_wrap=True)
+
+
+def told_of_least_infeasible(study: JudgedStudy, folder: Path) -> str | None:
+    """Say which trial comes nearest to constraints that none keeps; None where one does.
+
+    Args:
+        study: its trials.
+        folder: where it lies.
+    """
+    nearest = study.least_infeasible
+    if nearest is None:
+        return None
+    root = root_option(folder.parent)
+    take = f"{program()} export {called(folder)} --trial {nearest.number} OUT{root}"
+    return f"{told_of_nearest(nearest, study.constraints)}; `{take}` takes it"
 
 
 def _room(console: Console) -> int | None:
@@ -164,17 +179,31 @@ def _show_why(config: StudyConfig, ended: Ended, console: Console) -> None:
 def _show_interrupted(config: StudyConfig, ended: Ended, console: Console) -> None:
     complete = sum(record.state is TrialState.COMPLETE for record in ended.records)
     unfinished = [r for r in ended.records if r.state is TrialState.INTERRUPTED]
-    epochs = sum(len(record.epochs) for record in unfinished)
     resume, status, front = (
         escape(next_command(verb, ended.folder.path)) for verb in ("resume", "status", "front")
     )
     why = ended.termination.sentence
     console.print(
         f"\n[yellow]{escape(why)}[/] with {complete} of {config.search.trials} trials "
-        f"complete; kept in {escape(short(ended.folder.path))}, with the {epochs} finished epochs "
-        f"of {len(unfinished)} unfinished trials\n"
+        f"complete; kept in {escape(short(ended.folder.path))}{_told_of_unfinished(unfinished)}\n"
         f"  [bold]{resume}[/]   [dim]goes on from there[/]\n"
         f"  [bold]{status}[/]   [dim]how far each trial came[/]\n"
         f"  [bold]{front}[/]    [dim]the front of the complete ones[/]",
         soft_wrap=True,
     )
+
+
+def _told_of_unfinished(unfinished: Sequence[TrialRecord]) -> str:
+    """Say what is kept of trials that were interrupted, as the end of a sentence."""
+    epochs = sum(len(record.epochs) for record in unfinished)
+    begun = sum(bool(record.epochs) for record in unfinished)
+    anew = len(unfinished) - begun
+    told = ""
+    if begun:
+        told += (
+            f", with the {epochs} finished epoch{'s' * (epochs != 1)} of {begun} unfinished "
+            f"trial{'s' * (begun != 1)}"
+        )
+    if anew:
+        told += f"; {anew} {'other ' * bool(begun)}trial{'s begin' if anew > 1 else ' begins'} anew"
+    return told

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from study.base.errors import StudyError
-from study.base.spelling import did_you_mean
+from study.base.spelling import did_you_mean, nearest
 from study.config import StudyConfig
 from study.config.ranges import default_space
 from study.config.sentences import section_in
@@ -19,6 +19,7 @@ from study.storage.study_file import QUICKSTART
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
@@ -33,41 +34,60 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def explain(section: str | None, console: Console) -> None:
-    """Print every key of a study file, or of one section, with its meaning and default.
+def explain(asked: str | None, console: Console) -> None:
+    """Print every key of a study file, of one section, or one key, with its meaning and default.
 
     Besides the sections, `metrics` and `constraints` can be asked for.
 
+    Args:
+        asked: a section, a key such as ``seed`` or ``loss.bpp_lambda``, or None for everything.
+        console: where it is printed.
+
     Raises:
-        StudyError: there is no such section.
+        StudyError: there is no such section or key.
     """
     sections = {
         name: model
         for name, field in StudyConfig.model_fields.items()
         if (model := section_in(field.annotation)) is not None
     }
-    topics = {"metrics": _print_metrics, "constraints": _print_constraints}
-    if section in topics:
-        topics[section](console)
-        return
-    if section is not None and section not in sections:
-        hint = did_you_mean(section, [*sections, *topics])
-        raise StudyError(f"there is no section '{section}'; {hint}")
-    if section is None:
-        _print_fields("study file", StudyConfig, console)
+    _check(asked, sections)
+    if asked in {None, *StudyConfig.model_fields} - {*sections, "constraints"}:
+        _print_fields("study file", StudyConfig, console, only=asked)
     for name, model in sections.items():
-        if section in (None, name):
-            _print_fields(name, model, console)
-        if name == "search" and section in (None, name):
-            _print_default_space(console)
-            _print_samplers(console)
-        if name == "objectives" and section in (None, name):
-            _print_metrics(console)
-            _print_constraints(console)
+        section, _, key = (asked or name).partition(".")
+        if section == name:
+            _print_fields(name, model, console, only=key or None)
+            for place, print_more in _MORE:
+                if place == asked or (not key and place.partition(".")[0] == name):
+                    print_more(console)
+    if asked in _TOPICS:
+        _TOPICS[asked](console)
+        return
     console.print(f"\n[dim]an example to copy: {QUICKSTART}[/]", soft_wrap=True)
 
 
-def _print_fields(title: str, model: type[BaseModel], console: Console) -> None:
+def _check(asked: str | None, sections: Mapping[str, type[BaseModel]]) -> None:
+    """Refuse what a study file does not have."""
+    if asked is None or asked in {*_TOPICS, *StudyConfig.model_fields}:
+        return
+    section, _, key = asked.partition(".")
+    if key and section in sections:
+        fields = sections[section].model_fields
+        if key not in fields:
+            hint = did_you_mean(key, fields)
+            raise StudyError(f"there is no key '{key}' in section '{section}'; {hint}")
+        return
+    names = [*sections, *_TOPICS]
+    keys = [f"{name}.{key}" for name, model in sections.items() for key in model.model_fields]
+    near = nearest(asked, names) or nearest(asked, keys)
+    hint = f"did you mean '{near}'?" if near else did_you_mean(asked, names)
+    raise StudyError(f"there is no section '{asked}'; {hint}")
+
+
+def _print_fields(
+    title: str, model: type[BaseModel], console: Console, *, only: str | None = None
+) -> None:
     summary = (model.__doc__ or "").splitlines()[0]
     console.print(f"\n[bold]{title}[/]  {summary}")
     table = Table.grid(padding=(0, 2))
@@ -75,6 +95,8 @@ def _print_fields(title: str, model: type[BaseModel], console: Console) -> None:
     table.add_column(no_wrap=True, style="dim")
     table.add_column()
     for name, field in model.model_fields.items():
+        if only not in {None, name}:
+            continue
         table.add_row(f"  {name}", _default(field), escape(field.description or ""))
         nested = section_in(field.annotation)
         if nested is not None and model is not StudyConfig:
@@ -127,6 +149,18 @@ def _print_constraints(console: Console) -> None:
         soft_wrap=True,
         highlight=False,
     )
+
+
+_TOPICS = {"metrics": _print_metrics, "constraints": _print_constraints}
+"""What can be asked for besides sections and keys."""
+
+_MORE = (
+    ("search.space", _print_default_space),
+    ("search.sampler", _print_samplers),
+    ("objectives.metric", _print_metrics),
+    ("objectives.", _print_constraints),
+)
+"""What is printed below a key, or below all those of its section."""
 
 
 def _epochs(measure: Measure) -> str:

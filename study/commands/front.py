@@ -12,7 +12,7 @@ from study.base.errors import StudyError
 from study.base.next_command import short
 from study.commands.advice import gap_sentences
 from study.commands.cautions import Shown, baseline_caution, data_cautions
-from study.commands.ending import advise, show_front
+from study.commands.ending import advise, show_front, told_of_least_infeasible
 from study.config.derived import objectives_of
 from study.config.judging import judge
 from study.fronts.comparing import shared_objectives
@@ -50,7 +50,12 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
         print(json.dumps(as_json(config, study, folder), indent=2))  # noqa: T201
         return 0
     others = [_other(arguments.root, name, ours) for name in arguments.others]
-    cautions = [told for other in others for told in data_cautions(ours, other)]
+    cautions = [
+        f"{other.name} has no trial on its front, so none of its points is drawn"
+        for other in others
+        if not other.judged.front
+    ]
+    cautions += [told for other in others for told in data_cautions(ours, other)]
     for curve, file in zip(curves, arguments.baseline, strict=True):
         cautions += filter(None, [baseline_caution(ours, curve.name, file)])
 
@@ -114,7 +119,11 @@ def as_json(config: StudyConfig, study: JudgedStudy, folder: StudyFolder) -> dic
             for gap in study.gaps
         ],
         "growth": None if growth is None else growth._asdict(),
-        "told": [*gap_sentences(config, study), *advise(config, study, folder)],
+        "told": [
+            *filter(None, [told_of_least_infeasible(study, folder.path)]),
+            *gap_sentences(config, study),
+            *advise(config, study, folder),
+        ],
     }
 
 

@@ -59,8 +59,8 @@ def main(
         for sentence in str(error).splitlines():
             sys.stderr.write(f"error: {sentence}\n")
         return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
+    except KeyboardInterrupt as interrupt:
+        sys.stderr.write(f"{str(interrupt) or 'interrupted'}\n")
         return INTERRUPTED
     return code
 

@@ -6,6 +6,7 @@ import argparse
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from study.base.spelling import did_you_mean
 from study.commands.declared.command import OneOf, Option
 
 if TYPE_CHECKING:
@@ -42,6 +43,15 @@ exit codes: 0 done, 1 no trial could be finished, 2 something given cannot be us
 _SHAPE = argparse.RawDescriptionHelpFormatter
 
 
+class _StudyParser(argparse.ArgumentParser):
+    """Names the nearest command to one that was misspelt, where argparse would list them all."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:  # noqa: ANN401
+        if action.choices is not None and value not in action.choices:
+            message = f"there is no command '{value}'; {did_you_mean(value, action.choices)}"
+            raise argparse.ArgumentError(None, message)
+
+
 class _CommandParser(argparse.ArgumentParser):
     """Takes options anywhere: argparse would refuse OUT after one, where OUT may be left out."""
 
@@ -60,7 +70,7 @@ class _CommandParser(argparse.ArgumentParser):
 
 def build_parser(commands: Iterable[Command]) -> argparse.ArgumentParser:
     """Return the parser of a command line; ``command`` of what it parses is the `Command`."""
-    parser = argparse.ArgumentParser(
+    parser = _StudyParser(
         prog="study", description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=_SHAPE
     )
     parsers = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_CommandParser)

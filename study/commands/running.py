@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
+from study.base.errors import StudyError
+from study.base.next_command import called, program, root_option
 from study.commands.checks import read_study_file
 from study.commands.ending import DONE, show_end
+from study.commands.status import is_finished
 from study.driver.resuming import check_can_go_on, with_more
 from study.driver.runner import prepare_data, resume_study, run_study
 from study.storage.folder import find_study, folder_of
+from study.storage.progress import read_records
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from rich.console import Console
 
@@ -37,8 +43,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.resume and folder.is_study:
         return _go_on(folder, config, arguments, console)
     trainable = arguments.trainable
-    ended = run_study(config, console, address=arguments.address, trainable=trainable)
-    return _end(config, ended, console, trainable)
+    with _told_where_finished(folder, config):
+        ended = run_study(config, console, address=arguments.address, trainable=trainable)
+        code = show_end(config, ended, console)
+    return _show_example(config, ended, code, console, trainable)
 
 
 def resume(arguments: argparse.Namespace, console: Console) -> int:
@@ -53,18 +61,56 @@ def _go_on(
 ) -> int:
     check_can_go_on(folder, config)
     address, trainable = arguments.address, arguments.trainable
-    ended = resume_study(folder, config, console, address=address, trainable=trainable)
-    return _end(config, ended, console, trainable)
+    with _told_where_finished(folder, config):
+        ended = resume_study(folder, config, console, address=address, trainable=trainable)
+        code = show_end(config, ended, console)
+    return _show_example(config, ended, code, console, trainable)
 
 
-def _end(
-    config: StudyConfig, ended: Ended, console: Console, trainable: type[CohortTrainable] | None
+@contextmanager
+def _told_where_finished(folder: StudyFolder, config: StudyConfig) -> Iterator[None]:
+    """Say of a Ctrl-C after the last trial that nothing is lost, and what makes the report."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        if not _has_finished(folder, config):
+            raise
+        name = f"{called(folder.path)}{root_option(folder.path.parent)}"
+        message = (
+            "interrupted after the last trial: all trials have ended and are kept; "
+            f"`{program()} front {name}` shows the front and makes the report"
+        )
+        raise KeyboardInterrupt(message) from interrupt
+
+
+def _has_finished(folder: StudyFolder, config: StudyConfig) -> bool:
+    try:
+        records = read_records(folder, config) if folder.is_study else []
+    except StudyError:
+        return False
+    return is_finished(config, records)
+
+
+def _show_example(
+    config: StudyConfig,
+    ended: Ended,
+    code: int,
+    console: Console,
+    trainable: type[CohortTrainable] | None,
 ) -> int:
-    """Tell how a run ended, with an example of what it made."""
-    code = show_end(config, ended, console)
+    """Show an example of what a run made that ended well, and return its exit code."""
     if code == DONE and trainable is None:  # Other trials than the codec's leave none to show.
         # It imports PyTorch, which a driver does without until its trials have ended.
         from study.commands.demonstration import demonstrate  # noqa: PLC0415
 
-        demonstrate(config, ended, console)
+        try:
+            demonstrate(config, ended, console)
+        except KeyboardInterrupt as interrupt:
+            folder = ended.folder.path
+            root = root_option(folder.parent)
+            message = (
+                "interrupted while the example was made: all trials have ended, and the report is "
+                f"written; `{program()} export {called(folder)} --knee OUT{root}` takes a codec"
+            )
+            raise KeyboardInterrupt(message) from interrupt
     return code

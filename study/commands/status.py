@@ -47,7 +47,7 @@ def summary(config: StudyConfig, standing: StudyProgress) -> str:
     finished = sum(counts[state] for state in TrialState if state.is_final)
     if standing.driven:
         word = "running"
-    elif finished == len(records) and is_spent(config, records):
+    elif is_finished(config, records):
         word = "finished"
     else:
         word = "interrupted"
@@ -55,11 +55,16 @@ def summary(config: StudyConfig, standing: StudyProgress) -> str:
     if together := in_cohorts(records):
         parts.append(together)
     states = f" ({', '.join(parts)})" if parts else ""
-    return f"{word}, {finished} of {config.search.trials} trials finished{states}"
+    complete = [record for record in records if record.state is TrialState.COMPLETE]
+    breaks = bool(complete) and not any(record.feasible for record in complete)
+    none = ", none keeps the constraints" * breaks
+    return f"{word}, {finished} of {config.search.trials} trials finished{states}{none}"
 
 
-def is_spent(config: StudyConfig, records: Sequence[TrialRecord]) -> bool:
-    """Tell whether a study may begin no further trial."""
+def is_finished(config: StudyConfig, records: Sequence[TrialRecord]) -> bool:
+    """Tell whether all trials have ended, and no further one begins."""
+    if not all(record.state.is_final for record in records):
+        return False
     budget = Budget(config)
     budget.recall(records)
     return budget.spent() is not None

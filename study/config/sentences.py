@@ -10,13 +10,14 @@ from study.base.spelling import did_you_mean
 from study.config.study import StudyConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
 
 _TABLE = "must be a table of keys and values, such as {key: value}"
+_WANT_KEYS = {"model_type", "dict_type"}
 _IN_WORDS = {"model_type": _TABLE, "dict_type": _TABLE, "tuple_type": "must be a list"}
 """Pydantic speaks of objects and arrays, which a study file does not have, by the fault's type."""
 
@@ -24,7 +25,7 @@ _IN_WORDS = {"model_type": _TABLE, "dict_type": _TABLE, "tuple_type": "must be a
 def describe(error: ValidationError, origin: str) -> str:
     """Turn pydantic's list of faults into sentences, one line each."""
     # A union reports one fault for each of its members; one sentence for a place is enough.
-    places: dict[tuple[str, ...], list[ErrorDetails]] = {}
+    places: dict[tuple[int | str, ...], list[ErrorDetails]] = {}
     for fault in error.errors(include_url=False):
         places.setdefault(tuple(_readable(fault["loc"])), []).append(fault)
     return "\n".join(f"{origin}: {_sentence(faults)}" for faults in places.values())
@@ -34,24 +35,52 @@ def _sentence(faults: Sequence[ErrorDetails]) -> str:
     """Say what is wrong at one place, where any of several things might have stood."""
     fault = faults[0]
     location = fault["loc"]
-    path = ".".join(_readable(location))
+    path, which = dotted(_readable(location)), item(location)
     if fault["type"] == "extra_forbidden":
         *_, name = location
         siblings = _field_names(StudyConfig, location[:-1])
-        return f"unknown key '{path}'; {did_you_mean(str(name), siblings)}"
+        return f"unknown key '{path}'{which}; {did_you_mean(str(name), siblings)}"
     if fault["type"] == "missing":
-        return f"'{path}' is missing; `study explain` says what it means"
+        return f"'{path}'{which} is missing; `study explain` says what it means"
     reason = ", or ".join(dict.fromkeys(map(reason_of, faults)))
     if not path:
         return reason
     given = fault["input"]
+    if given is None and fault["type"] in _IN_WORDS:
+        return f"'{path}'{which} is empty{_how_to_fill(fault)}"
     shown = f" (given: {given!r})" if not isinstance(given, dict | list) else ""
-    return f"'{path}': {reason}{shown}"
+    return f"'{path}'{which}: {reason}{shown}"
 
 
-def _readable(location: Sequence[int | str]) -> list[str]:
+def _how_to_fill(fault: ErrorDetails) -> str:
+    """Say what to write at a place of the study file that holds nothing, as after `model:`."""
+    section, *below = fault["loc"]
+    give = "give it keys" if fault["type"] in _WANT_KEYS else "give it items"
+    fields = StudyConfig.model_fields
+    if below or section not in fields:
+        return f": {give}, or leave it out"
+    explained = f"{give}, which `study explain {section}` tells"
+    return f": {explained}" + ", or leave it out" * (not fields[str(section)].is_required())
+
+
+def dotted(place: Iterable[int | str]) -> str:
+    """Return the dotted name of a place in a study file; `item` says which one of a list.
+
+    Args:
+        place: the keys and the indices, from 0, that lead there.
+    """
+    return ".".join(part for part in place if isinstance(part, str))
+
+
+def item(place: Iterable[int | str]) -> str:
+    """Return `` (item 1)`` for a place in the first item of a list; nothing outside of lists."""
+    numbers = [f"item {part + 1}" for part in place if isinstance(part, int)]
+    return f" ({', '.join(numbers)})" if numbers else ""
+
+
+def _readable(location: Sequence[int | str]) -> list[int | str]:
     """Drop the names of union members that pydantic mixes into the path."""
-    return [str(part) for part in location if not _is_union_member(part)]
+    return [part for part in location if not _is_union_member(part)]
 
 
 def _is_union_member(part: int | str) -> bool:

@@ -19,10 +19,15 @@ from study.config.sentences import describe
 from study.config.study import StudyConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 STUDY_YAML = "study.yaml"
 """What the file is called in a study's own folder."""
+
+
+_KINDS: Mapping[type, str] = {type(None): "nothing", list: "a list"}
+"""What a file may hold instead of a table, in words."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -93,16 +98,21 @@ def parse_config(text: str, *, origin: str) -> StudyConfig:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        message = f"{origin}{place}: {error.problem or error.context}"
+        problem = error.problem or error.context
+        if problem and problem.startswith("found character '\\t'"):
+            problem = "a tab stands here, where YAML allows spaces only; replace it by spaces"
+        message = f"{origin}{place}: {problem}"
+        raise StudyError(message) from error
+    except yaml.reader.ReaderError as error:  # Its own sentence has two lines.
+        message = f"{origin} is not a text file: it holds the character #x{error.character:04x}"
         raise StudyError(message) from error
     except yaml.YAMLError as error:
         message = f"{origin} is not a YAML file: {error}"
         raise StudyError(message) from error
     if not isinstance(document, dict):
         message = (
-            f"a study file holds keys and values, but {origin} holds "
-            f"{'nothing' if document is None else type(document).__name__}; "
-            "`study explain` lists the keys"
+            f"a study file must hold a table of keys and values, but {origin} holds "
+            f"{_KINDS.get(type(document), 'a single value')}; `study explain` lists the keys"
         )
         raise StudyError(message)
     return _validate(document, origin)
@@ -143,8 +153,16 @@ def _read(path: Path) -> str:
         hint = did_you_mean(str(path), near) if near else "`study explain` says what one may hold"
         message = f"there is no study file {path}; {hint}"
         raise StudyError(message) from None
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"the study file {path} cannot be read: {error}"
+    except IsADirectoryError:
+        there = path / STUDY_YAML
+        hint = f"; did you mean {there}?" if there.exists() else "; name a file in it"
+        message = f"the study file {path} cannot be read: it is a folder{hint}"
+        raise StudyError(message) from None
+    except UnicodeDecodeError as error:
+        message = f"the study file {path} cannot be read: it is not a text file in UTF-8"
+        raise StudyError(message) from error
+    except OSError as error:
+        message = f"the study file {path} cannot be read: {error.strerror or error}"
         raise StudyError(message) from error
 
 

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from study.base.errors import StudyError
+from study.config.sentences import dotted, item
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,9 +31,9 @@ def changes(began: StudyConfig, now: StudyConfig) -> list[str]:
     """Return what differs and may not, as ``loss.bpp_lambda was 0.0001 and is 0.001``."""
     before, after = began.model_dump(mode="json"), now.model_dump(mode="json")
     return [
-        f"{name} was {_shown(old)} and is {_shown(new)}"
-        for name, old, new in _differences("", before, after)
-        if not any(name == free or name.startswith(f"{free}.") for free in FREE)
+        f"{dotted(place)}{item(place)} was {_shown(old)} and is {_shown(new)}"
+        for place, old, new in _differences((), before, after)
+        if not any(f"{dotted(place)}.".startswith(f"{free}.") for free in FREE)
     ]
 
 
@@ -63,17 +64,18 @@ def began(held: Mapping[str, Any], now: StudyConfig) -> StudyConfig:
     return type(now).model_validate_json(json.dumps({**held, **as_now}))
 
 
-def _differences(name: str, before: object, after: object) -> Iterator[tuple[str, object, object]]:
-    """Go down to the smallest things that differ, by their dotted names."""
+def _differences(
+    place: tuple[int | str, ...], before: object, after: object
+) -> Iterator[tuple[tuple[int | str, ...], object, object]]:
+    """Go down to the smallest things that differ, by the keys and indices that lead there."""
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        before = {str(index): one for index, one in enumerate(before)}
-        after = {str(index): one for index, one in enumerate(after)}
+        before, after = dict(enumerate(before)), dict(enumerate(after))
     if isinstance(before, dict) and isinstance(after, dict):
         for key in dict.fromkeys([*before, *after]):
-            path = f"{name}.{key}" if name else str(key)
-            yield from _differences(path, before.get(key, _NOTHING), after.get(key, _NOTHING))
+            old, new = before.get(key, _NOTHING), after.get(key, _NOTHING)
+            yield from _differences((*place, key), old, new)
     elif before != after:
-        yield name, before, after
+        yield place, before, after
 
 
 def _shown(value: object) -> str:

@@ -20,7 +20,7 @@ from study.report.rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from rich.console import Console
 
@@ -64,13 +64,15 @@ def fitting_front_table(study: JudgedStudy, console: Console, room: int | None) 
     names = searched_names(study.records)
     optional = [*names, _GAIN, _TIME]
     for kept in range(len(optional), -1, -1):
-        table = front_table(study, left_out=optional[kept:])
+        table = front_table(study, left_out=optional[kept:], breaks_headings=room is not None)
         if room is None or _width_of(table, console) <= room:
             break
     return table
 
 
-def front_table(study: JudgedStudy, left_out: Collection[str] = ()) -> Table:
+def front_table(
+    study: JudgedStudy, left_out: Collection[str] = (), *, breaks_headings: bool = True
+) -> Table:
     """Return the front, best first objective first, then the other trials, dim and apart.
 
     The objectives' columns come first, then those of metrics with a constraint.
@@ -83,6 +85,7 @@ def front_table(study: JudgedStudy, left_out: Collection[str] = ()) -> Table:
     Args:
         study: its trials.
         left_out: settings by dotted name, and headings, of columns that are not there.
+        breaks_headings: whether those of many metrics take two lines, which saves columns.
     """
     others = sorted(
         (record for record in study.records if record.number not in study.on_front),
@@ -92,7 +95,11 @@ def front_table(study: JudgedStudy, left_out: Collection[str] = ()) -> Table:
     shown = {name: short for name, short in settings.items() if name not in left_out}
     named = [*(each.metric for each in study.objectives), *(c.metric for c in study.constraints)]
     metrics = list(dict.fromkeys(named))
-    table = _empty_table(study, metrics, list(shown.values()), left_out)
+    headings = {metric: heading(metric) for metric in metrics}
+    # Two fit beside four settings in 100 columns; of more, headings take two lines.
+    if breaks_headings and len(metrics) > 2:
+        headings = {metric: words.replace(" ", "\n", 1) for metric, words in headings.items()}
+    table = _empty_table(study, headings, list(shown.values()), left_out)
     tells_states = not _all_complete(study.records)
     for index, record in enumerate([*study.front, *others], start=1):
         cells = _cells(record, metrics, list(shown), left_out)
@@ -109,11 +116,11 @@ def front_table(study: JudgedStudy, left_out: Collection[str] = ()) -> Table:
 
 def _empty_table(
     study: JudgedStudy,
-    metrics: Sequence[str],
+    metrics: Mapping[str, str],
     settings: Sequence[str],
     left_out: Collection[str],
 ) -> Table:
-    """Return the table's title, headings and footnote."""
+    """Return the table's title, headings (of metrics by their names) and footnote."""
     complete = sum(record.state is TrialState.COMPLETE for record in study.records)
     broken = sum(not record.feasible for record in study.records)
     table = Table(
@@ -130,10 +137,7 @@ def _empty_table(
         caption_justify="left",
     )
     table.add_column("trial", justify="right", no_wrap=True)
-    for metric in metrics:
-        words = heading(metric)
-        # Two fit beside four settings in 100 columns; of more, headings take two lines.
-        words = words.replace(" ", "\n", 1) if len(metrics) > 2 else words
+    for words in metrics.values():
         table.add_column(words, justify="right", no_wrap=True)
     after = [] if _TIME in left_out else [_TIME]
     for words in [*([] if _GAIN in left_out else [_GAIN]), *settings, *after]:
@@ -144,7 +148,7 @@ def _empty_table(
 
 
 def _footnotes(
-    study: JudgedStudy, metrics: Sequence[str], left_out: Collection[str]
+    study: JudgedStudy, metrics: Collection[str], left_out: Collection[str]
 ) -> Iterator[str]:
     """Give what a reader needs to know of the marks and headings."""
     if study.front and study.hypervolume == 0.0:

@@ -189,9 +189,9 @@ def check_name(name: str) -> None:
     """Raise StudyError if a study must not have this name, as other files beside it need it."""
     if name.lower() in _TAKEN:
         message = (
-            f"a study's name must not be that of another file in the studies' root, but "
-            f"'{name}' is: MLflow's records and measurements of this machine lie there; choose "
-            "another name"
+            f"a study cannot be called '{name}', for that name is reserved; so are "
+            f"{', '.join(sorted(_TAKEN - {name.lower()}))}: these files lie beside the studies and "
+            "hold MLflow's records and how fast this machine is; choose another name"
         )
         raise StudyError(message)
 
@@ -253,8 +253,10 @@ def find_study(root: Path, name: str) -> StudyFolder:
             f"{'holds none' if root.is_dir() else 'does not exist'}; say with --root where the "
             "studies are, or give the path of the study's folder"
         )
-    hint = did_you_mean(name, folders)
-    known = f" (there are: {', '.join(folders)})" if nearest(name, folders) else ""
+    # Who names the study file means the study, which mostly goes by the same name.
+    asked = Path(name).stem if name.endswith((".yaml", ".yml")) else name
+    hint = did_you_mean(asked, folders)
+    known = f" (there are: {', '.join(folders)})" if nearest(asked, folders) else ""
     raise StudyError(f"there is no study '{name}' in {root}; {hint}{known}")
 
 

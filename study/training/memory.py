@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -56,7 +57,8 @@ def in_parts(
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-    # Outside of the handler: what was allocated until the error is free again.
+    # Outside of the handler: what was allocated until the error is free again, or lies in cycles.
+    gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     parts = halves(work)

@@ -174,12 +174,19 @@ EXPLAIN = Command(
     "explain",
     "say what a study file may hold",
     options=(
-        Option("section", "one section, such as loss or search", nargs="?", metavar="SECTION"),
+        Option(
+            "section",
+            "one section or key, such as search or loss.bpp_lambda",
+            nargs="?",
+            metavar="SECTION",
+        ),
     ),
     about="""\
 examples:
   study explain                 every key, its default and what it means
   study explain search          one section
+  study explain loss.bpp_lambda
+                                one key
   study explain metrics         what objectives and constraints may be on""",
     run="study.commands.explain:show",
 )

@@ -272,7 +272,7 @@ class TestDemonstration:
         (cloud,) = data_of(study).clouds("test")
         file = study.path / COMPRESSED
         assert f"One test object, {cloud.name}: {len(cloud.points)} points" in shown
-        assert "The same points came out of a process of its own" in shown
+        assert "A fresh process decoded the same points in " in shown
         assert "Draco, " in shown
         assert f" {file.stat().st_size:,} " in shown
         codec = load_codec(study.path / "codec").codec
@@ -283,9 +283,7 @@ class TestDemonstration:
         for name in ("codec/codec.json", COMPRESSED, DECODED):
             (study.path / name).parent.mkdir(exist_ok=True)
             (study.path / name).write_text("of its first end")
-        assert "The same points came out of a process of its own" in self.shown(
-            study, records_of(study)
-        )
+        assert "A fresh process decoded the same points in " in self.shown(study, records_of(study))
 
     def test_without_a_front_nothing_is_shown(self, study: StudyFolder) -> None:
         failed = [r for r in records_of(study) if r.state is not TrialState.COMPLETE]

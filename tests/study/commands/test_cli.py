@@ -17,6 +17,7 @@ from study.commands.parser import build_parser
 from study.config import StudyConfig
 from study.fronts.measures import MEASURES
 from tests.study import toy
+from tests.study.measured import measured_study
 
 PACKAGE = Path(study.__file__).parent
 
@@ -173,6 +174,9 @@ def test_help_of_a_command_says_what_it_does(
         (["export", "toy", "--knee", "--register", "--alias", "v1"], "an alias has letters"),
         (["explain", "metric"], "there is no section 'metric'; did you mean 'metrics'?"),
         (["explain", "serch"], "there is no section 'serch'; did you mean 'search'?"),
+        (["explain", "bpp_lamda"], "no section 'bpp_lamda'; did you mean 'loss.bpp_lambda'?"),
+        (["explain", "loss.bpp_lamda"], "in section 'loss'; did you mean 'bpp_lambda'?"),
+        (["explain", "nothing"], "there is no section 'nothing'; valid: data, model, loss"),
         (["mlflow", "sync", "toy"], "there is no study 'toy' in studies"),
         (["ui"], "MLflow has nothing to show"),
     ],
@@ -225,6 +229,50 @@ def test_explain_teaches_the_metrics_with_their_units(
 def test_explain_teaches_constraints(section: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", section]) == 0
     assert "[bpp <= 2, decode_s <= 0.05]" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("key", "told", "below"),
+    [
+        ("loss.bpp_lambda", "bpp_lambda 0.0001 weight of the rate", ""),
+        ("seed", "seed 0 one seed for everything", ""),
+        ("search.sampler", "sampler tpe who proposes settings", "nsga2 crosses the best"),
+        ("objectives.metric", "metric required one of bpp", "chamfer less mean squared"),
+    ],
+)
+def test_explain_tells_one_key(
+    key: str, told: str, below: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", key]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert told in shown
+    assert below in shown
+    assert "chamfer_coe" not in shown
+    assert "startup_trials" not in shown
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("frnt", "error: there is no command 'frnt'; did you mean 'front'?\n"),
+        ("xyz", "error: there is no command 'xyz'; valid: run, resume, front, "),
+    ],
+)
+def test_a_command_that_is_misspelt_is_told_its_nearest(
+    word: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main([word, "toy"])
+    assert refused.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_who_names_a_study_by_its_file_is_told_its_name(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured_study(here / "studies", "toy")
+    assert main(["front", "toy.yaml"]) == 2
+    assert "there is no study 'toy.yaml' in studies; did you mean 'toy'?" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("here")

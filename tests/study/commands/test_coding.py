@@ -232,6 +232,9 @@ def test_a_cloud_that_the_network_has_no_part_in_is_told(
     assert main(["compress", "codec", "thin.ply"]) == 0
     shown = capsys.readouterr().out
     assert "(0 patches, " in shown
+    write_cloud(here / "one.ply", sheet(1))
+    assert main(["compress", "codec", "one.ply"]) == 0
+    assert "(0 patches, 1 voxel)" in capsys.readouterr().out
     assert "the network coded nothing: no cube of this cloud holds the 20 points that" in shown
 
 

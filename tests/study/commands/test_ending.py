@@ -11,14 +11,17 @@ import pytest
 from rich.console import Console
 
 from study.base.records import EpochRecord, TrialRecord, TrialState
+from study.commands import running
 from study.commands.ending import NOTHING_FINISHED, show_end, show_front
+from study.commands.main import main
 from study.config.judging import judge
 from study.driver.runner import Ended
-from study.driver.termination import Reason, Termination
+from study.driver.termination import INTERRUPTED, Reason, Termination
 from study.report import ReportFiles
 from study.storage.folder import StudyFolder
 from study.storage.study_file import parse_study
 from study.training.codec_files import codec_file
+from tests.study.measured import measured_study
 from tests.study.toy import STUDY
 
 if TYPE_CHECKING:
@@ -145,3 +148,76 @@ def test_a_study_in_which_nothing_ended_says_so(tmp_path: Path) -> None:
         assert show_end(config, ended, console) == NOTHING_FINISHED
         assert isinstance(console.file, io.StringIO)
         assert console.file.getvalue().rstrip().endswith("no trial ended")
+
+
+def interrupted(*_: object, **__: object) -> None:
+    """Ctrl-C, where something else was called."""
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("trials", "told"),
+    [
+        (
+            12,
+            (
+                "interrupted after the last trial: all trials have ended and are kept; `study "
+                "front mine --root {root}` shows the front and makes the report\n"
+            ),
+        ),
+        (11, "interrupted\n"),
+    ],
+)
+def test_ctrl_c_after_the_last_trial_says_that_all_is_kept(
+    trials: int,
+    told: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["study"])
+    measured_study(tmp_path, "mine", [(1.0 + 0.1 * n, 30.0) for n in range(trials)])
+    monkeypatch.setattr(running, "resume_study", interrupted)
+    assert main(["resume", "mine", "--root", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == told.format(root=tmp_path)
+
+
+def test_ctrl_c_while_the_example_is_made_names_what_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["study"])
+    folder = measured_study(tmp_path, "mine")
+    ended = Ended(folder, [rising(number) for number in range(12)], ReportFiles(folder.path), None)
+    monkeypatch.setattr(running, "resume_study", lambda *_, **__: ended)
+    monkeypatch.setattr("study.commands.demonstration.demonstrate", interrupted)
+    assert main(["resume", "mine", "--root", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == (
+        "interrupted while the example was made: all trials have ended, and the report is "
+        f"written; `study export mine --knee OUT --root {tmp_path}` takes a codec\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("epochs", "told"),
+    [
+        ([], ""),
+        ([0, 0], "; 2 trials begin anew"),
+        (
+            [0, 2, 1],
+            ", with the 3 finished epochs of 2 unfinished trials; 1 other trial begins anew",
+        ),
+        ([1], ", with the 1 finished epoch of 1 unfinished trial"),
+    ],
+)
+def test_an_interrupted_study_says_what_is_kept_of_its_trials(
+    epochs: Sequence[int], told: str, tmp_path: Path
+) -> None:
+    records = [rising(0)] + [
+        TrialRecord(number, TrialState.INTERRUPTED, {}, rising(0).epochs[:count])
+        for number, count in enumerate(epochs, start=1)
+    ]
+    console = Console(file=io.StringIO(), width=200)
+    ended = Ended(StudyFolder(tmp_path / "toy"), records, None, None, INTERRUPTED)
+    assert show_end(parse_study(STUDY, origin="x"), ended, console) == 130
+    assert isinstance(console.file, io.StringIO)
+    assert f"trials complete; kept in {tmp_path}/toy{told}\n" in console.file.getvalue()

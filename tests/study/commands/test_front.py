@@ -217,6 +217,22 @@ def test_another_study_is_drawn_beside_it(root: Path, capsys: pytest.CaptureFixt
     assert not unpack((root / "mine" / "front.html").read_text(encoding="utf-8"))["others"]
 
 
+def test_where_no_trial_keeps_the_constraints_scripts_and_other_studies_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured_study(tmp_path, "mine")
+    measured_study(tmp_path, "strict", [(1.0, 30.0)], STUDY + "constraints: [bpp <= 0.5]")
+    assert main(["front", "strict", "--root", str(tmp_path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["front"] == []
+    assert told["told"][0].startswith("no trial keeps bpp <= 0.5; the nearest is trial 0, which")
+    assert "caution strict has no trial on its front, so" in shown(
+        tmp_path, capsys, "--with", "strict"
+    )
+    (caution,) = unpack((tmp_path / "mine" / "front.html").read_text(encoding="utf-8"))["cautions"]
+    assert caution == "strict has no trial on its front, so none of its points is drawn"
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [

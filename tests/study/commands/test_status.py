@@ -73,6 +73,22 @@ def test_a_study_without_trials_has_no_list_of_their_states() -> None:
     assert told == f"interrupted, 0 of {config.search.trials} trials finished"
 
 
+def test_where_no_complete_trial_keeps_the_constraints_the_summary_says_so() -> None:
+    config = parse_study(STUDY + "constraints: [bpp <= 1]", origin="toy")
+    final = {"bpp": 1.5, "d1_psnr_db": 35.0}
+    records = [
+        TrialRecord(number, TrialState.COMPLETE, {}, EPOCHS, 3, final, feasible=False)
+        for number in range(3)
+    ]
+    told = status.summary(config, StudyProgress(records, driven=False))
+    end = ", none keeps the constraints"
+    assert told == f"finished, 3 of 3 trials finished (3 complete){end}"
+    kept = TrialRecord(2, TrialState.COMPLETE, {}, EPOCHS, 3, {**final, "bpp": 0.5})
+    assert end not in status.summary(config, StudyProgress([*records[:2], kept], driven=False))
+    failed = TrialRecord(0, TrialState.FAILED, {}, EPOCHS, 3)
+    assert end not in status.summary(config, StudyProgress([failed], driven=False))
+
+
 def test_a_study_in_a_storage_elsewhere_is_read_and_not_made_there(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'server.db'}"
     config = parse_study(STUDY + f"storage: {{uri: '{uri}'}}", origin="toy")

@@ -47,7 +47,12 @@ def test_how_much_and_where_may_change(old: str, new: str, extra: str) -> None:
         ("", "", "seed: 5", "seed was 0 and is 5"),
         ("epochs: 3", "epochs: 4", "", "training.epochs was 3 and is 4"),
         ("", "", "loss: {latent_xyzs_coe: 0.02}", "loss.latent_xyzs_coe was 0.01 and is 0.02"),
-        ("reference: 3.0", "reference: 4.0", "", "objectives.0.reference was 3.0 and is 4.0"),
+        (
+            "reference: 3.0",
+            "reference: 4.0",
+            "",
+            "objectives.reference (item 1) was 3.0 and is 4.0",
+        ),
         ("", "", "halting: {rule: pareto}", 'halting.rule was "auto" and is "pareto"'),
         ("startup_trials: 2", "startup_trials: 3", "", "search.startup_trials was 2 and is 3"),
         ("", "", "constraints: ['bpp <= 2']", 'constraints was [] and is ["bpp <= 2"]'),

@@ -87,3 +87,18 @@ def test_a_pipe_has_no_width_but_the_one_that_is_asked_for(
         assert "…" not in told.partition("\n\n")[2].partition("D1 PSNR:")[0]
         settings.append("no room for" not in told)
     assert settings == [True, False, True]
+
+
+def test_headings_take_one_line_where_there_is_no_width(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured_study(tmp_path, "mine", study=STUDY + "constraints: [decode_s <= 1]")
+    whole = []
+    for columns in (None, "100"):
+        monkeypatch.delenv("COLUMNS", raising=False)
+        if columns is not None:
+            monkeypatch.setenv("COLUMNS", columns)
+        assert main(["front", "mine", "--root", str(tmp_path)]) == 0
+        (line,) = (line for line in capsys.readouterr().out.splitlines() if " trial  " in line)
+        whole.append("D1 PSNR dB" in line and "decode s" in line)
+    assert whole == [True, False]

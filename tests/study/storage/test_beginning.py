@@ -41,7 +41,9 @@ def test_a_name_that_mlflow_needs_is_refused_whether_it_lies_there_or_not(
     if is_used:
         (tmp_path / name).write_text("precious")
     sentence = refused(study(name, tmp_path))
-    assert f"must not be that of another file in the studies' root, but '{name}' is" in sentence
+    assert f"a study cannot be called '{name}', for that name is reserved; so are " in sentence
+    assert "cohort-sizes.json, " in sentence
+    assert name.lower() not in sentence.partition("so are ")[2].partition(":")[0].split(", ")
     assert "remove" not in sentence
     assert [path.name for path in tmp_path.iterdir()] == ([name] if is_used else [])
 
@@ -52,7 +54,19 @@ def test_every_file_beside_the_studies_has_its_name_for_itself(tmp_path: Path) -
     database = Path(tracking_uri(toy, folder).removeprefix("sqlite:///"))
     for path in (database, artifact_root(folder), tmp_path / _LOG, tmp_path / FILE_NAME):
         assert path.parent == tmp_path
-        assert "must not be that of another file" in refused(study(path.name, tmp_path))
+        assert "that name is reserved" in refused(study(path.name, tmp_path))
+
+
+@pytest.mark.parametrize("command", ["prepare", "run"])
+def test_a_reserved_name_is_refused_before_data_are_prepared(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.yaml"
+    data = f"root: {tmp_path}/studies\ndata_root: {tmp_path}/data\n"
+    file.write_text(STUDY.replace("name: toy", "name: mlartifacts") + data)
+    assert main([command, str(file)]) == 2
+    assert "a study cannot be called 'mlartifacts'" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.yaml"]
 
 
 @pytest.mark.parametrize("below", ["", "/deeper"])

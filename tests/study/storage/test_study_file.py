@@ -89,7 +89,27 @@ def test_fractions_are_rates() -> None:
         ),
         (STUDY + "resources: {cohort: many}", "'resources.cohort': input should be 'auto'"),
         (changed("reference: 3.0", "referense: 3.0"), "did you mean 'reference'?"),
-        (changed(", reference: 3.0", ""), "'objectives.0.reference' is missing"),
+        (changed(", reference: 3.0", ""), "'objectives.reference' (item 1) is missing"),
+        (
+            changed("maximize", "max"),
+            "'objectives.direction' (item 2): input should be 'minimize' or 'maximize' (given: 'm",
+        ),
+        (STUDY + "constraints: [bpp <= 2, 3]", "'constraints' (item 2): input should be a valid"),
+        (
+            STUDY + "model:",
+            "'model' is empty: give it keys, which `study explain model` tells, or leave it out",
+        ),
+        (STUDY + "constraints:", "'constraints' is empty: give it items, which `study explain c"),
+        (
+            STUDY.partition("objectives:")[0] + "objectives:",
+            "'objectives' is empty: give it items, which `study explain objectives` tells",
+        ),
+        (searching("model.k: "), "'search.space.model.k' is empty: give it keys, or leave it out"),
+        (
+            changed("{epochs: 3}", "\n\tepochs: 3"),
+            "x.yaml, line 5, column 1: a tab stands here, where YAML allows spaces only; replace",
+        ),
+        (STUDY + "# \0", "x.yaml is not a text file: it holds the character #x0000"),
         (changed("epochs: 3", "epochs: 0"), "'training.epochs': input should be greater than or"),
         (changed("epochs: 3", "epochs: true"), "'training.epochs': input should be a valid int"),
         (changed("epochs: 3", "epochs: '3'"), "'training.epochs': input should be a valid integer"),
@@ -120,7 +140,8 @@ def test_fractions_are_rates() -> None:
         (changed("{epochs: 3}", "{epochs: 3"), "x.yaml, line 5, column 7: expected ',' or '}'"),
         (STUDY + "[a]: 1", "a key must be a plain word"),
         ("", "x.yaml holds nothing"),
-        ("- 1", "x.yaml holds list"),
+        ("- 1", "must hold a table of keys and values, but x.yaml holds a list; `study explain`"),
+        ("word", "x.yaml holds a single value"),
     ],
 )
 def test_what_a_study_cannot_mean_is_refused_with_a_sentence(text: str, sentence: str) -> None:
@@ -212,6 +233,16 @@ def test_a_missing_file_is_named_with_its_nearest_neighbour(tmp_path: Path) -> N
         StudyError, match=r"there is no study file .*min\.yaml; did you mean .*mine"
     ):
         load_study(tmp_path / "min.yaml")
+
+
+def test_a_file_that_holds_no_text_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"cannot be read: it is a folder; name a file in it$"):
+        load_study(tmp_path)
+    (tmp_path / "study.yaml").write_bytes(b"\x89PNG\r\n")
+    with pytest.raises(StudyError, match=r"it is a folder; did you mean .*/study\.yaml\?$"):
+        load_study(tmp_path)
+    with pytest.raises(StudyError, match=r"cannot be read: it is not a text file in UTF-8$"):
+        load_study(tmp_path / "study.yaml")
 
 
 def test_the_model_section_mirrors_the_codecs_own_class() -> None:
