@@ -134,7 +134,10 @@ def test_tables_that_cannot_be_used_are_computed(
             "'quantize_latent_xyzs': input should be a valid boolean",
         ),
         ({"k": 0}, "'k': input should be greater than or equal to 1"),
-        ({"downsample_rate": [0.5, 1.5, 0.5]}, "'downsample_rate.1': input should be less than 1"),
+        (
+            {"downsample_rate": [0.5, 1.5, 0.5]},
+            r"'downsample_rate' \(item 2\): input should be less than 1",
+        ),
         ({"ngroups": 2}, "ngroups must be 1 with the other arguments"),
         ({"in_fdim": 6}, "in_fdim must be 3 with the other arguments"),
         ({"layer_num": 4}, "layer_num must be 3 with the other arguments"),

@@ -99,6 +99,8 @@ def test_headings_take_one_line_where_there_is_no_width(
         if columns is not None:
             monkeypatch.setenv("COLUMNS", columns)
         assert main(["front", "mine", "--root", str(tmp_path)]) == 0
-        (line,) = (line for line in capsys.readouterr().out.splitlines() if " trial  " in line)
+        (line,) = (
+            line for line in capsys.readouterr().out.splitlines() if line.startswith(" trial  ")
+        )
         whole.append("D1 PSNR dB" in line and "decode s" in line)
     assert whole == [True, False]
