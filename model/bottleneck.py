@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from model.compressai_parts import new_bottleneck
 from model.errors import CodecError
-from model.layers import WHOLE_VECTORS, contiguous, each_alike
+from model.layers import contiguous, each_alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -116,14 +116,12 @@ class PopulationBottleneck(nn.Module):
         *,
         learning: bool,
     ) -> list[Tensor]:
-        """A function of every number of several parameters, in one call on whole vectors."""
+        """A function of every number of several parameters, in one call."""
         given = [each if learning else each.detach() for each in parameters]
+        rows = torch.cat([each.view(self.trials, -1) for each in given], dim=1)
         sizes = [each.numel() // self.trials for each in given]
-        filling = -sum(sizes) % WHOLE_VECTORS
-        rows = [each.view(self.trials, -1) for each in given]
-        rows.append(rows[0].new_zeros((self.trials, filling)))
-        parts = function(torch.cat(rows, dim=1)).split([*sizes, filling], dim=1)
-        return [part.reshape(each.shape) for part, each in zip(parts, given, strict=False)]
+        parts = each_alike(function, rows, self.trials).split(sizes, dim=1)
+        return [part.reshape(each.shape) for part, each in zip(parts, given, strict=True)]
 
     def freeze(self) -> None:
         """Compute the integer tables that the range coder needs.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from study.base.errors import StudyError
-from study.base.next_command import called, program, root_option
+from study.base.next_command import called, next_command, program, root_option
 from study.commands.checks import read_study_file
 from study.commands.ending import DONE, show_end
 from study.commands.status import is_finished
@@ -75,10 +75,9 @@ def _told_where_finished(folder: StudyFolder, config: StudyConfig) -> Iterator[N
     except KeyboardInterrupt as interrupt:
         if not _has_finished(folder, config):
             raise
-        name = f"{called(folder.path)}{root_option(folder.path.parent)}"
         message = (
             "interrupted after the last trial: all trials have ended and are kept; "
-            f"`{program()} front {name}` shows the front and makes the report"
+            f"`{next_command('front', folder.path)}` shows the front and makes the report"
         )
         raise KeyboardInterrupt(message) from interrupt
 

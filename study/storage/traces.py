@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from study.base.errors import StudyError
@@ -46,6 +47,6 @@ def _has_rows(table: Path) -> bool:
     """Tell whether a report has trials: `study front` of a study without any writes one too."""
     try:
         with table.open(encoding="utf-8", errors="replace") as file:
-            return len([line for _, line in zip(range(2), file, strict=False)]) > 1
+            return len(list(islice(file, 2))) > 1
     except FileNotFoundError:
         return False
