@@ -10,8 +10,7 @@ from study.base.errors import StudyError
 from study.clouds import write_cloud
 from study.clouds.files import READABLE
 from study.data import open_data_set
-from study.storage.folder import data_of
-from study.storage.progress import read_progress
+from study.storage.progress import data_of_trial, read_progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,8 +50,9 @@ def _data(study: StudyFolder, config: StudyConfig) -> DataSet:
     """Open the data set of the first trial that has one; all hold the same clouds."""
     standing = read_progress(study, config)
     for record in standing.records:
-        if standing.store and (told := standing.store.worker_config(record.number)):
-            return open_data_set(data_of(study, config, str(told["data_folder"])))
+        store = standing.store
+        if store and (data := data_of_trial(study, config, store, record.number)):
+            return open_data_set(data)
     raise StudyError(
         f"the clouds of a study are there once its first trial trains, and none of {config.name} "
         "does yet; wait for one"

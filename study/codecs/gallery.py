@@ -26,7 +26,7 @@ from study.metrics.measurement import code, measure_coded
 from study.metrics.sample import Convention
 from study.metrics.table import MEASURES
 from study.report.exhibits import Exhibit, Gallery, Reconstruction
-from study.storage.folder import data_of
+from study.storage.progress import data_of_trial
 from study.training.codec_files import codec_file
 
 if TYPE_CHECKING:
@@ -165,10 +165,10 @@ class _Codecs:
 
     def data_of(self, trial: int) -> DataSet:
         """Open the data set of a trial."""
-        told = self._store.worker_config(trial)
-        if not told:
+        data = data_of_trial(self._folder, self._config, self._store, trial)
+        if data is None:
             raise StudyError(f"trial {trial} does not say which data it was trained on")
-        return open_data_set(data_of(self._folder, self._config, str(told["data_folder"])))
+        return open_data_set(data)
 
     def coded(self, trial: int, file: Path, cloud: StoredCloud, data: DataSet) -> Reconstruction:
         """Return what a trial's codec makes of an object, from what is kept or anew."""

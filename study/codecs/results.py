@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from study.metrics.measurement import mean, over_clouds
 from study.metrics.table import MEASURES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from study.clouds import Cloud
@@ -138,25 +139,41 @@ def read_curve(path: Path) -> RateCurve:
     Raises:
         StudyError: the file cannot be read or is another, or its PSNR is not that of a study.
     """
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+    with _held_by(path) as held:
         name, results, convention = held["name"], held["results"], held["psnr"]
         pairs = list(zip(results["bpp"], results["d1_psnr_db"], strict=True))
         pairs = [(float(bpp), float(db)) for bpp, db in pairs if db is not None]
-    except OSError as error:
-        raise StudyError(f"{path} cannot be read ({error.strerror}); check the path") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise StudyError(
-            f"{path} must be what `study baseline` or `study evaluate` writes, JSON "
-            f"with name, psnr, and results of bpp and d1_psnr_db, but {_complaint(error)}; "
-            "write it anew"
-        ) from error
     if convention != str(PsnrConvention()):
         raise StudyError(
             f"curves in one picture must be of one PSNR, {PsnrConvention()}, but that of {path} "
             f"is {convention}; measure it anew"
         )
     return RateCurve(str(name), tuple(b for b, _ in pairs), tuple(q for _, q in pairs))
+
+
+def read_clouds(path: Path) -> list[tuple[str, int]]:
+    """Read the name and the points of each cloud from such a JSON; none where it tells of none.
+
+    Raises:
+        StudyError: the file cannot be read or is another.
+    """
+    with _held_by(path) as held:
+        return [(name, int(told["points"])) for name, told in held.get("clouds", {}).items()]
+
+
+@contextmanager
+def _held_by(path: Path) -> Iterator[dict[str, Any]]:
+    """Read a result file; what its user misses in it is told as a fault of the file."""
+    try:
+        yield json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StudyError(f"{path} cannot be read ({error.strerror}); check the path") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise StudyError(
+            f"{path} must be what `study baseline` or `study evaluate` writes, JSON "
+            f"with name, psnr, and results of bpp and d1_psnr_db, but {_complaint(error)}; "
+            "write it anew"
+        ) from error
 
 
 def _complaint(error: Exception) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from study.base.errors import StudyError
 from study.config.data import EMBEDDED
 from study.data.manifest import read_manifest
-from study.storage.folder import data_of
+from study.storage.progress import data_of_trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,8 +70,7 @@ class Shown:
         number = next((record.number for record in self.judged.records if record.final), None)
         if number is None or self.store is None:
             return None
-        told = self.store.worker_config(number)
-        return data_of(self.folder, self.config, str(told["data_folder"])) if told else None
+        return data_of_trial(self.folder, self.config, self.store, number)
 
 
 def data_cautions(first: Shown, second: Shown) -> Iterator[str]:
@@ -111,8 +109,9 @@ def baseline_caution(study: Shown, name: str, file: Path) -> str | None:
         name: the baseline's.
         file: what `study baseline` or `study evaluate` wrote, which was read before.
     """
-    held = json.loads(file.read_text(encoding="utf-8")).get("clouds", {})
-    theirs = [(each, told["points"]) for each, told in held.items()]
+    from study.codecs.results import read_clouds  # noqa: PLC0415 (SciPy, for this option alone)
+
+    theirs = read_clouds(file)
     manifest = study.manifest()
     if manifest is None or not theirs:
         whose = study.name if manifest is None else str(file)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from study.storage.folder import data_of
 from study.storage.lease import is_driven
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from study.base.records import TrialRecord
     from study.config import StudyConfig
     from study.storage.folder import StudyFolder
@@ -42,6 +45,14 @@ def read_progress(folder: StudyFolder, config: StudyConfig) -> StudyProgress:
     store = TrialStore(config, folder.database)
     driven = is_driven(store, folder)
     return StudyProgress(store.records(driver_alive=driven), driven, store)
+
+
+def data_of_trial(
+    folder: StudyFolder, config: StudyConfig, store: TrialStore, number: int
+) -> Path | None:
+    """Return the data set that a trial was trained on; None before its first epoch."""
+    told = store.worker_config(number)
+    return data_of(folder, config, str(told["data_folder"])) if told else None
 
 
 def read_records(folder: StudyFolder, config: StudyConfig) -> list[TrialRecord]:

@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 from study.base.errors import StudyError
 from study.clouds import Cloud
 from study.codecs.baseline import DEFAULT_BITS, Draco, draco_baseline
-from study.codecs.results import read_curve, units, write_evaluation
+from study.codecs.results import read_clouds, read_curve, units, write_evaluation
 from study.metrics import PeakRule, PsnrConvention, chamfer, d1_psnr_db, to_unit_frame
 
 if TYPE_CHECKING:
@@ -184,6 +184,16 @@ def test_another_json_is_refused(tmp_path: Path, held: object, complaint: str) -
     path.write_text("[" * 100_000, encoding="utf-8")
     with pytest.raises(StudyError, match="must be what `study baseline`"):
         read_curve(path)
+
+
+@pytest.mark.parametrize("clouds", [{"a.ply": {}}, {"a.ply": 300}, ["a.ply"]])
+def test_clouds_without_points_are_refused(tmp_path: Path, clouds: object) -> None:
+    path = tmp_path / "written-by-hand.json"
+    path.write_text(json.dumps({"clouds": clouds}), encoding="utf-8")
+    with pytest.raises(StudyError, match="must be what `study baseline`"):
+        read_clouds(path)
+    path.write_text("{}", encoding="utf-8")
+    assert read_clouds(path) == []
 
 
 def test_a_curve_of_another_psnr_is_refused(tmp_path: Path) -> None:
