@@ -195,7 +195,7 @@ def _write_model(folder: Path, taken: TakenCodec, run_id: str, told: str) -> Non
     from mlflow.models import Model, ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    columns = 6 if taken.codec.coder.config.compress_normal else 3
+    columns = 6 if taken.codec.codes_normals else 3
     points = TensorSpec(np.dtype(np.float64), (-1, columns))
     file = TensorSpec(np.dtype(np.uint8), (-1,))
     signature = ModelSignature(inputs=Schema([points]), outputs=Schema([file]))
