@@ -53,10 +53,10 @@ def export(study: StudyFolder, wish: Wish, folder: Path, epoch: int | None = Non
         CodecError: the folder exists or cannot be written.
     """
     config = study.config()
-    standing = read_progress(study, config)
-    record = choose(judge(config, standing.records), wish)
-    assert standing.store is not None, "a trial was chosen, and it was read from there"
-    taken = take(study, config, standing.store, record, epoch)
+    progress = read_progress(study, config)
+    record = choose(judge(config, progress.records), wish)
+    assert progress.store is not None, "a trial was chosen, and it was read from there"
+    taken = take(study, config, progress.store, record, epoch)
     save_codec(taken.codec, folder, taken.about)
     return taken
 

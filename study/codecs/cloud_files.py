@@ -48,9 +48,9 @@ def write_validation_clouds(study: StudyFolder, config: StudyConfig, folder: Pat
 
 def _data(study: StudyFolder, config: StudyConfig) -> DataSet:
     """Open the data set of the first trial that has one; all hold the same clouds."""
-    standing = read_progress(study, config)
-    for record in standing.records:
-        store = standing.store
+    progress = read_progress(study, config)
+    for record in progress.records:
+        store = progress.store
         if store and (data := data_of_trial(study, config, store, record.number)):
             return open_data_set(data)
     raise StudyError(

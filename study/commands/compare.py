@@ -81,9 +81,9 @@ def _read(root: Path, names: tuple[str, str]) -> tuple[Shown, Shown]:
     objectives = shared_objectives(ours, theirs, (configs[0].name, configs[1].name))
     found = []
     for folder, config in zip(folders, configs, strict=True):
-        standing = read_progress(folder, config)
-        judged = JudgedStudy(standing.records, objectives)
-        found.append(Shown(folder, config, judged, standing.store))
+        progress = read_progress(folder, config)
+        judged = JudgedStudy(progress.records, objectives)
+        found.append(Shown(folder, config, judged, progress.store))
     return found[0], found[1]
 
 

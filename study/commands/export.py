@@ -42,10 +42,10 @@ def export(arguments: argparse.Namespace, console: Console) -> int:
     config = study.config()
     if arguments.clouds:
         return _export_clouds(study, config, arguments.out, console)
-    standing = read_progress(study, config)
-    judged = judge(config, standing.records)
+    progress = read_progress(study, config)
+    judged = judge(config, progress.records)
     chosen = _chosen(arguments, judged)
-    store = standing.store
+    store = progress.store
     assert store is not None, "trials were chosen, and they were read from there"
     registry = _registry(study, config, store, chosen) if arguments.register else None
     for record in chosen:

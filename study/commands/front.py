@@ -43,9 +43,9 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     curves = [_curve(file) for file in arguments.baseline]
     folder = find_study(arguments.root, arguments.name)
     config = folder.config()
-    standing = read_progress(folder, config)
-    study = judge(config, standing.records)
-    ours = Shown(folder, config, study, standing.store)
+    progress = read_progress(folder, config)
+    study = judge(config, progress.records)
+    ours = Shown(folder, config, study, progress.store)
     if arguments.json:
         print(json.dumps(as_json(config, study, folder), indent=2))  # noqa: T201
         return 0
@@ -63,7 +63,7 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
         # It takes a second to import, and is not asked for where the pictures are up to date.
         from study.codecs.gallery import make_gallery  # noqa: PLC0415
 
-        return make_gallery(folder, config, study, standing.store)
+        return make_gallery(folder, config, study, progress.store)
 
     beside = Beside(curves, [(other.name, other.judged) for other in others], cautions)
     files = report(config.name, study, folder, beside, gallery=gallery, shown=ours.data_files())
@@ -93,8 +93,8 @@ def _other(root: Path, name: str, ours: Shown) -> Shown:
         config = config.model_copy(update={"name": short(folder.path)})
     names = (ours.name, config.name)
     objectives = shared_objectives(ours.judged.objectives, objectives_of(config), names)
-    standing = read_progress(folder, config)
-    return Shown(folder, config, JudgedStudy(standing.records, objectives), standing.store)
+    progress = read_progress(folder, config)
+    return Shown(folder, config, JudgedStudy(progress.records, objectives), progress.store)
 
 
 def as_json(config: StudyConfig, study: JudgedStudy, folder: StudyFolder) -> dict[str, Any]:

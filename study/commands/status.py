@@ -40,12 +40,12 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def summary(config: StudyConfig, standing: StudyProgress) -> str:
+def summary(config: StudyConfig, progress: StudyProgress) -> str:
     """Say in a few words where a study stands."""
-    records = standing.records
+    records = progress.records
     counts = Counter(record.state for record in records)
     finished = sum(counts[state] for state in TrialState if state.is_final)
-    if standing.driven:
+    if progress.driven:
         word = "running"
     elif is_finished(config, records):
         word = "finished"
@@ -93,9 +93,9 @@ def show_studies(folders: Sequence[StudyFolder], root: Path, console: Console) -
 def show_study(folder: StudyFolder, console: Console) -> None:
     """Print one study's trials, and why any of them failed, was stopped or cannot be used."""
     config = folder.config()
-    standing = read_progress(folder, config)
-    study = judge(config, standing.records)
-    state = summary(config, standing)
+    progress = read_progress(folder, config)
+    study = judge(config, progress.records)
+    state = summary(config, progress)
     console.print(f"[bold]{escape(config.name)}[/] {state}", soft_wrap=True)
     if study.records:
         rows = [(record, record.elapsed_s) for record in study.records]
