@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from study.base.errors import StudyError
 from study.config.data import EMBEDDED
 from study.data.manifest import read_manifest
-from study.storage.progress import data_of_trial
+from study.storage.progress import data_shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,7 +53,7 @@ class Shown:
 
     def manifest(self) -> Manifest | None:
         """Return what its data set says of itself; None where it is gone, or none was used yet."""
-        place = self._data_folder()
+        place = self.data()
         if place is None:
             return None
         try:
@@ -61,16 +61,9 @@ class Shown:
         except StudyError:
             return None
 
-    def data_files(self) -> list[Path]:
-        """Return the file that tells its data set from any other, where one was used."""
-        place = self._data_folder()
-        return [] if place is None else [place / "manifest.json"]
-
-    def _data_folder(self) -> Path | None:
-        number = next((record.number for record in self.judged.records if record.final), None)
-        if number is None or self.store is None:
-            return None
-        return data_of_trial(self.folder, self.config, self.store, number)
+    def data(self) -> Path | None:
+        """Return the data set whose clouds stand for it, where one was used."""
+        return data_shown(self.folder, self.config, self.judged.records, self.store)
 
 
 def data_cautions(first: Shown, second: Shown) -> Iterator[str]:

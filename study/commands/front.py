@@ -66,7 +66,7 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
         return make_gallery(folder, config, study, progress.store)
 
     beside = Beside(curves, [(other.name, other.judged) for other in others], cautions)
-    files = report(config.name, study, folder, beside, gallery=gallery, shown=ours.data_files())
+    files = report(config.name, study, folder, beside, gallery=gallery, data=ours.data())
     show_front(config, study, files, console)
     for told in cautions:
         console.print(f"[yellow]caution[/] {escape(told)}", soft_wrap=True, highlight=False)

@@ -9,7 +9,7 @@ from study.codecs.gallery import make_gallery
 from study.config.judging import judge
 from study.report.reporting import report
 from study.storage.folder import find_study
-from study.storage.progress import read_progress
+from study.storage.progress import data_shown, read_progress
 from study.tracking.sync import sync as write_missing
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ def sync(arguments: argparse.Namespace, console: Console) -> int:
     gallery = make_gallery(folder, config, study, store)
 
     def draw(records: Sequence[TrialRecord]) -> ReportFiles:
-        return report(config.name, judge(config, records), folder, gallery=lambda: gallery)
+        data = data_shown(folder, config, records, store)
+        study = judge(config, records)
+        return report(config.name, study, folder, gallery=lambda: gallery, data=data)
 
     told = write_missing(config, folder, store, draw, arguments.uri)
     console.print(told, markup=False, highlight=False, soft_wrap=True)

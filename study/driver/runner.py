@@ -27,6 +27,7 @@ from study.report.reporting import report
 from study.search.architectures import preparations
 from study.storage.folder import create_study_folder, open_study_folder
 from study.storage.lease import hold
+from study.storage.progress import data_shown
 from study.tracking.opening import contents, note_data_sets, open_tracking
 
 if TYPE_CHECKING:
@@ -289,8 +290,9 @@ def finish(
     study = judge(config, records)
     gallery = make_gallery(folder, config, study, store)
     ended.reported.set()
-    files = report(config.name, study, folder, gallery=lambda: gallery)
-    draw = partial(_report, config, folder, gallery=gallery)
+    data = data_shown(folder, config, records, store)
+    draw = partial(_report, config, folder, gallery=gallery, data=data)
+    files = draw(records)
     tracking.on_end(contents(files), records, lambda records: contents(draw(records)))
     note = tracking.close(_TRACKING_TIMEOUT_S)
     # Some trials may have got their runs only now.
@@ -302,9 +304,10 @@ def _report(
     folder: StudyFolder,
     records: Sequence[TrialRecord],
     gallery: Gallery | str | None = None,
+    data: Path | None = None,
     outdated: Event | None = None,
 ) -> ReportFiles:
     """Write the report of a study as its trials stand."""
     made = None if gallery is None else lambda: gallery
     study = judge(config, records)
-    return report(config.name, study, folder, gallery=made, outdated=outdated)
+    return report(config.name, study, folder, gallery=made, data=data, outdated=outdated)

@@ -12,7 +12,7 @@ from study.report.picture import NOTHING
 from study.report.unchanged import digest_of, recall, remember
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
     from threading import Event
 
@@ -42,7 +42,7 @@ def report(
     beside: Beside = NOTHING,
     *,
     gallery: Callable[[], Gallery | str] | None = None,
-    shown: Sequence[Path] = (),
+    data: Path | None = None,
     outdated: Event | None = None,
 ) -> ReportFiles:
     """Write the front's pictures and tables into the study's folder, unless they are there as such.
@@ -54,7 +54,7 @@ def report(
         beside: other codecs' curves and other studies' fronts.
         gallery: makes objects to show beside what codecs make of them (`study.codecs.gallery`), or
             says why there are none; None where nobody asked, as while a study runs.
-        shown: files, besides codecs, that decide what the gallery shows.
+        data: the data set whose objects the gallery shows, where one was used already.
         outdated: is set when a newer report is drawn, which this one must not replace.
 
     Raises:
@@ -67,7 +67,7 @@ def report(
         with _DRAWING:
             if outdated is not None and outdated.is_set():
                 raise OutdatedError
-            digest = digest_of(name, study, folder.codecs, beside, shown)
+            digest = digest_of(name, study, folder.codecs, beside, data)
             there = None if gallery is None else recall(folder.path, digest)
             if there is not None and not isinstance(there.reconstructions, str):
                 return there

@@ -15,12 +15,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from study.data.manifest import FILE_NAME
 from study.report.write import ReportFiles
 from study.training.codec_files import codec_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from study.fronts.judged import JudgedStudy
     from study.report.picture import Beside
 
@@ -28,7 +27,7 @@ _NOTE = ".front.json"
 
 
 def digest_of(
-    name: str, study: JudgedStudy, codecs: Path, beside: Beside, shown: Sequence[Path]
+    name: str, study: JudgedStudy, codecs: Path, beside: Beside, data: Path | None
 ) -> str:
     """Return what stands for everything that a report is drawn from.
 
@@ -37,18 +36,19 @@ def digest_of(
         study: its trials.
         codecs: the folder of its codecs, of which the report names and shows some.
         beside: other codecs' curves and other studies' fronts.
-        shown: other files that it shows something of.
+        data: the data set whose objects it shows; None where none was used yet.
     """
     epochs = [codec_file(codecs, *key) for key in study.front_over_epochs]
     files = [codec_file(codecs, r.number, len(r.epochs)) for r in study.front]
+    files += [] if data is None else [data / FILE_NAME]
     told = (
         name,
         (study.records, study.objectives, study.constraints),
-        beside.baselines,
+        list(beside.baselines),
         [(other, each.records) for other, each in beside.others],
-        beside.cautions,
+        list(beside.cautions),
         [path.exists() for path in epochs],
-        [_state(path) for path in (*files, *shown)],
+        [_state(path) for path in files],
         _program(),
     )
     return hashlib.sha256(repr(told).encode()).hexdigest()

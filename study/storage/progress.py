@@ -8,6 +8,7 @@ from study.storage.folder import data_of
 from study.storage.lease import is_driven
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from study.base.records import TrialRecord
@@ -53,6 +54,19 @@ def data_of_trial(
     """Return the data set that a trial was trained on; None before its first epoch."""
     told = store.worker_config(number)
     return data_of(folder, config, str(told["data_folder"])) if told else None
+
+
+def data_shown(
+    folder: StudyFolder,
+    config: StudyConfig,
+    records: Sequence[TrialRecord],
+    store: TrialStore | None,
+) -> Path | None:
+    """Return the data set whose clouds stand for a study; None before a trial was measured."""
+    number = next((record.number for record in records if record.final), None)
+    if number is None or store is None:
+        return None
+    return data_of_trial(folder, config, store, number)
 
 
 def read_records(folder: StudyFolder, config: StudyConfig) -> list[TrialRecord]:

@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from study.base.records import TrialState
+from study.commands.main import main
 from study.config import TrialConfig
 from study.config.judging import judge
 from study.data import open_data_set
@@ -101,3 +102,12 @@ class TestStudyOfTheCodec:
             assert record.folder is not None
             assert (ended.folder.path / record.folder / f"epoch-{EPOCHS:04d}.pt").exists()
         assert not ended.folder.cohorts.exists()
+
+    def test_the_report_of_a_run_is_the_one_that_front_would_draw(
+        self, config: StudyConfig, ended: Ended, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert ended.files is not None
+        before = {path: path.stat().st_mtime_ns for path in ended.files.paths}
+        assert main(["front", config.name, "--root", str(config.root)]) == 0
+        assert "Pareto front: " in capsys.readouterr().out
+        assert before == {path: path.stat().st_mtime_ns for path in ended.files.paths}
