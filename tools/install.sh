@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes .venv, or brings it up to date with pyproject.toml. Called by the Makefile.
+# Makes .venv, or brings it up to date with tools/lock.txt. Called by the Makefile.
 #
 # .venv/installed is the stamp: it is written last, so after an interrupted installation there is
 # none, or one that is still too old. It holds the folder it was made for, because a virtual
@@ -27,9 +27,9 @@ is_usable() { # is .venv whole, and was it made here?
 }
 
 install_with_pip() { # pip's own output goes to the log; a line now and then tells that it lives
-    "$python" -m pip install --disable-pip-version-check --no-compile --editable '.[dev]' \
-        >"$log" 2>&1 &
-    local pip=$! next=20 steps='^ *(Collecting|Processing|Downloading|Installing)'
+    "$python" -m pip install --disable-pip-version-check --no-compile --no-deps "$@" \
+        >>"$log" 2>&1 &
+    local pip=$! next=$((SECONDS + 20)) steps='^ *(Collecting|Processing|Downloading|Installing)'
     # A job in the background does not hear Ctrl-C: pass it on.
     trap 'kill "$pip" 2>/dev/null; exit 130' INT TERM
     while kill -0 "$pip" 2>/dev/null; do
@@ -42,19 +42,25 @@ install_with_pip() { # pip's own output goes to the log; a line now and then tel
     wait "$pip"
 }
 
+install() { # the packages of these hashes and no others, then this project itself
+    : >"$log"
+    install_with_pip --require-hashes --requirement tools/lock.txt &&
+        install_with_pip --no-build-isolation --editable .
+}
+
 compile_on_all_cores() { # pip would compile on one, which takes a minute longer
     # Nobody imports the packages' own tests. Some ship templates that are no Python and may fail.
     "$python" -m compileall -q -j 0 -x /tests/ .venv/lib >>"$log" 2>&1 || true
 }
 
 if is_usable; then
-    echo "Bringing .venv up to date with pyproject.toml"
+    echo "Bringing .venv up to date with tools/lock.txt"
 else
     found=$(find_python)
     echo "Installing into .venv: once, some minutes and 7 GB (PyTorch, Ray, MLflow)"
     "$found" -m venv --clear .venv
 fi
-if ! install_with_pip; then
+if ! install; then
     tail -n 15 "$log" >&2
     echo "error: the installation failed; all of pip's output is in $log" >&2
     exit 1
