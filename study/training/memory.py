@@ -38,6 +38,20 @@ def out_of_memory(device: str) -> Failure:
     )
 
 
+def free_what_failed() -> None:
+    """Free what work that raised an error has left behind: tensors that nobody can reach.
+
+    Where a backward pass fails, autograd keeps the steps that this thread had still to take, and
+    with them the whole graph, until the thread's next backward pass drops them (PyTorch's issue
+    82218). So one of a single number follows here.
+    """
+    number = torch.zeros((), requires_grad=True)
+    torch.autograd.grad(number + 1, number)
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
 def in_parts(
     work: Work, do: Callable[[Work], Result], halves: Callable[[Work], list[Work]]
 ) -> list[tuple[Work, Result | None]]:
@@ -57,10 +71,7 @@ def in_parts(
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-    # Outside of the handler: what was allocated until the error is free again, or lies in cycles.
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    free_what_failed()  # Outside of the handler, which holds the frames of what failed.
     parts = halves(work)
     if not parts:
         return [(work, None)]
