@@ -6,6 +6,7 @@ And, for the tests that ask, a browser and a page in it.
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 # Two cores are shared by everything that runs here, and one thread sums in one order. Read by
 # OpenMP and its like when PyTorch is first imported, in child processes too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What a shell starts in the background is deaf to Ctrl-C, and so are its children: the tests of
+# interrupts need children that are not.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SEED = pytest.StashKey[int]()
 
