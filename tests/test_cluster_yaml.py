@@ -19,6 +19,8 @@ import yaml
 from botocore.validate import ParamValidator
 from ray.autoscaler._private.util import prepare_config, validate_config
 
+from tests.test_lock import locked_packages
+
 ROOT = Path(__file__).parent.parent
 
 # What Ray 2.60 reads below `provider` for AWS (autoscaler/_private/aws, autoscaler.py, updater.py).
@@ -99,11 +101,16 @@ def test_the_head_steers_and_spot_gpus_work(cluster: Config) -> None:
 
 
 def test_the_cluster_runs_this_ray_and_this_project(cluster: Config) -> None:
-    installs = [command for command in cluster["setup_commands"] if "pip install" in command]
-    pins = re.findall(r"'(ray\[.*?\])==(\S+)'", " ".join(installs))
-    assert pins == [("ray[default,tune]", version("ray"))]
     folder = next(remote for remote, local in cluster["file_mounts"].items() if local == ".")
-    assert any(folder.replace("~", "$HOME") in command for command in installs)
+    installs = [command for command in cluster["setup_commands"] if "pip install" in command]
+    uv, packages, project = (command.split(" install ")[1] for command in installs)
+    locked = {each.requirement.name: each.version for each in locked_packages()}
+    assert f"uv=={locked['uv']}" in uv
+    assert locked["ray"] == version("ray")
+    assert "--require-hashes" in packages
+    assert packages.endswith(f"{folder}/tools/lock.txt")
+    assert "--no-deps" in project
+    assert project.endswith(f"--editable {folder}")
     assert not cluster["head_setup_commands"], "Ray's default would install into another Python"
 
 

@@ -34,7 +34,7 @@ class Locked(NamedTuple):
         return only.version
 
 
-def locked() -> list[Locked]:
+def locked_packages() -> list[Locked]:
     text = (ROOT / "tools" / "lock.txt").read_text(encoding="utf-8").replace("\\\n", "")
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     return [
@@ -62,7 +62,7 @@ def asked(extra: str = "dev") -> list[Requirement]:
 def test_all_that_is_asked_for_is_locked_within_its_range(machine: dict[str, str]) -> None:
     pins = {
         canonicalize_name(each.requirement.name): each.version
-        for each in locked()
+        for each in locked_packages()
         if each.requirement.marker is None or each.requirement.marker.evaluate(machine)
     }
     wrong = {
@@ -74,8 +74,8 @@ def test_all_that_is_asked_for_is_locked_within_its_range(machine: dict[str, str
 
 
 def test_every_package_has_hashes_and_comes_from_nowhere_in_particular() -> None:
-    assert len(locked()) > 100
-    for package in locked():
+    assert len(locked_packages()) > 100
+    for package in locked_packages():
         assert package.hashes
         assert all(re.fullmatch("sha256:[0-9a-f]{64}", each) for each in package.hashes)
         assert package.requirement.url is None
@@ -85,7 +85,7 @@ def test_what_make_installed_is_what_is_locked() -> None:
     if not (Path(sys.prefix) / "installed").exists():
         pytest.skip("this environment was not made by `make`, so its packages may be others")
     here = {canonicalize_name(each.name): each.version for each in distributions()}
-    for package in locked():
+    for package in locked_packages():
         marker = package.requirement.marker
         if marker is None or marker.evaluate():
             name = canonicalize_name(package.requirement.name)
