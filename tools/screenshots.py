@@ -95,7 +95,7 @@ def main() -> None:
         context = browser.new_context(viewport={"width": 1400, "height": 820})
         context.add_init_script(_NO_ASSISTANT)
         page = context.new_page()
-        for what in take(page, server.url, place.experiment_id, place.summary_run_id):
+        for what in take(page, server.link, place.experiment_id, place.summary_run_id):
             page.wait_for_timeout(1500)  # until animations have ended
             picture = arguments.out / f"mlflow-{what}.png"
             page.screenshot(path=picture)
