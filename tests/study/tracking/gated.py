@@ -5,8 +5,9 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -32,7 +33,7 @@ class Answer:
     text: str
 
 
-@dataclass
+@dataclass(frozen=True)
 class Gated:
     """A server, and what is in it.
 
@@ -40,13 +41,11 @@ class Gated:
         server: as the product knows it.
         folder: holds its database, `mlartifacts` and `mlflow-server.log`.
         database: a client of the database itself, past the gate.
-        headers: go with every request: a program's, unless changed.
     """
 
     server: Server
     folder: Path
     database: MlflowClient
-    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def port(self) -> int:
@@ -105,8 +104,11 @@ class Gated:
 
 
 @contextmanager
-def gated(folder: Path, port: int, uri: str | None = None) -> Iterator[Gated]:
+def gated(folder: Path, uri: str | None = None) -> Iterator[Gated]:
     """Run a server on a new database in a folder."""
+    with socket.socket() as unused:  # Others may be looking for the first free port right now.
+        unused.bind((HOST, 0))
+        port = int(unused.getsockname()[1])
     client = connect(f"sqlite:///{folder / 'mlflow.db'}")
     client.search_experiments()
     uri = uri or f"sqlite:///{folder / 'mlflow.db'}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import stat
 import subprocess
 import sys
@@ -30,18 +29,12 @@ SEARCH = "/api/2.0/mlflow/experiments/search?max_results=9"
 CREATE = "/ajax-api/2.0/mlflow/experiments/create"
 
 
-def a_port() -> int:
-    with socket.socket() as unused:  # Others may be looking for the first free port right now.
-        unused.bind((HOST, 0))
-        return int(unused.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gated]:
     """A server whose database has a password in its address; SQLite does not mind."""
     folder = tmp_path_factory.mktemp("site")
     uri = f"sqlite:///file:{folder / 'mlflow.db'}?password={PASSWORD}&uri=true"
-    with gated(folder, a_port(), uri) as served:
+    with gated(folder, uri) as served:
         yield served
 
 
@@ -79,9 +72,7 @@ def test_a_browser_with_the_cookie_reads_and_writes(site: Gated) -> None:
     own = {"Authorization": None, "Cookie": cookie, "Sec_Fetch_Site": "same-origin"}
     assert "<title>MLflow</title>" in site.ask(f"{room}/", **own).text
     assert site.ask(room + SEARCH, **own).status == 200
-    made = site.ask(
-        room + CREATE, "POST", {"name": "own"}, Origin=site.server.address, **own
-    )
+    made = site.ask(room + CREATE, "POST", {"name": "own"}, Origin=site.server.address, **own)
     assert made.status == 200
     # Outside of the folder the cookie is worth nothing, nor is the folder without it.
     assert site.ask(SEARCH, **own).status == 403
@@ -172,21 +163,17 @@ def test_what_acts_on_this_machine_or_beyond_is_shut(site: Gated) -> None:
         env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"},
     ).stdout  # fmt: skip
     routes = sorted({line for line in told.splitlines() if _DANGEROUS.search(line)})
-    seen = 0
     for part in ("assistant/message", "assistant/config", "gateway-proxy", "scorer/invoke"):
         assert any(part in route for route in routes)
+    # Not a file is sent or fetched by these two: they ask a store in the cloud for an address.
+    routes = [one for one in routes if "/mlflow/artifacts/presigned-" not in one]
     assert len(routes) > 150
     for route in routes:
         method, path = route.split(" ", 1)
-        # A run's inputs and outputs are named like this too, and are data.
-        if re.search(r"/mlflow/artifacts/presigned-|/logged-models", path):
-            continue
         address = re.sub(r"<[^>]+>|\{[^}]+\}", "x", path)
         answer = site.ask(address, method, {} if method != "GET" else None)
         assert (route, answer.status) == (route, 404)
         assert "this part of MLflow is shut" in answer.text
-        seen += 1
-    assert seen > 150
 
 
 @pytest.mark.parametrize(
@@ -219,108 +206,8 @@ def test_programs_reach_what_is_open(site: Gated) -> None:
     assert client.get_run(run.info.run_id).data.metrics == {"bpp": 0.5}
     answer = site.artifact(run.info.run_id, "front.html")
     assert (answer.status, answer.text) == (200, "<p>front</p>")
-    assert "connect-src" not in answer.headers["content-security-policy"]
     assert "default-src 'self'" in answer.headers["content-security-policy"]
     assert answer.headers["content-disposition"].startswith("attachment")
-
-
-class TestFilesFromElsewhere:
-    """What a database that was handed over says, or a folder with symbolic links in it."""
-
-    @pytest.fixture(scope="class")
-    def private(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        """Return a folder of the user's that no run of his has anything to do with."""
-        folder = tmp_path_factory.mktemp("private")
-        (folder / "key").write_text("a private key")
-        (folder / "mlartifacts").mkdir()
-        return folder
-
-    def refused(self, site: Gated, run_id: str) -> None:
-        for address in (
-            f"/get-artifact?run_uuid={run_id}&path=key",
-            f"/ajax-api/2.0/mlflow/artifacts/list?run_id={run_id}",
-        ):
-            answer = site.ask(address)
-            assert answer.status >= 400
-            assert "private key" not in answer.text
-            assert '"key"' not in answer.text
-
-    def test_a_run_whose_folder_is_a_symbolic_link(self, site: Gated, private: Path) -> None:
-        location = (site.folder / "mlartifacts" / "own").as_uri()
-        run = site.database.create_run(site.database.create_experiment("link", location))
-        folder = Path(run.info.artifact_uri.removeprefix("file://"))
-        folder.parent.mkdir(parents=True)
-        folder.symlink_to(private)
-        self.refused(site, run.info.run_id)
-        assert "shows files below" in site.artifact(run.info.run_id, "key").text
-
-    def test_an_experiment_whose_folder_is_a_symbolic_link(
-        self, site: Gated, private: Path
-    ) -> None:
-        folder = site.folder / "mlartifacts" / "all"
-        run = site.database.create_run(site.database.create_experiment("all", folder.as_uri()))
-        target = private / run.info.run_id / "artifacts"
-        target.mkdir(parents=True)
-        (target / "key").write_text("a private key")
-        folder.symlink_to(private)
-        self.refused(site, run.info.run_id)
-
-    def test_a_file_that_is_a_symbolic_link(self, site: Gated, private: Path) -> None:
-        run = site.database.create_run("0")
-        folder = site.folder / "mlartifacts" / "files"
-        run = site.database.create_run(site.database.create_experiment("files", folder.as_uri()))
-        site.database.log_text(run.info.run_id, "mine", "own.txt")
-        artifacts = folder / run.info.run_id / "artifacts"
-        (artifacts / "key").symlink_to(private / "key")
-        (artifacts / "folder").symlink_to(private)
-        assert site.artifact(run.info.run_id, "own.txt").text == "mine"
-        for path in ("key", "folder/key", "../../../../private/key", "folder"):
-            answer = site.artifact(run.info.run_id, path)
-            assert answer.status >= 400
-            assert "private key" not in answer.text
-
-    @pytest.mark.parametrize("beside", ["", "/mlartifacts", "/../mlartifacts-of-others"])
-    def test_a_place_that_the_database_names(
-        self, site: Gated, private: Path, beside: str
-    ) -> None:
-        """Also one whose name only begins like that of the folder that is shown."""
-        place = f"{private}{beside}" if ".." not in beside else f"{site.folder}/mlartifacts-else"
-        experiment = site.database.create_experiment(f"place {beside}", Path(place).as_uri())
-        run = site.database.create_run(experiment)
-        target = Path(place) / run.info.run_id / "artifacts"
-        target.mkdir(parents=True)
-        (target / "key").write_text("a private key")
-        self.refused(site, run.info.run_id)
-
-    def test_a_place_on_another_server_is_not_asked(self, site: Gated) -> None:
-        with socket.create_server((HOST, 0)) as other:
-            other.settimeout(0.2)
-            port = other.getsockname()[1]
-            for number, scheme in enumerate(("http", "ftp", "sftp", "mlflow-artifacts", "hdfs")):
-                location = f"{scheme}://{HOST}:{port}/x"
-                experiment = site.database.create_experiment(f"far {number}", location)
-                self.refused(site, site.database.create_run(experiment).info.run_id)
-            with pytest.raises(TimeoutError):
-                other.accept()
-
-    def test_a_version_in_the_registry(self, site: Gated, private: Path) -> None:
-        site.database.create_registered_model("m")
-        version = site.database.create_model_version("m", private.as_uri())
-        answer = site.ask(f"/model-versions/get-artifact?name=m&version={version.version}&path=key")
-        assert answer.status >= 400
-        assert "shows files below" in answer.text
-
-    def test_a_model_that_was_logged(self, site: Gated, private: Path) -> None:
-        experiment = site.database.create_experiment("logged", private.as_uri())
-        model = site.database.create_logged_model(experiment)
-        target = Path(model.artifact_location.removeprefix("file://"))
-        target.mkdir(parents=True)
-        (target / "key").write_text("a private key")
-        logged = f"/ajax-api/2.0/mlflow/logged-models/{model.model_id}/artifacts"
-        for address in (f"{logged}/files?artifact_file_path=key", f"{logged}/directories"):
-            answer = site.ask(address)
-            assert answer.status >= 400
-            assert "private key" not in answer.text
 
 
 class TestASecondUser:
@@ -331,9 +218,9 @@ class TestASecondUser:
             "for path in / /health /version /ajax-api/3.0/mlflow/assistant/config "
             f"'{SEARCH}' '/?key=guess'; do exec 3<>/dev/tcp/{HOST}/{site.port}; "
             f"printf 'GET %s HTTP/1.1\\r\\nHost: {HOST}:{site.port}\\r\\nConnection: close"
-            "\\r\\n\\r\\n' \"$path\" >&3; cat <&3; done"
+            '\\r\\n\\r\\n\' "$path" >&3; cat <&3; done'
         )
-        assert re.findall(r"^HTTP/1\.1 (\d+)", said, re.MULTILINE) == ["403"] * 6
+        assert re.findall(r"HTTP/1\.1 (\d+)", said) == ["403"] * 6
 
     def test_sees_neither_password_nor_secret(self, site: Gated) -> None:
         said = as_second_user("cat /proc/[0-9]*/cmdline | tr '\\0' ' '; ps -eo args")
@@ -344,8 +231,7 @@ class TestASecondUser:
     def test_reads_neither_environment_nor_log(self, site: Gated) -> None:
         pid = site.server._process.pid
         said = as_second_user(
-            f"id -u; for file in /proc/{pid}/environ /proc/{pid}/mem {site.log}; do "
-            "cat $file; done"
+            f"id -u; for file in /proc/{pid}/environ /proc/{pid}/mem {site.log}; do cat $file; done"
         )
         assert said.startswith("65534\n")
         assert said.count("Permission denied") == 3
@@ -362,9 +248,7 @@ def test_the_log_is_the_users_own_and_holds_no_secret(site: Gated) -> None:
     site.ask("/get-artifact?run_uuid=nosuch&path=x")
     assert stat.S_IMODE(site.log.stat().st_mode) == 0o600
     assert site.secret not in site.log.read_text()
-    with pytest.raises(AssertionError):
-        assert PASSWORD in site.log.read_text()
-    # Where the product passes them, for the tests above to mean something.
+    # The server has both, and here they are.
     environment = Path(f"/proc/{site.server._process.pid}/environ").read_text()
     assert PASSWORD in environment
     assert site.secret in environment
@@ -375,6 +259,6 @@ def test_a_log_that_all_could_read_becomes_private(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_text("precious")
     (tmp_path / "mlflow-server.log").symlink_to(other)
-    with gated(tmp_path, a_port()) as served:
+    with gated(tmp_path) as served:
         assert stat.S_IMODE(served.log.lstat().st_mode) == 0o600
     assert other.read_text() == "precious"

@@ -58,7 +58,7 @@ def test_another_server_that_answers_is_not_taken_for_ours(tmp_path: Path) -> No
     with ThreadingHTTPServer((HOST, 0), SimpleHTTPRequestHandler) as other:
         threading.Thread(target=other.serve_forever, daemon=True).start()
         with subprocess.Popen([sys.executable, "-c", ""]) as ours:
-            server = Server(ours, f"http://{HOST}:{other.server_port}", log)
+            server = Server(ours, other.server_port, "secret", log)
             with pytest.raises(StudyError, match="before it answered: address already in use"):
                 server.wait_until_up()
         other.shutdown()
