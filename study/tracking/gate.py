@@ -52,11 +52,16 @@ _HEADERS = {
 
 _ENTRY = """<!doctype html>
 <title>MLflow</title>
-<script nonce="{nonce}">location.replace("{room}/" + location.hash)</script>
+<script nonce="{nonce}">
+location.replace("{room}/" + location.hash);
+localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true");
+localStorage.setItem("mlflow.assistant.panelOpen_v1", "false");
+</script>
 <noscript>MLflow's pages need JavaScript.</noscript>
 """
 """What the link with the secret shows: the way on. A redirection would not do: from a link in
-another page, browsers would follow it without the cookie, which is SameSite=Strict."""
+another page, browsers would follow it without the cookie, which is SameSite=Strict. The settings
+keep MLflow 3.17 from opening its assistant, which is shut, beside every page."""
 
 
 class Gate:

@@ -43,6 +43,8 @@ SETTINGS = {
     "MLFLOW_ENABLE_ASSISTANT_SANDBOX": "true",
     "MLFLOW_ENABLE_REMOTE_ASSISTANT": "false",
     "MLFLOW_ENABLE_AI_GATEWAY": "false",
+    # A database may name webhooks, which are told of every change: no address is of this scheme.
+    "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "none",
     # Refuses what a web page elsewhere would send here through the user's browser.
     "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "false",
     "MLFLOW_SERVER_X_FRAME_OPTIONS": "SAMEORIGIN",

@@ -140,6 +140,7 @@ def test_without_its_link_the_server_answers_nothing(links: dict[str, str]) -> N
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false",
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false",
         "MLFLOW_ENABLE_ASSISTANT_SANDBOX=true",
+        "MLFLOW_WEBHOOK_ALLOWED_SCHEMES=none",
     ],
 )
 def test_what_runs_foreign_code_is_off(setting: str, links: dict[str, str]) -> None:

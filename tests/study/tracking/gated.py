@@ -60,7 +60,7 @@ class Gated:
         return self.folder / "mlflow-server.log"
 
     def ask(
-        self, path: str, method: str = "GET", body: object = None, **headers: str | None
+        self, path: str, method: str = "GET", body: object = None, /, **headers: str | None
     ) -> Answer:
         """Send a request exactly as given, with the secret as a program gives it.
 

@@ -152,6 +152,12 @@ def test_a_page_at_another_port_reads_nothing_and_is_sent_no_cookie(
     page.get_by_text("Default").first.wait_for()
 
 
+def test_the_assistant_is_not_opened(page: Page, entered: str) -> None:
+    assert page.url.startswith(entered)
+    assert page.get_by_text("Model registry").count() > 0
+    assert page.get_by_text("Welcome to MLflow Assistant").count() == 0
+
+
 def test_the_link_can_be_followed_from_a_page_elsewhere(page: Page, site: Gated) -> None:
     """As a terminal in the browser shows it: the cookie is not sent with what others began."""
     with elsewhere() as other:
