@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from study.tracking.client import connect
-from study.tracking.server import HOST
+from study.tracking.server import HOST, free_port, running_server
 from tests.study.second_user import as_second_user
 from tests.study.tracking.gated import gated
 
@@ -259,6 +259,7 @@ def test_a_log_that_all_could_read_becomes_private(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_text("precious")
     (tmp_path / "mlflow-server.log").symlink_to(other)
-    with gated(tmp_path) as served:
-        assert stat.S_IMODE(served.log.lstat().st_mode) == 0o600
+    log = tmp_path / "mlflow-server.log"
+    with running_server(f"sqlite:///{tmp_path}/mlflow.db", tmp_path, free_port(None), log):
+        assert stat.S_IMODE(log.lstat().st_mode) == 0o600
     assert other.read_text() == "precious"
