@@ -89,9 +89,9 @@ def measured(epochs: int, stock: int) -> Iterator[Held]:
         connect(uri).search_experiments()  # Its tables are made.
         server = while_up.enter_context(running_server(uri, folder, port, folder / "log"))
         server.wait_until_up()
-        watching = _observer(server.url, folder)
+        watching = _observer(server.client_uri, folder)
         yield Held("the driver: on_trial, server up", _told_ms(watching, 0, epochs), has_bar=True)
-        client = connect(server.url)
+        client = connect(server.client_uri)
         run_id = client.create_run(client.create_experiment("stock")).info.run_id
         yield Held("stock: log_batch of 20 metrics", _stock_ms(client.log_batch, run_id, stock))
         yield Held(

@@ -33,13 +33,13 @@ def browser_path() -> str:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """Run a browser without a window, which asks nobody for updates."""
+def chromium(*more: str) -> Iterator[Browser]:
+    """Run a browser without a window, which asks nobody for updates; `more` of its arguments."""
     from playwright.sync_api import sync_playwright
 
     path = browser_path()
     with sync_playwright() as playwright:
-        arguments = ["--disable-gpu", "--disable-quic", "--disable-sync"]
+        arguments = ["--disable-gpu", "--disable-quic", "--disable-sync", *more]
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
         yield browser
         browser.close()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from typing import TYPE_CHECKING
 
-from study.tracking.server import SETTINGS, server_command
+from study.tracking.server import answers, client_uri, server_command, server_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,11 +37,14 @@ class Server:
     KINDS = ("driver", "worker", "server")
 
     def __init__(self, folder: Path, port: int) -> None:
-        self.uri = f"http://127.0.0.1:{port}"
+        secret = secrets.token_urlsafe(32)
+        self.uri = client_uri(port, secret)
         self.database = folder / "server.db"
         self._log = folder / "server.log"
         uri = f"sqlite:///{self.database}"
-        self._command = server_command(uri, folder / "mlartifacts", port)
+        self._command = server_command(port)
+        self._environment = server_environment(uri, folder / "mlartifacts", port, secret)
+        self._place = (port, secret)
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._again_s = float("inf")
@@ -57,7 +59,7 @@ class Server:
         self._again_s = float("inf")
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, cwd=self._folder, env=os.environ | SETTINGS,
+                self._command, cwd=self._folder, env=self._environment,
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
 
@@ -80,11 +82,9 @@ class Server:
         deadline = time.monotonic() + _PATIENCE_S
         while time.monotonic() < deadline:
             self.look()
-            try:
-                with urllib.request.urlopen(f"{self.uri}/health", timeout=5):  # noqa: S310
-                    return
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.3)
+            if answers(*self._place):
+                return
+            time.sleep(0.3)
         message = f"the MLflow server does not come up, see {self._log}"
         raise TimeoutError(message)
 

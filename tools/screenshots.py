@@ -35,11 +35,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-_NO_ASSISTANT = """
-localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true");
-localStorage.setItem("mlflow.assistant.panelOpen_v1", "false");
-"""
-"""MLflow opens its assistant beside every page until somebody closes it."""
 
 
 def take(page: Page, url: str, experiment: str, summary: str) -> Iterator[str]:
@@ -93,9 +88,8 @@ def main() -> None:
         server.wait_until_up()
         browser = playwright.chromium.launch(executable_path=path, args=["--disable-gpu"])
         context = browser.new_context(viewport={"width": 1400, "height": 820})
-        context.add_init_script(_NO_ASSISTANT)
         page = context.new_page()
-        for what in take(page, server.url, place.experiment_id, place.summary_run_id):
+        for what in take(page, server.link, place.experiment_id, place.summary_run_id):
             page.wait_for_timeout(1500)  # until animations have ended
             picture = arguments.out / f"mlflow-{what}.png"
             page.screenshot(path=picture)

@@ -90,11 +90,15 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
 def _serve(uri: str, root: Path, shown: _Shown | None, port: int | None, console: Console) -> None:
     """Run the server until Ctrl-C."""
     with running_server(uri, root / "mlartifacts", free_port(port), root / _LOG) as server:
-        console.print(f"[dim]MLflow starts at {server.url} …[/]", soft_wrap=True)
+        console.print(f"[dim]MLflow starts at {server.address} …[/]", soft_wrap=True)
         try:
             server.wait_until_up()
-            _print_links(server.url, shown, console)
-            console.print("[dim]Ctrl-C ends it[/]")
+            _print_links(server.link, shown, console)
+            console.print(
+                "[dim]Ctrl-C ends it; until then, whoever has one of these links can read and "
+                "change what MLflow holds here[/]",
+                soft_wrap=True,
+            )
             server.wait()
         except KeyboardInterrupt:
             console.print("[dim]ended[/]")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 from study.report.planes import planes_of
 from study.tracking.client import connect, is_missing, quieten
@@ -58,14 +59,20 @@ class Place(NamedTuple):
     summary_run_id: str | None
 
 
+def _page(base_url: str, page: str) -> str:
+    """Return the address of a page; what the base asks (`?key=…`) stays before it."""
+    split = urlsplit(base_url)
+    return split._replace(path=f"{split.path.rstrip('/')}/", fragment=page).geturl()
+
+
 def experiments_link(base_url: str) -> str:
     """Return the address of the table of all studies."""
-    return f"{base_url.rstrip('/')}/#/experiments?{_TRAINING}"
+    return _page(base_url, f"/experiments?{_TRAINING}")
 
 
 def experiment_link(base_url: str, experiment_id: str) -> str:
     """Return the address of a study's table of runs."""
-    return f"{base_url.rstrip('/')}/#/experiments/{experiment_id}/runs?{_TRAINING}"
+    return _page(base_url, f"/experiments/{experiment_id}/runs?{_TRAINING}")
 
 
 def chart_link(base_url: str, experiment_id: str) -> str:
@@ -76,7 +83,7 @@ def chart_link(base_url: str, experiment_id: str) -> str:
 
 def run_link(base_url: str, experiment_id: str, run_id: str) -> str:
     """Return the address of a run."""
-    return f"{base_url.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}?{_TRAINING}"
+    return _page(base_url, f"/experiments/{experiment_id}/runs/{run_id}?{_TRAINING}")
 
 
 def summary_link(base_url: str, experiment_id: str, run_id: str) -> str:
@@ -87,7 +94,7 @@ def summary_link(base_url: str, experiment_id: str, run_id: str) -> str:
 
 def registry_link(base_url: str) -> str:
     """Return the address of the registered models, the project's codecs among them."""
-    return f"{base_url.rstrip('/')}/#/models?{_TRAINING}"
+    return _page(base_url, f"/models?{_TRAINING}")
 
 
 def find_summary(uri: str, study_name: str, study_id: str) -> Place | None:

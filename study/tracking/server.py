@@ -1,9 +1,11 @@
-"""MLflow's own server, run for one user on one machine."""
+"""MLflow's own server behind a gate (`study.tracking.gate`), run for one user on one machine."""
 
 from __future__ import annotations
 
+import base64
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -12,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from study.base.errors import StudyError
 
@@ -34,15 +36,23 @@ _REFUSED_PORTS = {
 """Ports that browsers block (the Fetch standard, section "Port blocking"), or that need root."""
 
 SETTINGS = {
-    # Servers have been taken over through their jobs, a pickle runs whatever is in it, and MLflow's
-    # assistant runs shell commands for any user of this machine unless it must do so in Docker.
+    # The gate shuts all of this. Servers have been taken over through their jobs, a pickle runs
+    # whatever is in it, and MLflow's assistant runs commands unless it must do so in Docker.
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_ENABLE_ASSISTANT_SANDBOX": "true",
     "MLFLOW_ENABLE_REMOTE_ASSISTANT": "false",
     "MLFLOW_ENABLE_AI_GATEWAY": "false",
+    # A database may name webhooks, which are told of every change: no address is of this scheme.
+    "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "none",
     # Refuses what a web page elsewhere would send here through the user's browser.
     "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "false",
+    "MLFLOW_SERVER_X_FRAME_OPTIONS": "SAMEORIGIN",
+    "MLFLOW_ENABLE_WORKSPACES": "false",
+    # What `mlflow server` tells its workers of themselves.
+    "_MLFLOW_SGI_NAME": "uvicorn",
+    "_MLFLOW_IN_JOB_EXECUTOR": "false",
+    "_MLFLOW_SERVER_SERVE_ARTIFACTS": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     # Only the log tells why a server cannot start; `quieten` would silence that too.
     "MLFLOW_LOGGING_LEVEL": "INFO",
@@ -50,6 +60,11 @@ SETTINGS = {
     "PYTHONWARNINGS": "ignore:starlette.middleware.wsgi is deprecated",
 }
 """The server's environment; it overrides what the user has set."""
+
+BACKEND, ARTIFACTS = "_MLFLOW_SERVER_FILE_STORE", "_MLFLOW_SERVER_ARTIFACT_ROOT"
+"""Where MLflow 3.17's application reads what `mlflow server` was told."""
+
+SECRET = "STUDY_UI_SECRET"  # noqa: S105 (the variable's name)
 
 _EXCEPTION = re.compile(r"^(?:[\w.]+(?:Error|Exception): |.*\bERROR: +)(.+)$", re.MULTILINE)
 
@@ -99,31 +114,71 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def server_command(uri: str, artifacts: Path, port: int) -> list[str]:
-    """Return the command of a server that only this machine reaches; `SETTINGS` go with it.
+def server_command(port: int) -> list[str]:
+    """Return the command of a server that only this machine reaches, with `server_environment`.
 
-    One worker: the usual four take 25 s and 2.5 GB to start.
+    All users of a machine can read a command line. So it says nothing but where the server listens.
+
+    Args:
+        port: where it listens.
+    """
+    return [sys.executable, "-P", "-m", "study.tracking.serving", str(port)]
+
+
+def server_environment(uri: str, artifacts: Path, port: int, secret: str) -> dict[str, str]:
+    """Return the server's environment, which only its own user can read.
 
     Args:
         uri: the database's address.
-        artifacts: where new experiments keep files; existing ones know their own place.
+        artifacts: where new experiments keep files, and below which files are shown.
         port: where it listens.
+        secret: who knows it is let in.
     """
-    return [
-        *(sys.executable, "-m", "mlflow", "server"),
-        *("--backend-store-uri", uri),
-        *("--default-artifact-root", artifacts.resolve().as_uri(), "--no-serve-artifacts"),
-        *("--host", HOST, "--port", str(port)),
-        *("--workers", "1"),
-    ]
+    return {
+        **os.environ,
+        **SETTINGS,
+        "MLFLOW_SERVER_ALLOWED_HOSTS": f"{HOST}:{port},localhost:{port}",
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port}",
+        BACKEND: uri,
+        ARTIFACTS: artifacts.resolve().as_uri(),
+        SECRET: secret,
+    }
+
+
+def client_uri(port: int, secret: str) -> str:
+    """Return the address of such a server as programs take it, MLflow's client among them."""
+    return f"http://study:{secret}@{HOST}:{port}"
+
+
+def answers(port: int, secret: str) -> bool:
+    """Say whether such a server answers."""
+    password = base64.b64encode(f"study:{secret}".encode()).decode()
+    request = urllib.request.Request(
+        f"http://{HOST}:{port}/health", headers={"Authorization": f"Basic {password}"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=5):  # noqa: S310 (our own)
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
 
 
 class Server:
-    """A server that was started here."""
+    """A server that was started here.
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-        """Take note of its process, its address and its log."""
-        self.url = url
+    Attributes:
+        address: where it listens.
+        link: opens its pages in a browser: the address with the secret. More may be added to it by
+            the functions of `study.tracking.links`.
+        client_uri: for programs.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, secret: str, log: Path) -> None:
+        """Take note of its process, its port, its secret and its log."""
+        self.address = f"http://{HOST}:{port}"
+        self.link = f"{self.address}/?key={secret}"
+        self.client_uri = client_uri(port, secret)
+        self._port, self._secret = port, secret
         self._process = process
         self._log = log
 
@@ -152,13 +207,7 @@ class Server:
 
     def _answers(self) -> bool:
         # Another server may have taken the port meanwhile: it would answer too.
-        if _LISTENING not in self._log.read_bytes():
-            return False
-        try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=5):  # noqa: S310 (our own)
-                return True
-        except (urllib.error.URLError, OSError):
-            return False
+        return _LISTENING in self._log.read_bytes() and answers(self._port, self._secret)
 
     def _failure(self, what: str) -> StudyError:
         said = self._log.read_text(encoding="utf-8", errors="replace")
@@ -170,25 +219,39 @@ class Server:
 def running_server(uri: str, artifacts: Path, port: int, log: Path) -> Iterator[Server]:
     """Start a server; it ends with the block.
 
-    It has a session of its own, so that Ctrl-C reaches only this process, which then ends it:
-    MLflow's server is two processes, and the inner one would outlive the outer.
+    It has a session of its own, so that Ctrl-C reaches only this process, which then ends it.
 
     Args:
         uri: the database's address.
-        artifacts: where new experiments keep files.
+        artifacts: where new experiments keep files; none from elsewhere is shown.
         port: a free one, where it listens.
-        log: receives its output; overwritten.
+        log: receives its output; overwritten, and readable by this user only.
+
+    Raises:
+        StudyError: the log cannot be written.
     """
-    with log.open("wb") as written:
+    secret = secrets.token_urlsafe(32)
+    with _private(log) as written:
         process = subprocess.Popen(  # noqa: S603 (our own command)
-            server_command(uri, artifacts, port),
-            env=os.environ | SETTINGS, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=written, stderr=written,
+            server_command(port), env=server_environment(uri, artifacts, port, secret),
+            start_new_session=True, stdin=subprocess.DEVNULL, stdout=written, stderr=written,
         )  # fmt: skip
     try:
-        yield Server(process, f"http://{HOST}:{port}", log)
+        yield Server(process, port, secret, log)
     finally:
         _end(process)
+
+
+def _private(log: Path) -> IO[bytes]:
+    """Open a new file for writing that only this user can read: errors name the database."""
+    try:
+        log.unlink(missing_ok=True)
+        return os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+    except OSError as error:
+        raise StudyError(
+            f"MLflow's server needs a log, and {log} cannot be written ({error.strerror}); see to "
+            "the folder's permissions and the room on the disk"
+        ) from error
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

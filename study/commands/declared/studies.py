@@ -200,9 +200,10 @@ UI = Command(
         ROOT,
     ),
     about="""\
-Starts MLflow's server for this machine only, without the parts that run foreign code (jobs,
-pickles), and prints links once it answers. Ctrl-C ends it. Where a study is recorded on a server of
-its own (tracking.uri), the links go there and no server is started.
+Starts MLflow's server for this machine only, without the parts that run foreign code (its
+assistant, jobs, pickles), and prints links once it answers. Only who has a link gets in. Ctrl-C
+ends it. Where a study is recorded on a server of its own (tracking.uri), the links go there and no
+server is started.
 
 examples:
   study ui quickstart-001              its front, its trials as a chart and as a table

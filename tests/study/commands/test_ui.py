@@ -36,6 +36,9 @@ pytestmark = pytest.mark.timeout(300)  # two servers' worth of start, on a busy 
 
 PATIENCE_S = 60.0
 
+_SHUT = ("/assistant/config", "/assistant/providers", "/gateway-proxy?")
+"""What of that which the gate shuts MLflow's pages ask for."""
+
 _OWN = ("http://127.0.0.1:", "blob:http://127.0.0.1:", "data:")
 
 
@@ -86,6 +89,10 @@ def port_of(text: str) -> int:
     return int(found[1])
 
 
+def address_of(links: dict[str, str]) -> str:
+    return f"http://127.0.0.1:{port_of(links['front'])}"
+
+
 def listeners(port: int) -> list[str]:
     """The addresses at which something listens on a port, as the kernel writes them."""
     found = []
@@ -102,10 +109,11 @@ def page(browser: Browser) -> Iterator[Page]:
     """A page that follows all links, so that MLflow's scripts are fetched once.
 
     It may fetch nothing but from this machine. What MLflow's own scripts complain of is no concern
-    of ours, nor that it asks a server without users who is there. The front's page is neither.
+    of ours, nor that it asks a server without users who is there, and asks for what is shut. The
+    front's page is neither.
     """
     fetched: list[str] = []
-    with new_page(browser, forgiven=["/static-files/static/", "/mlflow/users/current"]) as opened:
+    with new_page(browser, forgiven=["/static-files/static/", "/users/current", *_SHUT]) as opened:
         opened.on("request", lambda request: fetched.append(request.url))
         yield opened
     assert [url for url in fetched if not url.startswith(_OWN)] == []
@@ -119,13 +127,11 @@ def test_only_this_machine_reaches_the_server(links: dict[str, str]) -> None:
     assert listeners(port_of(links["front"])) == ["0100007F"]
 
 
-def test_another_page_in_the_browser_does_not_reach_it(links: dict[str, str]) -> None:
-    url = f"http://127.0.0.1:{port_of(links['front'])}/api/2.0/mlflow/experiments/create"
-    request = urllib.request.Request(
-        url, b"{}", {"Origin": "http://evil.example", "Content-Type": "application/json"}
-    )
-    with pytest.raises(urllib.error.HTTPError, match="403"):
-        urllib.request.urlopen(request, timeout=PATIENCE_S)  # noqa: S310
+def test_without_its_link_the_server_answers_nothing(links: dict[str, str]) -> None:
+    for path in ("", "health", "?key=guessed", "api/2.0/mlflow/experiments/search?max_results=9"):
+        with pytest.raises(urllib.error.HTTPError, match="403") as refused:
+            urllib.request.urlopen(f"{address_of(links)}/{path}", timeout=PATIENCE_S)  # noqa: S310
+        assert b"`study ui`" in refused.value.read()
 
 
 @pytest.mark.parametrize(
@@ -134,6 +140,7 @@ def test_another_page_in_the_browser_does_not_reach_it(links: dict[str, str]) ->
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false",
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false",
         "MLFLOW_ENABLE_ASSISTANT_SANDBOX=true",
+        "MLFLOW_WEBHOOK_ALLOWED_SCHEMES=none",
     ],
 )
 def test_what_runs_foreign_code_is_off(setting: str, links: dict[str, str]) -> None:
@@ -141,7 +148,7 @@ def test_what_runs_foreign_code_is_off(setting: str, links: dict[str, str]) -> N
     serving = [
         process
         for process in Path("/proc").glob("[0-9]*")
-        if b"uvicorn" in read(process / "cmdline")
+        if b"study.tracking.serving" in read(process / "cmdline")
         and port in read(process / "cmdline").split(b"\0")
     ]
     assert len(serving) == 1
@@ -252,7 +259,8 @@ def test_without_a_name_all_studies_are_linked(
     assert main(["ui", "--root", str(study.path.parent)]) == 0
     told = capsys.readouterr().out
     assert re.search(
-        r"studies  http://127\.0\.0\.1:\d+/#/experiments\?workflowType=machine_learning\n", told
+        r"studies  http://127\.0\.0\.1:\d+/\?key=[\w-]{43}#/experiments\?workflowType=machine_learning\n",
+        told,
     )
     assert NAME not in told
 
@@ -261,14 +269,15 @@ def test_a_study_on_a_server_of_its_own_is_linked_there(
     tmp_path: Path, study: StudyFolder, links: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     moved = shutil.copytree(study.path.parent, tmp_path / "studies")
-    url = f"http://127.0.0.1:{port_of(links['front'])}"
+    page, key, fragment = re.split(r"\?key=([\w-]+)", links["front"])
+    url = address_of(links)
     config = study.config()
-    tracking = config.tracking.model_copy(update={"uri": url.replace("//", "//me:secret@")})
+    tracking = config.tracking.model_copy(update={"uri": url.replace("//", f"//me:{key}@")})
     write_study(config.model_copy(update={"tracking": tracking}), moved / NAME / "study.yaml")
     assert main(["ui", NAME, "--root", str(moved)]) == 0
     told = capsys.readouterr().out
-    assert f"front  {links['front']}\n" in told
-    assert "secret" not in told
+    assert f"front  {page}{fragment}\n" in told
+    assert key not in told
     assert main(["ui", NAME, "--port", "5001", "--root", str(moved)]) == 2
     assert "--port is for a server that is started here" in capsys.readouterr().err
 

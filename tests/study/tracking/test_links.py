@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 from study.fronts.front import Direction, Objective
 from study.tracking.client import connect
-from study.tracking.links import Place, chart_link, chart_view, find_summary, summary_link
+from study.tracking.links import (
+    Place,
+    chart_link,
+    chart_view,
+    find_summary,
+    registry_link,
+    summary_link,
+)
 from tests.study.tracked import OBJECTIVES, database
 
 if TYPE_CHECKING:
@@ -43,6 +50,9 @@ def test_addresses_are_of_pages_that_mlflow_has() -> None:
     assert summary_link(base, "3", "ab") == (
         "http://127.0.0.1:5000/#/experiments/3/runs/ab/artifacts/front.html"
         "?workflowType=machine_learning"
+    )
+    assert registry_link(f"{base}?key=abc") == (
+        "http://127.0.0.1:5000/?key=abc#/models?workflowType=machine_learning"
     )
 
 

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from study.base.records import TrialState
-from study.tracking.server import SETTINGS, server_command
+from study.tracking.server import answers, client_uri, server_command, server_environment
 from tests.study.tracked import (
     PATIENCE_S,
     database,
@@ -29,6 +28,8 @@ from tests.study.tracked import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+SECRET = "of-the-tests"  # noqa: S105
 
 
 def test_an_unreachable_server_costs_a_sentence(tmp_path: Path) -> None:
@@ -48,12 +49,12 @@ def test_an_unreachable_server_costs_a_sentence(tmp_path: Path) -> None:
 
 @contextmanager
 def server(folder: Path, port: int) -> Iterator[str]:
-    """Run the real server by the command that users are given; killed without notice at the end."""
-    uri = f"http://127.0.0.1:{port}"
+    """Run the real server as `study ui` does; killed without notice at the end."""
+    uri = f"sqlite:///{folder / 'server.db'}"
     with (folder / "server.log").open("a") as log:
         process = subprocess.Popen(
-            server_command(f"sqlite:///{folder / 'server.db'}", folder / "mlartifacts", port),
-            env=os.environ | SETTINGS,
+            server_command(port),
+            env=server_environment(uri, folder / "mlartifacts", port, SECRET),
             cwd=folder,
             stdout=log,
             stderr=log,
@@ -61,23 +62,14 @@ def server(folder: Path, port: int) -> Iterator[str]:
         )
         try:
             deadline = time.monotonic() + PATIENCE_S
-            while not is_up(uri):
+            while not answers(port, SECRET):
                 assert process.poll() is None, (folder / "server.log").read_text()
                 assert time.monotonic() < deadline, (folder / "server.log").read_text()
                 time.sleep(0.2)
-            yield uri
+            yield client_uri(port, SECRET)
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-
-def is_up(uri: str) -> bool:
-    """Say whether the server answers."""
-    try:
-        with urllib.request.urlopen(f"{uri}/health", timeout=5):  # noqa: S310
-            return True
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 @pytest.mark.slow
@@ -117,7 +109,10 @@ def test_a_server_that_dies_midway_and_comes_back(tmp_path: Path) -> None:
         assert set(found) == {"0", "1", ""}
         assert told[1] == {int(n): run.info.run_id for n, run in found.items() if n}
         assert told[0] == {0: told[1][0]}
-        page = f"{uri}/get-artifact?path=front.html&run_uuid={found[''].info.run_id}"
+        page = urllib.request.Request(
+            f"http://127.0.0.1:{port}/get-artifact?path=front.html&run_uuid={found[''].info.run_id}",
+            headers={"Authorization": f"Bearer {SECRET}"},
+        )
         with urllib.request.urlopen(page, timeout=20) as answer:  # noqa: S310
             assert answer.read() == b"<p>front</p>"
         undisturbed = observer(tmp_path)
@@ -134,7 +129,7 @@ def test_a_driver_catches_up_with_a_server_that_was_away(tmp_path: Path) -> None
     """One driver, whose server is killed between two epochs, and once comes back emptied."""
     port = free_port()
     picture = {"front.html": b"<p>front</p>"}
-    watching = observer(tmp_path, f"http://127.0.0.1:{port}", draw=lambda _: picture)
+    watching = observer(tmp_path, client_uri(port, SECRET), draw=lambda _: picture)
     with server(tmp_path, port):
         watching.on_trial(trial(0))
         watching.on_trial(trial(1, state=TrialState.RUNNING, epochs=1))
