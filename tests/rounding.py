@@ -32,12 +32,12 @@ another trial's noise 40 times and more. And gradients of a batch on 24 codecs: 
 def bits_are_promised() -> bool:
     """Whether company changes no bit: with the kernels, where that was measured.
 
-    That was on AMD's processors without AVX-512. Nothing that is known speaks against it on others,
-    but there the bound is asked.
+    That was on AMD's processors, with and without AVX-512. Nothing that is known speaks against it
+    on others, but there the bound is asked.
     """
     cpuinfo = Path("/proc/cpuinfo")
     told = cpuinfo.read_text(encoding="utf-8") if cpuinfo.exists() else ""
-    return "AuthenticAMD" in told and "avx512" not in told and library() is not None
+    return "AuthenticAMD" in told and library() is not None
 
 
 def moved_by_a_bit(weights: Tensor, rng: np.random.Generator) -> Tensor:
