@@ -18,9 +18,30 @@ if TYPE_CHECKING:
 
     from model.config import ModelConfig
     from study.data import DataSet
-    from study.training.training import Member
+    from study.training.training import Member, Training
 
 FIRST_WEIGHTS = "encoder.embed.hidden.linear.weight"
+
+
+def begun_alone(
+    data: DataSet,
+    one: Member,
+    *,
+    noise_of: Member | None = None,
+    moved_by: np.random.Generator | None = None,
+    model: ModelConfig = MODEL,
+) -> Training:
+    """A member before its first epoch, if asked for with a wrong start: see `trained_alone`."""
+    training = training_of(data, one, model=model)
+    (state,) = training._cohort.states()
+    if noise_of is not None:
+        (other,) = training_of(data, noise_of, model=model)._cohort.states()
+        state = replace(state, noise=other.noise)
+    if moved_by is not None:
+        weights = by_name(state.parameters, training._shapes)[FIRST_WEIGHTS]
+        weights.copy_(moved_by_a_bit(weights, moved_by))
+    training._cohort.put_together([state])
+    return training
 
 
 def trained_alone(
@@ -42,15 +63,7 @@ def trained_alone(
         moved_by: moves one weight of the first layer, through which all goes, by a bit.
         model: its architecture.
     """
-    training = training_of(data, one, model=model)
-    (state,) = training._cohort.states()
-    if noise_of is not None:
-        (other,) = training_of(data, noise_of, model=model)._cohort.states()
-        state = replace(state, noise=other.noise)
-    if moved_by is not None:
-        weights = by_name(state.parameters, training._shapes)[FIRST_WEIGHTS]
-        weights.copy_(moved_by_a_bit(weights, moved_by))
-    training._cohort.put_together([state])
+    training = begun_alone(data, one, noise_of=noise_of, moved_by=moved_by, model=model)
     for clock in range(one.order_from, one.order_from + epochs):
         training._cohort.train(training._feed, training._feed.plan(clock), clock)
     return training.parameters(one.trial)
