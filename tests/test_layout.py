@@ -48,6 +48,7 @@ CONFINED = {
         "study/storage/database.py",
         "study/search/importance.py",
         "study/search/repeatable.py",
+        "study/search/replayed.py",
         "study/search/samplers.py",
         "study/storage/trial_store.py",
         "study/storage/study_attributes.py",
