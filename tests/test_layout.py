@@ -58,6 +58,7 @@ CONFINED = {
         "study/registry/fetching.py",
         "study/registry/registering.py",
         "study/tracking/client.py",
+        "study/tracking/creating.py",
         "study/tracking/ledger.py",
         "study/tracking/runs.py",
     },

@@ -39,10 +39,15 @@ def told_safely(text: str, uri: str) -> str:
     return text.replace(uri, masked(uri))
 
 
-def missing_file(uri: str) -> Path | None:
-    """Return the SQLite file of an address where it is missing: opening it would create it."""
+def sqlite_file(uri: str) -> Path | None:
+    """Return the file of a SQLite database; None of another, or where SQLite makes up the name."""
     if not re.match(r"sqlite(\+\w+)?:///", uri):
         return None
     path = Path(urlsplit(uri).path[1:])
-    is_file = path.name and not str(path).startswith("file:")  # Else in memory, or SQLite's own URI.
-    return path if is_file and not path.exists() else None
+    return path if path.name and path.name != ":memory:" and path.parts[0] != "file:" else None
+
+
+def is_lost(uri: str) -> bool:
+    """Tell whether an address is that of a SQLite file that is missing: opening it makes it."""
+    file = sqlite_file(uri)
+    return file is not None and not file.exists()

@@ -9,7 +9,7 @@ import optuna
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 from optuna.storages import InMemoryStorage, RDBStorage
 
-from study.base.addresses import masked, missing_file, told_safely
+from study.base.addresses import is_lost, masked, told_safely
 from study.base.errors import StudyError
 from study.base.next_command import next_command
 from study.storage.folder import StudyFolder
@@ -38,7 +38,7 @@ def is_there(config: StudyConfig, database: Path) -> bool:
     if uri is None:
         check_not_lost(folder)
         return database.exists()
-    if missing_file(uri) is None and _holds(_reached(uri, masked(uri)), config.name):
+    if not is_lost(uri) and _holds(_reached(uri, masked(uri)), config.name):
         return True
     check_not_lost(folder, masked(uri))
     return False
@@ -93,7 +93,7 @@ def open_study(
         storage = _reached(f"sqlite:///{database.resolve()}", f"{database}")
     else:
         folder = StudyFolder(database.parent)
-        if missing_file(uri) is not None:
+        if is_lost(uri):
             check_not_lost(folder, masked(uri))
         storage = _reached(uri, masked(uri))
         is_new = not _holds(storage, config.name)
