@@ -44,7 +44,7 @@ class ReplayedCmaEs(CmaEsSampler):
         return super().sample_relative(study, trial, search_space)
 
     def _restore_optimizer(self, completed_trials: Sequence[FrozenTrial]) -> Any:  # noqa: ANN401 (one of three classes of cmaes, which is optional)
-        """Return the evolution as it stands; Optuna then has nothing to tell it, nor to store."""
+        """Return the evolution as it stands, told all that has ended."""
         study, space = self._replays
         transform = _SearchSpaceTransform(
             space, transform_step=not self._with_margin, transform_0_1=True
@@ -66,6 +66,12 @@ class ReplayedCmaEs(CmaEsSampler):
                 [(self._point(transform, trial), sign * _value(trial)) for trial in told[:size]]
             )
         return evolution
+
+    def _get_solution_trials(
+        self, trials: Sequence[FrozenTrial], generation: int
+    ) -> list[FrozenTrial]:
+        """Return what is left to be told to the evolution, and then to be stored: nothing."""
+        return []
 
     def _point(self, transform: _SearchSpaceTransform, trial: FrozenTrial) -> NDArray[np.float64]:
         """Return where a trial lies as the evolution has it."""
