@@ -157,7 +157,11 @@ class Registry:
     def _version_with(self, tags: Mapping[str, str], run_id: str) -> ModelVersion | None:
         """Return the version that holds this codec of this trial, among the files of this run."""
         keys = ("study_id", "trial", "epoch", "codec_id")
-        wanted = [f"name = '{self._model}'", f"run_id = '{run_id}'", *(f"tags.{key} = '{tags[key]}'" for key in keys)]
+        wanted = [
+            f"name = '{self._model}'",
+            f"run_id = '{run_id}'",
+            *(f"tags.{key} = '{tags[key]}'" for key in keys),
+        ]
         found = self._client.search_model_versions(" and ".join(wanted))
         return found[0] if found else None
 

@@ -244,9 +244,9 @@ def _imported(name: str, path: str) -> type[BaseSampler]:
         return ReplayedCmaEs
     if getattr(found, _UNPICKLES, None) is getattr(CmaEsSampler, _UNPICKLES):
         message = (
-            f"search.sampler: {name} would run whatever the study's storage holds, for it keeps its "
-            "state there as a pickle; make it from study.search.replayed.ReplayedCmaEs, which does "
-            "not"
+            f"search.sampler: {name} would run whatever the study's storage holds, for it keeps "
+            "its state there as a pickle; make it from study.search.replayed.ReplayedCmaEs, which "
+            "does not"
         )
         raise StudyError(message)
     return found

@@ -68,7 +68,9 @@ class ReplayedCmaEs(CmaEsSampler):
         return evolution
 
     def _get_solution_trials(
-        self, trials: Sequence[FrozenTrial], generation: int
+        self,
+        trials: Sequence[FrozenTrial],  # noqa: ARG002 (Optuna's signature)
+        generation: int,  # noqa: ARG002 (likewise)
     ) -> list[FrozenTrial]:
         """Return what is left to be told to the evolution, and then to be stored: nothing."""
         return []

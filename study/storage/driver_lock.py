@@ -126,7 +126,7 @@ def _boot() -> str:
 
 
 def _began(pid: int) -> int | None:
-    """Return when a process began, in the kernel's ticks since it started; None where it is gone."""
+    """Return when a process began, in the kernel's ticks since its boot; None where it is gone."""
     with suppress(OSError, ValueError, IndexError):
         told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         return int(told.rpartition(")")[2].split()[19])  # The 22nd field (proc(5)).
@@ -164,9 +164,9 @@ def _refusal(path: Path, descriptor: int, *, is_sound: bool) -> str:
         )
     who = " and ".join(f"process {pid} of {_user_of(Path(f'/proc/{pid}'))}" for pid in holders)
     return (
-        f"{only}{who or 'a process on this machine'} holds the lock of '{path.parent.name}', {path}, "
-        "without being known to drive it; see what that process is (`lslocks` lists who holds "
-        "locks), and if no driver is at work, remove the lock's file"
+        f"{only}{who or 'a process on this machine'} holds the lock of '{path.parent.name}', "
+        f"{path}, without being known to drive it; see what that process is (`lslocks` lists who "
+        "holds locks), and if no driver is at work, remove the lock's file"
     )
 
 

@@ -38,8 +38,8 @@ def check_not_lost(folder: StudyFolder, elsewhere: str | None = None) -> None:
     anew = "; to begin anew, run it under another name"
     if elsewhere is not None:
         raise StudyError(
-            f"a study's trials are in its database, but {elsewhere} (storage.uri) holds no study of "
-            f"this name, while {holds}; mount it or put it back from a backup, or, where it has "
+            f"a study's trials are in its database, but {elsewhere} (storage.uri) holds no study "
+            f"of this name, while {holds}; mount it or put it back from a backup, or, where it has "
             f"moved, write its address into {folder.path / STUDY_YAML}{anew}"
         )
     raise StudyError(

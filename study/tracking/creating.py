@@ -13,7 +13,6 @@ import os
 import sqlite3
 import time
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.base.addresses import sqlite_file
@@ -21,6 +20,7 @@ from study.base.errors import StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _PATIENCE_S = 120.0
 """How long another process may take to make it: 3 s on an idle machine."""

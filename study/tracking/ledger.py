@@ -208,7 +208,9 @@ def _experiment(client: MlflowClient, artifact_location: str | None, name: str) 
 
 
 def _set_aside(client: MlflowClient, experiment_id: str, name: str, why: str) -> None:
-    """Rename the experiment of a study whose folder was removed, renamed or copied, for a newer one.
+    """Rename the experiment of a study whose folder was removed or renamed, or of the original.
+
+    The newer one, or the copy, gets one of its own.
 
     What MLflow holds of it stays: in one table with the newcomer's, its trials would count for
     those of a study that does not have them.

@@ -28,14 +28,13 @@ def bomb(mark: Path) -> bytes:
 
 
 def plant_state(database: Path, mark: Path) -> int:
-    """Put such a pickle where Optuna's CMA-ES keeps its state, with every trial; return how many."""
+    """Put such a pickle where Optuna's CMA-ES keeps its state: with each of so many trials."""
     with closing(sqlite3.connect(database)) as connection:
         trials = [number for (number,) in connection.execute("select trial_id from trials")]
         for trial in trials:
             for kind in ("cma", "sepcma", "cmawm"):
-                connection.execute(
-                    "insert into trial_system_attributes (trial_id, key, value_json) values (?, ?, ?)",
-                    (trial, f"{kind}:optimizer:0", json.dumps(bomb(mark).hex())),
-                )
+                row = (trial, f"{kind}:optimizer:0", json.dumps(bomb(mark).hex()))
+                into = "insert into trial_system_attributes (trial_id, key, value_json)"
+                connection.execute(f"{into} values (?, ?, ?)", row)
         connection.commit()
     return len(trials)

@@ -23,9 +23,9 @@ from tests.study.planted import Touches, bomb, plant_state
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECRET = "hunter2"
+SECRET = "hunter2"  # noqa: S105
 RATE = "  - {metric: bpp, direction: minimize, reference: 3.0}\n"
-RAYS = ("tuner.pkl", "trainable.pkl", "error.pkl", "searcher-state-x.pkl", "experiment_state-x.json")
+RAYS = ("tuner.pkl", "trainable.pkl", "error.pkl", "searcher-state-x.pkl", "experiment_state.json")
 
 
 def torch_file(mark: Path) -> bytes:

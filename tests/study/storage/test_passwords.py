@@ -20,7 +20,7 @@ from tests.study.toy import STUDY
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECRET = "hunter2"
+SECRET = "hunter2"  # noqa: S105
 
 HOLDING = (
     f"postgresql://me:{SECRET}@host/db",

@@ -171,7 +171,9 @@ def test_a_database_that_is_not_mounted_is_never_taken_for_an_empty_one(
     disk.rename(tmp_path / "not mounted")
     disk.mkdir()  # The mount point stays.
     before = contents(tmp_path)
-    place = f"a link to {elsewhere}; put optuna.db back" if linked else "holds no study of this name"
+    place = (
+        f"a link to {elsewhere}; put optuna.db back" if linked else "holds no study of this name"
+    )
     capsys.readouterr()
     for words in READING:
         assert main(words) == 2, words
@@ -202,7 +204,7 @@ def test_a_server_that_does_not_know_the_study_is_not_taken_for_its_own(tmp_path
     optuna.delete_study(study_name="toy", storage=f"sqlite:///{shared}")
     for look in (read_progress, check_can_go_on):
         with pytest.raises(StudyError, match=r"shared\.db \(storage\.uri\) holds no study of this"):
-            look(folder, config)  # type: ignore[operator]
+            look(folder, config)
     with pytest.raises(StudyError, match="or, where it has moved, write its address into"):
         open_store(config, folder)
     assert optuna.get_all_study_names(f"sqlite:///{shared}") == []

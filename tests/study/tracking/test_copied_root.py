@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,9 +11,6 @@ from study.commands.main import main
 from study.tracking.client import connect
 from study.tracking.places import is_elsewhere
 from tests.study.finished import finished_study
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -30,12 +26,12 @@ def artifacts(root: Path) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root with a finished study, whose front's knee is registered."""
     root = finished_study(tmp_path_factory.mktemp("original")).path.parent
     assert main(["mlflow", "sync", "small", "--root", str(root)]) == 0
     assert main(["export", "small", "--knee", "--register", "--root", str(root)]) == 0
-    yield root
+    return root
 
 
 def test_a_copied_root_is_its_own(

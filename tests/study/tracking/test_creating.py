@@ -31,11 +31,14 @@ client = connect(sys.argv[1])
 print(client.create_experiment(sys.argv[2]), flush=True)
 """
 
-ON_A_FULL_DISK = """
+ON_A_FULL_DISK = (
+    """
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
-""" + OPEN
+"""
+    + OPEN
+)
 
 
 def opening(folder: Path, name: str, code: str = OPEN) -> subprocess.Popen[str]:
@@ -60,7 +63,7 @@ def tables(path: Path) -> set[str]:
 
 
 def test_a_database_whose_making_is_killed_is_made_by_the_next(tmp_path: Path, seed: int) -> None:
-    draw = random.Random(seed)
+    draw = random.Random(seed)  # noqa: S311
     made_when_killed = 0
     for number in range(3):
         folder = tmp_path / str(number)
