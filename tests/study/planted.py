@@ -30,6 +30,7 @@ def bomb(mark: Path) -> bytes:
 def plant_state(database: Path, mark: Path) -> int:
     """Put such a pickle where Optuna's CMA-ES keeps its state: with each of so many trials."""
     with closing(sqlite3.connect(database)) as connection:
+        connection.execute("delete from trial_system_attributes where key like '%:optimizer:%'")
         trials = [number for (number,) in connection.execute("select trial_id from trials")]
         for trial in trials:
             for kind in ("cma", "sepcma", "cmawm"):

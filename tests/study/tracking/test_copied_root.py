@@ -69,12 +69,15 @@ def test_a_copied_root_is_its_own(
 
 def test_a_moved_root_makes_no_ghost_of_the_old_one(original: Path, tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
+    before = contents(original)
     shutil.copytree(original, old)
     assert main(["mlflow", "sync", "small", "--root", str(old)]) == 0
     old.rename(new)
     assert main(["mlflow", "sync", "small", "--root", str(new)]) == 0
-    assert main(["export", "small", "--knee", "--register", "--root", str(new)]) == 0
+    for trial in ("0", "1"):
+        assert main(["export", "small", "--trial", trial, "--register", "--root", str(new)]) == 0
     assert not old.exists()
+    assert contents(original) == before
 
 
 def test_a_run_whose_folder_is_a_link_is_not_written_through(
