@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from study.base.addresses import sqlite_file
-from study.tracking.creating import is_missing_or_empty, make_anew, make_database
+from study.tracking.creating import is_half_made, is_missing_or_empty, make_anew, make_database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -58,7 +58,7 @@ def connect(uri: str) -> MlflowClient:
     try:
         return MlflowClient(tracking_uri=uri)
     except Exception:
-        if not make_anew(file):
+        if not (is_half_made(file) and make_anew(file)):
             raise
         return MlflowClient(tracking_uri=uri)
 

@@ -50,7 +50,7 @@ def make_anew(path: Path) -> bool:
         if is_missing_or_empty(path):
             _make(path)
             return True
-        if not _is_half_made(path):
+        if not is_half_made(path):
             return False
         path.replace(path.with_name(f"{path.name}.half-made"))
         _make(path)
@@ -123,7 +123,7 @@ def _remove(database: Path) -> None:
         database.with_name(database.name + end).unlink(missing_ok=True)
 
 
-def _is_half_made(path: Path) -> bool:
+def is_half_made(path: Path) -> bool:
     """Tell whether MLflow never came to the end of making a database, so that it has no record."""
     try:
         with closing(sqlite3.connect(path, timeout=20)) as connection:
