@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
+from study.base.addresses import holds_secret
 from study.base.errors import StudyError
 from study.base.spelling import did_you_mean
 from study.config.sentences import describe
@@ -126,13 +127,18 @@ def study_text(config: StudyConfig) -> str:
 def write_study(config: StudyConfig, path: Path) -> None:
     """Write a study file that `read_config` reads as the same study.
 
+    Where it holds an address that may have a password in it, only its owner may read it.
+
     Raises:
         StudyError: the file cannot be written.
     """
     text = study_text(config)
     # A driver that is killed meanwhile must not leave a part of it: nothing could be read then.
     partial = partial_of(path)
+    is_secret = holds_secret(config.storage.uri) or holds_secret(config.tracking.uri)
     try:
+        partial.unlink(missing_ok=True)  # What a killed driver left, or a link to somewhere else.
+        partial.touch(0o600 if is_secret else 0o666, exist_ok=False)
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
     except OSError as error:

@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from study.base.errors import StudyError
@@ -97,7 +97,11 @@ def _sync(folder: Path) -> None:
 def _locked(root: Path) -> Iterator[None]:
     """Be the only process that prepares in this folder; the lock ends with the process."""
     root.mkdir(parents=True, exist_ok=True)
-    with (root / ".lock").open("w") as file:
+    with (root / ".lock").open("a") as file:
+        # Who can open it can hold it, and all others wait: nobody who may not write here anyway.
+        mode = os.fstat(file.fileno()).st_mode
+        with suppress(PermissionError):  # Another user's, who shares the folder.
+            os.fchmod(file.fileno(), 0o660 if mode & 0o020 else 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

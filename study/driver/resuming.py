@@ -13,7 +13,6 @@ from study.halting.budget import Budget
 from study.storage.folder import open_study_folder
 from study.storage.progress import read_records
 from study.storage.study_file import parse_study
-from study.storage.traces import check_not_lost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,10 +57,9 @@ def check_can_go_on(folder: StudyFolder, config: StudyConfig) -> None:
     """
     with open_study_folder(folder):
         check_changes(folder.config(), config)
-        if config.storage.uri is None:
-            check_not_lost(folder)
+        records = read_records(folder, config)
         if folder.report.exists():  # Without it the last driver was killed when all had ended.
-            check_left(folder, config, read_records(folder, config))
+            check_left(folder, config, records)
 
 
 def check_left(folder: StudyFolder, config: StudyConfig, records: Sequence[TrialRecord]) -> None:

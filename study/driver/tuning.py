@@ -113,6 +113,7 @@ def run_trials(
         try:
             try:
                 callbacks = [WorkerFailures(cohorts), leave]
+                _keep_to_ourselves(site.folder.ray)
                 if not (budget.spent() and cohorts.is_done()):
                     _tuner(does, planned, site.folder, searcher, callbacks).fit()
             finally:
@@ -131,6 +132,13 @@ def run_trials(
             stop.check()
         folders.forget()
     return COMPLETE if enough is None else Termination(Reason.BUDGET_SPENT, enough)
+
+
+def _keep_to_ourselves(folder: Path) -> None:
+    """Let nobody else into the folder where Tune writes what it unpickles: errors of workers."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with suppress(PermissionError):  # Another user's, who has let us in.
+        folder.chmod(0o700)
 
 
 def _tuner(

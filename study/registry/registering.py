@@ -27,6 +27,7 @@ from study.base.addresses import masked
 from study.base.errors import StudyError
 from study.registry.card import card
 from study.tracking.client import cause_of, connect, is_missing, quieten
+from study.tracking.places import is_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -70,7 +71,13 @@ class Registry:
     """MLflow's model registry, for the codecs of one study."""
 
     def __init__(
-        self, uri: str, model: str, study_name: str, study_id: str, sync: str | None = None
+        self,
+        uri: str,
+        model: str,
+        study_name: str,
+        study_id: str,
+        sync: str | None = None,
+        own: Path | None = None,
     ) -> None:
         """Connect.
 
@@ -80,6 +87,7 @@ class Registry:
             study_name: the experiment's name.
             study_id: tells the study's runs from those of another study of that name.
             sync: the command that writes what MLflow lacks, for a sentence that advises it.
+            own: where files of runs must lie; None: wherever MLflow says.
 
         Raises:
             StudyError: MLflow holds nothing, or cannot be reached.
@@ -91,7 +99,7 @@ class Registry:
                 f"`{self._sync}` writes it"
             )
         quieten()
-        self._uri = uri
+        self._uri, self._own = uri, own
         self._model = model
         self._study = {"study": study_name, "study_id": study_id}
         with self._explained("be opened"):
@@ -102,7 +110,7 @@ class Registry:
         """Return the id of a trial's run.
 
         Raises:
-            StudyError: MLflow knows no such run.
+            StudyError: MLflow knows no such run, or its files lie in another root.
         """
         wanted = {**self._study, "trial": str(trial)}
         with self._explained("be searched"):
@@ -117,7 +125,14 @@ class Registry:
                 f"a codec is registered with its trial's run, and MLflow at {masked(self._uri)} "
                 f"has none of trial {trial} of {name}; `{self._sync}` writes it"
             )
-        run_id: str = found[0].info.run_id
+        ours = [run for run in found if not is_elsewhere(run.info.artifact_uri, self._own)]
+        if not ours:
+            raise StudyError(
+                f"a codec is registered among the files of its trial's run, and those of trial "
+                f"{trial} lie in {found[0].info.artifact_uri}, outside {self._own}: this root was "
+                f"copied or moved; `{self._sync}` gives the study runs of its own here"
+            )
+        run_id: str = ours[0].info.run_id
         return run_id
 
     def add(self, taken: TakenCodec, names: Sequence[str]) -> Registered:
@@ -133,16 +148,20 @@ class Registry:
         run_id = self.run_of(taken.record.number)
         tags = {**self._study, **_tags(taken)}
         with self._explained("be written to"):
-            there = self._version_with(tags)
+            there = self._version_with(tags, run_id)
             version = there or self._new_version(taken, run_id, tags)
             for name in names:
                 self._client.set_registered_model_alias(self._model, name, version.version)
         return Registered(self._model, str(version.version), tuple(names), there is None)
 
-    def _version_with(self, tags: Mapping[str, str]) -> ModelVersion | None:
-        """Return the version that holds this codec of this trial."""
+    def _version_with(self, tags: Mapping[str, str], run_id: str) -> ModelVersion | None:
+        """Return the version that holds this codec of this trial, among the files of this run."""
         keys = ("study_id", "trial", "epoch", "codec_id")
-        wanted = [f"name = '{self._model}'", *(f"tags.{key} = '{tags[key]}'" for key in keys)]
+        wanted = [
+            f"name = '{self._model}'",
+            f"run_id = '{run_id}'",
+            *(f"tags.{key} = '{tags[key]}'" for key in keys),
+        ]
         found = self._client.search_model_versions(" and ".join(wanted))
         return found[0] if found else None
 

@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseGASampler, BaseSampler
+from optuna.samplers import BaseGASampler, BaseSampler, CmaEsSampler
 
 from study.base.errors import StudyError
 from study.base.spelling import did_you_mean
@@ -30,6 +30,7 @@ from study.search.numbered import (
     seed_of,
     wished,
 )
+from study.search.replayed import ReplayedCmaEs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping, Sequence
@@ -46,7 +47,7 @@ LEARNING = {
     "gp": "optuna.samplers:GPSampler",
     "nsga2": "optuna.samplers:NSGAIISampler",
     "nsga3": "optuna.samplers:NSGAIIISampler",
-    "cmaes": "optuna.samplers:CmaEsSampler",
+    "cmaes": "study.search.replayed:ReplayedCmaEs",
 }
 _OURS = {
     "seed": "seed",
@@ -54,6 +55,9 @@ _OURS = {
     "source_trials": "search.warm_start",
 }
 """Arguments of samplers that the study file says elsewhere, and where."""
+
+_UNPICKLES = "_restore_optimizer"
+"""The method of Optuna's CMA-ES that unpickles what the storage holds."""
 
 
 class Repeatable(BaseSampler):
@@ -234,6 +238,15 @@ def _imported(name: str, path: str) -> type[BaseSampler]:
         message = (
             f"search.sampler: {name} must be a class made from optuna.samplers.BaseSampler, and "
             "is not"
+        )
+        raise StudyError(message)
+    if found is CmaEsSampler:
+        return ReplayedCmaEs
+    if getattr(found, _UNPICKLES, None) is getattr(CmaEsSampler, _UNPICKLES):
+        message = (
+            f"search.sampler: {name} would run whatever the study's storage holds, for it keeps "
+            "its state there as a pickle; make it from study.search.replayed.ReplayedCmaEs, which "
+            "does not"
         )
         raise StudyError(message)
     return found

@@ -9,10 +9,11 @@ import optuna
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 from optuna.storages import InMemoryStorage, RDBStorage
 
-from study.base.addresses import masked
+from study.base.addresses import is_lost, masked, told_safely
 from study.base.errors import StudyError
 from study.base.next_command import next_command
 from study.storage.folder import StudyFolder
+from study.storage.study_attributes import IDENTITY
 from study.storage.traces import check_not_lost
 
 if TYPE_CHECKING:
@@ -31,13 +32,16 @@ def is_there(config: StudyConfig, database: Path) -> bool:
     """Tell whether a study is in its database, without making it there.
 
     Raises:
-        StudyError: the database cannot be reached, or its file is lost.
+        StudyError: the database cannot be reached, or it is lost.
     """
-    uri = config.storage.uri
-    if uri is not None:
-        return _holds(_reached(uri, masked(uri)), config.name)
-    check_not_lost(StudyFolder(database.parent))
-    return database.exists()
+    uri, folder = config.storage.uri, StudyFolder(database.parent)
+    if uri is None:
+        check_not_lost(folder)
+        return database.exists()
+    if not is_lost(uri) and _holds(_reached(uri, masked(uri)), config.name):
+        return True
+    check_not_lost(folder, masked(uri))
+    return False
 
 
 def check_new(config: StudyConfig) -> None:
@@ -53,7 +57,8 @@ def check_new(config: StudyConfig) -> None:
     if _holds(storage, name):
         there = optuna.load_study(study_name=name, storage=storage)
         waiting = optuna.trial.TrialState.WAITING
-        if all(trial.state == waiting for trial in there.get_trials(deepcopy=False)):
+        is_ours = IDENTITY in there.user_attrs  # Other programs make studies too.
+        if is_ours and all(each.state == waiting for each in there.get_trials(deepcopy=False)):
             optuna.delete_study(study_name=name, storage=storage)  # It never began.
             return
         message = (
@@ -87,8 +92,13 @@ def open_study(
             check_not_lost(StudyFolder(database.parent))
         storage = _reached(f"sqlite:///{database.resolve()}", f"{database}")
     else:
+        folder = StudyFolder(database.parent)
+        if is_lost(uri):
+            check_not_lost(folder, masked(uri))
         storage = _reached(uri, masked(uri))
         is_new = not _holds(storage, config.name)
+        if is_new:
+            check_not_lost(folder, masked(uri))
     name = config.name
     try:
         if not is_new:
@@ -125,7 +135,7 @@ def _reached(uri: str, shown: str) -> RDBStorage:
             uri, engine_kwargs={"connect_args": {"timeout": _WAIT_S}} if sqlite else None
         )
     except Exception as error:
-        reason = _first_line(error)
+        reason = told_safely(_first_line(error), uri)
         message = (
             f"the study's database must be Optuna's, and {shown} cannot be opened as such "
             f"({reason}); restore it, or see to its address"

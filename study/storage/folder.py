@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +12,7 @@ from study.base.errors import StudyError
 from study.base.next_command import next_command
 from study.base.spelling import did_you_mean, nearest
 from study.config.yaml_file import STUDY_YAML, partial_of, write_study
+from study.storage.driver_lock import DRIVER_LOCK, driver_lock, is_locked
 from study.storage.study_file import load_study
 
 if TYPE_CHECKING:
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 
     from study.config import StudyConfig
 
-_LOCK = "driver.lock"
 _NO_STUDY = "remove it, for it holds no study"
 _TAKEN = frozenset(
     {
@@ -31,9 +28,6 @@ _TAKEN = frozenset(
     }
 )
 """What else lies in the root of all studies, now or once MLflow is told of one."""
-
-_LOCK_PATIENCE_S = 1.0
-"""How long a lock is tried for: `study status` holds it for a moment to look whether it is free."""
 
 
 @dataclass(frozen=True)
@@ -94,19 +88,12 @@ class StudyFolder:
         """
         write_study(config, self.path / STUDY_YAML)
 
-    def driver_alive(self) -> bool:
-        """Tell whether a process works on the study now: only such a one holds the lock."""
-        try:
-            descriptor = os.open(self.path / _LOCK, os.O_RDONLY)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+    def driver_alive(self) -> bool | None:
+        """Tell whether a process works on the study now: only such a one holds the lock.
+
+        None where the lock is another user's, who alone may look.
+        """
+        return is_locked(self.path)
 
 
 def folder_of(config: StudyConfig) -> StudyFolder:
@@ -137,7 +124,7 @@ def create_study_folder(config: StudyConfig) -> Iterator[StudyFolder]:
     if not _is_half_made(folder):
         check_name_is_free(folder)
         _make(folder)
-    with _locked(folder):
+    with driver_lock(folder.path):
         if folder.is_study:  # Another driver was faster.
             check_name_is_free(folder)
         try:
@@ -169,7 +156,7 @@ def _is_half_made(folder: StudyFolder) -> bool:
     if not folder.path.is_dir():
         return False
     there = {path.name for path in folder.path.iterdir()}
-    return _LOCK in there <= {_LOCK, partial_of(folder.path / STUDY_YAML).name}
+    return DRIVER_LOCK in there <= {DRIVER_LOCK, partial_of(folder.path / STUDY_YAML).name}
 
 
 @contextmanager
@@ -181,7 +168,7 @@ def open_study_folder(folder: StudyFolder) -> Iterator[StudyFolder]:
     Raises:
         StudyError: another process on this machine works on the study.
     """
-    with _locked(folder):
+    with driver_lock(folder.path):
         yield folder
 
 
@@ -258,36 +245,3 @@ def find_study(root: Path, name: str) -> StudyFolder:
     hint = did_you_mean(asked, folders)
     known = f" (there are: {', '.join(folders)})" if nearest(asked, folders) else ""
     raise StudyError(f"there is no study '{name}' in {root}; {hint}{known}")
-
-
-@contextmanager
-def _locked(folder: StudyFolder) -> Iterator[None]:
-    """Hold the lock of a study's folder; the lock's file holds this process's id."""
-    descriptor = os.open(folder.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        if not _lock(descriptor):
-            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
-            message = (
-                f"a study has one driver at a time, and '{folder.path.name}' is driven by "
-                f"{f'process {holder}' if holder else 'another process'} on this machine; wait for "
-                f"it, or stop it{f' with `kill {holder}`' if holder else ''}"
-            )
-            raise StudyError(message)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int) -> bool:
-    latest_s = time.monotonic() + _LOCK_PATIENCE_S
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > latest_s:
-                return False
-            time.sleep(0.05)
-        else:
-            return True

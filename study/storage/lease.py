@@ -174,11 +174,15 @@ def is_driven(store: LeaseStore, folder: StudyFolder) -> bool:
     """Tell whether a driver works on the study, on this machine or on another.
 
     Of one on another machine only its signs of life tell: it seems to live until they are stale.
+    So it is with another user's.
     """
-    if folder.driver_alive():
+    alive = folder.driver_alive()
+    if alive:
         return True
     there = Holder.read(store.lease())
-    if there is None or _has_ended(there, _ourselves(folder)):
+    if there is None or there.beat == 0:
+        return False
+    if alive is not None and _has_ended(there, _ourselves(folder)):
         return False
     return abs(time.time() - there.beat) <= STALE_S
 

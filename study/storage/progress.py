@@ -42,7 +42,7 @@ def read_progress(folder: StudyFolder, config: StudyConfig) -> StudyProgress:
     from study.storage.trial_store import TrialStore
 
     if not is_there(config, folder.database):
-        return StudyProgress([], folder.driver_alive())
+        return StudyProgress([], bool(folder.driver_alive()))
     store = TrialStore(config, folder.database)
     driven = is_driven(store, folder)
     return StudyProgress(store.records(driver_alive=driven), driven, store)

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
     import optuna
 
-_IDENTITY, _CODE_VERSION, _STUDY_FILE, _LEASE = "identity", "code_version", "study_file", "lease"
+IDENTITY = "identity"
+"""The attribute that only our studies have, from their beginning."""
+
+_CODE_VERSION, _STUDY_FILE, _LEASE = "code_version", "study_file", "lease"
 _BEGUN, _DATA_SETS = "begun", "data_sets"
 _WORKED_PREFIX, _RUN_PREFIX = "worked_s:", "run:"
 
@@ -28,7 +31,7 @@ class StudyAttributes:
     @property
     def identity(self) -> str:
         """An id that no other study has, not even a later one of the same name and place."""
-        identity: str = self._study.user_attrs[_IDENTITY]
+        identity: str = self._study.user_attrs[IDENTITY]
         return identity
 
     @property
@@ -44,8 +47,8 @@ class StudyAttributes:
 
     def begin(self, code_version: str, study_file: Mapping[str, Any]) -> None:
         """Give the study its identity; it keeps one that it has."""
-        if _IDENTITY not in self._study.user_attrs:
-            self._study.set_user_attr(_IDENTITY, uuid.uuid4().hex)
+        if IDENTITY not in self._study.user_attrs:
+            self._study.set_user_attr(IDENTITY, uuid.uuid4().hex)
         self._study.set_user_attr(_CODE_VERSION, code_version)
         self._study.set_user_attr(_STUDY_FILE, dict(study_file))
 

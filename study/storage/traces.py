@@ -6,6 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from study.base.errors import StudyError
+from study.config.yaml_file import STUDY_YAML
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,23 +15,37 @@ if TYPE_CHECKING:
     from study.storage.folder import StudyFolder
 
 
-def check_not_lost(folder: StudyFolder) -> None:
-    """Refuse a study whose trials were in a database of its folder that is gone.
+def check_not_lost(folder: StudyFolder, elsewhere: str | None = None) -> None:
+    """Refuse a study whose trials were in a database that is gone.
 
     An empty database in its place would have its report overwritten, and its codecs by trials of
     the same numbers.
 
+    Args:
+        folder: the study's.
+        elsewhere: the address, as it may be shown, of a database outside the folder that does not
+            hold the study; None: its database is the folder's.
+
     Raises:
-        StudyError: the folder holds codecs, checkpoints or a report of trials, and no database.
+        StudyError: the folder holds what only a study with trials has, and there is no database.
     """
-    if folder.database.exists():
+    if elsewhere is None and folder.database.exists():
         return
-    if found := list(_traces(folder)):
+    found = list(_traces(folder))
+    if not found:
+        return
+    holds = f"{folder.path} still holds {', '.join(found)}"
+    anew = "; to begin anew, run it under another name"
+    if elsewhere is not None:
         raise StudyError(
-            f"a study's trials are in its database, but {folder.database} is missing, while "
-            f"{folder.path} still holds {', '.join(found)}; put {folder.database.name} back from "
-            "a backup"
+            f"a study's trials are in its database, but {elsewhere} (storage.uri) holds no study "
+            f"of this name, while {holds}; mount it or put it back from a backup, or, where it has "
+            f"moved, write its address into {folder.path / STUDY_YAML}{anew}"
         )
+    raise StudyError(
+        f"a study's trials are in its database, but {folder.database} is missing, while {holds}; "
+        f"put {folder.database.name} back from a backup, or from where it was moved{anew}"
+    )
 
 
 def _traces(folder: StudyFolder) -> Iterator[str]:
@@ -41,6 +56,19 @@ def _traces(folder: StudyFolder) -> Iterator[str]:
         yield "checkpoints"
     if _has_rows(folder.report.with_suffix(".csv")):
         yield "a report"
+    # Ray Tune works on trials only.
+    if any(folder.ray.glob("driver-*")):
+        yield "workers' logs"
+    if folder.database.is_symlink():
+        yield f"a link to {folder.database.readlink()}"
+    # They hold the last trials, and a new database of that name would be mended with them.
+    if left := [path.name for path in journals(folder.database) if path.exists()]:
+        yield f"the database's {' and '.join(left)}"
+
+
+def journals(database: Path) -> list[Path]:
+    """Return the files that SQLite keeps beside a database while it writes."""
+    return [database.with_name(database.name + end) for end in ("-journal", "-wal", "-shm")]
 
 
 def _has_rows(table: Path) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import textwrap
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from study.base.addresses import sqlite_file
+from study.tracking.creating import is_half_made, is_missing_or_empty, make_anew, make_database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -39,13 +41,26 @@ def quieten() -> None:
 
 
 def connect(uri: str) -> MlflowClient:
-    """Import mlflow (2 s) and open the address; a database that is missing is created (3 s)."""
+    """Import mlflow (2 s) and open the address; a database that is missing is created (3 s).
+
+    One that could not be made to its end once is made anew (`study.tracking.creating`).
+    """
     # MLflow 3.17 maps its tables in a way that SQLAlchemy 2.1 calls deprecated. The user can do
     # nothing about it, and as an error it would keep the database from opening.
     warnings.filterwarnings("ignore", "The ``noload`` loader strategy", DeprecationWarning)
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=uri)
+    file = sqlite_file(uri)
+    if file is None:
+        return MlflowClient(tracking_uri=uri)
+    if is_missing_or_empty(file):
+        make_database(file)
+    try:
+        return MlflowClient(tracking_uri=uri)
+    except Exception:
+        if not (is_half_made(file) and make_anew(file)):
+            raise
+        return MlflowClient(tracking_uri=uri)
 
 
 def is_database(uri: str) -> bool:
@@ -55,8 +70,8 @@ def is_database(uri: str) -> bool:
 
 def is_missing(uri: str) -> bool:
     """Say whether the address is a SQLite file that is missing; opening it would create it."""
-    split = urlsplit(uri)
-    return split.scheme == "sqlite" and not Path(split.path[1:]).exists()
+    file = sqlite_file(uri)
+    return file is not None and is_missing_or_empty(file)
 
 
 def cause_of(error: BaseException) -> str:

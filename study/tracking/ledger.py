@@ -11,13 +11,17 @@ import json
 import math
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from study.base.records import TrialState
 from study.fronts.judged import JudgedStudy
 from study.tracking.front_tags import Point, counts, front_tags, study_points, summary_note
 from study.tracking.links import CHART_TAG, OBJECTIVE, chart_link, chart_view, run_link
 from study.tracking.notes import code
+from study.tracking.places import is_elsewhere
 from study.tracking.runs import STUDY_ID, SUMMARY, Runs, Tracked, Written, unlike
 from study.tracking.trial_words import first_tags, run_name, trial_note, trial_tags
 
@@ -58,7 +62,8 @@ class Ledger:
     ) -> None:
         """Find the experiment and its runs; create the experiment if there is none.
 
-        One that holds an earlier study of the name, and nothing of this one, is renamed first.
+        One that holds an earlier study of the name, and nothing of this one, is renamed first; so
+        is one whose files lie in another root, from which this one was copied.
 
         Args:
             client: the connection.
@@ -70,12 +75,17 @@ class Ledger:
         self._facts, self._on_run = facts, on_run
         self._told: set[int] = set()
         tags = {"study": facts.name, STUDY_ID: facts.identity}
+        # In a database of the user's own choice, files are where that says.
+        own = Path(url2pathname(urlsplit(artifact_location).path)) if artifact_location else None
+        own = own if facts.owns_name else None
         self._experiment_id = _experiment(client, artifact_location, facts.name)
-        self._runs = Runs(client, self._experiment_id, tags)
-        if facts.owns_name and self._runs.only_others:
-            _set_aside(client, self._experiment_id, facts.name)
+        there = client.get_experiment(self._experiment_id).artifact_location
+        self._runs = Runs(client, self._experiment_id, tags, own)
+        is_copy = is_elsewhere(there, own)
+        if is_copy or (facts.owns_name and self._runs.only_others):
+            _set_aside(client, self._experiment_id, facts.name, "copied" if is_copy else "earlier")
             self._experiment_id = _experiment(client, artifact_location, facts.name)
-            self._runs = Runs(client, self._experiment_id, tags)
+            self._runs = Runs(client, self._experiment_id, tags, own)
         _describe_experiment(client, self._experiment_id, facts)
 
     @property
@@ -197,13 +207,15 @@ def _experiment(client: MlflowClient, artifact_location: str | None, name: str) 
     return str(experiment.experiment_id)
 
 
-def _set_aside(client: MlflowClient, experiment_id: str, name: str) -> None:
-    """Rename the experiment of a study whose folder was removed or renamed, for a newer one.
+def _set_aside(client: MlflowClient, experiment_id: str, name: str, why: str) -> None:
+    """Rename the experiment of a study whose folder was removed or renamed, or of the original.
+
+    The newer one, or the copy, gets one of its own.
 
     What MLflow holds of it stays: in one table with the newcomer's, its trials would count for
     those of a study that does not have them.
     """
-    client.rename_experiment(experiment_id, f"{name} (earlier: experiment {experiment_id})")
+    client.rename_experiment(experiment_id, f"{name} ({why}: experiment {experiment_id})")
 
 
 def _describe_experiment(client: MlflowClient, experiment_id: str, facts: StudyFacts) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from study.base.addresses import told_safely
 from study.tracking.client import cause_of, connect, is_database, quieten
 from study.tracking.courier import Courier, RateLimit
 from study.tracking.ledger import Ledger
@@ -183,8 +183,7 @@ class MlflowObserver:
             f"MLflow at {self._uri} lacks {_listed(missing)} ({cause}); the "
             "study's own records are whole."
         )
-        user_and_password, at, _ = urlsplit(self._uri).netloc.rpartition("@")
-        return sentence.replace(user_and_password + at, "") if at else sentence
+        return told_safely(sentence, self._uri)
 
 
 def _listed(names: Sequence[str]) -> str:

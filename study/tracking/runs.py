@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from study.tracking.notes import HOUSEKEEPING, NOTE, digest, is_edited, note_tags
+from study.tracking.places import is_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -80,13 +81,21 @@ class Written:
 class Runs:
     """The runs of a study in its experiment, by trial number or as `SUMMARY`."""
 
-    def __init__(self, client: MlflowClient, experiment_id: str, tags: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        client: MlflowClient,
+        experiment_id: str,
+        tags: Mapping[str, str],
+        own: Path | None = None,
+    ) -> None:
         """Find those that nobody deleted.
 
         Args:
             client: the connection.
             experiment_id: of the study's experiment.
             tags: what marks every run of this study.
+            own: where their files lie; runs with files elsewhere count as another study's. None:
+                wherever MLflow says.
         """
         self.written = Written()
         self._client, self._experiment_id, self._tags = client, experiment_id, dict(tags)
@@ -98,7 +107,8 @@ class Runs:
             for run in page:
                 tags_there = run.data.tags
                 key = tags_there.get("trial", tags_there.get("kind", ""))
-                if key and self._tags.items() <= tags_there.items():
+                is_ours = key and self._tags.items() <= tags_there.items()
+                if is_ours and not is_elsewhere(run.info.artifact_uri, own):
                     self._runs[key] = _tracked(run)
                 elif STUDY_ID in tags_there:
                     others = True

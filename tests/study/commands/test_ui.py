@@ -304,6 +304,7 @@ def test_the_study_file_names_the_registered_model(
     config = study.config()
     tracking = config.tracking.model_copy(update={"model": "chairs"})
     write_study(config.model_copy(update={"tracking": tracking}), moved / NAME / "study.yaml")
+    assert main(["mlflow", "sync", NAME, "--root", str(moved)]) == 0  # Runs of its own.
     assert main(["export", NAME, "--knee", "--register", "--root", str(moved)]) == 0
     told = capsys.readouterr().out
     assert "models:/chairs@knee" in told

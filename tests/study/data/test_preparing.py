@@ -43,6 +43,26 @@ def test_equal_recipes_give_equal_bytes(tmp_path: Path, recipe: DataRecipe) -> N
     assert len(hashes) == 1
 
 
+@pytest.mark.parametrize(
+    ("mask", "before", "after"), [(0o022, 0o644, 0o600), (0o002, 0o664, 0o660)]
+)
+def test_whoever_may_only_read_cannot_hold_the_lock(
+    mask: int, before: int, after: int, tmp_path: Path, recipe: DataRecipe
+) -> None:
+    """They would keep all others waiting. A group that may write shares the folder as it did."""
+    lock = tmp_path / ".lock"
+    lock.touch()
+    lock.chmod(before)  # As of earlier versions.
+    mask = os.umask(mask)
+    try:
+        make(recipe, tmp_path)
+        assert lock.stat().st_mode & 0o777 == after
+        make(recipe.model_copy(update={"seed": 7}), tmp_path / "new")
+        assert (tmp_path / "new" / ".lock").stat().st_mode & 0o777 == after
+    finally:
+        os.umask(mask)
+
+
 def test_what_exists_is_returned_untouched(tmp_path: Path, recipe: DataRecipe) -> None:
     folder = make(recipe, tmp_path)
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}

@@ -1,0 +1,137 @@
+"""MLflow's database, made aside and put in its place when it is whole.
+
+MLflow makes its tables where the database shall be, in many steps that are not one transaction. A
+process that is killed meanwhile, a full disk or a second process that does the same leaves some of
+them, and no later MLflow can open that. So one process at a time makes a database, under another
+name; what an earlier version left half-made, and so without a record, is made anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import time
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from study.base.addresses import sqlite_file
+from study.base.errors import StudyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_PATIENCE_S = 120.0
+"""How long another process may take to make it: 3 s on an idle machine."""
+
+_RECORDS = ("experiments", "runs", "registered_models")
+"""Tables with what a user or a study has recorded. The first row, of an experiment called Default,
+is MLflow's own: it writes that when all tables are made."""
+
+_JOURNALS = ("-journal", "-wal", "-shm")
+
+
+def make_database(path: Path) -> None:
+    """Make MLflow's database where there is none, whatever else is doing so.
+
+    Raises:
+        StudyError: another process does not come to an end with it.
+        OSError: the disk is full, or the folder cannot be written.
+    """
+    with _alone(path):
+        if is_missing_or_empty(path):
+            _make(path)
+
+
+def make_anew(path: Path) -> bool:
+    """Make a database anew that was left half-made; say whether it was that."""
+    with _alone(path):
+        if is_missing_or_empty(path):
+            _make(path)
+            return True
+        if not is_half_made(path):
+            return False
+        path.replace(path.with_name(f"{path.name}.half-made"))
+        _make(path)
+        return True
+
+
+def is_missing_or_empty(path: Path) -> bool:
+    """Tell whether there is no database, or a file into which nothing was written yet."""
+    try:
+        return path.stat().st_size == 0
+    except FileNotFoundError:
+        return True
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Be the only process that makes this database; the lock ends with the process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f".{path.name}.lock")
+    # Who can open it can hold it.
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        latest_s = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > latest_s:
+                    raise StudyError(
+                        f"one process makes MLflow's database, and another has held {lock} for "
+                        f"{_PATIENCE_S:g} s; see what it is (`lslocks`), and end it if it hangs"
+                    ) from None
+                time.sleep(0.05)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _make(path: Path) -> None:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    partial = path.with_name(f".{path.name}.partial")
+    _remove(partial)  # What a killed process left.
+    try:
+        SqlAlchemyStore(f"sqlite:///{partial}", (path.resolve().parent / "mlartifacts").as_uri())
+        _close(partial)
+        for end in _JOURNALS:  # Of a database that is gone: SQLite would mend the new one with it.
+            stray = path.with_name(path.name + end)
+            with suppress(FileNotFoundError):
+                stray.replace(path.with_name(f"{path.name}.stray{end}"))
+        _close(path)
+        partial.replace(path)
+    finally:
+        _close(partial)
+        _remove(partial)
+
+
+def _close(path: Path) -> None:
+    """Have MLflow let go of a database, which it keeps open for later, also after a failure."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    engines = SqlAlchemyStore._engine_map  # noqa: SLF001 (no other way)
+    for uri in [uri for uri in engines if sqlite_file(uri) == path]:
+        engines.pop(uri).dispose()
+
+
+def _remove(database: Path) -> None:
+    for end in ("", *_JOURNALS):
+        database.with_name(database.name + end).unlink(missing_ok=True)
+
+
+def is_half_made(path: Path) -> bool:
+    """Tell whether MLflow never came to the end of making a database, so that it has no record."""
+    try:
+        with closing(sqlite3.connect(path, timeout=20)) as connection:
+            known = {name for (name,) in connection.execute("select name from sqlite_master")}
+            return not any(
+                connection.execute(f"select 1 from {table} limit 1").fetchone()  # noqa: S608 (our own names)
+                for table in _RECORDS
+                if table in known
+            )
+    except sqlite3.Error:  # No database at all, or a damaged one: not ours to replace.
+        return False
