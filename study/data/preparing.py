@@ -96,7 +96,7 @@ def _sync(folder: Path) -> None:
 @contextmanager
 def _locked(root: Path) -> Iterator[None]:
     """Be the only process that prepares in this folder; the lock ends with the process."""
-    root.mkdir(parents=True, exist_ok=True)
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (root / ".lock").open("a") as file:
         # Who can open it can hold it, and all others wait: nobody who may not write here anyway.
         mode = os.fstat(file.fileno()).st_mode

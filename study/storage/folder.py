@@ -141,7 +141,7 @@ def _make(folder: StudyFolder) -> None:
     root = folder.path.parent
     check_root(root)
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.path.mkdir()
     except FileExistsError:
         check_name_is_free(folder)

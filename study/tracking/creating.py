@@ -68,7 +68,7 @@ def is_missing_or_empty(path: Path) -> bool:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Be the only process that makes this database; the lock ends with the process."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = path.with_name(f".{path.name}.lock")
     # Who can open it can hold it.
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)

@@ -8,21 +8,22 @@ import subprocess
 
 import pytest
 
-NOBODY = 65534
-PATIENCE_S = 30.0
+_NOBODY = 65534
+SECOND_USER = ("setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups")
+"""Before a command: runs it as another user."""
+
+needs_second_user = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None,
+    reason="needs root and setpriv, to be a second user of this machine",
+)
+_PATIENCE_S = 30.0
 
 
 def as_second_user(script: str) -> str:
-    """Run a Bash script as another user, in /; return what it says and complains of.
-
-    The test that asks is skipped where there cannot be another user.
-    """
-    if os.geteuid() != 0 or shutil.which("setpriv") is None:
-        pytest.skip("needs root and setpriv, to be a second user of this machine")
-    user = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    """Run a Bash script as another user, in /; return what it says and complains of."""
     done = subprocess.run(
-        [*user, "env", "-i", f"PATH={os.environ['PATH']}", "bash", "-c", script],
-        cwd="/", check=False, timeout=PATIENCE_S, text=True,
+        [*SECOND_USER, "env", "-i", f"PATH={os.environ['PATH']}", "bash", "-c", script],
+        cwd="/", check=False, timeout=_PATIENCE_S, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     return done.stdout

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,15 +19,13 @@ from study.commands.main import main
 from study.storage.driver_lock import DRIVER_LOCK, driver_lock, is_locked
 from study.storage.folder import create_study_folder
 from study.storage.study_file import parse_study
+from tests.study.second_user import SECOND_USER, needs_second_user
 from tests.study.toy import STUDY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from study.storage.folder import StudyFolder
-
-NOBODY = 65534
-AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
 
 HOLDS = """
 import fcntl, sys
@@ -45,10 +42,6 @@ with driver_lock(Path(sys.argv[1]).parent):
     print("held", flush=True)
     sys.stdin.read()
 """
-
-needs_root = pytest.mark.skipif(
-    os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root, to be another user"
-)
 
 
 @pytest.fixture
@@ -132,23 +125,23 @@ def test_its_owner_alone_may_open_it(folder: Path) -> None:
         lock.chmod(0o644)  # As of earlier versions.
 
 
-@needs_root
+@needs_second_user
 def test_another_user_cannot_hold_it(folder: Path) -> None:
     with driver_lock(folder):
         pass
-    command = [*AS_NOBODY, "flock", "--nonblock", "--shared", str(folder / DRIVER_LOCK), "true"]
+    command = [*SECOND_USER, "flock", "--nonblock", "--shared", str(folder / DRIVER_LOCK), "true"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "Permission denied" in done.stderr
 
 
-@needs_root
+@needs_second_user
 def test_another_user_who_holds_the_lock_of_an_earlier_version_is_named(folder: Path) -> None:
     lock = folder / DRIVER_LOCK
     lock.touch(0o644)
     lock.write_text(str(os.getpid()))  # Once it was this one's.
     says = ["sh", "-c", "echo held; cat"]
-    with held(folder, command=[*AS_NOBODY, "flock", "--shared", str(lock), *says]) as pid:
+    with held(folder, command=[*SECOND_USER, "flock", "--shared", str(lock), *says]) as pid:
         sentence = refusal(folder)
         assert f"process {pid} of nobody holds the lock" in sentence
         assert "kill" not in sentence
@@ -157,7 +150,7 @@ def test_another_user_who_holds_the_lock_of_an_earlier_version_is_named(folder: 
             pass
 
 
-@needs_root
+@needs_second_user
 def test_another_users_lock_is_theirs_and_status_still_tells(folder: Path) -> None:
     with driver_lock(folder):
         pass
