@@ -7,13 +7,13 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from study.base.children import child_variables, module_command
 from study.base.errors import StudyError
 
 if TYPE_CHECKING:
@@ -110,11 +110,12 @@ def server_command(uri: str, artifacts: Path, port: int) -> list[str]:
         port: where it listens.
     """
     return [
-        *(sys.executable, "-m", "mlflow", "server"),
+        *module_command("mlflow", "server"),
         *("--backend-store-uri", uri),
         *("--default-artifact-root", artifacts.resolve().as_uri(), "--no-serve-artifacts"),
         *("--host", HOST, "--port", str(port)),
-        *("--workers", "1"),
+        # Uvicorn looks into the current folder for modules, whatever Python was told.
+        *("--workers", "1", "--uvicorn-opts", f"--app-dir {os.devnull}"),
     ]
 
 
@@ -182,7 +183,7 @@ def running_server(uri: str, artifacts: Path, port: int, log: Path) -> Iterator[
     with log.open("wb") as written:
         process = subprocess.Popen(  # noqa: S603 (our own command)
             server_command(uri, artifacts, port),
-            env=os.environ | SETTINGS, start_new_session=True,
+            env=os.environ | child_variables() | SETTINGS, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=written, stderr=written,
         )  # fmt: skip
     try:

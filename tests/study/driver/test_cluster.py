@@ -13,7 +13,8 @@ import ray
 from ray.tune.execution.class_cache import _ActorClassCache
 
 import study.driver.tuning  # noqa: F401  which tells Tune how to start its workers
-from study.driver.cluster import Preload, ray_running
+from study.driver.cluster import ray_running
+from study.driver.local_ray import Preload
 
 if TYPE_CHECKING:
     import pytest
