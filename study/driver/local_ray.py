@@ -49,7 +49,9 @@ _NO_METRICS = {"RAY_enable_metrics_collection": "0"}
 
 _SOCKET_BYTES = 107
 """The longest path of a socket (Linux, unix(7), without the zero at its end)."""
-_BELOW = "/ray-12345678/r/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+_SESSION = "session"
+"""A name of a moment and a process, as Ray makes them, would leave less for the path above it."""
+_BELOW = f"/ray-12345678/r/{_SESSION}/sockets/plasma_store"
 """The longest of Ray's sockets, in a private folder."""
 _USUAL_PARENT = "/tmp"  # noqa: S108 (a folder with a name that nobody can foresee is made in it)
 
@@ -162,7 +164,7 @@ def _without_spare_processes() -> Iterator[None]:
     )
 
     def fewer(**given: Any) -> RayParams:  # noqa: ANN401 (as Ray has them)
-        here = given | {"node_ip_address": _LOOPBACK}
+        here = given | {"node_ip_address": _LOOPBACK, "session_name": _SESSION}
         return usual(**here, include_log_monitor=False, no_monitor=True)  # type: ignore[arg-type]
 
     parameter.RayParams = fewer  # type: ignore[assignment, misc]
