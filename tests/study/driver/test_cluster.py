@@ -1,23 +1,27 @@
-"""A Ray that is started for a study: its workers are ready before Tune asks for them."""
+"""A Ray that a study starts or joins: when its workers are ready, and what they import."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
+import pytest
 import ray
 from ray.tune.execution.class_cache import _ActorClassCache
 
-import study.driver.tuning  # noqa: F401  which tells Tune how to start its workers
+import study.driver.tuning  # which tells Tune how to start its workers
 from study.driver.cluster import ray_running
 from study.driver.local_ray import Preload
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator
 
 EARLY = "wave"
 """A module that nobody needs, Ray least of all."""
@@ -57,3 +61,61 @@ def test_workers_that_ray_starts_by_itself_import_early_and_are_used(
         assert pid in there
         assert (threads, is_early) == ("3", True)
     assert not ray.is_initialized()
+
+
+CLUSTER = """
+import ray, sys
+context = ray.init("local", num_cpus=1, include_dashboard=False, logging_level=50)
+print(context.address_info["gcs_address"], flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def running_cluster(folder: Path) -> Iterator[str]:
+    """A Ray that somebody else has started; its address."""
+    with subprocess.Popen(
+        [sys.executable, "-c", CLUSTER],
+        cwd=folder,
+        env={**os.environ, "RAY_AUTH_MODE": "disabled"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.stdin.close()
+            process.wait(60)
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_workers_import_nothing_from_the_folder_of_the_driver(
+    joined: bool,  # noqa: FBT001 (a parameter of the test)
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Worker:
+        def imports(self, name: str) -> str | None:
+            found = find_spec(name)
+            return found and found.origin
+
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    for folder in (here, elsewhere):
+        folder.mkdir()
+    names = ("study", "model", "pyarrow", "psutil")
+    for name in (*names, "stray"):
+        (here / f"{name}.py").write_text("raise ImportError('from the folder of the driver')\n")
+    monkeypatch.chdir(here)
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    assert not ray.is_initialized()
+    with running_cluster(elsewhere) if joined else nullcontext() as address, ray_running(address):
+        worker = ray.remote(Worker).options(num_cpus=1).remote()
+        found = {name: ray.get(worker.imports.remote(name)) for name in (*names, "stray")}
+    root = Path(study.__file__).parents[1]
+    assert found.pop("stray") is None
+    assert found["study"] == str(root / "study/__init__.py")
+    assert not any(Path(place).is_relative_to(here) for place in found.values())
