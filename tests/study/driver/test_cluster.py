@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -19,9 +17,7 @@ from ray.tune.execution.class_cache import _ActorClassCache
 import study.driver.tuning  # which tells Tune how to start its workers
 from study.driver.cluster import ray_running
 from study.driver.local_ray import Preload
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.study.cluster import running_cluster
 
 EARLY = "wave"
 """A module that nobody needs, Ray least of all."""
@@ -63,35 +59,6 @@ def test_workers_that_ray_starts_by_itself_import_early_and_are_used(
     assert not ray.is_initialized()
 
 
-CLUSTER = """
-import ray, sys
-context = ray.init("local", num_cpus=1, include_dashboard=False, logging_level=50)
-print(context.address_info["gcs_address"], flush=True)
-sys.stdin.read()
-"""
-
-
-@contextmanager
-def running_cluster(folder: Path) -> Iterator[str]:
-    """A Ray that somebody else has started; its address."""
-    with subprocess.Popen(
-        [sys.executable, "-c", CLUSTER],
-        cwd=folder,
-        env={**os.environ, "RAY_AUTH_MODE": "disabled"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdin is not None
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.stdin.close()
-            process.wait(60)
-
-
 @pytest.mark.parametrize("joined", [False, True])
 def test_workers_import_nothing_from_the_folder_of_the_driver(
     joined: bool,  # noqa: FBT001 (a parameter of the test)
@@ -112,7 +79,8 @@ def test_workers_import_nothing_from_the_folder_of_the_driver(
     monkeypatch.chdir(here)
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     assert not ray.is_initialized()
-    with running_cluster(elsewhere) if joined else nullcontext() as address, ray_running(address):
+    cluster = running_cluster(elsewhere, {"RAY_AUTH_MODE": "disabled"}) if joined else nullcontext()
+    with cluster as address, ray_running(address):
         worker = ray.remote(Worker).options(num_cpus=1).remote()
         found = {name: ray.get(worker.imports.remote(name)) for name in (*names, "stray")}
     root = Path(study.__file__).parents[1]
