@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import site
 import socket
 import subprocess
 import sys
@@ -209,6 +210,6 @@ def test_installed_packages_do_not_come_before_the_standard_library(
 ) -> None:
     monkeypatch.delenv("PYTHONPATH", raising=False)
     assert children.child_variables()["PYTHONPATH"] == children._ROOT
-    monkeypatch.setattr(children.site, "getsitepackages", lambda: [str(tmp_path)])
+    monkeypatch.setattr(site, "getsitepackages", lambda: [str(tmp_path)])
     monkeypatch.setattr(children, "_ROOT", os.path.realpath(tmp_path))
     assert children.child_variables()["PYTHONPATH"] == ""

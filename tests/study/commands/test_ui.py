@@ -141,7 +141,7 @@ def test_what_runs_foreign_code_is_off(setting: str, links: dict[str, str]) -> N
     serving = [
         process
         for process in Path("/proc").glob("[0-9]*")
-        if b"uvicorn" in read(process / "cmdline")
+        if b"uvicorn" in read(process / "cmdline").split(b"\0")
         and port in read(process / "cmdline").split(b"\0")
     ]
     assert len(serving) == 1

@@ -8,6 +8,7 @@ import time
 from contextlib import nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -68,7 +69,7 @@ def test_workers_import_nothing_from_the_folder_of_the_driver(
     class Worker:
         def imports(self, name: str) -> str | None:
             found = find_spec(name)
-            return found and found.origin
+            return None if found is None else found.origin
 
     here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
     for folder in (here, elsewhere):
@@ -81,9 +82,11 @@ def test_workers_import_nothing_from_the_folder_of_the_driver(
     assert not ray.is_initialized()
     cluster = running_cluster(elsewhere, {"RAY_AUTH_MODE": "disabled"}) if joined else nullcontext()
     with cluster as address, ray_running(address):
-        worker = ray.remote(Worker).options(num_cpus=1).remote()
-        found = {name: ray.get(worker.imports.remote(name)) for name in (*names, "stray")}
+        worker: Any = ray.remote(Worker).options(num_cpus=1).remote()
+        found: dict[str, str | None] = {
+            name: ray.get(worker.imports.remote(name)) for name in (*names, "stray")
+        }
     root = Path(study.__file__).parents[1]
     assert found.pop("stray") is None
     assert found["study"] == str(root / "study/__init__.py")
-    assert not any(Path(place).is_relative_to(here) for place in found.values())
+    assert not any(Path(str(place)).is_relative_to(here) for place in found.values())

@@ -49,7 +49,7 @@ class Running(NamedTuple):
 
     @property
     def token(self) -> str:
-        return self.raylet.environ()[TOKEN]
+        return str(self.raylet.environ()[TOKEN])
 
     @property
     def folder(self) -> Path:
