@@ -9,6 +9,7 @@ worker and driver came by. Wall time counts, so the machine must have two cores 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.no_op_study import AT_ONCE, Told, run_no_ops
+from study.base.children import child_variables, module_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +33,9 @@ NOT_HELD = 3
 def run(trials: int) -> bool:
     """Measure and print; whether the bar is held."""
     # The command line's process has PyTorch, which no driver has.
-    command = [sys.executable, "-m", __name__, "--trials", str(trials)]
-    ended = subprocess.run(command, check=False)  # noqa: S603 (ourselves)
+    command = module_command(__name__, "--trials", str(trials))
+    env = os.environ | child_variables()
+    ended = subprocess.run(command, env=env, check=False)  # noqa: S603 (ourselves)
     if ended.returncode not in {0, NOT_HELD}:
         raise subprocess.CalledProcessError(ended.returncode, command)
     return ended.returncode == 0

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import cohorts, packing, search, step
 from benchmarks.measuring import Bar, on_gpu, surroundings
+from study.base.children import module_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -72,7 +73,7 @@ class Ended:
 
 def tests() -> bool:
     """Run the tests that need a GPU; whether none failed."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", TESTS]
+    command = module_command("pytest", "-q", "-p", "no:cacheprovider", TESTS)
     return subprocess.run(command, cwd=ROOT, check=False).returncode == 0  # noqa: S603  our own
 
 

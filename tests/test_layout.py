@@ -37,6 +37,7 @@ MAY_IMPORT = {
 CONFINED = {
     "ray": {
         "study/driver/cluster.py",
+        "study/driver/local_ray.py",
         "study/driver/planning.py",
         "study/driver/searcher.py",
         "study/driver/sizing.py",

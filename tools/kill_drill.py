@@ -28,10 +28,10 @@ from typing import IO, NamedTuple
 
 import psutil
 
+from study.base.children import child_variables, module_command
 from tools import drill_checks, drilled
 from tools.drill_server import Server, free_port
 
-ROOT = Path(__file__).parents[1]
 NAME = "drill"
 _LONGEST_S = 900.0
 """How long a study may go on after the last kill before it counts as hanging."""
@@ -84,7 +84,7 @@ class Driver:
         self._folder = folder
         self._env = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+            **child_variables(),
             "OMP_NUM_THREADS": "1",
             drilled.LOG: str(folder / "epochs.jsonl"),
             drilled.TRAINS: trains,
@@ -108,7 +108,7 @@ class Driver:
         self._log.write(f"\n--- study {' '.join(how)}\n".encode())
         self._log.flush()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tools.drilled", *how],
+            module_command("tools.drilled", *how),
             cwd=self._folder,
             env=self._env,
             stdout=self._log,

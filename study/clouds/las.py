@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from study.base.children import child_variables, module_command
 from study.base.errors import StudyError
 from study.clouds.cloud import checked_cloud, parsing, require_plausible
 
@@ -116,12 +117,12 @@ def _unpacked_elsewhere(file: BinaryIO, unpacked: int) -> tuple[NDArray[np.float
     os.lseek(file.fileno(), 0, os.SEEK_SET)  # the other process reads from the descriptor
     room = _ROOM_BYTES + _ROOM_FACTOR * unpacked
     done = subprocess.run(  # noqa: S603 - this module itself
-        [sys.executable, "-m", __name__, str(room)],
+        module_command(__name__, str(room)),
         stdin=file,
         capture_output=True,
         check=False,
         # One thread, because each reserves memory of its own.
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, **child_variables(), "OPENBLAS_NUM_THREADS": "1"},
     )
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from model.errors import CodecError
+from study.base.children import child_variables, module_command
 from study.base.errors import StudyError
 from study.base.next_command import short
 from study.checkpoints.export import export
@@ -103,7 +104,8 @@ def _decompress_elsewhere(place: Path, points: int) -> float:
     started = time.perf_counter()
     words = ("decompress", place / CODEC, place / COMPRESSED, place / DECODED, "--force")
     done = subprocess.run(  # noqa: S603 (the command is ours)
-        [sys.executable, "-m", "study", *map(str, words)],
+        module_command("study", *map(str, words)),
+        env=os.environ | child_variables(),
         capture_output=True,
         text=True,
         timeout=_FRESH_PROCESS_TIMEOUT_S + points / _SLOWEST_POINTS_PER_S,

@@ -5,31 +5,27 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 import ray
-from ray._private import parameter
-from ray._private.node import Node
 from ray._private.resource_and_label_spec import ResourceAndLabelSpec
 from ray._private.services import canonicalize_bootstrap_address
+from ray.job_config import JobConfig
 
+from study.base.children import own_folders
 from study.base.errors import StudyError
 from study.driver.interrupts import exit_when_stuck
+from study.driver.local_ray import OBJECT_STORE_BYTES, private_folder, start_ray
 from study.driver.termination import Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from ray._private.parameter import RayParams
-
-_OBJECT_STORE_BYTES = 256 * 2**20
-"""Trials send a few numbers through Ray; its default would reserve a third of the memory."""
+    from study.driver.local_ray import Preload
 
 _CONNECT_TIMEOUT_S = 5.0
 _SHUTDOWN_S = 30.0
-_START_S = 180.0
-"""Ray gives up itself after half a minute, but waits for ever for processes that were killed."""
 
 _QUIET = {
     # Files and tables that nobody reads here: the store, MLflow and the live table have them.
@@ -43,28 +39,16 @@ _QUIET = {
 }
 
 
-_PRELOADED, _THREADS = "RAY_preload_python_modules", "OMP_NUM_THREADS"
-_STARTED_EARLY = "RAY_prestart_worker_first_driver"
-_IDLE_MS = {"RAY_idle_worker_killing_time_threshold_ms": "30000"}
-"""Ray starts a worker for each core before anybody asks for one, but ends those that are not asked
-for within a second, and starts others: Tune needs longer for its first question."""
+class _OwnPath(JobConfig):
+    """A driver whose workers look for modules where its package lies, and nowhere else of it.
 
-_FEW_CORES = 8
-"""On machines with more, most of the workers that are started early would wait in vain, each with
-350 MB of what they import."""
-
-
-class Preload(NamedTuple):
-    """What workers import as they start, before there is a cohort for them.
-
-    Attributes:
-        modules: their names.
-        threads: what libraries shall take for the number of processors, which some read when they
-            are imported; Ray tells a worker only with its first task.
+    Ray would add the folder that the driver was started in, where anything may lie.
     """
 
-    modules: Sequence[str]
-    threads: int
+    def _serialize(self) -> str:
+        self._py_driver_sys_path, self._cached_pb = own_folders(), None
+        serialized: str = super()._serialize()
+        return serialized
 
 
 @contextmanager
@@ -85,16 +69,20 @@ def ray_running(address: str | None, preload: Preload | None = None) -> Iterator
     if ray.is_initialized():
         yield
         return
-    try:
-        _start(address, preload)
-        yield
-    except (KeyboardInterrupt, Stopped):
-        # The signal may have reached Ray's own processes, which then do not answer any more.
-        with exit_when_stuck(_SHUTDOWN_S):
-            ray.shutdown()
-        raise
-    finally:
-        ray.shutdown()  # Does nothing the second time.
+    with ExitStack() as afterwards:
+        try:
+            if address is None:
+                start_ray(afterwards.enter_context(private_folder()), preload, _OwnPath())
+            else:
+                _join(address)
+            yield
+        except (KeyboardInterrupt, Stopped):
+            # The signal may have reached Ray's own processes, which then do not answer any more.
+            with exit_when_stuck(_SHUTDOWN_S):
+                ray.shutdown()
+            raise
+        finally:
+            ray.shutdown()  # Does nothing the second time.
 
 
 def resources_here() -> dict[str, float]:
@@ -102,7 +90,7 @@ def resources_here() -> dict[str, float]:
     if ray.is_initialized():
         there: dict[str, float] = ray.cluster_resources()
         return there
-    found = ResourceAndLabelSpec(object_store_memory=_OBJECT_STORE_BYTES).resolve(is_head=True)
+    found = ResourceAndLabelSpec(object_store_memory=OBJECT_STORE_BYTES).resolve(is_head=True)
     return {"CPU": float(found.num_cpus or 0), "GPU": float(found.num_gpus or 0)}
 
 
@@ -111,80 +99,19 @@ def has_machines() -> bool:
     return any(node["Alive"] for node in ray.nodes())
 
 
-def _start(address: str | None, preload: Preload | None) -> None:
-    if address is None:
-        with _told_to_workers(preload), _without_spare_processes():
-            _start_here()
-        return
+def _join(address: str) -> None:
     head = _find_head(address)
     try:
-        ray.init(address=head, log_to_driver=False, logging_level=logging.CRITICAL)
+        ray.init(
+            address=head,
+            job_config=_OwnPath(),
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
+        )
     except (ConnectionError, ValueError, RuntimeError) as error:
         message = (
             f"a Ray cluster must be running at the address, but what answers at {address} is none "
             f"({error}); leave --address out to use this machine"
-        )
-        raise StudyError(message) from error
-
-
-@contextmanager
-def _told_to_workers(preload: Preload | None) -> Iterator[None]:
-    """Tell a Ray that is started meanwhile what its first workers are for.
-
-    Ray takes it from the environment of its processes, where the user may have said otherwise.
-    """
-    told = dict(_IDLE_MS)
-    if preload is not None:
-        told |= {_PRELOADED: ",".join(preload.modules), _THREADS: str(preload.threads)}
-        if (os.cpu_count() or 1) > _FEW_CORES:
-            told[_STARTED_EARLY] = "0"
-    added = {name: value for name, value in told.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            del os.environ[name]
-
-
-@contextmanager
-def _without_spare_processes() -> Iterator[None]:
-    """Start Ray without autoscaler, log monitor and dashboard, which have nothing to do here.
-
-    Each takes a second of a processor that the workers need, and Ray waits for the last, which it
-    starts even if told to leave it out. Of the others `ray.init` cannot be told.
-    """
-    usual, dashboard = parameter.RayParams, Node.start_api_server
-
-    def fewer(**given: Any) -> RayParams:  # noqa: ANN401 (as Ray has them)
-        return usual(**given, include_log_monitor=False, no_monitor=True)  # type: ignore[arg-type]
-
-    parameter.RayParams = fewer  # type: ignore[assignment, misc]
-    Node.start_api_server = lambda *_, **__: None  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        parameter.RayParams = usual  # type: ignore[misc]
-        Node.start_api_server = dashboard  # type: ignore[method-assign]
-
-
-def _start_here() -> None:
-    stuck = f"Ray must start on this machine within {_START_S:g} s, but did not; try again"
-    try:
-        with exit_when_stuck(_START_S, stuck):
-            ray.init(
-                # Or Ray would join whatever cluster it finds on this machine.
-                address="local",
-                include_dashboard=False,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                log_to_driver=False,
-                logging_level=logging.CRITICAL,
-            )
-    except Exception as error:  # Ray's own words for a start that takes too long are no more.
-        first_line = str(error).split("\n", maxsplit=1)[0]
-        message = (
-            f"Ray must start on this machine within half a minute, but did not ({first_line}); "
-            "see that the machine has processors and memory to spare, and try again"
         )
         raise StudyError(message) from error
 

@@ -151,7 +151,8 @@ def _drive(
         if not console.is_terminal:  # The live table says so itself.
             console.print("[bold]Ray[/]    starts; the first trials begin within a minute")
         with hold(opening.result(), folder, tell=tell) as lease:
-            from study.driver.cluster import Preload, ray_running
+            from study.driver.cluster import ray_running
+            from study.driver.local_ray import Preload
 
             store = opening.result()
             preload = Preload(_OF_WORKERS, config.resources.cpus_per_cohort)

@@ -231,7 +231,7 @@ def _imported(name: str, path: str) -> type[BaseSampler]:
     except (ImportError, AttributeError) as error:
         message = (
             f"search.sampler: {name} cannot be imported: {error}; give module:Class of a module "
-            "that Python finds (PYTHONPATH)"
+            "that Python finds: its folder must be in PYTHONPATH"
         )
         raise StudyError(message) from error
     if not (isinstance(found, type) and issubclass(found, BaseSampler)):

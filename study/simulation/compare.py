@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from study.base.children import child_variables, environment
 from study.base.errors import StudyError
 from study.config.derived import asked_metrics
 from study.fronts.measures import estimate_name
@@ -187,7 +188,9 @@ def _courses(
     # Not forked from this process, which may have threads: a fork would lack them.
     context = get_context("forkserver")
     context.set_forkserver_preload(["study.simulation.clock"])
-    with context.Pool(at_once, initializer=_begin_process) as pool:
+    with environment(child_variables()):
+        processes = context.Pool(at_once, initializer=_begin_process)
+    with processes as pool:
         yield from pool.imap_unordered(simulator, enumerate(studies))
 
 

@@ -9,13 +9,13 @@ import secrets
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
+from study.base.children import child_variables, module_command
 from study.base.errors import StudyError
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def server_command(port: int) -> list[str]:
     Args:
         port: where it listens.
     """
-    return [sys.executable, "-P", "-m", "study.tracking.serving", str(port)]
+    return module_command("study.tracking.serving", str(port))
 
 
 def server_environment(uri: str, artifacts: Path, port: int, secret: str) -> dict[str, str]:
@@ -136,6 +136,7 @@ def server_environment(uri: str, artifacts: Path, port: int, secret: str) -> dic
     """
     return {
         **os.environ,
+        **child_variables(),
         **SETTINGS,
         "MLFLOW_SERVER_ALLOWED_HOSTS": f"{HOST}:{port},localhost:{port}",
         "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port}",

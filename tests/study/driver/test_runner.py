@@ -36,6 +36,7 @@ from study.storage.folder import all_studies, next_free_name
 from study.storage.progress import read_records
 from study.storage.study_file import parse_study
 from tests.study import toy
+from tests.study.cluster import running_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -264,19 +265,20 @@ def test_ray_is_left_running_for_whoever_started_it() -> None:
 
 
 def test_a_study_joins_a_cluster_that_runs_already(tmp_path: Path) -> None:
+    """It outlives the study, and asks for the token that the user has set."""
     (tmp_path / "toy.yaml").write_text(toy.STUDY)
-    # Of several clusters on one machine, auto takes the one that the environment names.
-    environment = {**os.environ, "RAY_ADDRESS": ray.get_runtime_context().gcs_address}
+    access = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "5" * 64}
     command = [sys.executable, toy.__file__, "run", "toy.yaml", "--address", "auto"]
-    done = subprocess.run(
-        command,
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-    )
+    with running_cluster(tmp_path, access) as address:
+        done = subprocess.run(
+            command,
+            cwd=tmp_path,
+            # Of several clusters on one machine, auto takes the one that the environment names.
+            env={**os.environ, **access, "RAY_ADDRESS": address},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
+        )
     assert (done.returncode, done.stderr) == (0, "")
     assert "Pareto front: 3 of 3 complete trials" in done.stdout
-    assert ray.cluster_resources()["CPU"] > 0  # the cluster outlives the study that joined it
