@@ -139,7 +139,7 @@ def test_the_pages_are_served_beside_modules_of_any_name(trap: Trap, tmp_path: P
             if line.startswith("Ctrl-C"):
                 break
         assert trap.sprung() == "", said
-        link = re.search(r"http://\S+", said)
+        link = re.search(r"http://\S+key=\S+", said)  # The address without it is refused.
         assert link, said
         with urllib.request.urlopen(link[0], timeout=60) as answer:  # noqa: S310 (our own)
             assert answer.status == 200
