@@ -132,18 +132,20 @@ def test_the_pages_are_served_beside_modules_of_any_name(trap: Trap, tmp_path: P
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
-        assert process.stdout is not None
-        said = ""
-        for line in process.stdout:
-            said += line
-            if line.startswith("Ctrl-C"):
-                break
-        assert trap.sprung() == "", said
-        link = re.search(r"http://\S+key=\S+", said)  # The address without it is refused.
-        assert link, said
-        with urllib.request.urlopen(link[0], timeout=60) as answer:  # noqa: S310 (our own)
-            assert answer.status == 200
-        process.send_signal(signal.SIGINT)
+        try:
+            assert process.stdout is not None
+            said = ""
+            for line in process.stdout:
+                said += line
+                if line.startswith("Ctrl-C"):
+                    break
+            assert trap.sprung() == "", said
+            link = re.search(r"http://\S+key=\S+", said)  # The address without it is refused.
+            assert link, said
+            with urllib.request.urlopen(link[0], timeout=60) as answer:  # noqa: S310 (our own)
+                assert answer.status == 200
+        finally:
+            process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
     assert trap.sprung() == ""
 
