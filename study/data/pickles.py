@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
     from study.clouds import Cloud
 
+_LARGEST_KEY = 1 << 60
+_LONGEST_KEY = 1000
+"""A key is written out where something is said of it, and hashed where it is looked up."""
+
 _NUMBER_TYPES = {f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)} | {"f2", "f4", "f8"}
 
 
@@ -43,6 +47,8 @@ class PickledDataSet:
         self.name = name
         self.fingerprint = fingerprint
         self._path = path
+        self._size = path.stat().st_size
+        self._used = 0
         with path.open("rb") as file:
             content = read_pickle(file, str(path))
         self._clouds = {str(index): self._cubes(content[index], index) for index in _keys(content)}
@@ -59,7 +65,17 @@ class PickledDataSet:
         cubes = entry.get("points") if isinstance(entry, dict) else None
         if not isinstance(cubes, dict):
             raise StudyError(self._wrong(f"has no dictionary of points for {index!r}"))
-        arrays = [as_array(cube, f"{self._path}[{index!r}]") for cube in cubes.values()]
+        where = f"{self._path}[{index!r}]"
+        arrays = [as_array(cube, where) for cube in cubes.values()]
+        # A pickle can name an array any number of times, and each is a part of the cloud.
+        self._used += sum(array.nbytes for array in arrays)
+        if self._used > self._size:
+            raise StudyError(
+                self._wrong(
+                    f"has arrays of {self._used:,} bytes or more in a file of {self._size:,}: one "
+                    "is named more than once"
+                )
+            )
         shapes = {array.shape for array in arrays if array.ndim != 2 or array.shape[1] != 6}
         if shapes:
             raise StudyError(self._wrong(f"has a cube of shape {shapes.pop()} for {index!r}"))
@@ -124,8 +140,11 @@ class _Type:
         self._order = state[1]
 
     def dtype(self) -> np.dtype[Any]:
+        # Neither is hashed or written out before it is known to be text: tuples may be nested.
+        if not isinstance(self._code, str) or not isinstance(self._order, str):
+            raise ValueError("an array's type must be a name")  # noqa: TRY004 - as any damage
         if self._code not in _NUMBER_TYPES or self._order not in ("<", ">", "=", "|"):
-            raise ValueError(f"an array must be of numbers, not of {self._code!r}")
+            raise ValueError(f"an array must be of numbers, not of {self._code[:20]!r}")
         return np.dtype(f"{self._order}{self._code}")
 
 
@@ -172,11 +191,19 @@ def _scalar(kind: object, numbers: object) -> object:
     return number
 
 
-def _encode(text: object, encoding: object) -> bytes:
+class _Encoder:
     """Bytes from the text in which protocol 2 stores them. Other encodings may unpack bombs."""
-    if not isinstance(text, str) or encoding != "latin1":
-        raise ValueError(f"bytes must be encoded as latin1, not as {encoding!r}")
-    return text.encode("latin1")
+
+    def __init__(self) -> None:
+        # A pickle can have one text encoded any number of times: all get the same bytes.
+        self._known: dict[int, tuple[str, bytes]] = {}
+
+    def __call__(self, text: object, encoding: object) -> bytes:
+        if not isinstance(text, str) or encoding != "latin1":
+            raise ValueError("bytes must be encoded as latin1, and are not")
+        if id(text) not in self._known:
+            self._known[id(text)] = text, text.encode("latin1")
+        return self._known[id(text)][1]
 
 
 def _no_bytes() -> bytes:
@@ -189,10 +216,12 @@ _NUMPY = {
     "multiarray": {"_reconstruct": _ARRAY, "scalar": _Callable(_scalar)},
     "numeric": {"_frombuffer": _Callable(_Array)},
 }
+_ENCODE = ("_codecs", "encode")
+_MOST_ARGUMENTS = 4
+"""Of the functions that are admitted."""
 _ADMITTED = {
     ("numpy", "ndarray"): None,
     ("numpy", "dtype"): _Callable(_Type),
-    ("_codecs", "encode"): _Callable(_encode),
     ("__builtin__", "bytes"): _Callable(_no_bytes),
 } | {
     (f"numpy.{core}.{module}", name): stand_in
@@ -214,14 +243,17 @@ class _Unpickler(pickle._Unpickler):  # noqa: SLF001 - see above
     def __init__(self, file: BinaryIO, where: str) -> None:
         super().__init__(file)
         self._where = where
+        self._encode = _Callable(_Encoder())
 
     def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 - as its parent
         """Hand out a stand-in."""
+        if (module, name) == _ENCODE:
+            return self._encode
         if (module, name) in _ADMITTED:
             return _ADMITTED[module, name]
         raise StudyError(
             f"a pickled data set may hold arrays and plain containers only, and {self._where} "
-            f"names {module}.{name}; it was not run: do not trust the file"
+            f"names {module[:100]}.{name[:100]}; it was not run: do not trust the file"
         )
 
     def _load_bytes(self) -> None:
@@ -230,3 +262,59 @@ class _Unpickler(pickle._Unpickler):  # noqa: SLF001 - see above
         self.append(self.read(length))
 
     dispatch[pickle.BYTEARRAY8[0]] = _load_bytes
+
+    def _load_reduce(self) -> None:
+        """Call a stand-in, which may keep what it is given."""
+        if len(self.stack[-1]) > _MOST_ARGUMENTS:
+            raise pickle.UnpicklingError("it calls a function with more arguments than that has")
+        pickle._Unpickler.load_reduce(self)  # type: ignore[attr-defined]  # noqa: SLF001
+
+    dispatch[pickle.REDUCE[0]] = _load_reduce
+
+    def _load_setitem(self) -> None:
+        """Put one value into a dictionary."""
+        _check_key(self.stack[-2])
+        pickle._Unpickler.load_setitem(self)  # type: ignore[attr-defined]  # noqa: SLF001
+
+    dispatch[pickle.SETITEM[0]] = _load_setitem
+
+    def _load_setitems(self) -> None:
+        """Put what lies above the mark into a dictionary: keys and values in turn."""
+        for key in self.stack[::2]:
+            _check_key(key)
+        pickle._Unpickler.load_setitems(self)  # type: ignore[attr-defined]  # noqa: SLF001
+
+    dispatch[pickle.SETITEMS[0]] = _load_setitems
+
+    def _load_dict(self) -> None:
+        """Make a dictionary of what lies above the mark."""
+        for key in self.stack[::2]:
+            _check_key(key)
+        pickle._Unpickler.load_dict(self)  # type: ignore[attr-defined]  # noqa: SLF001
+
+    dispatch[pickle.DICT[0]] = _load_dict
+
+    def _load_set(self) -> NoReturn:
+        """Refuse sets, whose members are hashed as keys are: no data set has any."""
+        raise pickle.UnpicklingError("it holds a set")
+
+    for _opcode in (pickle.ADDITEMS, pickle.FROZENSET):
+        dispatch[_opcode[0]] = _load_set
+
+
+def _check_key(key: object) -> None:
+    """Refuse keys that no data set has: a tuple of tuples may take for ever to hash.
+
+    Raises:
+        UnpicklingError: neither a short text, nor a number, nor a tuple of numbers.
+    """
+    parts = key if isinstance(key, tuple) else (key,)
+    if len(parts) <= _LONGEST_KEY and all(map(_is_plain, parts)):
+        return
+    raise pickle.UnpicklingError("the keys of its dictionaries must be numbers or short texts")
+
+
+def _is_plain(part: object) -> bool:
+    if isinstance(part, str):
+        return len(part) <= _LONGEST_KEY
+    return isinstance(part, float) or (isinstance(part, int) and abs(part) <= _LARGEST_KEY)
