@@ -88,7 +88,7 @@ def decompress(arguments: argparse.Namespace, console: Console) -> int:
     codec = _open(arguments.codec)
     started = time.perf_counter()
     with progress_view(console, "decompressing", "patches") as on_progress:
-        decoded = codec.decompress(data, on_progress)
+        decoded = codec.decompress(data, on_progress, most_points=arguments.most_points)
     seconds = time.perf_counter() - started
     normals = decoded.normals
     if normals is not None:  # the network promises no length

@@ -239,6 +239,7 @@ class _Unpickler(pickle._Unpickler):  # noqa: SLF001 - see above
     dispatch: ClassVar[dict[int, Callable[..., None]]] = dict(pickle._Unpickler.dispatch)  # noqa: SLF001
     read: Callable[[int], bytes]
     append: Callable[[object], None]
+    stack: list[Any]
 
     def __init__(self, file: BinaryIO, where: str) -> None:
         super().__init__(file)
