@@ -188,8 +188,8 @@ class CloudCodec:
         Args:
             data: the whole file.
             progress: see :data:`Progress`.
-            most_points: how many points it may decode to. None: up to 16 times as many as each of
-                its patches had, and for small patches 8,192, as `model.growth` says.
+            most_points: how many points it may decode to. None: each patch to 16 times as many as
+                it had, or 8,192, as `model.growth` says.
 
         Raises:
             CodecError: not such a file, or a newer one, or it decodes to more points.
@@ -306,7 +306,8 @@ class CloudCodec:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Decode a patch, to at most `left` points where the user said how many."""
         if left is None and not self._is_ours:
-            left = most_of_patch(self._sizes.most_points(len(latents.symbols)))
+            points = self._sizes.most_points(len(latents.symbols))
+            left = most_of_patch(points, self.coder.config)
         try:
             return self.coder.decode(latents, left)
         except TooManyPointsError:

@@ -61,6 +61,7 @@ CONFINED = {
         "study/tracking/runs.py",
     },
     "pyarrow": {
+        "study/base/parquet.py",
         "study/data/store.py",
         "study/report/tables.py",
         "study/simulation/table_file.py",

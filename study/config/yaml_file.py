@@ -30,8 +30,8 @@ _KINDS: Mapping[type, str] = {type(None): "nothing", list: "a list"}
 """What a file may hold instead of a table, in words."""
 
 
-MOST_BYTES = 1 << 20
-"""Of a study file: a thousand wishes take a tenth of that."""
+MOST_BYTES = 1 << 18
+"""Of a study file: a thousand wishes take half of that. PyYAML reads 20 kB a second."""
 _REPEATED = 100_000
 """Characters that aliases may repeat, all together."""
 _DEEPEST = 32
@@ -138,6 +138,8 @@ def parse_config(text: str, *, origin: str) -> StudyConfig:
     Raises:
         StudyError: as in `read_config`.
     """
+    if len(text) > MOST_BYTES:
+        raise StudyError(f"a study file may have {MOST_BYTES:,} characters, and {origin} has more")
     try:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -199,8 +201,6 @@ def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise StudyError(f"a study file may have {MOST_BYTES:,} bytes, and {path} has more")
         return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     except FileNotFoundError:
         near = sorted(str(other) for other in path.parent.glob("*.y*ml"))
