@@ -100,6 +100,9 @@ class StudyFolder:
             descriptor = os.open(self.path / _LOCK, os.O_RDONLY)
         except FileNotFoundError:
             return False
+        except OSError as error:
+            message = f"{self.path / _LOCK} cannot be read ({error.strerror}); see to its rights"
+            raise StudyError(message) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -263,7 +266,14 @@ def find_study(root: Path, name: str) -> StudyFolder:
 @contextmanager
 def _locked(folder: StudyFolder) -> Iterator[None]:
     """Hold the lock of a study's folder; the lock's file holds this process's id."""
-    descriptor = os.open(folder.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        descriptor = os.open(folder.path / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        message = (
+            f"a study's driver writes into its folder, and {folder.path} cannot be written "
+            f"({error.strerror}); make room or see to its rights, or copy the study elsewhere"
+        )
+        raise StudyError(message) from error
     try:
         if not _lock(descriptor):
             holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
