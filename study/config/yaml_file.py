@@ -38,6 +38,10 @@ _DEEPEST = 32
 """Levels of lists and tables: the sections of a study have six."""
 
 
+_COMMANDING = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
+"""Control characters, and halves of characters: YAML's own escapes in quotes can name them."""
+
+
 class _Loader(yaml.SafeLoader):
     """YAML 1.2's plain scalars: 1e-3 is a number, `no` is a word, and keys are unique.
 
@@ -73,6 +77,9 @@ class _Loader(yaml.SafeLoader):
             self._stands_for += self._sizes[id(node)]
         else:
             own = len(node.value) if isinstance(node, yaml.ScalarNode) else 0
+            if own and (found := _COMMANDING.search(node.value)):
+                problem = f"a text must not hold the character #x{ord(found[0]):04x}"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
             self._stands_for += 1 + own
             self._sizes[id(node)] = self._stands_for - before
         if self._repeated > _REPEATED:

@@ -43,7 +43,9 @@ def check_search(config: StudyConfig) -> None:
         )
         raise StudyError(message)
     for name, value in config.search.sampler_options.items():
-        if sampler in SAMPLERS and isinstance(value, int | float) and abs(value) > _MOST:
+        # Written so that NaN fails the comparison too.
+        is_number = isinstance(value, int | float)
+        if sampler in SAMPLERS and is_number and not abs(value) <= _MOST:
             raise StudyError(
                 f"search.sampler_options: {name} must be at most {_MOST:,}, for samplers make as "
                 f"many of something, and is {_shown(value)}; lower it"
