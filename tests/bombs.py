@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import pickle
 import struct
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from model.partition import PartitionConfig
 from model.patch_coder import PatchCoder
 from tests.model.support import fresh_codec, surface
 from tests.study.toy import STUDY
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 GROWN_POINTS = 8192
 

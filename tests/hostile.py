@@ -7,17 +7,13 @@ reader that takes more fails there, whatever it does with it. A child that hangs
 from __future__ import annotations
 
 import json
-import os
 import resource
 import signal
 import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
 
 MOST_MIB = 200
 """What refusing a file may take beyond what the program has imported."""
@@ -40,14 +36,14 @@ def _virtual():
 open("/proc/self/clear_refs", "w").write("5")
 _before, _began = _mib(), time.process_time()
 if {most_mib}:
-    resource.setrlimit(resource.RLIMIT_AS, (_virtual() + ({most_mib} << 20), resource.RLIM_INFINITY))
+    _room = _virtual() + ({most_mib} << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (_room, resource.RLIM_INFINITY))
 try:
     _said = ["cloud", str(_work())[:2000]]
 except Exception as error:
     _said = [type(error).__name__, str(error)[:2000]]
 _spent = time.process_time() - _began
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-_children = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(json.dumps([*_said, _spent, _mib() - _before]))
 """
 
@@ -78,9 +74,8 @@ def cost_of(work: str, prepare: str, *, most_mib: int = MOST_MIB, most_s: float 
         most_mib: more cannot be had; 0: any amount.
         most_s: with a factor for slow machines, it is killed after so many seconds.
     """
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     frame = _FRAME.format(
-        root=root,
+        root=str(Path(__file__).parents[1]),
         prepare=textwrap.dedent(prepare),
         work=textwrap.indent(textwrap.dedent(work), "    "),
         most_mib=most_mib,

@@ -22,7 +22,7 @@ _UNPRINTABLE = re.compile(
 
 
 def printable(text: str) -> str:
-    """Return text as a terminal may show it: what would command it is written out as ``\\x1b``.
+    """Return text as a terminal may show it: what would command it is written out in ASCII.
 
     Names of studies, clouds and files, and the sentences that quote them, come from anywhere.
     """

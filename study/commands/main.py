@@ -78,7 +78,9 @@ def main(
     except OSError as error:  # A full disk, a folder without rights, a path that cannot be.
         where = f"{error.filename}: " if error.filename else ""
         told = printable(f"{where}{error.strerror or error}")[:_LONGEST]
-        sys.stderr.write(f"error: the system refused ({told}); see to the path, its rights and room\n")
+        sys.stderr.write(
+            f"error: the system refused ({told}); see to the path, its rights and room\n"
+        )
         return 2
     except KeyboardInterrupt as interrupt:
         sys.stderr.write(f"{printable(str(interrupt)) or 'interrupted'}\n")

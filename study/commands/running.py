@@ -69,7 +69,7 @@ def _go_on(
 
 @contextmanager
 def _told_what_is_left(folder: StudyFolder, config: StudyConfig) -> Iterator[None]:
-    """Say what a Ctrl-C after the last trial, or a storage that is full, leaves and how to go on."""
+    """Say what a Ctrl-C after the last trial, or a full storage, leaves, and how to go on."""
     try:
         yield
     except KeyboardInterrupt as interrupt:

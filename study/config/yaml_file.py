@@ -76,11 +76,11 @@ class _Loader(yaml.SafeLoader):
             self._repeated += self._sizes[id(node)]
             self._stands_for += self._sizes[id(node)]
         else:
-            own = len(node.value) if isinstance(node, yaml.ScalarNode) else 0
-            if own and (found := _COMMANDING.search(node.value)):
+            text = node.value if isinstance(node, yaml.ScalarNode) else ""
+            if found := _COMMANDING.search(text):
                 problem = f"a text must not hold the character #x{ord(found[0]):04x}"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
-            self._stands_for += 1 + own
+            self._stands_for += 1 + len(text)
             self._sizes[id(node)] = self._stands_for - before
         if self._repeated > _REPEATED:
             problem = f"aliases may repeat {_REPEATED:,} characters, and these repeat more"

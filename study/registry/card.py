@@ -37,9 +37,9 @@ def card(about: Mapping[str, Any], model: str) -> str:
         about: what the codec's folder says about it (`study.checkpoints.export`).
         model: the registered model's name.
     """
-    trial, study, epoch = about["trial"], about["study"]["name"], about["epochs"]
+    trial, study, epoch = about["trial"], plain(about["study"]["name"]), about["epochs"]
     parts = [
-        f"Trial {trial} of the study {plain(study)} after epoch {epoch}: a point cloud codec (D-PCC).\n",
+        f"Trial {trial} of the study {study} after epoch {epoch}: a point cloud codec (D-PCC).\n",
         f"## Numbers\n\nOf {about['data']['measured_on']}; {about['metrics_are']}.\n",
         _table("measure", "value", _numbers(about["metrics"])),
         f"PSNR: {about['data']['psnr']}.\n",

@@ -7,6 +7,7 @@ change nothing. A study that was killed and goes on proposes what it would have 
 from __future__ import annotations
 
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 from zlib import crc32
 
@@ -169,22 +170,19 @@ def _product(config: StudyConfig) -> list[dict[str, Choice]]:
         else:
             yield from extend(settings, rest[1:])
 
-    too_many = StudyError(
-        f"search: a grid may have at most {MOST_POINTS:,} points, and this has more; "
-        "remove choices or settings, or lower sampler_options.points"
-    )
     free = [
         name
         for name, searched in space.items()
         if searched.options is None and not searched.when and not is_integer(config, name)
     ]
-    if count ** len(free) > MOST_POINTS:
-        raise too_many
-    points: list[dict[str, Choice]] = []
-    for point in extend({}, ordered(space)):
-        points.append(point)
-        if len(points) > MOST_POINTS:
-            raise too_many
+    # One more than may be, unless it is clear already that there are more.
+    most = 0 if count ** len(free) > MOST_POINTS else MOST_POINTS
+    points = list(islice(extend({}, ordered(space)), most + 1))
+    if len(points) > most:
+        raise StudyError(
+            f"search: a grid may have at most {MOST_POINTS:,} points, and this has more; "
+            "remove choices or settings, or lower sampler_options.points"
+        )
     shuffled = np.random.default_rng(seed_of(config, 0, "grid")).permutation(len(points))
     shapes: dict[tuple[tuple[str, Choice], ...], int] = {}
     for point in points:
