@@ -24,6 +24,8 @@ from tests.study.toy import STUDY
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from model.config import ConvolutionMode
+
 GROWN_POINTS = 8192
 
 
@@ -72,7 +74,7 @@ def encoded_often(length: int = 300_000, times: int = 100_000) -> bytes:
     return b"\x80\x04(" + text + function + b"h\x01h\x00h\x02\x86R" * times + b"l."
 
 
-def growing_codec(folder: Path, *, edges: bool = False) -> tuple[Path, Path]:
+def growing_codec(folder: Path, mode: ConvolutionMode = "mlp") -> tuple[Path, Path]:
     """A codec that gives every point all the children that it can have, and a file of its own.
 
     Its encoder keeps all points of a patch, so that even the latent points are as many.
@@ -81,7 +83,7 @@ def growing_codec(folder: Path, *, edges: bool = False) -> tuple[Path, Path]:
         hidden_dim=64,
         downsample_rate=(1.0, 1.0, 1.0),
         max_upsample_num=(8, 8, 8),
-        sub_point_conv_mode="edge_conv" if edges else "mlp",
+        sub_point_conv_mode=mode,
     )
     codec = fresh_codec(1, config=config)
     coder = PatchCoder.freeze(codec)
