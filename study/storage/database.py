@@ -43,7 +43,7 @@ def is_there(config: StudyConfig, database: Path) -> bool:
     """
     uri = config.storage.uri
     if uri is not None:
-        return _has_tables(uri) and _holds(_reached(uri, masked(uri)), config.name)
+        return _has_tables(uri) and _holds(_reached(uri, masked(uri), is_there=True), config.name)
     check_not_lost(StudyFolder(database.parent))
     return database.exists()
 
@@ -95,7 +95,7 @@ def open_study(
             check_not_lost(StudyFolder(database.parent))
         else:
             _check_file(database, f"{database}")
-        storage = _reached(f"sqlite:///{database.resolve()}", f"{database}")
+        storage = _reached(f"sqlite:///{database.resolve()}", f"{database}", is_there=not is_new)
     else:
         storage = _reached(uri, masked(uri))
         is_new = not _holds(storage, config.name)
@@ -161,11 +161,23 @@ def _check_file(file: Path, shown: str) -> bool:
     raise _unreachable(shown, ValueError(empty))
 
 
-def _reached(uri: str, shown: str) -> RDBStorage:
+def _reached(uri: str, shown: str, *, is_there: bool = False) -> RDBStorage:
+    """Open a database.
+
+    Args:
+        uri: where it is.
+        shown: what sentences call it.
+        is_there: Optuna's tables are in it, and none that is missing is made: it would be empty.
+
+    Raises:
+        StudyError: it cannot be opened.
+    """
     sqlite = uri.startswith("sqlite")
     try:
         return RDBStorage(
-            uri, engine_kwargs={"connect_args": {"timeout": _WAIT_S}} if sqlite else None
+            uri,
+            engine_kwargs={"connect_args": {"timeout": _WAIT_S}} if sqlite else None,
+            skip_table_creation=is_there,
         )
     except Exception as error:
         raise _unreachable(shown, error) from error
