@@ -28,13 +28,14 @@ sys.path.insert(0, {root!r})
 {prepare}
 def _work():
 {work}
-def _mib():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _mib(name):
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(name)) / 1024
 def _virtual():
     return int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 # Its peak so far belongs to the imports.
 open("/proc/self/clear_refs", "w").write("5")
-_before, _began = _mib(), time.process_time()
+_before, _began = _mib("VmRSS:"), time.process_time()
 if {most_mib}:
     _room = _virtual() + ({most_mib} << 20)
     resource.setrlimit(resource.RLIMIT_AS, (_room, resource.RLIM_INFINITY))
@@ -44,7 +45,7 @@ except Exception as error:
     _said = [type(error).__name__, str(error)[:2000]]
 _spent = time.process_time() - _began
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-print(json.dumps([*_said, _spent, _mib() - _before]))
+print(json.dumps([*_said, _spent, _mib("VmHWM:") - _before]))
 """
 
 
