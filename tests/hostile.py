@@ -36,15 +36,16 @@ def _virtual():
 # Its peak so far belongs to the imports.
 open("/proc/self/clear_refs", "w").write("5")
 _before, _began = _mib("VmRSS:"), time.process_time()
+_soft, _hard = resource.getrlimit(resource.RLIMIT_AS)
 if {most_mib}:
     _room = _virtual() + ({most_mib} << 20)
-    resource.setrlimit(resource.RLIMIT_AS, (_room, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_AS, (_room, _hard))
 try:
     _said = ["cloud", str(_work())[:2000]]
 except Exception as error:
     _said = [type(error).__name__, str(error)[:2000]]
 _spent = time.process_time() - _began
-resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_AS, (_soft, _hard))
 print(json.dumps([*_said, _spent, _mib("VmHWM:") - _before]))
 """
 

@@ -62,11 +62,10 @@ def test_aliases_of_aliases_in_a_study_file(tmp_path: Path) -> None:
     assert_refused(cost, "line 6, column 10: aliases may repeat 100,000 characters")
 
 
-@pytest.mark.parametrize("points", [1_000_000_000, 100_000])
-def test_a_grid_with_zeros_too_many(points: int, tmp_path: Path) -> None:
-    file = written(tmp_path / "study.yaml", bombs.grid(points))
+def test_a_grid_with_zeros_too_many(tmp_path: Path) -> None:
+    file = written(tmp_path / "study.yaml", bombs.grid(1_000_000_000))
     cost = cost_of(f"load_study(Path({str(file)!r}))", READ_STUDY)
-    assert_refused(cost, "search.sampler_options: points" if points > 10**6 else "a grid may have")
+    assert_refused(cost, "search.sampler_options: points must be at most 1,000,000")
 
 
 def test_an_obj_of_many_materials(tmp_path: Path) -> None:
