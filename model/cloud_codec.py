@@ -22,7 +22,9 @@ from model.container import (
     write_file,
 )
 from model.errors import CodecError, DamagedFileError, WrongCodecError
+from model.growth import TooManyPointsError, most_of_patch
 from model.hierarchy import build_hierarchy
+from model.normals import check_shapes, of_steps, voxel_normals
 from model.partition import partition
 from model.patch_coder import PatchLatents
 from model.placement import place
@@ -34,15 +36,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from model.partition import Cube, Leaves, Partition, PartitionConfig
+    from model.partition import Cube, Leaves, PartitionConfig
     from model.patch_coder import PatchCoder
     from model.placement import Placement
 
     Progress = Callable[[int, int], None]
     """Called after each patch with the number done and the number in all."""
-
-_NORMAL_STEPS = 127
-"""A voxel's normal is coded in 8 bits a component: -1 to 1 as 0 to 254."""
 
 
 @dataclass(frozen=True)
@@ -84,15 +83,20 @@ class CloudCodec:
     compressed before.
     """
 
-    def __init__(self, coder: PatchCoder, partition: PartitionConfig) -> None:
+    def __init__(
+        self, coder: PatchCoder, partition: PartitionConfig, *, is_ours: bool = False
+    ) -> None:
         """Put the parts together.
 
         Args:
             coder: codes a patch.
             partition: cuts a cloud; its `voxel_depth` is a default, files carry their own.
+            is_ours: it was trained in this process, not read from a file that may come from
+                anywhere: what it decodes to has no limit by default.
         """
         self.coder = coder
         self.partition = partition
+        self._is_ours = is_ours
         self._sizes = PatchSizes(partition, coder.config.downsample_rate)
 
     @property
@@ -138,7 +142,7 @@ class CloudCodec:
         if normals is not None:
             with np.errstate(over="ignore"):  # what float32 cannot hold is not finite below
                 normals = np.asarray(normals, dtype=np.float32)
-        _check_shapes(points, normals, wanted=self.coder.config.compress_normal)
+        check_shapes(points, normals, wanted=self.coder.config.compress_normal)
         placement = place(points, "the cloud")
         if normals is not None:
             # Equal points are told apart by their normals: the cloud's order must not do it.
@@ -148,7 +152,7 @@ class CloudCodec:
         writer = SymbolWriter()
         write_leaves(writer, cut.leaves, self.partition)
         if normals is not None:
-            writer.uniform(_voxel_normals(cut, normals))
+            writer.uniform(voxel_normals(cut, normals))
         sizes = self._sizes.writer(writer)
         for done, cube in enumerate(cut.patches, start=1):
             latents = self._encode(cube, normals)
@@ -176,21 +180,25 @@ class CloudCodec:
             float16_coordinates=not self.coder.config.quantize_latent_xyzs,
         )
 
-    def decompress(self, data: bytes, progress: Progress | None = None) -> DecodedCloud:
+    def decompress(
+        self, data: bytes, progress: Progress | None = None, *, most_points: int | None = None
+    ) -> DecodedCloud:
         """Decode a file.
 
         Args:
             data: the whole file.
             progress: see :data:`Progress`.
+            most_points: how many points it may decode to. None: each patch to 16 times as many as
+                it had, or 8,192, as `model.growth` says.
 
         Raises:
-            CodecError: not such a file, or a newer one.
+            CodecError: not such a file, or a newer one, or it decodes to more points.
             WrongCodecError: another codec's.
             DamagedFileError: cut, changed or made up.
         """
         coded = self.read(data)
         points, normals = [], []
-        for done, part in enumerate(self.parts(coded), start=1):
+        for done, part in enumerate(self.parts(coded, most_points), start=1):
             points.append(part.points)
             if part.normals is not None:
                 normals.append(part.normals)
@@ -215,8 +223,7 @@ class CloudCodec:
         voxels = int((~leaves.is_patch).sum())
         normals = None
         if header.normals:
-            steps = reader.uniform_bytes(3 * voxels).reshape(voxels, 3).astype(np.float32)
-            normals = (steps - _NORMAL_STEPS) / np.float32(_NORMAL_STEPS)
+            normals = of_steps(reader.uniform_bytes(3 * voxels).reshape(voxels, 3))
         sizes = self._sizes.reader(reader, header.points - voxels)
         latents = tuple(
             self._read_latents(reader, sizes.read()) for _ in range(len(leaves.key) - voxels)
@@ -261,18 +268,25 @@ class CloudCodec:
             )
         return PatchLatents(symbols, coordinates)
 
-    def parts(self, coded: CodedCloud) -> Iterator[DecodedCloud]:
+    def parts(self, coded: CodedCloud, most_points: int | None = None) -> Iterator[DecodedCloud]:
         """Decode patch by patch, then the voxels all at once; together it is the cloud.
 
+        Args:
+            coded: what `read` returned.
+            most_points: as in `decompress`.
+
         Raises:
+            CodecError: it decodes to more points.
             DamagedFileError: symbols that the network makes no points of.
         """
         header, leaves = coded.header, coded.leaves
+        left = None if most_points is None else most_points - int((~leaves.is_patch).sum())
         centres = leaves.centres(self.partition)
         half_widths = self.partition.edges(leaves.level) / 2
         patches = np.flatnonzero(leaves.is_patch)
         for leaf, latents in zip(patches, coded.latents, strict=True):
-            points, normals = self.coder.decode(latents)
+            points, normals = self._decode(latents, header, left)
+            left = None if left is None else left - len(points)
             if not np.isfinite(points).all():
                 raise DamagedFileError(
                     "points must be finite, and the codec makes others of this file; the file was "
@@ -282,35 +296,27 @@ class CloudCodec:
             inside = points.clip(-1.0, 1.0).astype(np.float64)
             scaled = inside * half_widths[leaf] + centres[leaf]
             yield DecodedCloud(header.placement.to_original(scaled), normals, header.points)
+        if left is not None and left < 0:
+            raise _grown(header)
         voxels = header.placement.to_original(centres[~leaves.is_patch])
         yield DecodedCloud(voxels, coded.voxel_normals, header.points)
 
-
-def _check_shapes(
-    points: NDArray[np.float64], normals: NDArray[np.float32] | None, *, wanted: bool
-) -> None:
-    if points.ndim != 2 or points.shape[1] != 3:
-        raise CodecError(f"points must be (n, 3), not {points.shape}; reshape them")
-    if normals is None and wanted:
-        raise CodecError("this codec codes normals, and the cloud has none; give it normals")
-    if normals is None:
-        return
-    if not wanted:
-        raise CodecError("this codec does not code normals; leave them out")
-    if normals.shape != points.shape or not np.isfinite(normals).all():
-        raise CodecError(
-            f"normals must be finite and as many as points, {points.shape}, and are "
-            f"{normals.shape}; compute them anew"
-        )
+    def _decode(
+        self, latents: PatchLatents, header: Header, left: int | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Decode a patch, to at most `left` points where the user said how many."""
+        if left is None and not self._is_ours:
+            points = self._sizes.most_points(len(latents.symbols))
+            left = most_of_patch(points, self.coder.config)
+        try:
+            return self.coder.decode(latents, left)
+        except TooManyPointsError:
+            raise _grown(header) from None
 
 
-def _voxel_normals(cut: Partition, normals: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """(v, 3) mean directions of the normals of each voxel's points, in steps."""
-    if not len(cut.voxels):
-        return np.zeros((0, 3), dtype=np.uint8)
-    total = np.add.reduceat(normals[cut.voxel_members].astype(np.float64), cut.voxel_starts)
-    length = np.linalg.norm(total, axis=1, keepdims=True)
-    # Normals that cancel out leave none: a zero vector.
-    mean = total / np.maximum(length, np.finfo(np.float64).tiny)
-    steps: NDArray[np.uint8] = (np.rint(mean * _NORMAL_STEPS) + _NORMAL_STEPS).astype(np.uint8)
-    return steps
+def _grown(header: Header) -> CodecError:
+    return CodecError(
+        f"a file must decode to about as many points as its cloud had, {header.points:,} here, and "
+        "this codec makes many more of it: one of them was made up, or the codec is of no use; if "
+        "you trust both, say how many points they may be (most_points, --most-points)"
+    )

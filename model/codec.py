@@ -167,15 +167,17 @@ class Codec(nn.Module):
             fixed_bits=0 if self.config.quantize_latent_xyzs else FLOAT16_BITS_PER_POINT,
         )
 
-    def decode(self, quantised: Tensor, sent: Points) -> Decoded:
+    def decode(self, quantised: Tensor, sent: Points, most_points: int | None = None) -> Decoded:
         """Points from (T, B, M, S) quantised latents.
 
         Args:
             quantised: symbols.
             sent: (1, B, M) latent points as :meth:`latent_points` takes them.
+            most_points: how many points a patch may become; see :class:`~model.decoder.Decoder`.
         """
         features = quantised[..., : self.config.dim]
-        last = self.decoder(self.latent_points(quantised, sent), features)[-1]
+        latent = self.latent_points(quantised, sent)
+        last = self.decoder(latent, features, most_points=most_points)[-1]
         return Decoded(last.children, last.normals if self.config.compress_normal else None)
 
     def analyse(self, patches: PatchBatch) -> Tensor:

@@ -48,6 +48,9 @@ TOTAL_FREQUENCY = 1 << 16
 SHORTEST_ROW = 3
 """From 0, over one symbol, to the slot of all the others."""
 
+MOST_DESCRIBED = 1 << 22
+"""Bytes of a description: usual are thousands. Parsed, they may take twenty times as many."""
+
 CODEC, WEIGHTS, TABLES = "codec.json", "weights.safetensors", "tables.safetensors"
 
 
@@ -143,7 +146,7 @@ def load_codec(folder: Path) -> SavedCodec:
 def _read_description(folder: Path) -> dict[str, Any]:
     """Return what `codec.json` says, with every key in place and the format one that is known."""
     path = folder / CODEC
-    content = _read(path)
+    content = _read(path, MOST_DESCRIBED)
     try:
         described = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -252,14 +255,19 @@ def check_tables(tables: Tables, config: ModelConfig) -> None:
             raise ValueError(f"row {number} must rise from 0 to {TOTAL_FREQUENCY}")
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, most: int = -1) -> bytes:
+    """Return what a file holds; `most` bytes of it where it may not be longer."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(most + 1 if most >= 0 else -1)
     except OSError as error:
         raise CodecError(
             f"a codec is a folder with {CODEC}, {WEIGHTS} and {TABLES}, and {path} cannot be read "
             f"({error.strerror}); name the folder that `study export` wrote"
         ) from error
+    if 0 <= most < len(content):
+        raise _damaged(path, f"it may have {most:,} bytes, and has more")
+    return content
 
 
 def _damaged(path: Path, reason: str) -> CodecError:

@@ -15,6 +15,12 @@ FLOAT16_BITS_PER_POINT = 3 * 16
 WIDEST = 1 << 16
 """Of any number in an architecture: far beyond use, and a slip of the pen takes no memory."""
 
+MOST_NEIGHBOURS = 256
+"""No parameter has the size of `k`: weights say nothing of it, and each point pays for it."""
+
+MOST_STAGES = 16
+"""Of 8,192 points, 16 stages that keep six in ten leave two."""
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -55,11 +61,17 @@ class ModelConfig:
         self._check_together()
 
     def _check_each(self) -> None:
+        for name in ("downsample_rate", "max_upsample_num"):
+            if (stages := len(getattr(self, name))) > MOST_STAGES:
+                raise ValueError(
+                    f"{name} may have {MOST_STAGES} entries, one for each stage, and has "
+                    f"{stages:,}; leave some out"
+                )
         for name in ("k", "dim", "hidden_dim", "max_upsample_num"):
-            given = getattr(self, name)
+            given, most = getattr(self, name), MOST_NEIGHBOURS if name == "k" else WIDEST
             for number in given if isinstance(given, tuple) else (given,):
-                if not 1 <= number <= WIDEST:
-                    raise ValueError(f"{name} must be from 1 to {WIDEST}, not {number}; change it")
+                if not 1 <= number <= most:
+                    raise ValueError(f"{name} must be from 1 to {most}, not {number}; change it")
         for rate in self.downsample_rate:
             if not 0.0 < rate <= 1.0:
                 raise ValueError(

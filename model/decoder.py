@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil, prod
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from model.directions import candidate_directions
 from model.edges import EdgeConvolution, feature_neighbours
+from model.growth import FREE_POINTS, check_growth
 from model.layers import PlainPerceptron, each_alike
 from model.native.library import usable
 from model.native.placement import place
@@ -193,7 +195,7 @@ class Chosen:
     sizes: Tensor
 
 
-def choose(child_count: Tensor, most: int, valid: Tensor) -> Chosen:
+def choose(child_count: Tensor, most: int, valid: Tensor, most_pairs: int | None = None) -> Chosen:
     """Keep the first round(count) children of each valid parent.
 
     The count is known before any child is, so only the chosen ones are ever computed.
@@ -202,7 +204,14 @@ def choose(child_count: Tensor, most: int, valid: Tensor) -> Chosen:
         child_count: (T, B, N) real numbers; a diverged trial's NaN counts as 1.
         most: U.
         valid: (T or 1, B, N) bool.
+        most_pairs: how many may be kept; None: any number.
+
+    Raises:
+        TooManyPointsError: more would be kept.
     """
+    room = most * child_count.shape[2]
+    if most_pairs is not None:
+        check_growth(0, room, most_pairs)
     counts = torch.nan_to_num(child_count.detach(), nan=1.0).round().clamp(1, most)
     kept = torch.arange(most, device=counts.device) < (counts * valid)[..., None]
     kept = kept.flatten(2)
@@ -211,6 +220,8 @@ def choose(child_count: Tensor, most: int, valid: Tensor) -> Chosen:
     row = torch.arange(kept.shape[2], device=kept.device).expand_as(kept)
     # Rows that are not kept all land in one slot past the end, which is cut off.
     pairs = int(sizes.max())
+    if most_pairs is not None:
+        check_growth(pairs, room, most_pairs)
     slot = slot.masked_fill(~kept, pairs)
     dealt_row = kept.new_zeros((*sizes.shape, pairs + 1), dtype=torch.int64)
     dealt_row = dealt_row.scatter(2, slot, row)[..., :-1]
@@ -229,12 +240,19 @@ class DecoderStage(nn.Module):
         self.place = Placement(trials, config, most)
         self.refine = Placement(trials, config, 1, to_normals=to_normals)
 
-    def forward(self, parents: Points, features: Tensor, *, with_features: bool) -> DecodedStage:
+    def forward(
+        self,
+        parents: Points,
+        features: Tensor,
+        *,
+        with_features: bool,
+        most_children: int | None = None,
+    ) -> DecodedStage:
         """Expand (T, B, N) points with (T, B, N, C) features."""
         logits = self.count(features).squeeze(-1)
         share = each_alike(torch.sigmoid, logits, len(logits))
         child_count = share * (self.most - 1) + 1
-        chosen = choose(child_count, self.most, parents.valid)
+        chosen = choose(child_count, self.most, parents.valid, most_children)
         xyz, of_children = self.place(parents, features, chosen, with_features=True)
         placed = Points(xyz, chosen.sizes)
         xyz, refined = self.refine(placed, of_children, None, with_features=with_features)
@@ -248,13 +266,22 @@ class Decoder(nn.Module):
         super().__init__()
         last = config.stages - 1
         self.makes_normals = config.compress_normal
+        # Of a patch's points, those that leave each stage, coarsest first.
+        self._shares = [
+            prod(config.downsample_rate[:level]) for level in reversed(range(config.stages))
+        ]
         self.stages = nn.ModuleList(
             DecoderStage(trials, config, most, to_normals=config.compress_normal and stage == last)
             for stage, most in enumerate(config.max_upsample_num)
         )
 
     def forward(
-        self, latent: Points, features: Tensor, *, final_features: bool = False
+        self,
+        latent: Points,
+        features: Tensor,
+        *,
+        final_features: bool = False,
+        most_points: int | None = None,
     ) -> list[DecodedStage]:
         """Expand (T, B, M) latent points with (T, B, M, C) features, coarsest stage first.
 
@@ -263,11 +290,20 @@ class Decoder(nn.Module):
             features: their features.
             final_features: whether the features of the last stage are wanted; coordinates do not
                 need them, normals do.
+            most_points: how many points a patch may become, and in proportion the stages before the
+                last; None: any number.
+
+        Raises:
+            TooManyPointsError: it becomes more.
         """
         stages: list[DecodedStage] = []
         for number, stage in enumerate(self.stages, start=1):
             wanted = final_features or self.makes_normals or number < len(self.stages)
-            made = stage(latent, features, with_features=wanted)
+            most = None
+            if most_points is not None:
+                share = self._shares[number - 1]
+                most = max(min(FREE_POINTS, most_points), ceil(share * most_points))
+            made = stage(latent, features, with_features=wanted, most_children=most)
             stages.append(made)
             latent, features = made.children, made.features
         return stages

@@ -113,20 +113,24 @@ class PatchCoder:
         return PatchLatents(symbols.int().numpy(), coordinates)
 
     def decode(
-        self, latents: PatchLatents
+        self, latents: PatchLatents, most_points: int | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Points of one patch.
 
         Args:
             latents: of at least one latent point.
+            most_points: how many points they may become; None: any number.
 
         Returns:
             (n, 3) in the patch frame, and (n, 3) normals where the codec has them.
+
+        Raises:
+            TooManyPointsError: they would become more.
         """
         with _reproducibly():
             symbols = torch.from_numpy(latents.symbols).to(self._device, non_blocking=True)
             quantised = self.codec.bottleneck.from_symbols(symbols)[None, None]
-            output = self.codec.decode(quantised, self._sent(latents))
+            output = self.codec.decode(quantised, self._sent(latents), most_points)
             points = output.points.xyz[0, 0].cpu().numpy()
             normals = None if output.normals is None else output.normals[0, 0].cpu().numpy()
         return points, normals

@@ -8,7 +8,7 @@ beforehand. What each part costs on real clouds is in `docs/format.md`.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -186,6 +186,11 @@ class PatchSizes:
     def fewest_points(self, count: int) -> int:
         """Fewest points of a patch with `count` latent points or more; at most `most` of these."""
         return self._points[bisect_left(self._points, count, key=self.latent_count)]
+
+    def most_points(self, count: int) -> int:
+        """Most points of a patch with `count` latent points."""
+        last = bisect_right(self._points, count, key=self.latent_count) - 1
+        return self._points[max(last, 0)]
 
     def writer(self, symbols: SymbolWriter) -> PatchSizeWriter:
         """For one cloud."""

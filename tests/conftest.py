@@ -29,6 +29,7 @@ SEED = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--files", type=int, default=50_000, help="files of the slow random tests")
     parser.addoption("--seed", type=int, help="repeat a random test with the seed it printed")
 
 

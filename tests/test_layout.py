@@ -68,6 +68,7 @@ CONFINED = {
     "starlette": {"study/tracking/gate.py"},
     "uvicorn": {"study/tracking/serving.py"},
     "pyarrow": {
+        "study/base/parquet.py",
         "study/data/store.py",
         "study/report/tables.py",
         "study/simulation/table_file.py",

@@ -1,8 +1,9 @@
-"""Writing files that a user named: never over another one unasked, and whole or not at all."""
+"""What goes out: files that a user named, whole or not at all, and text that others wrote."""
 
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,21 @@ from study.base.errors import StudyError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+# Control characters but for tabs and line ends, what turns the direction of writing, and what no
+# encoding can hold (a file's name that is no UTF-8).
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def printable(text: str) -> str:
+    """Return text as a terminal may show it: what would command it is written out in ASCII.
+
+    Names of studies, clouds and files, and the sentences that quote them, come from anywhere.
+    """
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 @contextmanager

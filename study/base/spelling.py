@@ -9,11 +9,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+_MOST_NAMED = 40
+_LONGEST = 100
+"""Names and characters of a name that are compared and listed: a file may have any."""
+
+
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
     """Return ``did you mean 'x'?``, or the list of valid names where none is near."""
     names = list(valid)
     near = nearest(name, names)
-    return f"did you mean '{near}'?" if near else f"valid: {', '.join(names) or 'none'}"
+    if near:
+        return f"did you mean '{near}'?"
+    more = f", and {len(names) - _MOST_NAMED:,} more" * (len(names) > _MOST_NAMED)
+    listed = ", ".join(each[:_LONGEST] for each in names[:_MOST_NAMED])
+    return f"valid: {listed or 'none'}{more}"
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:
@@ -22,7 +31,9 @@ def nearest(name: str, valid: Iterable[str]) -> str | None:
     Dotted names are also compared by their last part, so that ``bpp_lamda`` finds
     ``loss.bpp_lambda``.
     """
-    names = list(valid)
+    names = [each for each in valid if len(each) <= _LONGEST]
+    if len(name) > _LONGEST:
+        return None
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if not near:
         by_last_part = {full.rpartition(".")[2]: full for full in names}

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from study.clouds.cloud import Cloud
     from study.clouds.sampling import Sampling
 
+_FREE_BYTES = 1 << 23
+"""Text takes 15 times its size while it is read."""
+
 READERS = {".obj": read_obj, ".off": read_off, ".stl": read_stl}
 
 
@@ -43,7 +46,7 @@ class ModelArchive:
                 f"an archive of models must hold {', '.join(READERS)} files, and {path} holds "
                 "none; check the path"
             )
-        require_plausible(str(path), unpacked, path.stat().st_size)
+        require_plausible(str(path), unpacked, path.stat().st_size, _FREE_BYTES)
         self.names = tuple(model.filename for model in models)
 
     def count(self, _name: str, sampling: Sampling) -> int:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _BIN_COLUMNS = 4
 """KITTI: x, y, z in metres and the intensity of the echo, float32."""
 _BIN_POINT_BYTES = 4 * _BIN_COLUMNS
+_BYTES_OF_POINT = 3 * 8
 _SUFFIX = ".npy"
 
 
@@ -161,7 +162,11 @@ class NpzFile:
     ) -> tuple[tuple[int, ...], np.dtype[Any]]:
         require_plausible(f"{self._path}/{info.filename}", info.file_size, info.compress_size)
         with archive.open(info) as file:
-            return _array_header(file, info.file_size, f"{self._path}/{info.filename}")
+            header = _array_header(file, info.file_size, f"{self._path}/{info.filename}")
+        if _is_cloud(*header):  # Whole numbers of a byte become coordinates of eight.
+            held = header[0][0] * _BYTES_OF_POINT
+            require_plausible(f"{self._path}/{info.filename}", held, info.compress_size)
+        return header
 
 
 def _is_cloud(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:

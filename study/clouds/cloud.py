@@ -110,9 +110,18 @@ def parsing(where: str, kind: str) -> Iterator[None]:
         ) from error
 
 
-def require_plausible(where: str, unpacked: int, packed: int) -> None:
-    """Refuse a packed file that promises implausibly many bytes for its size."""
-    if unpacked > _FREE_BYTES + _LARGEST_RATIO * packed:
+def require_plausible(
+    where: str, unpacked: int, packed: int, free_bytes: int = _FREE_BYTES
+) -> None:
+    """Refuse a packed file that promises implausibly many bytes for its size.
+
+    Args:
+        where: the file, for the error.
+        unpacked: bytes that it promises, as they lie in memory.
+        packed: its bytes.
+        free_bytes: so many are always accepted.
+    """
+    if unpacked > free_bytes + _LARGEST_RATIO * packed:
         raise StudyError(
             f"a packed cloud must not unpack to more than {_LARGEST_RATIO} times its size, and "
             f"{where} promises {unpacked:,} bytes from {packed:,}; if it is genuine, unpack it "

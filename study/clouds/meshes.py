@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # trimesh logs what it could not read; here a StudyError says it.
 logging.getLogger("trimesh").addHandler(logging.NullHandler())
 
+_MOST_PARTS = 256
+"""trimesh goes through all names and vertices again for each material and each solid."""
 _STL_HEADER_BYTES = 84
 _STL_FACE_BYTES = 50
 
@@ -125,8 +127,10 @@ def _obj(data: bytes) -> Surface:
 
     # Materials lie in other files. Numbers are ASCII; comments may be in any encoding.
     text = data.decode("latin-1")
-    parts = load_obj(io.StringIO(text), skip_materials=True)
     present = {"materials": "\nusemtl" in text, "texture coordinates": "\nvt" in text}
+    if text.count("usemtl ") > _MOST_PARTS:
+        text = text.replace("usemtl ", "# ")
+    parts = load_obj(io.StringIO(text), skip_materials=True)
     return _joined(parts, tuple(name for name, there in present.items() if there))
 
 

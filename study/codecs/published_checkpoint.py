@@ -6,7 +6,6 @@ as JSON, both under the published names.
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import warnings
@@ -25,6 +24,7 @@ from study.base.errors import StudyError
 from study.base.output import check_free, new_file
 from study.config import ModelSection
 from study.config.sentences import describe
+from study.training.checkpoint import load_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -211,13 +211,15 @@ def _architecture(given: Mapping[str, Any], origin: str) -> ModelConfig:
 
 def _read_state(path: Path) -> dict[str, Tensor]:
     try:
-        content = io.BytesIO(path.read_bytes())
+        content = path.read_bytes()
     except OSError as error:
         raise StudyError(f"the checkpoint {path} cannot be read: {error.strerror}") from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Remarks about pickles that it then refuses.
-            state = torch.load(content, map_location="cpu", weights_only=True)
+            state = load_tensors(content, str(path))
+    except StudyError:
+        raise
     except Exception as error:  # Whatever the damage happens to hit.
         raise StudyError(
             f"a checkpoint must hold tensors and nothing that would have to be run, and {path} is "

@@ -29,6 +29,16 @@ if TYPE_CHECKING:
 FILE_KEYS: Mapping[str, str] = {"encode_s": "encoding_time", "decode_s": "decoding_time"}
 """What CompressAI's files call metrics that have another name here; the others keep theirs."""
 
+MOST_BYTES = 1 << 24
+"""Of a result file: one of a thousand clouds at ten operating points has a quarter of that."""
+LONGEST_NAME = 1000
+"""Characters of a codec's or a cloud's name, which pictures and sentences show."""
+MOST_POINTS = 1000
+"""Operating points of a codec."""
+
+_ODD = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What reading a JSON raises that is none, or not of a result."""
+
 _AVERAGED_IN_FILES = {"points_ratio"}
 """Metrics per point that result files have always averaged over the clouds."""
 
@@ -142,7 +152,11 @@ def read_curve(path: Path) -> RateCurve:
     with _held_by(path) as held:
         name, results, convention = held["name"], held["results"], held["psnr"]
         pairs = list(zip(results["bpp"], results["d1_psnr_db"], strict=True))
-        pairs = [(float(bpp), float(db)) for bpp, db in pairs if db is not None]
+        if len(pairs) > MOST_POINTS:
+            raise ValueError(f"it has {len(pairs):,} operating points, and may have {MOST_POINTS}")
+        pairs = [(_finite(bpp), _finite(db)) for bpp, db in pairs if db is not None]
+        _check_name(name)
+        _check_name(convention)
     if convention != str(PsnrConvention()):
         raise StudyError(
             f"curves in one picture must be of one PSNR, {PsnrConvention()}, but that of {path} "
@@ -158,17 +172,24 @@ def read_clouds(path: Path) -> list[tuple[str, int]]:
         StudyError: the file cannot be read or is another.
     """
     with _held_by(path) as held:
-        return [(name, int(told["points"])) for name, told in held.get("clouds", {}).items()]
+        found = [(name, int(told["points"])) for name, told in held.get("clouds", {}).items()]
+        for name, _ in found:
+            _check_name(name)
+        return found
 
 
 @contextmanager
 def _held_by(path: Path) -> Iterator[dict[str, Any]]:
     """Read a result file; what its user misses in it is told as a fault of the file."""
     try:
-        yield json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
+        yield json.loads(content.decode("utf-8"))
     except OSError as error:
         raise StudyError(f"{path} cannot be read ({error.strerror}); check the path") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except _ODD as error:
         raise StudyError(
             f"{path} must be what `study baseline` or `study evaluate` writes, JSON "
             f"with name, psnr, and results of bpp and d1_psnr_db, but {_complaint(error)}; "
@@ -177,7 +198,20 @@ def _held_by(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _complaint(error: Exception) -> str:
-    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
+    told = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+    return " ".join(told.split())[:200]
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or len(name) > LONGEST_NAME:
+        raise ValueError(f"a name must be a text of up to {LONGEST_NAME} characters")
+
+
+def _finite(number: Any) -> float:  # noqa: ANN401 - whatever stands in a file
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"a rate or a PSNR must be a finite number, and one is {value}")
+    return value
 
 
 def _number(value: float | None) -> float | None:

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from model.container import read_file
 from study.base.errors import StudyError
-from study.base.output import check_free, new_file
+from study.base.output import check_free, new_file, printable
 from study.clouds import read_cloud, write_cloud
 from study.clouds.cloud import unit_normals
 from study.clouds.files import COMPRESSED_SUFFIX, require_cloud_file, unknown_suffix
@@ -88,7 +88,7 @@ def decompress(arguments: argparse.Namespace, console: Console) -> int:
     codec = _open(arguments.codec)
     started = time.perf_counter()
     with progress_view(console, "decompressing", "patches") as on_progress:
-        decoded = codec.decompress(data, on_progress)
+        decoded = codec.decompress(data, on_progress, most_points=arguments.most_points)
     seconds = time.perf_counter() - started
     normals = decoded.normals
     if normals is not None:  # the network promises no length
@@ -122,4 +122,4 @@ def _warn_of_losses(cloud: Cloud, *, codes_normals: bool) -> None:
 
 def _warn(reason: str, lost: Sequence[str]) -> None:
     if lost:
-        sys.stderr.write(f"warning: {reason} {', '.join(lost)}: left out\n")
+        sys.stderr.write(f"warning: {reason} {printable(', '.join(lost))[:1000]}: left out\n")

@@ -14,15 +14,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.segment import Segment
 
 from model.errors import CodecError
 from study.base.errors import StudyError
+from study.base.output import printable
 from study.commands.declared import COMMANDS
 from study.commands.parser import build_parser
 from study.driver.interrupts import INTERRUPTED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from rich.console import ConsoleOptions, RenderableType
 
     from study.workers.trainable import CohortTrainable
 
@@ -31,9 +35,21 @@ _NOBODY_READS = 128 + signal.SIGPIPE
 """What a shell reports of a program that wrote to a reader that had ended, such as `head`."""
 
 
+_LONGEST = 2000
+"""Characters of a sentence that are shown."""
+
+
 class _Console(Console):
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """Lay out as rich does; of what is shown only the styles and moves are commands."""
+        for segment in super().render(renderable, options):
+            shown = segment.text if segment.control else printable(segment.text)
+            yield segment if shown == segment.text else Segment(shown, segment.style)
 
 
 def main(
@@ -57,10 +73,17 @@ def main(
         return _NOBODY_READS
     except (StudyError, CodecError) as error:
         for sentence in str(error).splitlines():
-            sys.stderr.write(f"error: {sentence}\n")
+            sys.stderr.write(f"error: {printable(sentence[:_LONGEST])}\n")
+        return 2
+    except OSError as error:  # A full disk, a folder without rights, a path that cannot be.
+        where = f"{error.filename}: " if error.filename else ""
+        told = printable(f"{where}{error.strerror or error}")[:_LONGEST]
+        sys.stderr.write(
+            f"error: the system refused ({told}); see to the path, its rights and room\n"
+        )
         return 2
     except KeyboardInterrupt as interrupt:
-        sys.stderr.write(f"{str(interrupt) or 'interrupted'}\n")
+        sys.stderr.write(f"{printable(str(interrupt)) or 'interrupted'}\n")
         return INTERRUPTED
     return code
 

@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.resume and folder.is_study:
         return _go_on(folder, config, arguments, console)
     trainable = arguments.trainable
-    with _told_where_finished(folder, config):
+    with _told_what_is_left(folder, config):
         ended = run_study(config, console, address=arguments.address, trainable=trainable)
         code = show_end(config, ended, console)
     return _show_example(config, ended, code, console, trainable)
@@ -61,15 +61,15 @@ def _go_on(
 ) -> int:
     check_can_go_on(folder, config)
     address, trainable = arguments.address, arguments.trainable
-    with _told_where_finished(folder, config):
+    with _told_what_is_left(folder, config):
         ended = resume_study(folder, config, console, address=address, trainable=trainable)
         code = show_end(config, ended, console)
     return _show_example(config, ended, code, console, trainable)
 
 
 @contextmanager
-def _told_where_finished(folder: StudyFolder, config: StudyConfig) -> Iterator[None]:
-    """Say of a Ctrl-C after the last trial that nothing is lost, and what makes the report."""
+def _told_what_is_left(folder: StudyFolder, config: StudyConfig) -> Iterator[None]:
+    """Say what a Ctrl-C after the last trial, or a full storage, leaves, and how to go on."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
@@ -80,6 +80,15 @@ def _told_where_finished(folder: StudyFolder, config: StudyConfig) -> Iterator[N
             f"`{next_command('front', folder.path)}` shows the front and makes the report"
         )
         raise KeyboardInterrupt(message) from interrupt
+    except StudyError:
+        raise
+    except Exception as error:
+        # A storage that refuses what the driver writes before its first trial and after its last.
+        from study.storage.database import in_words  # noqa: PLC0415 (Optuna, which is slow)
+
+        if (told := in_words(error, folder.path)) is None:
+            raise
+        raise told from error
 
 
 def _has_finished(folder: StudyFolder, config: StudyConfig) -> bool:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from study.base.addresses import masked
 from study.base.errors import StudyError
+from study.base.next_command import next_command
 from study.base.records import TrialState
 from study.config.judging import judge
 from study.halting.budget import Budget
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
     from study.config import StudyConfig
     from study.storage.folder import StudyFolder
     from study.storage.progress import StudyProgress
+
+
+_LONGEST = 500
+"""Characters of a fault in the list of studies."""
 
 
 def show(arguments: argparse.Namespace, console: Console) -> int:
@@ -83,11 +89,25 @@ def show_studies(folders: Sequence[StudyFolder], root: Path, console: Console) -
     for folder in folders:
         try:
             config = folder.config()
-            line = summary(config, read_progress(folder, config))
+            line = _line(folder, config)
         except StudyError as error:  # One damaged study must not hide the others.
-            line = f"cannot be read: {error}"
+            line = f"cannot be read: {' '.join(str(error).split())[:_LONGEST]}"
+        except Exception as error:  # noqa: BLE001 - nor one whose damage nobody has foreseen
+            told = " ".join(str(error).split())[:_LONGEST]
+            line = f"cannot be read: {type(error).__name__}: {told}"
         table.add_row(f"[bold]{escape(folder.path.name)}[/]", escape(line))
     console.print(table)
+
+
+def _line(folder: StudyFolder, config: StudyConfig) -> str:
+    """Say in a few words where a study stands; nothing elsewhere is asked unless it is named.
+
+    A folder from somebody else may name any address, and whoever lists studies did not ask for it.
+    """
+    if config.storage.uri is not None:
+        ask = next_command("status", folder.path)
+        return f"is kept in {masked(config.storage.uri)}; `{ask}` asks there"
+    return summary(config, read_progress(folder, config))
 
 
 def show_study(folder: StudyFolder, console: Console) -> None:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
+_MOST_TOLD = 20
+_LONGEST = 100
+"""Faults that are told of a file, and characters of a key or a value that are shown."""
+
 _TABLE = "must be a table of keys and values, such as {key: value}"
 _WANT_KEYS = {"model_type", "dict_type"}
 _IN_WORDS = {"model_type": _TABLE, "dict_type": _TABLE, "tuple_type": "must be a list"}
@@ -28,7 +32,10 @@ def describe(error: ValidationError, origin: str) -> str:
     places: dict[tuple[int | str, ...], list[ErrorDetails]] = {}
     for fault in error.errors(include_url=False):
         places.setdefault(tuple(_readable(fault["loc"])), []).append(fault)
-    return "\n".join(f"{origin}: {_sentence(faults)}" for faults in places.values())
+    told = [f"{origin}: {_sentence(faults)}" for faults in list(places.values())[:_MOST_TOLD]]
+    if (more := len(places) - len(told)) > 0:
+        told.append(f"{origin}: {more:,} more places are wrong")
+    return "\n".join(told)
 
 
 def _sentence(faults: Sequence[ErrorDetails]) -> str:
@@ -48,7 +55,7 @@ def _sentence(faults: Sequence[ErrorDetails]) -> str:
     given = fault["input"]
     if given is None and fault["type"] in _IN_WORDS:
         return f"'{path}'{which} is empty{_how_to_fill(fault)}"
-    shown = f" (given: {given!r})" if not isinstance(given, dict | list) else ""
+    shown = "" if isinstance(given, dict | list) else f" (given: {_clipped(repr(given))})"
     return f"'{path}'{which}: {reason}{shown}"
 
 
@@ -69,7 +76,11 @@ def dotted(place: Iterable[int | str]) -> str:
     Args:
         place: the keys and the indices, from 0, that lead there.
     """
-    return ".".join(part for part in place if isinstance(part, str))
+    return ".".join(_clipped(part) for part in place if isinstance(part, str))
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def item(place: Iterable[int | str]) -> str:

@@ -31,10 +31,62 @@ _KINDS: Mapping[type, str] = {type(None): "nothing", list: "a list"}
 """What a file may hold instead of a table, in words."""
 
 
+MOST_BYTES = 1 << 18
+"""Of a study file: a thousand wishes take half of that. PyYAML reads 20 kB a second."""
+_REPEATED = 100_000
+"""Characters that aliases may repeat, all together."""
+_DEEPEST = 32
+"""Levels of lists and tables: the sections of a study have six."""
+
+
+_COMMANDING = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
+"""Control characters, and halves of characters: YAML's own escapes in quotes can name them."""
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's plain scalars: 1e-3 is a number, `no` is a word, and keys are unique."""
+    """YAML 1.2's plain scalars: 1e-3 is a number, `no` is a word, and keys are unique.
+
+    Aliases are expanded when the file is checked, so what they stand for is counted before.
+    """
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 (PyYAML's own declaration)
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = 0
+        self._repeated = 0
+        self._stands_for = 0
+        self._sizes: dict[int, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Refuse what is nested too deep, and aliases that stand for too much or for themselves."""
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        is_alias = self.check_event(yaml.AliasEvent)
+        # PyYAML calls itself for each level.
+        if self._depth == _DEEPEST:
+            problem = f"lists and tables may be nested {_DEEPEST} deep, and here are more"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+        self._depth += 1
+        before = self._stands_for
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        if is_alias:
+            if id(node) not in self._sizes:
+                problem = "an alias stands for what it is a part of"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+            self._repeated += self._sizes[id(node)]
+            self._stands_for += self._sizes[id(node)]
+        else:
+            text = node.value if isinstance(node, yaml.ScalarNode) else ""
+            if found := _COMMANDING.search(text):
+                problem = f"a text must not hold the character #x{ord(found[0]):04x}"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+            self._stands_for += 1 + len(text)
+            self._sizes[id(node)] = self._stands_for - before
+        if self._repeated > _REPEATED:
+            problem = f"aliases may repeat {_REPEATED:,} characters, and these repeat more"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+        return node
 
     def construct_mapping(
         self,
@@ -94,6 +146,8 @@ def parse_config(text: str, *, origin: str) -> StudyConfig:
     Raises:
         StudyError: as in `read_config`.
     """
+    if len(text) > MOST_BYTES:
+        raise StudyError(f"a study file may have {MOST_BYTES:,} characters, and {origin} has more")
     try:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -109,6 +163,11 @@ def parse_config(text: str, *, origin: str) -> StudyConfig:
         raise StudyError(message) from error
     except yaml.YAMLError as error:
         message = f"{origin} is not a YAML file: {error}"
+        raise StudyError(message) from error
+    except (ValueError, LookupError, AttributeError, TypeError) as error:
+        # PyYAML's constructors of explicit tags (`!!timestamp soon`), and Python's of long numbers.
+        reason = " ".join(str(error).split())[:100]
+        message = f"{origin} holds a value that is not of the kind that it claims ({reason})"
         raise StudyError(message) from error
     if not isinstance(document, dict):
         message = (
@@ -153,7 +212,9 @@ def partial_of(path: Path) -> Path:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     except FileNotFoundError:
         near = sorted(str(other) for other in path.parent.glob("*.y*ml"))
         hint = did_you_mean(str(path), near) if near else "`study explain` says what one may hold"
@@ -178,6 +239,6 @@ def _validate(document: dict[str, Any], origin: str) -> StudyConfig:
         return StudyConfig.model_validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
         raise StudyError(describe(error, origin)) from error
-    except TypeError as error:  # A key or value that JSON does not know, such as a date.
+    except (TypeError, ValueError) as error:  # What JSON does not know: a date, a huge number.
         message = f"{origin}: {error}; put quotes around it if it is meant as text"
         raise StudyError(message) from error

@@ -1,30 +1,19 @@
-"""D-PCC's pickled data sets, read without running what they say.
-
-A pickle is a program: it names functions and has them called. Stand-ins that only take notes
-replace the few that NumPy's arrays need, so no claim of a file about types and sizes reaches NumPy
-unchecked: arrays are made of the notes, once these are checked. Any other name is refused before
-anything is called.
-"""
+"""D-PCC's pickled data sets, read by `study.data.unpickling`, which runs nothing of them."""
 
 from __future__ import annotations
 
-import pickle
-import struct
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from study.base.errors import StudyError
-from study.clouds.cloud import checked_cloud, parsing
+from study.clouds.cloud import checked_cloud
+from study.data.unpickling import as_array, read_pickle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-    from typing import BinaryIO
 
     from study.clouds import Cloud
-
-_NUMBER_TYPES = {f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)} | {"f2", "f4", "f8"}
 
 
 class PickledDataSet:
@@ -43,6 +32,8 @@ class PickledDataSet:
         self.name = name
         self.fingerprint = fingerprint
         self._path = path
+        self._size = path.stat().st_size
+        self._used = 0
         with path.open("rb") as file:
             content = read_pickle(file, str(path))
         self._clouds = {str(index): self._cubes(content[index], index) for index in _keys(content)}
@@ -59,7 +50,17 @@ class PickledDataSet:
         cubes = entry.get("points") if isinstance(entry, dict) else None
         if not isinstance(cubes, dict):
             raise StudyError(self._wrong(f"has no dictionary of points for {index!r}"))
-        arrays = [as_array(cube, f"{self._path}[{index!r}]") for cube in cubes.values()]
+        where = f"{self._path}[{index!r}]"
+        arrays = [as_array(cube, where) for cube in cubes.values()]
+        # A pickle can name an array any number of times, and each is a part of the cloud.
+        self._used += sum(array.nbytes for array in arrays)
+        if self._used > self._size:
+            raise StudyError(
+                self._wrong(
+                    f"has arrays of {self._used:,} bytes or more in a file of {self._size:,}: one "
+                    "is named more than once"
+                )
+            )
         shapes = {array.shape for array in arrays if array.ndim != 2 or array.shape[1] != 6}
         if shapes:
             raise StudyError(self._wrong(f"has a cube of shape {shapes.pop()} for {index!r}"))
@@ -81,152 +82,5 @@ class PickledDataSet:
         )
 
 
-def read_pickle(file: BinaryIO, where: str) -> Any:  # noqa: ANN401 - any plain value
-    """Read a pickle of plain containers, numbers and NumPy arrays.
-
-    Arrays are returned as notes, of which `as_array` makes arrays.
-
-    Raises:
-        StudyError: it is damaged, or names anything but what NumPy's arrays need.
-    """
-    with parsing(where, "a pickle"):
-        return _Unpickler(file, where).load()
-
-
-def as_array(value: object, where: str) -> np.ndarray[Any, Any]:
-    """Make the array that a note describes.
-
-    Raises:
-        StudyError: it is no note of an array of numbers, or one that contradicts itself.
-    """
-    if isinstance(value, _Array):
-        with parsing(where, "a pickled array"):
-            return value.array()
-    raise StudyError(
-        f"the points of a pickled data set must be arrays, and {where} has "
-        f"{type(value).__name__}; convert it"
-    )
-
-
 def _keys(content: object) -> list[Any]:
     return sorted(content, key=str) if isinstance(content, dict) else []
-
-
-class _Type:
-    """Notes about a NumPy type: `dtype(code, align, copy)`, then its state."""
-
-    __slots__ = ("_code", "_order")
-
-    def __init__(self, code: object, *_: object) -> None:
-        self._code, self._order = code, "|"
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self._order = state[1]
-
-    def dtype(self) -> np.dtype[Any]:
-        if self._code not in _NUMBER_TYPES or self._order not in ("<", ">", "=", "|"):
-            raise ValueError(f"an array must be of numbers, not of {self._code!r}")
-        return np.dtype(f"{self._order}{self._code}")
-
-
-class _Array:
-    """Notes about an array: its type, its shape, and its numbers as bytes."""
-
-    __slots__ = ("_state",)
-
-    def __init__(self, *state: Any) -> None:  # noqa: ANN401 - whatever the file says
-        self._state = state
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        _, shape, kind, is_fortran, numbers = state
-        self._state = (numbers, kind, shape, "F" if is_fortran else "C")
-
-    def array(self) -> np.ndarray[Any, Any]:
-        numbers, kind, shape, order = self._state
-        if not isinstance(kind, _Type) or not isinstance(numbers, bytes):
-            raise ValueError("an array must be of numbers")  # noqa: TRY004 - as any damage
-        array: np.ndarray[Any, Any] = np.frombuffer(numbers, kind.dtype())
-        return array.reshape(shape, order=order)
-
-
-class _Callable:
-    """A stand-in for a function. It is immutable, since a pickle may try to set its attributes."""
-
-    __slots__ = ("_function",)
-    _function: Callable[..., object]
-
-    def __init__(self, function: Callable[..., object]) -> None:
-        object.__setattr__(self, "_function", function)
-
-    def __setattr__(self, name: str, _value: object) -> NoReturn:
-        raise pickle.UnpicklingError(f"it sets {name} of a function")
-
-    def __call__(self, *arguments: object) -> object:
-        return self._function(*arguments)
-
-
-def _scalar(kind: object, numbers: object) -> object:
-    if not isinstance(kind, _Type) or not isinstance(numbers, bytes):
-        raise ValueError("a scalar must be a number")  # noqa: TRY004 - as any damage
-    (number,) = np.frombuffer(numbers, kind.dtype()).tolist()
-    return number
-
-
-def _encode(text: object, encoding: object) -> bytes:
-    """Bytes from the text in which protocol 2 stores them. Other encodings may unpack bombs."""
-    if not isinstance(text, str) or encoding != "latin1":
-        raise ValueError(f"bytes must be encoded as latin1, not as {encoding!r}")
-    return text.encode("latin1")
-
-
-def _no_bytes() -> bytes:
-    """Empty bytes, which protocol 2 stores as a call."""
-    return b""
-
-
-_ARRAY = _Callable(lambda *_: _Array())
-_NUMPY = {
-    "multiarray": {"_reconstruct": _ARRAY, "scalar": _Callable(_scalar)},
-    "numeric": {"_frombuffer": _Callable(_Array)},
-}
-_ADMITTED = {
-    ("numpy", "ndarray"): None,
-    ("numpy", "dtype"): _Callable(_Type),
-    ("_codecs", "encode"): _Callable(_encode),
-    ("__builtin__", "bytes"): _Callable(_no_bytes),
-} | {
-    (f"numpy.{core}.{module}", name): stand_in
-    for core in ("core", "_core")
-    for module, stand_ins in _NUMPY.items()
-    for name, stand_in in stand_ins.items()
-}
-
-
-# Python's own unpickler: the one in C allocates as much as a file asks for (LONG_BINPUT).
-class _Unpickler(pickle._Unpickler):  # noqa: SLF001 - see above
-    """Reads a pickle, and refuses every name that is not admitted."""
-
-    # As in the parent class.
-    dispatch: ClassVar[dict[int, Callable[..., None]]] = dict(pickle._Unpickler.dispatch)  # noqa: SLF001
-    read: Callable[[int], bytes]
-    append: Callable[[object], None]
-
-    def __init__(self, file: BinaryIO, where: str) -> None:
-        super().__init__(file)
-        self._where = where
-
-    def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 - as its parent
-        """Hand out a stand-in."""
-        if (module, name) in _ADMITTED:
-            return _ADMITTED[module, name]
-        raise StudyError(
-            f"a pickled data set may hold arrays and plain containers only, and {self._where} "
-            f"names {module}.{name}; it was not run: do not trust the file"
-        )
-
-    def _load_bytes(self) -> None:
-        """Read a bytearray as bytes: the parent allocates its length before it reads."""
-        (length,) = struct.unpack("<Q", self.read(8))
-        self.append(self.read(length))
-
-    dispatch[pickle.BYTEARRAY8[0]] = _load_bytes

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from study.fronts.measures import MEASURES
 from study.report.rows import as_text
+from study.tracking.notes import code, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +37,7 @@ def card(about: Mapping[str, Any], model: str) -> str:
         about: what the codec's folder says about it (`study.checkpoints.export`).
         model: the registered model's name.
     """
-    trial, study, epoch = about["trial"], about["study"]["name"], about["epochs"]
+    trial, study, epoch = about["trial"], plain(about["study"]["name"]), about["epochs"]
     parts = [
         f"Trial {trial} of the study {study} after epoch {epoch}: a point cloud codec (D-PCC).\n",
         f"## Numbers\n\nOf {about['data']['measured_on']}; {about['metrics_are']}.\n",
@@ -47,7 +48,7 @@ def card(about: Mapping[str, Any], model: str) -> str:
         "A codec is as good as its training data are like what it codes.\n",
         "## Setting\n",
         _table(
-            "setting", "value", {name: as_text(value) for name, value in about["params"].items()}
+            "setting", "value", {plain(n): plain(as_text(v)) for n, v in about["params"].items()}
         ),
         _USE.format(model=model),
     ]
@@ -72,9 +73,9 @@ def _data(data: Mapping[str, Any]) -> dict[str, str]:
     del recipe["source"]
     told = ", ".join(f"{name} {value}" for name, value in recipe.items())
     return {
-        "source": f"`{data['source']}`",
+        "source": code(str(data["source"])),
         "content hash": f"`{data['content_hash']}`" if data["content_hash"] else "not known",
-        "recipe": told,
+        "recipe": plain(told),
     }
 
 

@@ -6,6 +6,8 @@ change nothing. A study that was killed and goes on proposes what it would have 
 
 from __future__ import annotations
 
+from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 from zlib import crc32
 
@@ -151,6 +153,7 @@ def _product(config: StudyConfig) -> list[dict[str, Choice]]:
     space = config.search.space
     count: int = config.search.sampler_options.get("points", DEFAULT_POINTS)
 
+    @cache
     def values(name: str) -> list[Choice]:
         if (options := space[name].options) is not None:
             return list(options)
@@ -167,15 +170,19 @@ def _product(config: StudyConfig) -> list[dict[str, Choice]]:
         else:
             yield from extend(settings, rest[1:])
 
-    points: list[dict[str, Choice]] = []
-    for point in extend({}, ordered(space)):
-        points.append(point)
-        if len(points) > MOST_POINTS:
-            message = (
-                f"search: a grid may have at most {MOST_POINTS:,} points, and this has more; "
-                "remove choices or settings, or lower sampler_options.points"
-            )
-            raise StudyError(message)
+    free = [
+        name
+        for name, searched in space.items()
+        if searched.options is None and not searched.when and not is_integer(config, name)
+    ]
+    # One more than may be, unless it is clear already that there are more.
+    most = 0 if count ** len(free) > MOST_POINTS else MOST_POINTS
+    points = list(islice(extend({}, ordered(space)), most + 1))
+    if len(points) > most:
+        raise StudyError(
+            f"search: a grid may have at most {MOST_POINTS:,} points, and this has more; "
+            "remove choices or settings, or lower sampler_options.points"
+        )
     shuffled = np.random.default_rng(seed_of(config, 0, "grid")).permutation(len(points))
     shapes: dict[tuple[tuple[str, Choice], ...], int] = {}
     for point in points:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from study.base.errors import StudyError
 from study.base.spelling import did_you_mean
-from study.search.numbered import DEFAULT_POINTS, GridChoices, wished
+from study.search.numbered import DEFAULT_POINTS, MOST_POINTS, GridChoices, wished
 
 if TYPE_CHECKING:
     from study.config import StudyConfig
@@ -24,6 +24,10 @@ SAMPLERS = {
 """Who may propose settings, and how."""
 
 
+_MOST = 1_000_000
+"""Of any number among a sampler's options: beyond use, and arrays are as long."""
+
+
 def check_search(config: StudyConfig) -> None:
     """Check the sampler and what it is given. What must be imported or read is left to `rehearse`.
 
@@ -38,6 +42,14 @@ def check_search(config: StudyConfig) -> None:
             "Another of Optuna's kind is given as module:Class"
         )
         raise StudyError(message)
+    for name, value in config.search.sampler_options.items():
+        # Written so that NaN fails the comparison too.
+        is_number = isinstance(value, int | float)
+        if sampler in SAMPLERS and is_number and not abs(value) <= _MOST:
+            raise StudyError(
+                f"search.sampler_options: {name} must be at most {_MOST:,}, for samplers make as "
+                f"many of something, and is {_shown(value)}; lower it"
+            )
     _check_stratified(config)
     if sampler == "cmaes":
         _check_cmaes(config)
@@ -65,6 +77,11 @@ def _check_stratified(config: StudyConfig) -> None:
             raise StudyError(
                 f"search.stratify: {name} must be a range that is searched in all trials, for only "
                 f"that has slices; leave it out"
+            )
+        if slices > MOST_POINTS:
+            raise StudyError(
+                f"search.stratify: {name} may have {MOST_POINTS:,} slices, and has {slices:,}; "
+                "lower it"
             )
         if slices > config.search.trials - wished(config):
             raise StudyError(
@@ -102,10 +119,10 @@ def _check_grid(config: StudyConfig) -> None:
             hint = did_you_mean(name, ["points"])
             raise StudyError(f"search.sampler_options: grid has no option '{name}'; {hint}")
     points = options.get("points", DEFAULT_POINTS)
-    if type(points) is not int or points < 2:
+    if type(points) is not int or not 2 <= points <= MOST_POINTS:
         raise StudyError(
-            f"search.sampler_options: points, of a range, must be a whole number of at least 2, "
-            f"and is {points!r}"
+            f"search.sampler_options: points, of a range, must be a whole number from 2 to "
+            f"{MOST_POINTS:,}, and is {_shown(points)}"
         )
     size, left = len(GridChoices(config)), config.search.trials - wished(config)
     if left > size:
@@ -114,3 +131,9 @@ def _check_grid(config: StudyConfig) -> None:
             f"{size:,} points beside the {wished(config)} given trials, but is "
             f"{config.search.trials}; lower it, or raise sampler_options.points"
         )
+
+
+def _shown(value: object) -> str:
+    """Return a value as a sentence shows it: Python refuses to write out very long numbers."""
+    is_long = isinstance(value, int) and abs(value) >= 10**20
+    return "longer than 20 digits" if is_long else repr(value)[:100]

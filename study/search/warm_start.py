@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet
 
 from study.base.errors import StudyError
 from study.base.next_command import next_command
+from study.base.parquet import MOST_CELLS, MOST_ROWS, check_size, check_texts, read_trials
 from study.base.spelling import did_you_mean
 from study.config.choices import as_choice
 from study.config.derived import asked_metrics, constraints_of
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 _TABLE = "front.parquet"
 _REPORTED = {"trial", "state", "on_front"}
 """Columns that identify a report's table, of which many mean nothing to a search."""
+
+_ROWS_AT_ONCE = 100
 
 _NOT_COMPLETE = "not complete"
 _MISSING = "with a value missing"
@@ -84,12 +86,14 @@ def read_warm_start(config: StudyConfig, source: str) -> WarmStart:
     _check_columns(config, source, table.column_names, own)
     found: list[WarmTrial] = []
     unused: Counter[str] = Counter()
-    for row in table.to_pylist():
-        fitted = _fit(config, {**own, **row})
-        if isinstance(fitted, str):
-            unused[fitted] += 1
-        else:
-            found.append(fitted)
+    # As Python's objects, all rows at once would take much more than the table.
+    for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
+        for row in batch.to_pylist():
+            fitted = _fit(config, {**own, **row})
+            if isinstance(fitted, str):
+                unused[fitted] += 1
+            else:
+                found.append(fitted)
     why = ", ".join(f"{count} {reason}" for reason, count in unused.items())
     told = f"search.warm_start: {len(found)} of {table.num_rows} rows of {source} are used"
     if why:
@@ -113,7 +117,7 @@ def _own_settings(config: StudyConfig, folder: Path) -> dict[str, Choice]:
 
 
 def _read(path: Path) -> pa.Table:
-    readers = {".csv": pyarrow.csv.read_csv, ".parquet": pyarrow.parquet.read_table}
+    readers = {".csv": _read_csv, ".parquet": read_trials}
     if path.suffix not in readers:
         message = (
             f"search.warm_start must name a study's folder, a CSV or a Parquet file, and {path} is "
@@ -125,8 +129,21 @@ def _read(path: Path) -> pa.Table:
     except (OSError, pa.ArrowException) as error:
         writes = next_command("front", path.resolve().parent)
         hint = f"; `{writes}` writes it" if path.name == _TABLE else ""
-        message = f"search.warm_start: {path} cannot be read: {error}{hint}"
+        reason = " ".join(str(error).split())[:200]
+        message = f"search.warm_start: {path} cannot be read: {reason}{hint}"
         raise StudyError(message) from error
+
+
+def _read_csv(path: Path) -> pa.Table:
+    check_size(path)
+    table = pyarrow.csv.read_csv(path)
+    if table.num_rows > MOST_ROWS or table.num_rows * table.num_columns > MOST_CELLS:
+        raise StudyError(
+            f"a table of trials may have {MOST_ROWS:,} rows and {MOST_CELLS:,} cells, and {path} "
+            f"has {table.num_rows:,} rows of {table.num_columns:,}; leave some out"
+        )
+    check_texts(table, path)
+    return table
 
 
 def _check_columns(

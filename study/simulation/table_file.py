@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 
 from study.base.errors import StudyError
 from study.base.output import new_file
+from study.base.parquet import read_trials
 from study.simulation.recording import Begun, RecordedTrial, Recording, join
 from study.storage.study_file import parse_study
 
@@ -117,7 +118,7 @@ def read_recording(path: Path) -> Recording:
             not know.
     """
     try:
-        table = pq.read_table(path)
+        table = read_trials(path)
     except FileNotFoundError:
         raise StudyError(f"there is no table {path}; `study record` makes one") from None
     except (OSError, pa.ArrowInvalid) as error:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import errno
+import sqlite3
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import optuna
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError
 from optuna.storages import InMemoryStorage, RDBStorage
+from sqlalchemy import create_engine, inspect, make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from study.base.addresses import is_lost, masked, told_safely
 from study.base.errors import StudyError
@@ -17,12 +22,15 @@ from study.storage.study_attributes import IDENTITY
 from study.storage.traces import check_not_lost
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from optuna.samplers import BaseSampler
     from optuna.storages import BaseStorage
 
     from study.config import StudyConfig
+
+_DAMAGE = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What reading rows raises that no driver wrote: cells of other kinds, JSON that is none."""
 
 _WAIT_S = 30
 """Readers such as `study status` may look in while the driver writes."""
@@ -38,7 +46,8 @@ def is_there(config: StudyConfig, database: Path) -> bool:
     if uri is None:
         check_not_lost(folder)
         return database.exists()
-    if not is_lost(uri) and _holds(_reached(uri, masked(uri)), config.name):
+    has_tables = not is_lost(uri) and _has_tables(uri)
+    if has_tables and _holds(_reached(uri, masked(uri), is_there=True), config.name):
         return True
     check_not_lost(folder, masked(uri))
     return False
@@ -90,7 +99,9 @@ def open_study(
         is_new = not database.exists()
         if is_new:
             check_not_lost(StudyFolder(database.parent))
-        storage = _reached(f"sqlite:///{database.resolve()}", f"{database}")
+        else:
+            _check_file(database, f"{database}")
+        storage = _reached(f"sqlite:///{database.resolve()}", f"{database}", is_there=not is_new)
     else:
         folder = StudyFolder(database.parent)
         if is_lost(uri):
@@ -128,17 +139,83 @@ def _holds(storage: BaseStorage, name: str) -> bool:
     return name in {each.study_name for each in storage.get_all_studies()}
 
 
-def _reached(uri: str, shown: str) -> RDBStorage:
+def _has_tables(uri: str) -> bool:
+    """Tell whether a database is there and has Optuna's tables, without making either."""
+    try:
+        url = make_url(uri)
+        if url.get_backend_name() == "sqlite":
+            file = Path(url.database or "")
+            return file.exists() and _check_file(file, masked(uri))
+        engine = create_engine(url)
+        try:
+            return inspect(engine).has_table("studies")
+        finally:
+            engine.dispose()
+    except SQLAlchemyError as error:
+        raise _unreachable(masked(uri), told_safely(_first_line(error), uri)) from error
+
+
+def _check_file(file: Path, shown: str) -> bool:
+    """Look whether a SQLite file is Optuna's, before Optuna writes its tables into it.
+
+    Raises:
+        StudyError: it is empty, damaged or another program's.
+    """
+    try:
+        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            found = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'studies'")
+            if found.fetchone():
+                return True
+    except sqlite3.Error as error:
+        raise _unreachable(shown, _first_line(error)) from error
+    empty = "it is empty" if file.stat().st_size == 0 else "it has other tables"
+    raise _unreachable(shown, empty)
+
+
+def _reached(uri: str, shown: str, *, is_there: bool = False) -> RDBStorage:
+    """Open a database.
+
+    Args:
+        uri: where it is.
+        shown: what sentences call it.
+        is_there: Optuna's tables are in it, and none that is missing is made: it would be empty.
+
+    Raises:
+        StudyError: it cannot be opened.
+    """
     sqlite = uri.startswith("sqlite")
     try:
         return RDBStorage(
-            uri, engine_kwargs={"connect_args": {"timeout": _WAIT_S}} if sqlite else None
+            uri,
+            engine_kwargs={"connect_args": {"timeout": _WAIT_S}} if sqlite else None,
+            skip_table_creation=is_there,
         )
     except Exception as error:
-        reason = told_safely(_first_line(error), uri)
+        raise _unreachable(shown, told_safely(_first_line(error), uri)) from error
+
+
+def _unreachable(shown: str, reason: str) -> StudyError:
+    return StudyError(
+        f"the study's database must be Optuna's, and {shown} cannot be opened as such "
+        f"({reason[:200]}); restore it, or see to its address"
+    )
+
+
+@contextmanager
+def reading(shown: str) -> Iterator[None]:
+    """Turn what a damaged database makes Optuna raise, on the way to our records, into a sentence.
+
+    Raises:
+        StudyError: what it holds is not what a study writes.
+    """
+    try:
+        yield
+    except StudyError:
+        raise
+    except (*_DAMAGE, StorageInternalError, SQLAlchemyError) as error:
         message = (
-            f"the study's database must be Optuna's, and {shown} cannot be opened as such "
-            f"({reason}); restore it, or see to its address"
+            f"a study's database must hold what its drivers wrote, and {shown} does not "
+            f"({type(error).__name__}: {_first_line(error)[:200]}); restore it from a copy"
         )
         raise StudyError(message) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from study.base.addresses import masked
 from study.storage.folder import data_of
 from study.storage.lease import is_driven
 
@@ -38,14 +39,16 @@ def read_progress(folder: StudyFolder, config: StudyConfig) -> StudyProgress:
     Raises:
         StudyError: its database cannot be reached, or is lost.
     """
-    from study.storage.database import is_there
+    from study.storage.database import is_there, reading
     from study.storage.trial_store import TrialStore
 
-    if not is_there(config, folder.database):
-        return StudyProgress([], bool(folder.driver_alive()))
-    store = TrialStore(config, folder.database)
-    driven = is_driven(store, folder)
-    return StudyProgress(store.records(driver_alive=driven), driven, store)
+    uri = config.storage.uri
+    with reading(masked(uri) if uri else str(folder.database)):
+        if not is_there(config, folder.database):
+            return StudyProgress([], bool(folder.driver_alive()))
+        store = TrialStore(config, folder.database)
+        driven = is_driven(store, folder)
+        return StudyProgress(store.records(driver_alive=driven), driven, store)
 
 
 def data_of_trial(

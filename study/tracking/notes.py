@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import html
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from study.base.output import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,9 +29,22 @@ _LONGEST = 5000
 """Characters of a description: MLflow refuses a run's tag of more than 8,000 bytes."""
 
 
+_MARKUP = re.compile(r"[\\`\[\]!|]")
+
+
 def code(text: str) -> str:
-    """Return text as code."""
-    return f"`{text}`"
+    """Return text as code, in which nothing is markup."""
+    whole = " ".join(printable(text).split())
+    return f"`{whole.replace('`', chr(39)).replace('|', chr(92) + '|')}`"
+
+
+def plain(text: str) -> str:
+    """Return text that Markdown shows as it is: no tag, no picture and no link comes of it.
+
+    Outcomes quote errors, which quote files; MLflow's pages show HTML among Markdown.
+    """
+    whole = html.escape(" ".join(printable(text).split()), quote=False)
+    return _MARKUP.sub(r"\\\g<0>", whole)
 
 
 def command(facts: StudyFacts, words: str, last: str = "") -> str:

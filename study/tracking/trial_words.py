@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from study.report.rows import as_text, duration_text, short_names
-from study.tracking.notes import code, command
+from study.tracking.notes import code, command, plain
 from study.training.codec_files import codec_file
 
 if TYPE_CHECKING:
@@ -67,12 +67,12 @@ def trial_note(record: TrialRecord, facts: StudyFacts) -> str:
     epochs = f"{len(record.epochs)} of {record.total_epochs} epochs"
     lines = [
         f"**Trial {record.number}** of study {code(facts.name)}: "
-        f"{record.outcome or record.state.value}."
+        f"{plain(record.outcome or record.state.value)}."
         + (" It has D-PCC's published coefficients." if record.is_baseline else ""),
         "",
         "| setting | value |",
         "| --- | --- |",
-        *(f"| {code(name)} | {as_text(value)} |" for name, value in record.params.items()),
+        *(f"| {code(name)} | {plain(as_text(value))} |" for name, value in record.params.items()),
     ]
     if record.state.is_final:
         lines += ["", f"{epochs} in {duration_text(record.elapsed_s)}."]

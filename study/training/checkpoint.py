@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import os
-import pickle
+import zipfile
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from study.base.errors import StudyError
+from study.data.unpickling import check_harmless
 from study.training.flat import by_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor
@@ -27,6 +29,8 @@ FORMAT = 3
 """1 held one population of equal settings; 2 the members of a cohort, one by one, with those that
 were measured; 3 leaves these out, for each codec has a file of its own."""
 CODEC_FORMAT = 1
+_PICKLES_BEFORE_ZIP = 5
+"""A magic number, a version, a machine, what was saved, and the names of its storages."""
 DIGEST_BYTES = 64
 """A file begins with the SHA-256 of the rest, in hexadecimal digits."""
 
@@ -98,9 +102,26 @@ def read_codec(path: Path) -> EpochCodec:
         FileNotFoundError: there is none.
         StudyError: it is damaged, or other code wrote it.
     """
-    state = _read(path, "codec", CODEC_FORMAT, "choose another trial or epoch")
-    parameters = by_name(state["parameters"], state["shapes"])
-    return EpochCodec(state["trial"], state["epoch"], parameters)
+    remedy = "choose another trial or epoch"
+    state = _read(path, "codec", CODEC_FORMAT, remedy)
+    try:
+        return _codec_of(state)
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        told = f"{error} is missing" if isinstance(error, KeyError) else _first_line(error)
+        raise StudyError(f"{path} cannot be used as a codec ({told}); {remedy}") from error
+
+
+def _codec_of(state: Mapping[str, Any]) -> EpochCodec:
+    """Return what `write_codec` was given; whatever is raised says what is wrong."""
+    parameters, shapes = state["parameters"], state["shapes"]
+    whole = isinstance(parameters, torch.Tensor) and parameters.dtype is torch.float32
+    if not whole or parameters.dim() != 1:
+        raise ValueError("its parameters must be a list of float32 numbers")
+    if sum(math.prod(shape) for shape in shapes.values()) != len(parameters):
+        raise ValueError("it has not as many parameters as their shapes say")
+    if not bool(parameters.isfinite().all()):
+        raise ValueError("a weight is not a finite number: the codec has diverged")
+    return EpochCodec(int(state["trial"]), int(state["epoch"]), by_name(parameters, shapes))
 
 
 def _write(path: Path, state: dict[str, Any]) -> int:
@@ -121,21 +142,54 @@ def _write(path: Path, state: dict[str, Any]) -> int:
     return DIGEST_BYTES + payload.getbuffer().nbytes
 
 
+def load_tensors(payload: bytes, where: str) -> Any:  # noqa: ANN401 - whatever was saved
+    """Read what PyTorch saved, without running anything, in memory in proportion to its size.
+
+    Raises:
+        StudyError: it unpacks to more, or stands for more, than it has bytes.
+        Exception: whatever the damage happens to hit.
+    """
+    if zipfile.is_zipfile(io.BytesIO(payload)):
+        with zipfile.ZipFile(io.BytesIO(payload)) as archive:
+            # PyTorch packs nothing, and no two of its entries share their bytes.
+            if sum(entry.file_size for entry in archive.infolist()) > len(payload):
+                raise StudyError(f"{where} unpacks to more bytes than it has; it was made up")
+            for entry in archive.infolist():
+                if entry.filename.endswith(".pkl"):
+                    check_harmless(archive.read(entry), where)
+    else:  # As PyTorch wrote before 1.6.
+        check_harmless(payload, where, _PICKLES_BEFORE_ZIP)
+    found = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    if sum(each.nbytes for each in _tensors(found)) > len(payload):
+        raise StudyError(f"the tensors in {where} stand for more bytes than it has; it was made up")
+    return found
+
+
+def _tensors(found: object) -> Iterator[Tensor]:
+    """Go through the tensors at the top of what was read."""
+    for value in found.values() if isinstance(found, dict) else ():
+        if isinstance(value, torch.Tensor) and value.layout is torch.strided and not value.is_meta:
+            yield value
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
 def _read(path: Path, kind: str, number: int, remedy: str) -> dict[str, Any]:
     try:
         contents = path.read_bytes()
         digest, payload = contents[:DIGEST_BYTES], contents[DIGEST_BYTES:]
         # PyTorch's reader does not notice flipped bits.
         if sha256(payload).hexdigest().encode() != digest:
-            raise StudyError(f"{path} is damaged or no {kind}; {remedy}")
-        state: dict[str, Any] = torch.load(
-            io.BytesIO(payload), map_location="cpu", weights_only=True
-        )
-    except FileNotFoundError:
+            message = f"{path} is damaged or no {kind}; {remedy}"
+            raise StudyError(message)  # noqa: TRY301 (between two things that raise others)
+        state: dict[str, Any] = load_tensors(payload, str(path))
+    except (FileNotFoundError, StudyError):
         raise
-    except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        first_line = str(error).split("\n", maxsplit=1)[0]
-        raise StudyError(f"{path} is damaged or no {kind} ({first_line}); {remedy}") from error
+    except Exception as error:  # Whatever the damage happens to hit.
+        told = _first_line(error)
+        raise StudyError(f"{path} is damaged or no {kind} ({told}); {remedy}") from error
     found = state.get("format") if isinstance(state, dict) else None
     if found != number:
         raise StudyError(

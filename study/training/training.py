@@ -168,7 +168,7 @@ class Training:
         codec.restore(by_name(trained.parameters, self._shapes))
         coder = PatchCoder.freeze(codec.to(self._device))
         (estimated,) = self._validation.of(coder.codec)
-        files = CloudCodec(coder, self._data.manifest.recipe.partition())
+        files = CloudCodec(coder, self._data.manifest.recipe.partition(), is_ours=True)
         try:
             return Measured({**estimated, **measure(files, self._data, "validation")})
         except UncodableError as error:

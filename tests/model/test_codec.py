@@ -162,7 +162,10 @@ def test_candidate_directions_are_the_zero_and_42_that_surround_it() -> None:
     ("settings", "sentence"),
     [
         ({"max_upsample_num": (8, 8)}, "downsample_rate has 3 entries and max_upsample_num 2"),
-        ({"k": 0}, "k must be from 1 to 65536, not 0; change it"),
+        ({"k": 257}, "k must be from 1 to 256, not 257; change it"),
+        ({"downsample_rate": (0.5,) * 17}, "downsample_rate may have 16 entries, .* has 17; leave"),
+        ({"max_upsample_num": (8,) * 4000}, "max_upsample_num may have 16 entries, .* has 4,000"),
+        ({"k": 0}, "k must be from 1 to 256, not 0; change it"),
         ({"max_upsample_num": (8, 0, 8)}, "max_upsample_num must be from 1 to 65536, not 0"),
         ({"downsample_rate": (0.5, 0.0, 0.5)}, "above 0 and at most 1, not 0; change it"),
         ({"latent_xyzs_conv_mode": "conv"}, "must be one of mlp, edge_conv, not 'conv'"),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import resource
 import struct
+import sys
 import time
 import tracemalloc
 import zlib
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ from model.patch_coder import PatchCoder
 from model.placement import Placement
 from model.rans import SymbolWriter
 from model.structure import PatchSizes, write_leaves
+from tests.model.drawn_files import CHANGES, drawn_file
 from tests.model.support import fresh_codec, surface
 
 if TYPE_CHECKING:
@@ -182,6 +185,65 @@ def test_mutated_files(mode: str, seed: int) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_a_hundred_thousand_mutated_files(mode: str, seed: int) -> None:
     fuzz(mode, seed, 100_000 if mode == "default" else 20_000)
+
+
+def check(codec: CloudCodec, data: bytes, where: str) -> bool:
+    """Decode a file: a typed error or a sound cloud, soon; say which."""
+    start = time.process_time()
+    decoded = None
+    with suppress(CodecError):
+        decoded = codec.decompress(data)
+    spent = time.process_time() - start
+    assert spent < LONGEST_S + 1e-3 * len(data), f"{where}: {spent:.1f} s for {data.hex()}"
+    if decoded is None:
+        return False
+    assert np.isfinite(decoded.points).all(), where
+    assert len(decoded.points) <= 64 * decoded.original_points, where
+    if codec.coder.config.compress_normal:
+        assert decoded.normals is not None
+        assert decoded.normals.shape == decoded.points.shape, where
+    return True
+
+
+def fuzz_drawn(mode: str, seed: int, files: int) -> None:
+    """Files whose own reader has asked for all that is in them, as they are and changed."""
+    codec = codec_of(mode)
+    check(codec, drawn_file(codec, np.random.default_rng(0)).data, "the first")
+    before, began = peak_mib(), time.process_time()
+    found = dict.fromkeys(("whole", *CHANGES), 0)
+    for number in range(files):
+        where = f"{mode}, seed {seed}, file {number}"
+        draw = np.random.default_rng([seed, number])
+        kind = ("whole", *CHANGES)[number % (1 + len(CHANGES))]
+        if kind == "whole":
+            drawn = drawn_file(codec, draw)
+            if drawn.is_whole:  # What was asked for, and nothing else, is in it.
+                codec.read(drawn.data)
+            data = drawn.data
+        else:
+            data = CHANGES[kind](codec, draw)
+            if number % 3 == 0:
+                data = mutate([data], draw)
+        found[kind] += check(codec, data, where)
+    grown = peak_mib() - before
+    sys.stdout.write(f"{mode}, seed {seed}: {files:,} files, of these clouds {found}, ")
+    sys.stdout.write(f"{time.process_time() - began:.0f} s, +{grown:.0f} MiB\n")
+    assert found["whole"] >= files // 100, "the fuzz must reach the network too"
+    assert grown < MOST_MIB
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_files_that_their_reader_asked_for(mode: str, seed: int) -> None:
+    fuzz_drawn(mode, seed, 200)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(36000)
+@pytest.mark.parametrize("mode", MODES)
+def test_fifty_thousand_files_that_their_reader_asked_for(
+    mode: str, seed: int, pytestconfig: pytest.Config
+) -> None:
+    fuzz_drawn(mode, seed, pytestconfig.getoption("--files") // len(MODES))
 
 
 @pytest.mark.parametrize("word", [0x00000000, 0x80000000, 0xFFFFFFFF, 0x7FFFFFFF, 0x0000FFFF])

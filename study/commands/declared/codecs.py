@@ -134,6 +134,12 @@ DECOMPRESS = Command(
             metavar="OUT",
         ),
         FORCE,
+        Option(
+            "--most-points",
+            "refuse to make more points; without it, more than 16 for each that the cloud had",
+            type=whole_number(1),
+            metavar="N",
+        ),
     ),
     about="""\
 It needs the codec that compressed the file, on this machine or any other; the file says which one

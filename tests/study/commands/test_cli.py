@@ -57,7 +57,7 @@ COMMANDS = {
         "codec",
         "out",
     ],
-    "decompress": ["--force", "--help", "-h", "codec", "file", "out"],
+    "decompress": ["--force", "--help", "--most-points", "-h", "codec", "file", "out"],
     "import-checkpoint": [
         "--cube-size",
         "--export",

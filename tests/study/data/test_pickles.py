@@ -17,8 +17,9 @@ import pytest
 from study.base.errors import StudyError
 from study.config import DataRecipe
 from study.data import open_data_set, prepare
-from study.data.pickles import PickledDataSet, as_array, read_pickle
+from study.data.pickles import PickledDataSet
 from study.data.sources import open_source
+from study.data.unpickling import as_array, read_pickle
 from tests.study.clouds.making import points_and_normals
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from tests.study.proposing import ALL_KINDS, NUMBERS, ONE_OBJECTIVE, study_of
         ("sampler: cmaes", "cmaes searches for one objective, and there are 2"),
         ("sampler: random, sampler_options: {points: 3}", "random has no options, so 'points'"),
         ("sampler: grid, sampler_options: {point: 3}", "no option 'point'; did you mean 'points'"),
-        ("sampler: grid, sampler_options: {points: 1}", "must be a whole number of at least 2"),
+        ("sampler: grid, sampler_options: {points: 1}", "must be a whole number from 2 to 100,000"),
         ("sampler: qmc, warm_start: [x.csv]", "warm_start would go unread, for qmc learns nothing"),
         ("stratify: {loss.bpp_lamda: 4}", "'loss.bpp_lamda' is not a searched setting; did you"),
         ("stratify: {training.patches_per_step: 4}", "must be a range that is searched in all"),
