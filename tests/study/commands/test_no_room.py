@@ -15,13 +15,13 @@ import pytest
 from study.driver.runner import open_store
 from study.storage.folder import create_study_folder
 from study.storage.study_file import parse_study
+from tests.study.second_user import SECOND_USER, needs_second_user
 from tests.study.toy import STUDY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CODE = Path(__file__).parents[3]
-NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
 FULL = """
 import os, sys
 from contextlib import suppress
@@ -103,13 +103,13 @@ def somebody_elses() -> Iterator[Path]:
         yield root
 
 
-@pytest.mark.skipif(not may(*NOBODY), reason="no other user can be taken on here")
+@needs_second_user
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["status"], "toy  interrupted, 0 of 3 trials finished (1 interrupted)"),
         (["status", "toy"], "toy interrupted, 0 of 3 trials finished (1 interrupted)"),
-        (["resume", "toy"], "error: a study's driver writes into its folder, and"),
+        (["resume", "toy"], "error: a study is driven by the user whose lock it has, and"),
         (["front", "toy"], "error: the report of study toy cannot be written: "),
     ],
 )
@@ -117,7 +117,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(
     words: list[str], sentence: str, somebody_elses: Path
 ) -> None:
     done = subprocess.run(
-        [*NOBODY, sys.executable, "-m", "study", *words, "--root", str(somebody_elses)],
+        [*SECOND_USER, sys.executable, "-m", "study", *words, "--root", str(somebody_elses)],
         capture_output=True,
         text=True,
         check=False,

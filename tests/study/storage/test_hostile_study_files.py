@@ -114,7 +114,7 @@ def test_a_hostile_study_file_is_refused_in_a_sentence(
         return
     with pytest.raises(StudyError) as refused:
         load_study(file)
-    assert len(str(refused.value)) < 5000
+    assert len(str(refused.value).replace(str(file), "")) < 5000
     assert main(["prepare", str(file)]) == 2
     said = capsys.readouterr().err
     assert all(line.startswith("error: ") for line in said.splitlines())
