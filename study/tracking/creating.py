@@ -13,6 +13,7 @@ import os
 import sqlite3
 import time
 from contextlib import closing, contextmanager, suppress
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from study.base.addresses import sqlite_file
@@ -28,6 +29,9 @@ _PATIENCE_S = 120.0
 _RECORDS = ("experiments", "runs", "registered_models")
 """Tables with what a user or a study has recorded. The first row, of an experiment called Default,
 is MLflow's own: it writes that when all tables are made."""
+
+_MAKING = Lock()
+"""Alembic, which makes MLflow's tables, keeps its state in globals: one at a time in a process."""
 
 _JOURNALS = ("-journal", "-wal", "-shm")
 
@@ -95,8 +99,10 @@ def _make(path: Path) -> None:
 
     partial = path.with_name(f".{path.name}.partial")
     _remove(partial)  # What a killed process left.
+    artifacts = (path.resolve().parent / "mlartifacts").as_uri()
     try:
-        SqlAlchemyStore(f"sqlite:///{partial}", (path.resolve().parent / "mlartifacts").as_uri())
+        with _MAKING:
+            SqlAlchemyStore(f"sqlite:///{partial}", artifacts)
         _close(partial)
         for end in _JOURNALS:  # Of a database that is gone: SQLite would mend the new one with it.
             stray = path.with_name(path.name + end)

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -91,6 +92,14 @@ def test_two_processes_that_make_it_at_once_both_write_into_one(tmp_path: Path) 
     assert [process.returncode for process in (first, second)] == [0, 0], told
     names = {each.name for each in connect(database(tmp_path)).search_experiments()}
     assert names == {"Default", "first", "second"}
+
+
+def test_threads_that_make_two_at_once_both_do(tmp_path: Path) -> None:
+    """Each while the other is at it, unless they take turns."""
+    uris = [f"sqlite:///{tmp_path}/{name}/mlflow.db" for name in "abc"]
+    with ThreadPoolExecutor(len(uris)) as threads:
+        made = threads.map(lambda uri: connect(uri).create_experiment("mine"), uris)
+        assert list(made) == ["1"] * len(uris)
 
 
 def test_on_a_full_disk_there_is_none_and_later_there_is(tmp_path: Path) -> None:
