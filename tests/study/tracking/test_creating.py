@@ -9,9 +9,10 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
+import optuna
 import pytest
 
 from study.base.addresses import is_lost, sqlite_file
@@ -148,6 +149,19 @@ def test_what_holds_records_or_is_no_database_is_never_replaced(tmp_path: Path) 
 
         assert not make_anew(folder / "mlflow.db")
         assert (folder / "mlflow.db").read_bytes() == before
+
+
+def test_another_programs_database_is_never_replaced(tmp_path: Path) -> None:
+    """`tracking.uri` may name Optuna's by a slip: both have tables of the same names."""
+    path = tmp_path / "mlflow.db"
+    storage = optuna.storages.RDBStorage(database(tmp_path))
+    optuna.create_study(storage=storage, study_name="precious")
+    storage.engine.dispose()
+    with suppress(Exception):  # Whether MLflow can add its tables is its own affair.
+        connect(database(tmp_path))
+    assert not (tmp_path / "mlflow.db.half-made").exists()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("select study_name from studies").fetchall() == [("precious",)]
 
 
 def test_a_journal_of_a_database_that_is_gone_does_not_mend_the_new_one(tmp_path: Path) -> None:
