@@ -183,3 +183,10 @@ def test_weights_that_stand_for_more_than_they_are(tmp_path: Path) -> None:
     assert file.stat().st_size < 2000
     cost = cost_of(f"_read_state(Path({str(file)!r}))", READ_WEIGHTS)
     assert_refused(cost, "stand for more bytes than it has")
+
+
+@pytest.mark.parametrize("where", dict(bombs.hashed_weights()))
+def test_weights_that_take_for_ever_to_hash(where: str, tmp_path: Path) -> None:
+    file = written(tmp_path / "c.pth", dict(bombs.hashed_weights())[where])
+    cost = cost_of(f"_read_state(Path({str(file)!r}))", READ_WEIGHTS, most_s=0)
+    assert_refused(cost, "a checkpoint must hold tensors")
