@@ -186,6 +186,14 @@ def test_a_journal_of_a_database_that_is_gone_does_not_mend_the_new_one(tmp_path
 def test_which_addresses_are_files() -> None:
     assert str(sqlite_file("sqlite:////a/b.db")) == "/a/b.db"
     assert str(sqlite_file("sqlite:///b.db?timeout=3")) == "b.db"
-    for uri in ("sqlite://", "sqlite:///:memory:", "http://a/b.db", "postgresql:///b", "mlruns"):
+    assert str(sqlite_file("sqlite:////a/b#1.db")) == "/a/b#1.db"
+    for uri in (
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:///file:b.db?uri=true",
+        "http://a/b.db",
+        "postgresql:///b",
+        "mlruns",
+    ):
         assert sqlite_file(uri) is None
         assert not is_lost(uri)
