@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from study.base.errors import StudyError
+from study.config.yaml_file import parse_config, write_study
 from tests import bombs
 from tests.hostile import assert_refused, cost_of, written
 from tests.study.toy import STUDY
@@ -60,6 +62,15 @@ def test_aliases_of_aliases_in_a_study_file(tmp_path: Path) -> None:
     assert file.stat().st_size < 400
     cost = cost_of(f"load_study(Path({str(file)!r}))", READ_STUDY)
     assert_refused(cost, "line 6, column 10: aliases may repeat 100,000 characters")
+
+
+def test_a_study_file_that_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
+    first = ",".join(["{loss.bpp_lambda: 1e-3}"] * 10_000)
+    text = STUDY.replace("startup_trials: 2", f"startup_trials: 2, first: [{first}]")
+    config = parse_config(text.replace("trials: 3,", "trials: 20000,"), origin="study.yaml")
+    with pytest.raises(StudyError, match="with every default and alias written out"):
+        write_study(config, tmp_path / "study.yaml")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_grid_with_zeros_too_many(tmp_path: Path) -> None:
