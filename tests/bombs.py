@@ -1,6 +1,6 @@
 """Files that ask for far more than their size explains: what `tests/test_bombs.py` has refused.
 
-`tools/reading.py` measures the same files for the table of docs/security.md.
+`tests/test_reading_costs.py` measures the same files for the table of docs/security.md.
 """
 
 from __future__ import annotations

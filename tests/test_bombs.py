@@ -170,6 +170,22 @@ def test_a_warm_start_of_lists(tmp_path: Path) -> None:
     assert_refused(cost_of(work, READ_STUDY), "a table of trials may unpack to")
 
 
+def test_many_small_patches_do_not_grow_together(tmp_path: Path) -> None:
+    """Each may be decoded to 8,192 points; the cloud had 2,000."""
+    from model.cloud_codec import CloudCodec
+    from model.codec_folder import load_codec
+    from model.errors import CodecError
+    from model.partition import PartitionConfig
+    from tests.model.support import surface
+
+    folder, _ = bombs.growing_codec(tmp_path / "codec")
+    coder = load_codec(folder).codec.coder
+    many = CloudCodec(coder, PartitionConfig(min_points=8, max_points=15))
+    data = many.compress(surface(0, 2000).astype(np.float64))
+    with pytest.raises(CodecError, match="makes many more of it"):
+        many.decompress(data)
+
+
 @pytest.mark.parametrize("where", ["name", "clouds", "psnr"])
 def test_a_result_with_a_long_name(where: str, tmp_path: Path) -> None:
     long = "x" * 1_000_000
