@@ -22,7 +22,7 @@ from model.container import (
     write_file,
 )
 from model.errors import CodecError, DamagedFileError, WrongCodecError
-from model.growth import TooManyPointsError, most_of_patch
+from model.growth import FREE_POINTS, MOST_GROWTH, TooManyPointsError, most_of_patch
 from model.hierarchy import build_hierarchy
 from model.normals import check_shapes, of_steps, voxel_normals
 from model.partition import partition
@@ -188,8 +188,8 @@ class CloudCodec:
         Args:
             data: the whole file.
             progress: see :data:`Progress`.
-            most_points: how many points it may decode to. None: each patch to 16 times as many as
-                it had, or 8,192, as `model.growth` says.
+            most_points: how many points it may decode to. None: each patch, and all together, to 16
+                times as many as they had, or 8,192, as `model.growth` says.
 
         Raises:
             CodecError: not such a file, or a newer one, or it decodes to more points.
@@ -284,9 +284,13 @@ class CloudCodec:
         centres = leaves.centres(self.partition)
         half_widths = self.partition.edges(leaves.level) / 2
         patches = np.flatnonzero(leaves.is_patch)
+        total, most = 0, max(FREE_POINTS, MOST_GROWTH * header.points)
         for leaf, latents in zip(patches, coded.latents, strict=True):
             points, normals = self._decode(latents, header, left)
             left = None if left is None else left - len(points)
+            total += len(points)
+            if left is None and not self._is_ours and total > most:
+                raise _grown(header)  # Each of many small patches may be decoded to 8,192.
             if not np.isfinite(points).all():
                 raise DamagedFileError(
                     "points must be finite, and the codec makes others of this file; the file was "

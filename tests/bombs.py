@@ -1,13 +1,15 @@
 """Files that ask for far more than their size explains: what `tests/test_bombs.py` has refused.
 
-`tools/reading.py` measures the same files for the table of docs/security.md.
+`tests/test_reading_costs.py` measures the same files for the table of docs/security.md.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import struct
+import zipfile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +24,7 @@ from tests.model.support import fresh_codec, surface
 from tests.study.toy import STUDY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from model.config import ConvolutionMode
@@ -52,6 +55,38 @@ def materials(count: int = 20_000) -> str:
 def nested_keys(levels: int) -> bytes:
     """A key that is a pair of the same pair, and so on: 2 ** levels things to hash."""
     return b"\x80\x04}" + b"K\x01" + b"2\x86" * levels + b"K\x01s."
+
+
+_TUPLES = b")" + b"".join(b"q%ch%c\x86" % (level, level) for level in range(100))
+"""A pair of the same pair, and so on, in opcodes that PyTorch's reader of weights knows."""
+
+
+def weights(pickled: bytes, name: str = "archive/data.pkl") -> bytes:
+    """What PyTorch saves, with another pickle in the place of its own."""
+    sound, made = io.BytesIO(), io.BytesIO()
+    torch.save({}, sound)
+    with zipfile.ZipFile(sound) as archive, zipfile.ZipFile(made, "w") as fresh:
+        for entry in archive.namelist():
+            is_pickle = entry.endswith("data.pkl")
+            fresh.writestr(
+                name if is_pickle else entry, pickled if is_pickle else archive.read(entry)
+            )
+    return made.getvalue()
+
+
+def hashed_weights() -> Iterator[tuple[str, bytes]]:
+    """Weights that have PyTorch hash 2 ** 100 things: where, and the file."""
+    key = b"\x80\x02}" + _TUPLES + b"K\x01s."
+    ordered = b"\x80\x02ccollections\nOrderedDict\n]" + _TUPLES + b"K\x01\x86a\x85R."
+    storage = b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\n"
+    yield "a key", weights(key)
+    yield "a name in capitals", weights(key, "archive/DATA.PKL")
+    yield "an ordered dictionary", weights(ordered)
+    yield "a storage", weights(b"\x80\x02" + storage + _TUPLES + b"X\x03\x00\x00\x00cpuK\x03tQ.")
+    first: tuple[object, ...] = (0x1950A86A20F9469CFC6C, 1001, {})
+    before = b"".join(pickle.dumps(each, 2) for each in first)
+    yield "before archives", before + key
+    yield "before archives, and an archive", before + key + weights(b"\x80\x02}.")
 
 
 def named_often(times: int = 1000) -> bytes:

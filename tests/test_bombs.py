@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from study.base.errors import StudyError
+from study.config.yaml_file import parse_config, write_study
 from tests import bombs
 from tests.hostile import assert_refused, cost_of, written
 from tests.study.toy import STUDY
@@ -60,6 +62,15 @@ def test_aliases_of_aliases_in_a_study_file(tmp_path: Path) -> None:
     assert file.stat().st_size < 400
     cost = cost_of(f"load_study(Path({str(file)!r}))", READ_STUDY)
     assert_refused(cost, "line 6, column 10: aliases may repeat 100,000 characters")
+
+
+def test_a_study_file_that_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
+    first = ",".join(["{loss.bpp_lambda: 1e-3}"] * 10_000)
+    text = STUDY.replace("startup_trials: 2", f"startup_trials: 2, first: [{first}]")
+    config = parse_config(text.replace("trials: 3,", "trials: 20000,"), origin="study.yaml")
+    with pytest.raises(StudyError, match="with every default and alias written out"):
+        write_study(config, tmp_path / "study.yaml")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_grid_with_zeros_too_many(tmp_path: Path) -> None:
@@ -159,6 +170,22 @@ def test_a_warm_start_of_lists(tmp_path: Path) -> None:
     assert_refused(cost_of(work, READ_STUDY), "a table of trials may unpack to")
 
 
+def test_many_small_patches_do_not_grow_together(tmp_path: Path) -> None:
+    """Each may be decoded to 8,192 points; the cloud had 2,000."""
+    from model.cloud_codec import CloudCodec
+    from model.codec_folder import load_codec
+    from model.errors import CodecError
+    from model.partition import PartitionConfig
+    from tests.model.support import surface
+
+    folder, _ = bombs.growing_codec(tmp_path / "codec")
+    coder = load_codec(folder).codec.coder
+    many = CloudCodec(coder, PartitionConfig(min_points=8, max_points=15))
+    data = many.compress(surface(0, 2000).astype(np.float64))
+    with pytest.raises(CodecError, match="makes many more of it"):
+        many.decompress(data)
+
+
 @pytest.mark.parametrize("where", ["name", "clouds", "psnr"])
 def test_a_result_with_a_long_name(where: str, tmp_path: Path) -> None:
     long = "x" * 1_000_000
@@ -183,3 +210,10 @@ def test_weights_that_stand_for_more_than_they_are(tmp_path: Path) -> None:
     assert file.stat().st_size < 2000
     cost = cost_of(f"_read_state(Path({str(file)!r}))", READ_WEIGHTS)
     assert_refused(cost, "stand for more bytes than it has")
+
+
+@pytest.mark.parametrize("where", dict(bombs.hashed_weights()))
+def test_weights_that_take_for_ever_to_hash(where: str, tmp_path: Path) -> None:
+    file = written(tmp_path / "c.pth", dict(bombs.hashed_weights())[where])
+    cost = cost_of(f"_read_state(Path({str(file)!r}))", READ_WEIGHTS, most_s=0)
+    assert_refused(cost, "a checkpoint must hold tensors")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
 
 
 def masked(uri: str) -> str:
@@ -43,8 +42,8 @@ def sqlite_file(uri: str) -> Path | None:
     """Return the file of a SQLite database; None of another, or where SQLite makes up the name."""
     if not re.match(r"sqlite(\+\w+)?:///", uri):
         return None
-    path = Path(urlsplit(uri).path[1:])
-    return path if path.name and path.name != ":memory:" and path.parts[0] != "file:" else None
+    name = uri.partition(":///")[2].partition("?")[0]  # As SQLAlchemy: it knows no fragments.
+    return Path(name) if name and name != ":memory:" and not name.startswith("file:") else None
 
 
 def is_lost(uri: str) -> bool:

@@ -189,9 +189,14 @@ def write_study(config: StudyConfig, path: Path) -> None:
     Where it holds an address that may have a password in it, only its owner may read it.
 
     Raises:
-        StudyError: the file cannot be written.
+        StudyError: the file cannot be written, or not be read again.
     """
     text = study_text(config)
+    if len(text) > MOST_BYTES:
+        raise StudyError(
+            f"a study file may have {MOST_BYTES:,} characters, and this one has {len(text):,} with "
+            "every default and alias written out; leave some of it out"
+        )
     # A driver that is killed meanwhile must not leave a part of it: nothing could be read then.
     partial = partial_of(path)
     is_secret = holds_secret(config.storage.uri) or holds_secret(config.tracking.uri)

@@ -8,7 +8,6 @@ anything is called.
 
 from __future__ import annotations
 
-import io
 import pickle
 import struct
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -38,7 +37,7 @@ def read_pickle(file: BinaryIO, where: str) -> Any:  # noqa: ANN401 - any plain 
         StudyError: it is damaged, or names anything but what NumPy's arrays need.
     """
     with parsing(where, "a pickle"):
-        return _Unpickler(file, where).load()
+        return Unpickler(file, where).load()
 
 
 def as_array(value: object, where: str) -> np.ndarray[Any, Any]:
@@ -54,20 +53,6 @@ def as_array(value: object, where: str) -> np.ndarray[Any, Any]:
         f"the points of a pickled data set must be arrays, and {where} has "
         f"{type(value).__name__}; convert it"
     )
-
-
-def check_harmless(pickled: bytes, where: str, count: int = 1) -> None:
-    """Walk through pickles that another reader is about to read, with a stand-in for each name.
-
-    PyTorch's reader of weights runs nothing either, but hashes whatever a file uses as a key.
-
-    Raises:
-        UnpicklingError: it has keys that nobody writes.
-        Exception: whatever the damage happens to hit.
-    """
-    file = io.BytesIO(pickled)
-    for _ in range(count):
-        _Walker(file, where).load()
 
 
 class _Type:
@@ -110,7 +95,7 @@ class _Array:
         return array.reshape(shape, order=order)
 
 
-class _Callable:
+class StandIn:
     """A stand-in for a function. It is immutable, since a pickle may try to set its attributes."""
 
     __slots__ = ("_function",)
@@ -123,6 +108,7 @@ class _Callable:
         raise pickle.UnpicklingError(f"it sets {name} of a function")
 
     def __call__(self, *arguments: object) -> object:
+        """Do what the function would."""
         return self._function(*arguments)
 
 
@@ -153,18 +139,18 @@ def _no_bytes() -> bytes:
     return b""
 
 
-_ARRAY = _Callable(lambda *_: _Array())
+_ARRAY = StandIn(lambda *_: _Array())
 _NUMPY = {
-    "multiarray": {"_reconstruct": _ARRAY, "scalar": _Callable(_scalar)},
-    "numeric": {"_frombuffer": _Callable(_Array)},
+    "multiarray": {"_reconstruct": _ARRAY, "scalar": StandIn(_scalar)},
+    "numeric": {"_frombuffer": StandIn(_Array)},
 }
 _ENCODE = ("_codecs", "encode")
 _MOST_ARGUMENTS = 4
 """Of the functions that are admitted."""
 _ADMITTED = {
     ("numpy", "ndarray"): None,
-    ("numpy", "dtype"): _Callable(_Type),
-    ("__builtin__", "bytes"): _Callable(_no_bytes),
+    ("numpy", "dtype"): StandIn(_Type),
+    ("__builtin__", "bytes"): StandIn(_no_bytes),
 } | {
     (f"numpy.{core}.{module}", name): stand_in
     for core in ("core", "_core")
@@ -174,7 +160,7 @@ _ADMITTED = {
 
 
 # Python's own unpickler: the one in C allocates as much as a file asks for (LONG_BINPUT).
-class _Unpickler(pickle._Unpickler):  # noqa: SLF001 - see above
+class Unpickler(pickle._Unpickler):  # noqa: SLF001 - see above
     """Reads a pickle, and refuses every name that is not admitted."""
 
     # As in the parent class.
@@ -187,7 +173,7 @@ class _Unpickler(pickle._Unpickler):  # noqa: SLF001 - see above
     def __init__(self, file: BinaryIO, where: str) -> None:
         super().__init__(file)
         self._where = where
-        self._encode = _Callable(_Encoder())
+        self._encode = StandIn(_Encoder())
 
     def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 - as its parent
         """Hand out a stand-in."""
@@ -244,35 +230,6 @@ class _Unpickler(pickle._Unpickler):  # noqa: SLF001 - see above
 
     for _opcode in (pickle.ADDITEMS, pickle.FROZENSET):
         dispatch[_opcode[0]] = _load_set
-
-
-class _Nothing:
-    """What a stand-in returns: it takes any state and any item, and keeps none."""
-
-    __slots__ = ()
-    __hash__ = None  # type: ignore[assignment]  # no key is one
-
-    def __call__(self, *_: object) -> _Nothing:
-        return self
-
-    def __setstate__(self, _state: object) -> None:
-        pass
-
-    def __setitem__(self, _key: object, _value: object) -> None:
-        pass
-
-    def append(self, _item: object) -> None:
-        pass
-
-
-class _Walker(_Unpickler):
-    most_arguments = 16
-
-    def find_class(self, _module: str, _name: str) -> Any:  # noqa: ANN401 - as its parent
-        return _Callable(lambda *_: _Nothing())
-
-    def persistent_load(self, _id: object) -> _Nothing:
-        return _Nothing()
 
 
 def _check_key(key: object) -> None:

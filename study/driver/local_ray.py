@@ -115,7 +115,13 @@ def start_ray(folder: Path, preload: Preload | None, job: JobConfig) -> None:
 
 def _new_folder() -> Path:
     longest = _SOCKET_BYTES - len(_BELOW)
-    parent = os.path.abspath(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())  # noqa: PTH100
+    try:
+        parent = os.path.abspath(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())  # noqa: PTH100
+    except FileNotFoundError as error:  # Python has tried to write a file in each that is usual.
+        raise StudyError(
+            f"Ray must keep its sockets in a folder for temporary files: {error.strerror}; make "
+            "room there, or let TMPDIR name another"
+        ) from error
     if len(os.fsencode(parent)) > longest:
         if os.environ.get("RAY_TMPDIR"):
             raise StudyError(

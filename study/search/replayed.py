@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _POINT = "x_for_tell"
 """Optuna's name for where a trial lies in an evolution with margin: a list of numbers."""
 
+_FARTHEST = 1e32
+"""The cmaes package refuses what is farther, and what is no number."""
+
 
 class ReplayedCmaEs(CmaEsSampler):
     """Optuna's CMA-ES, with its evolution replayed where Optuna unpickles it.
@@ -87,7 +90,7 @@ def _is_point(trial: FrozenTrial, transform: _SearchSpaceTransform) -> bool:
     kept = trial.system_attrs.get(_POINT)
     if not isinstance(kept, list) or len(kept) != len(transform.bounds):
         return False
-    return all(type(value) in {int, float} for value in kept)
+    return all(type(value) in {int, float} and abs(value) < _FARTHEST for value in kept)
 
 
 def _ended(trial: FrozenTrial) -> tuple[float, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import sqlite3
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import optuna
@@ -14,7 +13,7 @@ from optuna.storages import InMemoryStorage, RDBStorage
 from sqlalchemy import create_engine, inspect, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from study.base.addresses import is_lost, masked, told_safely
+from study.base.addresses import is_lost, masked, sqlite_file, told_safely
 from study.base.errors import StudyError
 from study.base.next_command import next_command
 from study.storage.folder import StudyFolder
@@ -23,6 +22,7 @@ from study.storage.traces import check_not_lost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from optuna.samplers import BaseSampler
     from optuna.storages import BaseStorage
@@ -143,8 +143,7 @@ def _has_tables(uri: str) -> bool:
     """Tell whether a database is there and has Optuna's tables, without making either."""
     try:
         url = make_url(uri)
-        if url.get_backend_name() == "sqlite":
-            file = Path(url.database or "")
+        if (file := sqlite_file(uri)) is not None:
             return file.exists() and _check_file(file, masked(uri))
         engine = create_engine(url)
         try:

@@ -41,7 +41,9 @@ def driver_lock(folder: Path) -> Iterator[None]:
     descriptor = _opened(path, os.O_RDWR | os.O_CREAT)
     try:
         is_sound = _is_sound(descriptor)
-        with suppress(PermissionError):  # Of versions that let all read it.
+        with suppress(
+            OSError
+        ):  # Of versions that let all read it; some file systems have no modes.
             os.fchmod(descriptor, _OWNER_ONLY)
         if not _lock(descriptor):
             raise StudyError(_refusal(path, descriptor, is_sound=is_sound))

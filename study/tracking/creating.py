@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 _PATIENCE_S = 120.0
 """How long another process may take to make it: 3 s on an idle machine."""
 
-_RECORDS = ("experiments", "runs", "registered_models")
-"""Tables with what a user or a study has recorded. The first row, of an experiment called Default,
-is MLflow's own: it writes that when all tables are made."""
+_ROWS_WHILE_MADE = {"alembic_version", "workspaces"}
+"""Tables into which MLflow writes before all are made. The first row elsewhere, of an experiment
+called Default, says that it came to the end; other rows are records, or another program's."""
 
 _MAKING = Lock()
 """Alembic, which makes MLflow's tables, keeps its state in globals: one at a time in a process."""
@@ -130,14 +130,22 @@ def _remove(database: Path) -> None:
 
 
 def is_half_made(path: Path) -> bool:
-    """Tell whether MLflow never came to the end of making a database, so that it has no record."""
+    """Tell whether MLflow never came to the end of making a database, so that it has no record.
+
+    One with a row of any other program's, such as Optuna's, is that program's.
+    """
     try:
         with closing(sqlite3.connect(path, timeout=20)) as connection:
-            known = {name for (name,) in connection.execute("select name from sqlite_master")}
+            tables = {
+                name.replace('"', '""')
+                for (name,) in connection.execute(
+                    "select name from sqlite_master where type='table'"
+                )
+                if name not in _ROWS_WHILE_MADE
+            }
             return not any(
-                connection.execute(f"select 1 from {table} limit 1").fetchone()  # noqa: S608 (our own names)
-                for table in _RECORDS
-                if table in known
+                connection.execute(f'select 1 from "{table}" limit 1').fetchone()  # noqa: S608 (a name that the file itself has, quoted)
+                for table in tables
             )
     except sqlite3.Error:  # No database at all, or a damaged one: not ours to replace.
         return False

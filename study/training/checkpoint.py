@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from study.base.errors import StudyError
-from study.data.unpickling import check_harmless
+from study.data.walking import check_harmless
 from study.training.flat import by_name
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ FORMAT = 3
 """1 held one population of equal settings; 2 the members of a cohort, one by one, with those that
 were measured; 3 leaves these out, for each codec has a file of its own."""
 CODEC_FORMAT = 1
+_ZIP = b"PK\x03\x04"
+"""What PyTorch takes an archive by."""
 _PICKLES_BEFORE_ZIP = 5
 """A magic number, a version, a machine, what was saved, and the names of its storages."""
 DIGEST_BYTES = 64
@@ -117,6 +119,10 @@ def _codec_of(state: Mapping[str, Any]) -> EpochCodec:
     whole = isinstance(parameters, torch.Tensor) and parameters.dtype is torch.float32
     if not whole or parameters.dim() != 1:
         raise ValueError("its parameters must be a list of float32 numbers")
+    sizes = [size for shape in shapes.values() for size in shape]
+    # A text times a number is a long text.
+    if not all(type(size) is int and 0 <= size <= len(parameters) for size in sizes):
+        raise ValueError("its shapes must be of whole numbers, none above that of its parameters")
     if sum(math.prod(shape) for shape in shapes.values()) != len(parameters):
         raise ValueError("it has not as many parameters as their shapes say")
     if not bool(parameters.isfinite().all()):
@@ -149,20 +155,36 @@ def load_tensors(payload: bytes, where: str) -> Any:  # noqa: ANN401 - whatever 
         StudyError: it unpacks to more, or stands for more, than it has bytes.
         Exception: whatever the damage happens to hit.
     """
-    if zipfile.is_zipfile(io.BytesIO(payload)):
-        with zipfile.ZipFile(io.BytesIO(payload)) as archive:
-            # PyTorch packs nothing, and no two of its entries share their bytes.
-            if sum(entry.file_size for entry in archive.infolist()) > len(payload):
-                raise StudyError(f"{where} unpacks to more bytes than it has; it was made up")
-            for entry in archive.infolist():
-                if entry.filename.endswith(".pkl"):
-                    check_harmless(archive.read(entry), where)
+    if payload.startswith(_ZIP):
+        payload = _repacked(payload, where)
     else:  # As PyTorch wrote before 1.6.
         check_harmless(payload, where, _PICKLES_BEFORE_ZIP)
     found = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     if sum(each.nbytes for each in _tensors(found)) > len(payload):
         raise StudyError(f"the tensors in {where} stand for more bytes than it has; it was made up")
     return found
+
+
+def _repacked(payload: bytes, where: str) -> bytes:
+    """Return an archive of what was checked, and of nothing else.
+
+    Readers disagree about archives that were made up: which directory counts, how names compare. So
+    PyTorch is given none but one of ours.
+    """
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(payload)) as archive, zipfile.ZipFile(packed, "w") as fresh:
+        # PyTorch packs nothing, and no two of its entries share their bytes or their name.
+        entries = archive.infolist()
+        if sum(entry.file_size for entry in entries) > len(payload):
+            raise StudyError(f"{where} unpacks to more bytes than it has; it was made up")
+        if len({entry.filename.lower() for entry in entries}) < len(entries):
+            raise StudyError(f"{where} has two entries of one name; it was made up")
+        for entry in entries:
+            content = archive.read(entry)
+            if entry.filename.lower().endswith(".pkl"):  # PyTorch's reader asks for no case.
+                check_harmless(content, where)
+            fresh.writestr(entry.filename, content)
+    return packed.getvalue()
 
 
 def _tensors(found: object) -> Iterator[Tensor]:
@@ -194,7 +216,7 @@ def _read(path: Path, kind: str, number: int, remedy: str) -> dict[str, Any]:
     if found != number:
         raise StudyError(
             f"this code reads {kind}s of format {number}, and {path} is of "
-            f"{'another' if found is None else f'format {found}'}; go on with the version that "
-            "wrote it"
+            f"{f'format {found}' if type(found) is int else 'another'}; go on with the version "
+            "that wrote it"
         )
     return state

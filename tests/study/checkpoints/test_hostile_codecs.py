@@ -57,9 +57,11 @@ CRAFTED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "doubles": (lambda s: s.update(parameters=torch.zeros(10).double()), "of float32 numbers"),
     "a table": (lambda s: s.update(parameters=torch.zeros(2, 5)), "of float32 numbers"),
     "a list": (lambda s: s.update(parameters=[0.0] * 10), "of float32 numbers"),
-    "negative shapes": (lambda s: s.update(shapes={"a": (-2, -5)}), "cannot be used as a codec"),
+    "negative shapes": (lambda s: s.update(shapes={"a": (-2, -5)}), "of whole numbers"),
     "shapes in words": (lambda s: s.update(shapes={"a": "ten"}), "cannot be used as a codec"),
     "a list of shapes": (lambda s: s.update(shapes=[10]), "cannot be used as a codec"),
+    "shapes of texts": (lambda s: s.update(shapes={"a": ("x", 1 << 40)}), "of whole numbers"),
+    "a format in words": (lambda s: s.update(format=["one"]), "is of another; go on"),
     "a view": (
         lambda s: s.update(parameters=torch.zeros(1).expand(1 << 34)),
         "stand for more bytes than it has",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import json
 import os
@@ -250,4 +251,16 @@ def test_a_path_that_is_too_long_for_sockets_is_refused_where_the_user_chose_it(
 def test_a_folder_that_cannot_be_made_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_TMPDIR", "/dev/null/x")
     with pytest.raises(StudyError, match="none can be made in /dev/null/x"), private_folder():
+        pass
+
+
+def test_no_room_for_temporary_files_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Python finds it on full disks."""
+
+    def full() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setattr("tempfile.gettempdir", full)
+    with pytest.raises(StudyError, match="No usable temporary directory"), private_folder():
         pass

@@ -132,7 +132,13 @@ def test_an_evolution_that_optunas_stored_goes_on(options: dict[str, Any]) -> No
     assert proposals[0] == pytest.approx(proposals[1], rel=1e-9)
 
 
-@pytest.mark.parametrize("kept", [["x"], [], ["a", "b", "c"], [0.5, 0.5], [[0.5], 0.5, 0.5]])
+@pytest.mark.parametrize(
+    "kept",
+    [
+        *(["x"], [], ["a", "b", "c"], [0.5, 0.5], [[0.5], 0.5, 0.5]),
+        *([0.5, 0.5, far] for far in (1e40, -(10**400), float("nan"), float("inf"))),
+    ],
+)
 def test_a_point_that_the_database_does_not_know_is_left_out(kept: list[object]) -> None:
     study = optuna.create_study()
     for number in range(20):

@@ -10,9 +10,10 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
+import optuna
 import pytest
 
 from study.base.addresses import is_lost, sqlite_file
@@ -159,6 +160,19 @@ def test_what_holds_records_or_is_no_database_is_never_replaced(tmp_path: Path) 
         assert (folder / "mlflow.db").read_bytes() == before
 
 
+def test_another_programs_database_is_never_replaced(tmp_path: Path) -> None:
+    """`tracking.uri` may name Optuna's by a slip: both have tables of the same names."""
+    path = tmp_path / "mlflow.db"
+    storage = optuna.storages.RDBStorage(database(tmp_path))
+    optuna.create_study(storage=storage, study_name="precious")
+    storage.engine.dispose()
+    with suppress(Exception):  # Whether MLflow can add its tables is its own affair.
+        connect(database(tmp_path))
+    assert not (tmp_path / "mlflow.db.half-made").exists()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("select study_name from studies").fetchall() == [("precious",)]
+
+
 def test_a_journal_of_a_database_that_is_gone_does_not_mend_the_new_one(tmp_path: Path) -> None:
     """It was moved away after a kill, and its journal stayed: SQLite would roll that back."""
     path = tmp_path / "mlflow.db"
@@ -181,6 +195,14 @@ def test_a_journal_of_a_database_that_is_gone_does_not_mend_the_new_one(tmp_path
 def test_which_addresses_are_files() -> None:
     assert str(sqlite_file("sqlite:////a/b.db")) == "/a/b.db"
     assert str(sqlite_file("sqlite:///b.db?timeout=3")) == "b.db"
-    for uri in ("sqlite://", "sqlite:///:memory:", "http://a/b.db", "postgresql:///b", "mlruns"):
+    assert str(sqlite_file("sqlite:////a/b#1.db")) == "/a/b#1.db"
+    for uri in (
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:///file:b.db?uri=true",
+        "http://a/b.db",
+        "postgresql:///b",
+        "mlruns",
+    ):
         assert sqlite_file(uri) is None
         assert not is_lost(uri)
