@@ -31,8 +31,10 @@ _KINDS: Mapping[type, str] = {type(None): "nothing", list: "a list"}
 """What a file may hold instead of a table, in words."""
 
 
-MOST_BYTES = 1 << 18
+MOST_CHARACTERS = 1 << 18
 """Of a study file: a thousand wishes take half of that. PyYAML reads 20 kB a second."""
+_LONGEST_CHARACTER = 4
+"""Bytes, in UTF-8."""
 _REPEATED = 100_000
 """Characters that aliases may repeat, all together."""
 _DEEPEST = 32
@@ -146,8 +148,8 @@ def parse_config(text: str, *, origin: str) -> StudyConfig:
     Raises:
         StudyError: as in `read_config`.
     """
-    if len(text) > MOST_BYTES:
-        raise StudyError(f"a study file may have {MOST_BYTES:,} characters, and {origin} has more")
+    if len(text) > MOST_CHARACTERS:
+        raise StudyError(_too_long(origin))
     try:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -192,10 +194,10 @@ def write_study(config: StudyConfig, path: Path) -> None:
         StudyError: the file cannot be written, or not be read again.
     """
     text = study_text(config)
-    if len(text) > MOST_BYTES:
+    if len(text) > MOST_CHARACTERS:
         raise StudyError(
-            f"a study file may have {MOST_BYTES:,} characters, and this one has {len(text):,} with "
-            "every default and alias written out; leave some of it out"
+            f"a study file may have {MOST_CHARACTERS:,} characters, and this one has "
+            f"{len(text):,} with every default and alias written out; leave some of it out"
         )
     # A driver that is killed meanwhile must not leave a part of it: nothing could be read then.
     partial = partial_of(path)
@@ -215,10 +217,16 @@ def partial_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.partial")
 
 
+def _too_long(origin: str) -> str:
+    return f"a study file may have {MOST_CHARACTERS:,} characters, and {origin} has more"
+
+
 def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
+            content = file.read(_LONGEST_CHARACTER * MOST_CHARACTERS + 1)
+        if len(content) > _LONGEST_CHARACTER * MOST_CHARACTERS:
+            raise StudyError(_too_long(str(path)))
         return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     except FileNotFoundError:
         near = sorted(str(other) for other in path.parent.glob("*.y*ml"))

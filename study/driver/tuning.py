@@ -137,8 +137,9 @@ def run_trials(
 def _keep_to_ourselves(folder: Path) -> None:
     """Let nobody else into the folder where Tune writes what it unpickles: errors of workers."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    with suppress(PermissionError):  # Another user's, who has let us in.
-        folder.chmod(0o700)
+    if not folder.is_symlink():  # What a link leads to is not ours to shut.
+        with suppress(PermissionError):  # Another user's, who has let us in.
+            folder.chmod(0o700)
 
 
 def _tuner(

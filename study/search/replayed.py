@@ -53,7 +53,8 @@ class ReplayedCmaEs(CmaEsSampler):
             space, transform_step=not self._with_margin, transform_0_1=True
         )
         of_generation: dict[int, list[FrozenTrial]] = {}
-        for trial in sorted(completed_trials, key=_ended):
+        ended = [trial for trial in completed_trials if trial.datetime_complete and trial.values]
+        for trial in sorted(ended, key=_ended):
             generation = trial.system_attrs.get(self._attr_key_generation)
             if type(generation) is int and (not self._with_margin or _is_point(trial, transform)):
                 of_generation.setdefault(generation, []).append(trial)

@@ -12,7 +12,7 @@ import json
 import os
 import stat
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from pwd import getpwuid
 from typing import TYPE_CHECKING, Any
@@ -37,16 +37,8 @@ def driver_lock(folder: Path) -> Iterator[None]:
     Raises:
         StudyError: another process holds it, or it is another user's.
     """
-    path = folder / DRIVER_LOCK
-    descriptor = _opened(path, os.O_RDWR | os.O_CREAT)
+    descriptor = _held(folder / DRIVER_LOCK)
     try:
-        is_sound = _is_sound(descriptor)
-        with suppress(
-            OSError
-        ):  # Of versions that let all read it; some file systems have no modes.
-            os.fchmod(descriptor, _OWNER_ONLY)
-        if not _lock(descriptor):
-            raise StudyError(_refusal(path, descriptor, is_sound=is_sound))
         with suppress(OSError):  # A full disk: the lock holds all the same.
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps(_ourselves()).encode(), 0)
@@ -57,6 +49,30 @@ def driver_lock(folder: Path) -> Iterator[None]:
                 os.ftruncate(descriptor, 0)  # This process lives on, and drives no more.
     finally:
         os.close(descriptor)
+
+
+def _held(path: Path) -> int:
+    """Open the lock's file and lock it; the descriptor holds it until it is closed."""
+    while True:
+        descriptor = _opened(path, os.O_RDWR | os.O_CREAT)
+        with ExitStack() as unless_held:
+            unless_held.callback(os.close, descriptor)
+            is_sound = _is_sound(descriptor)
+            with suppress(OSError):  # Versions before let all read it; some disks have no modes.
+                os.fchmod(descriptor, _OWNER_ONLY)
+            if not _lock(descriptor):
+                raise StudyError(_refusal(path, descriptor, is_sound=is_sound))
+            # Meanwhile somebody may have removed it, and another process have made a new one.
+            if _lies_at(path, descriptor):
+                unless_held.pop_all()
+                return descriptor
+
+
+def _lies_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def is_locked(folder: Path) -> bool | None:

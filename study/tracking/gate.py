@@ -44,7 +44,8 @@ _HEADERS = {
     # No other page learns the folder, or shows what is in it. MLflow's pages fetch from this server
     # only, whatever is in the notes and files that they show: others may have written those.
     "Content-Security-Policy": (
-        "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; frame-ancestors 'self'"
+        "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; frame-ancestors 'self'; "
+        "form-action 'self'; base-uri 'self'; object-src 'none'"
     ),
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "same-origin",
@@ -83,8 +84,8 @@ class Gate:
         """
         self._app = app
         self._secret = secret
-        self._hosts = {f"{HOST}:{port}", f"localhost:{port}"}
-        self._address = f"http://{HOST}:{port}"
+        # Not `localhost`: of IPv6, that is whoever listens at this port of `::1`.
+        self._host = f"{HOST}:{port}"
         self._cookie = f"study-ui-{port}"
         self._room = f"/{secrets.token_urlsafe(16)}"
 
@@ -114,11 +115,11 @@ class Gate:
     def _refusal(self, request: Request) -> Response | None:
         """Refuse what another page has the browser send, whether or not it brings a secret."""
         hosts = request.headers.getlist("host")
-        if len(hosts) != 1 or hosts[0] not in self._hosts:
+        if hosts != [self._host]:
             # Another name may be anybody's, who lets it lead here so that his page reads this one.
-            return _refused(f"This server answers to {self._address} only: open that address.")
+            return _refused(f"This server answers to http://{self._host} only: open that address.")
         origins = request.headers.getlist("origin")
-        if any(origin != f"http://{hosts[0]}" for origin in origins):
+        if any(origin != f"http://{self._host}" for origin in origins):
             return _refused("This server answers its own pages only, and another page asked.")
         site = request.headers.get("sec-fetch-site", "none")
         is_followed = request.headers.get("sec-fetch-dest") == "document"

@@ -138,7 +138,7 @@ def server_environment(uri: str, artifacts: Path, port: int, secret: str) -> dic
         **os.environ,
         **child_variables(),
         **SETTINGS,
-        "MLFLOW_SERVER_ALLOWED_HOSTS": f"{HOST}:{port},localhost:{port}",
+        "MLFLOW_SERVER_ALLOWED_HOSTS": f"{HOST}:{port}",
         "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port}",
         BACKEND: uri,
         ARTIFACTS: artifacts.resolve().as_uri(),

@@ -8,8 +8,10 @@ import os
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -84,6 +86,22 @@ def test_a_driver_is_named_and_may_be_ended(folder: Path) -> None:
             f"machine; wait for it, or stop it with `kill {pid}`"
         )
     assert not is_locked(folder)
+
+
+def test_who_waited_for_a_lock_that_was_removed_does_not_drive_beside_another(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("study.storage.driver_lock._PATIENCE_S", 5.0)  # Python starts meanwhile.
+    lock, said = folder / DRIVER_LOCK, []
+    waits = Thread(target=lambda: said.append(refusal(folder)))
+    with ExitStack() as second:
+        with driver_lock(folder):
+            waits.start()
+            time.sleep(0.2)
+            lock.unlink()  # As the sentence advises, and too early.
+            pid = second.enter_context(held(folder, DRIVES))
+        waits.join()
+    assert f"is driven by process {pid}" in said[0]
 
 
 def test_a_driver_of_an_earlier_version_is_named_too(folder: Path) -> None:

@@ -116,6 +116,7 @@ def test_what_another_page_embeds_is_refused_and_what_it_links_is_not(site: Gate
     "host",
     [
         "10.evil.example:{port}", "evil.example", "192.168.evil.example", "127.0.0.1", "localhost",
+        "localhost:{port}",
         "127.0.0.1:1", "127.0.0.1:{port}.evil.example", "0.0.0.0:{port}", "[::1]:{port}", "", None,
     ],
 )  # fmt: skip
@@ -129,7 +130,6 @@ def test_another_name_that_leads_here_is_refused(site: Gated, host: str | None) 
             continue
         assert answer.status == 403
         assert f"answers to {site.server.address} only" in answer.text
-    assert site.ask(SEARCH, Host=f"localhost:{site.port}").status == 200
 
 
 _ROUTES = """
