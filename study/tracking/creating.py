@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager, suppress
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from study.base.addresses import sqlite_file
+from study.base.addresses import SQLITE_JOURNALS, sqlite_file
 from study.base.errors import StudyError
 from study.base.locks import lock
 
@@ -31,8 +31,6 @@ called Default, says that it came to the end; other rows are records, or another
 
 _MAKING = Lock()
 """Alembic, which makes MLflow's tables, keeps its state in globals: one at a time in a process."""
-
-_JOURNALS = ("-journal", "-wal", "-shm")
 
 
 def make_database(path: Path) -> None:
@@ -96,7 +94,9 @@ def _make(path: Path) -> None:
         with _MAKING:
             SqlAlchemyStore(f"sqlite:///{partial}", artifacts)
         _close(partial)
-        for end in _JOURNALS:  # Of a database that is gone: SQLite would mend the new one with it.
+        for (
+            end
+        ) in SQLITE_JOURNALS:  # Of a database that is gone: SQLite would mend the new one with it.
             stray = path.with_name(path.name + end)
             with suppress(FileNotFoundError):
                 stray.replace(path.with_name(f"{path.name}.stray{end}"))
@@ -117,7 +117,7 @@ def _close(path: Path) -> None:
 
 
 def _remove(database: Path) -> None:
-    for end in ("", *_JOURNALS):
+    for end in ("", *SQLITE_JOURNALS):
         database.with_name(database.name + end).unlink(missing_ok=True)
 
 
