@@ -8,12 +8,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from model.coded_cloud import CodedCloud, DecodedCloud
 from model.container import (
     CODEC_ID_BYTES,
     Header,
@@ -36,44 +36,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from model.partition import Cube, Leaves, PartitionConfig
+    from model.partition import Cube, PartitionConfig
     from model.patch_coder import PatchCoder
     from model.placement import Placement
 
     Progress = Callable[[int, int], None]
     """Called after each patch with the number done and the number in all."""
-
-
-@dataclass(frozen=True)
-class DecodedCloud:
-    """What a file decodes to.
-
-    Attributes:
-        points: (m, 3) float64, original frame: patch by patch, then the voxels.
-        normals: (m, 3) float32 where the codec has them, not of unit length; or None.
-        original_points: n, of the cloud that was compressed.
-    """
-
-    points: NDArray[np.float64]
-    normals: NDArray[np.float32] | None
-    original_points: int
-
-
-@dataclass(frozen=True)
-class CodedCloud:
-    """The symbols of a file, read and checked to the last bit.
-
-    Attributes:
-        header: of the file.
-        leaves: patches and voxels.
-        latents: of each patch.
-        voxel_normals: (v, 3) float32 where the codec has normals, or None.
-    """
-
-    header: Header
-    leaves: Leaves
-    latents: tuple[PatchLatents, ...]
-    voxel_normals: NDArray[np.float32] | None
 
 
 class CloudCodec:

@@ -6,7 +6,6 @@ Legend: T trials, B patches, N parents, P children (padded), U most children per
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from math import ceil, prod
 from typing import TYPE_CHECKING
 
@@ -15,13 +14,13 @@ import torch.nn.functional as F  # noqa: N812  the name everyone knows
 from torch import Tensor, nn
 
 from model.directions import candidate_directions
-from model.edges import EdgeConvolution, feature_neighbours
 from model.growth import FREE_POINTS, check_growth
 from model.layers import PlainPerceptron, each_alike
 from model.native.library import usable
 from model.native.placement import place
 from model.nearest import nearest
 from model.points import Points, gather
+from model.sub_points import SUB_POINT_NETWORKS, Dealing, SubPointPerceptron
 
 if TYPE_CHECKING:
     from model.config import ModelConfig
@@ -50,77 +49,6 @@ class DecodedStage:
         """(T, B, P, 3) of the last stage of a codec of normals; not of length 1."""
         assert self.features is not None, "the last stage of a codec of normals makes features"
         return each_alike(torch.tanh, self.features, len(self.features))
-
-
-class Dealing:
-    """Parents' features on their way to the chosen children, shared by the networks that read them.
-
-    Channel c * U + u of a parent belongs to child u.
-    """
-
-    def __init__(self, features: Tensor, sizes: Tensor, children: int, rows: Tensor | None) -> None:
-        """Note what is dealt.
-
-        Args:
-            features: (T, B, N, C) of the parents.
-            sizes: (T, B), how many parents are valid.
-            children: U.
-            rows: (T, B, P) parent * U + child of every chosen pair; None takes all, in order.
-        """
-        self.features = features
-        self._sizes = sizes
-        self._children = children
-        self._rows = rows
-        self._neighbours: Tensor | None = None
-
-    def to_children(self, of_parents: Tensor) -> Tensor:
-        """Rows of the chosen children, (T, B, P, b), from (T, B, N, b * U)."""
-        grouped: Tensor = of_parents.unflatten(3, (-1, self._children)).transpose(3, 4)
-        dealt = grouped.flatten(2, 3)
-        return dealt if self._rows is None else gather(dealt, self._rows)
-
-    @cached_property
-    def dealt(self) -> Tensor:
-        """(T, B, P, C / U), the features that each chosen child sees."""
-        return self.to_children(self.features)
-
-    def neighbours(self, k: int) -> Tensor:
-        """(T, B, N, K) of every parent in feature space."""
-        if self._neighbours is None:
-            self._neighbours = feature_neighbours(Points(self.features, self._sizes), k)
-        return self._neighbours
-
-
-class SubPointPerceptron(nn.Module):
-    """Sub-point convolution: each child sees its share of the channels; one MLP for all."""
-
-    def __init__(self, trials: int, config: ModelConfig, outputs: int, children: int) -> None:
-        super().__init__()
-        inputs = config.dim // children
-        self.perceptron = PlainPerceptron(trials, inputs, config.hidden_dim, outputs)
-
-    def forward(self, dealing: Dealing) -> Tensor:
-        """Map to (T, B, P, outputs)."""
-        y: Tensor = self.perceptron(dealing.dealt)
-        return y
-
-
-class SubPointEdges(nn.Module):
-    """The same by an edge convolution among the parents; its outputs are dealt to the children."""
-
-    def __init__(self, trials: int, config: ModelConfig, outputs: int, children: int) -> None:
-        super().__init__()
-        self.k = config.k
-        self.convolution = EdgeConvolution(
-            trials, config.dim, config.hidden_dim, outputs * children
-        )
-
-    def forward(self, dealing: Dealing) -> Tensor:
-        """Map to (T, B, P, outputs)."""
-        return dealing.to_children(self.convolution(dealing.features, dealing.neighbours(self.k)))
-
-
-SUB_POINT_NETWORKS = {"mlp": SubPointPerceptron, "edge_conv": SubPointEdges}
 
 
 class Placement(nn.Module):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+SQLITE_JOURNALS = ("-journal", "-wal", "-shm")
+"""What the names of the files end in that SQLite keeps beside a database while it writes."""
+
 
 def masked(uri: str) -> str:
     """Return an address without what may be secret, for eyes and files that others may see.

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-# Control characters but for tabs and line ends, what turns the direction of writing, and what no
-# encoding can hold (a file's name that is no UTF-8).
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
+CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff"
+"""For a set in a regular expression: control characters but for tabs and line ends, and halves of
+characters, which no encoding can hold (of a file's name that is no UTF-8)."""
+
+# A sentence has no place either for what turns the direction of writing, or ends lines unseen.
+_UNPRINTABLE = re.compile(f"[{CONTROLS}\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def printable(text: str) -> str:

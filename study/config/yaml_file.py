@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from study.base.addresses import holds_secret
 from study.base.errors import StudyError
+from study.base.output import CONTROLS
 from study.base.spelling import did_you_mean
 from study.config.sentences import describe
 from study.config.study import StudyConfig
@@ -41,8 +42,9 @@ _DEEPEST = 32
 """Levels of lists and tables: the sections of a study have six."""
 
 
-_COMMANDING = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
-"""Control characters, and halves of characters: YAML's own escapes in quotes can name them."""
+_COMMANDING = re.compile(f"[{CONTROLS}]")
+"""YAML's own escapes in quotes can name these. Marks of direction may stand in a text that is
+written from right to left; `printable` writes them out where it is shown."""
 
 
 class _Loader(yaml.SafeLoader):

@@ -91,26 +91,8 @@ def open_study(
         StudyError: the database cannot be reached, is another's, or its file is lost.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storage: BaseStorage
-    uri = config.storage.uri
-    if database is None:
-        storage, is_new = InMemoryStorage(), True
-    elif uri is None:
-        is_new = not database.exists()
-        if is_new:
-            check_not_lost(StudyFolder(database.parent))
-        else:
-            _check_file(database, f"{database}")
-        storage = _reached(f"sqlite:///{database.resolve()}", f"{database}", is_there=not is_new)
-    else:
-        folder = StudyFolder(database.parent)
-        if is_lost(uri):
-            check_not_lost(folder, masked(uri))
-        storage = _reached(uri, masked(uri))
-        is_new = not _holds(storage, config.name)
-        if is_new:
-            check_not_lost(folder, masked(uri))
-    name = config.name
+    storage, is_new = _storage(config, database)
+    uri, name = config.storage.uri, config.name
     try:
         if not is_new:
             # A file is one study's, under the name that it began with.
@@ -128,6 +110,29 @@ def open_study(
         message = f"a study's name must be new in its storage, but {place} holds a study '{name}'"
         raise StudyError(message) from error
     return made, storage
+
+
+def _storage(config: StudyConfig, database: Path | None) -> tuple[BaseStorage, bool]:
+    """Return where a study's trials are kept, and whether it is still to be made there."""
+    if database is None:
+        return InMemoryStorage(), True
+    uri = config.storage.uri
+    if uri is None:
+        is_new = not database.exists()
+        if is_new:
+            check_not_lost(StudyFolder(database.parent))
+        else:
+            _check_file(database, f"{database}")
+        address = f"sqlite:///{database.resolve()}"
+        return _reached(address, f"{database}", is_there=not is_new), is_new
+    folder = StudyFolder(database.parent)
+    if is_lost(uri):
+        check_not_lost(folder, masked(uri))
+    storage = _reached(uri, masked(uri))
+    is_new = not _holds(storage, config.name)
+    if is_new:
+        check_not_lost(folder, masked(uri))
+    return storage, is_new
 
 
 def _only_name(storage: BaseStorage, otherwise: str) -> str:

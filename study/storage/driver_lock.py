@@ -7,17 +7,16 @@ that process began, since ids of processes are used again.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import stat
-import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from pwd import getpwuid
 from typing import TYPE_CHECKING, Any
 
 from study.base.errors import StudyError
+from study.base.locks import lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,7 +59,7 @@ def _held(path: Path) -> int:
             is_sound = _is_sound(descriptor)
             with suppress(OSError):  # Versions before let all read it; some disks have no modes.
                 os.fchmod(descriptor, _OWNER_ONLY)
-            if not _lock(descriptor):
+            if not lock(descriptor, patience_s=_PATIENCE_S):
                 raise StudyError(_refusal(path, descriptor, is_sound=is_sound))
             # Meanwhile somebody may have removed it, and another process have made a new one.
             if _lies_at(path, descriptor):
@@ -84,12 +83,9 @@ def is_locked(folder: Path) -> bool | None:
     except StudyError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not lock(descriptor, patience_s=0.0, shared=True)
     finally:
         os.close(descriptor)
-    return False
 
 
 def _opened(path: Path, flags: int) -> int:
@@ -118,19 +114,6 @@ def _is_sound(descriptor: int) -> bool:
     """Tell whether nobody but this user can have written into the file."""
     status = os.fstat(descriptor)
     return status.st_uid == os.geteuid() and not status.st_mode & 0o022
-
-
-def _lock(descriptor: int) -> bool:
-    latest_s = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > latest_s:
-                return False
-            time.sleep(0.05)
-        else:
-            return True
 
 
 def _ourselves() -> dict[str, Any]:

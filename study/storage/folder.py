@@ -8,6 +8,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING
 
+from study.base.addresses import SQLITE_JOURNALS
 from study.base.errors import StudyError
 from study.base.next_command import next_command
 from study.base.spelling import did_you_mean, nearest
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _NO_STUDY = "remove it, for it holds no study"
 _TAKEN = frozenset(
     {
-        *("mlflow.db", "mlflow.db-journal", "mlflow.db-shm", "mlflow.db-wal"),
+        *(f"mlflow.db{end}" for end in ("", *SQLITE_JOURNALS)),
         *("mlartifacts", "mlflow-server.log", "cohort-sizes.json"),
     }
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from study.base.addresses import SQLITE_JOURNALS
 from study.base.errors import StudyError
 from study.config.yaml_file import STUDY_YAML
 
@@ -68,7 +69,7 @@ def _traces(folder: StudyFolder) -> Iterator[str]:
 
 def journals(database: Path) -> list[Path]:
     """Return the files that SQLite keeps beside a database while it writes."""
-    return [database.with_name(database.name + end) for end in ("-journal", "-wal", "-shm")]
+    return [database.with_name(database.name + end) for end in SQLITE_JOURNALS]
 
 
 def _has_rows(table: Path) -> bool:

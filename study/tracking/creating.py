@@ -8,16 +8,15 @@ name; what an earlier version left half-made, and so without a record, is made a
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
-import time
 from contextlib import closing, contextmanager, suppress
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from study.base.addresses import sqlite_file
+from study.base.addresses import SQLITE_JOURNALS, sqlite_file
 from study.base.errors import StudyError
+from study.base.locks import lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +31,6 @@ called Default, says that it came to the end; other rows are records, or another
 
 _MAKING = Lock()
 """Alembic, which makes MLflow's tables, keeps its state in globals: one at a time in a process."""
-
-_JOURNALS = ("-journal", "-wal", "-shm")
 
 
 def make_database(path: Path) -> None:
@@ -73,22 +70,15 @@ def is_missing_or_empty(path: Path) -> bool:
 def _alone(path: Path) -> Iterator[None]:
     """Be the only process that makes this database; the lock ends with the process."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = path.with_name(f".{path.name}.lock")
+    file = path.with_name(f".{path.name}.lock")
     # Who can open it can hold it.
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        latest_s = time.monotonic() + _PATIENCE_S
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > latest_s:
-                    raise StudyError(
-                        f"one process makes MLflow's database, and another has held {lock} for "
-                        f"{_PATIENCE_S:g} s; see what it is (`lslocks`), and end it if it hangs"
-                    ) from None
-                time.sleep(0.05)
+        if not lock(descriptor, patience_s=_PATIENCE_S):
+            raise StudyError(
+                f"one process makes MLflow's database, and another has held {file} for "
+                f"{_PATIENCE_S:g} s; see what it is (`lslocks`), and end it if it hangs"
+            )
         yield
     finally:
         os.close(descriptor)
@@ -104,7 +94,9 @@ def _make(path: Path) -> None:
         with _MAKING:
             SqlAlchemyStore(f"sqlite:///{partial}", artifacts)
         _close(partial)
-        for end in _JOURNALS:  # Of a database that is gone: SQLite would mend the new one with it.
+        for (
+            end
+        ) in SQLITE_JOURNALS:  # Of a database that is gone: SQLite would mend the new one with it.
             stray = path.with_name(path.name + end)
             with suppress(FileNotFoundError):
                 stray.replace(path.with_name(f"{path.name}.stray{end}"))
@@ -125,7 +117,7 @@ def _close(path: Path) -> None:
 
 
 def _remove(database: Path) -> None:
-    for end in ("", *_JOURNALS):
+    for end in ("", *SQLITE_JOURNALS):
         database.with_name(database.name + end).unlink(missing_ok=True)
 
 

@@ -8,8 +8,9 @@ import subprocess
 
 import pytest
 
-_NOBODY = 65534
-SECOND_USER = ("setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups")
+NOBODY = 65534
+"""The number of the second user, and of the group."""
+SECOND_USER = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
 """Before a command: runs it as another user."""
 
 needs_second_user = pytest.mark.skipif(

@@ -10,7 +10,6 @@ import os
 import re
 import signal
 import site
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -26,6 +25,7 @@ from study.commands.main import main
 from study.storage.folder import find_study
 from study.storage.progress import read_records
 from tests.study.clouds.making import points_and_normals, write_las
+from tests.study.ports import unused_port
 from tests.study.shown import NAME, shown_study
 
 if TYPE_CHECKING:
@@ -122,11 +122,8 @@ def test_a_laz_file_is_read_beside_a_module_of_its_librarys_name(
 def test_the_pages_are_served_beside_modules_of_any_name(trap: Trap, tmp_path: Path) -> None:
     root = shown_study(tmp_path / "shown").path.parent
     assert main(["mlflow", "sync", NAME, "--root", str(root)]) == 0
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = str(unused.getsockname()[1])
     with subprocess.Popen(
-        [COMMAND, "ui", NAME, "--root", str(root), "--port", port],
+        [COMMAND, "ui", NAME, "--root", str(root), "--port", str(unused_port())],
         cwd=trap.folder,
         env=surroundings(),
         stdout=subprocess.PIPE,

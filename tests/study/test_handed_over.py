@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from study.codecs.gallery import _read as read_reconstruction
 from study.training.checkpoint import read_codec
 from tests.study import toy
 from tests.study.planted import Touches, bomb, plant_state
+from tests.study.ports import unused_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,9 +57,7 @@ def test_the_files_of_codecs_and_of_the_gallery_run_nothing(tmp_path: Path) -> N
 def test_a_resumed_folder_runs_nothing_that_lies_in_it(tmp_path: Path) -> None:
     pytest.importorskip("cmaes")
     text = toy.STUDY.replace(RATE, "").replace("trials: 3,", "trials: 3, sampler: cmaes,")
-    with socket.socket() as unused:  # Nothing listens there: MLflow is out of reach.
-        unused.bind(("127.0.0.1", 0))
-        uri = f"http://me:{SECRET}@127.0.0.1:{unused.getsockname()[1]}"
+    uri = f"http://me:{SECRET}@127.0.0.1:{unused_port()}"  # MLflow is out of reach.
     (tmp_path / "toy.yaml").write_text(f"{text}tracking: {{uri: '{uri}'}}\n")
 
     def study(*words: str) -> None:

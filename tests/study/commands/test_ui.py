@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -22,6 +21,7 @@ from study.config.yaml_file import write_study
 from study.storage.progress import read_records
 from study.tracking.server import Server
 from tests.browser import new_page
+from tests.study.ports import unused_port
 from tests.study.shown import NAME, shown_study
 
 if TYPE_CHECKING:
@@ -62,11 +62,10 @@ def best(study: StudyFolder) -> dict[int, TrialRecord]:
 @pytest.fixture(scope="module")
 def links(study: StudyFolder) -> Iterator[dict[str, str]]:
     """What `study ui` prints, by what each link leads to; ends it with Ctrl-C at last."""
-    with socket.socket() as unused:  # Others may be looking for the first free port right now.
-        unused.bind(("127.0.0.1", 0))
-        port = str(unused.getsockname()[1])
     command = [sys.executable, "-m", "study", "ui", NAME, "--root", str(study.path.parent)]
-    process = subprocess.Popen([*command, "--port", port], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, "--port", str(unused_port())], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     said = []
     for line in process.stdout:

@@ -25,13 +25,13 @@ from study.driver.cluster import ray_running
 from study.driver.local_ray import _SOCKET_BYTES, private_folder
 from study.driver.termination import INTERRUPTED, RAY_DIED, Stopped
 from tests.study import toy
+from tests.study.second_user import NOBODY, needs_second_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 ROOT = Path(__file__).parents[3]
 STRANGER = Path(__file__).with_name("stranger.py")
-NOBODY = 65534
 TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 (the name of a variable)
 
 
@@ -185,7 +185,7 @@ def test_without_the_token_no_port_answers(running: Running) -> None:
     assert len(trusted["answers"]) >= 5
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+@needs_second_user
 def test_another_user_of_the_machine_gets_nothing(running: Running) -> None:
     found = asked(running, NOBODY)
     assert found["answers"] == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from study.registry.fetching import open_codec
 from study.registry.registering import Registry
 from study.tracking.client import connect
 from tests.model.support import ARCHITECTURES, SMALL, fresh_codec, surface, unit_vectors
+from tests.study.ports import silent_port
 from tests.study.tracked import database, record, trial
 
 if TYPE_CHECKING:
@@ -218,9 +218,8 @@ def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 
 
 def test_a_dead_server_is_a_sentence() -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        uri = f"http://me:secret@127.0.0.1:{unused.getsockname()[1]}"
+    with silent_port() as port:
+        uri = f"http://me:secret@127.0.0.1:{port}"
         with pytest.raises(StudyError, match=r"cannot be opened .*Connection refused") as told:
             Registry(uri, "codecs", "quickstart", "")
     assert "secret" not in str(told.value)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from study.storage.folder import StudyFolder
 
+CODE = Path(__file__).parents[3]
 HOLDS = """
 import fcntl, sys
 file = open(sys.argv[1])
@@ -173,16 +174,17 @@ def test_another_users_lock_is_theirs_and_status_still_tells(folder: Path) -> No
     with driver_lock(folder):
         pass
     code = (
-        "import os, sys; from pathlib import Path;"
+        "import sys; from pathlib import Path;"
         "from study.storage.driver_lock import driver_lock, is_locked;"
-        "os.setgid(65534); os.setuid(65534);"
         "folder = Path(sys.argv[1]); print(is_locked(folder))\n"
         "try:\n  with driver_lock(folder): print('held')\n"
         "except ValueError as error: print(error)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False
-    )
+        [*SECOND_USER, sys.executable, "-c", code, str(folder)],
+        capture_output=True, text=True, check=False,
+        cwd="/", env={**os.environ, "PYTHONPATH": str(CODE), "HOME": "/nowhere"},
+    )  # fmt: skip
     assert done.stdout.splitlines()[:1] == ["None"], done.stderr
     assert f"{folder / DRIVER_LOCK} belongs to root; let that user go on with it" in done.stdout
 

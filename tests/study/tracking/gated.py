@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import socket
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 from study.tracking.client import connect
 from study.tracking.server import HOST, running_server
+from tests.study.ports import unused_port
 from tests.study.tracked import PATIENCE_S
 
 if TYPE_CHECKING:
@@ -106,13 +106,10 @@ class Gated:
 @contextmanager
 def gated(folder: Path, uri: str | None = None) -> Iterator[Gated]:
     """Run a server on a new database in a folder."""
-    with socket.socket() as unused:  # Others may be looking for the first free port right now.
-        unused.bind((HOST, 0))
-        port = int(unused.getsockname()[1])
     client = connect(f"sqlite:///{folder / 'mlflow.db'}")
     client.search_experiments()
     uri = uri or f"sqlite:///{folder / 'mlflow.db'}"
     log = folder / "mlflow-server.log"
-    with running_server(uri, folder / "mlartifacts", port, log) as server:
+    with running_server(uri, folder / "mlartifacts", unused_port(), log) as server:
         server.wait_until_up()
         yield Gated(server, folder, client)

@@ -14,7 +14,7 @@ import pytest
 
 from study.tracking.client import connect
 from study.tracking.server import HOST, free_port, running_server
-from tests.study.second_user import as_second_user
+from tests.study.second_user import NOBODY, as_second_user, needs_second_user
 from tests.study.tracking.gated import gated
 
 if TYPE_CHECKING:
@@ -213,6 +213,7 @@ def test_programs_reach_what_is_open(site: Gated) -> None:
 class TestASecondUser:
     """Another user of this machine, while the server runs."""
 
+    @needs_second_user
     def test_reads_nothing_through_the_port(self, site: Gated) -> None:
         said = as_second_user(
             "for path in / /health /version /ajax-api/3.0/mlflow/assistant/config "
@@ -222,18 +223,20 @@ class TestASecondUser:
         )
         assert re.findall(r"HTTP/1\.1 (\d+)", said) == ["403"] * 6
 
+    @needs_second_user
     def test_sees_neither_password_nor_secret(self, site: Gated) -> None:
         said = as_second_user("cat /proc/[0-9]*/cmdline | tr '\\0' ' '; ps -eo args")
         assert f"study.tracking.serving {site.port}" in said
         for hidden in (PASSWORD, site.secret):
             assert hidden not in said
 
+    @needs_second_user
     def test_reads_neither_environment_nor_log(self, site: Gated) -> None:
         pid = site.server._process.pid
         said = as_second_user(
             f"id -u; for file in /proc/{pid}/environ /proc/{pid}/mem {site.log}; do cat $file; done"
         )
-        assert said.startswith("65534\n")
+        assert said.startswith(f"{NOBODY}\n")
         assert said.count("Permission denied") == 3
 
     def test_finds_it_on_the_loopback_interface_only(self, site: Gated) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -15,6 +14,7 @@ import pytest
 
 from study.base.records import TrialState
 from study.tracking.server import answers, client_uri, server_command, server_environment
+from tests.study.ports import silent_port, unused_port
 from tests.study.tracked import (
     PATIENCE_S,
     database,
@@ -33,9 +33,8 @@ SECRET = "of-the-tests"  # noqa: S105
 
 
 def test_an_unreachable_server_costs_a_sentence(tmp_path: Path) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        uri = f"http://me:secret@127.0.0.1:{unused.getsockname()[1]}"
+    with silent_port() as port:
+        uri = f"http://me:secret@127.0.0.1:{port}"
         watching = observer(tmp_path, uri)
         for number in range(2):
             watching.on_trial(trial(number))
@@ -76,7 +75,7 @@ def server(folder: Path, port: int) -> Iterator[str]:
 @pytest.mark.timeout(300)
 def test_a_server_that_dies_midway_and_comes_back(tmp_path: Path) -> None:
     """The next driver writes what the first one could not, into the same runs."""
-    port = free_port()
+    port = unused_port()
     picture = {"front.html": b"<p>front</p>"}
     told: list[dict[int, str]] = [{}, {}]
     with server(tmp_path, port) as uri:
@@ -127,7 +126,7 @@ def test_a_server_that_dies_midway_and_comes_back(tmp_path: Path) -> None:
 @pytest.mark.timeout(300)
 def test_a_driver_catches_up_with_a_server_that_was_away(tmp_path: Path) -> None:
     """One driver, whose server is killed between two epochs, and once comes back emptied."""
-    port = free_port()
+    port = unused_port()
     picture = {"front.html": b"<p>front</p>"}
     watching = observer(tmp_path, client_uri(port, SECRET), draw=lambda _: picture)
     with server(tmp_path, port):
@@ -152,10 +151,3 @@ def test_a_driver_catches_up_with_a_server_that_was_away(tmp_path: Path) -> None
         undisturbed.on_end(picture)
         assert undisturbed.close(PATIENCE_S) is None
         assert everything(uri) == everything(database(tmp_path))
-
-
-def free_port() -> int:
-    """Return a port that nobody has at this moment."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return int(unused.getsockname()[1])

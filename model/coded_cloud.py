@@ -1,0 +1,49 @@
+"""A compressed cloud on its way to points: the symbols of its file, and what they decode to.
+
+Legend: n points of a cloud, m decoded points, v voxels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from model.container import Header
+    from model.partition import Leaves
+    from model.patch_coder import PatchLatents
+
+
+@dataclass(frozen=True)
+class DecodedCloud:
+    """What a file decodes to.
+
+    Attributes:
+        points: (m, 3) float64, original frame: patch by patch, then the voxels.
+        normals: (m, 3) float32 where the codec has them, not of unit length; or None.
+        original_points: n, of the cloud that was compressed.
+    """
+
+    points: NDArray[np.float64]
+    normals: NDArray[np.float32] | None
+    original_points: int
+
+
+@dataclass(frozen=True)
+class CodedCloud:
+    """The symbols of a file, read and checked to the last bit.
+
+    Attributes:
+        header: of the file.
+        leaves: patches and voxels.
+        latents: of each patch.
+        voxel_normals: (v, 3) float32 where the codec has normals, or None.
+    """
+
+    header: Header
+    leaves: Leaves
+    latents: tuple[PatchLatents, ...]
+    voxel_normals: NDArray[np.float32] | None
