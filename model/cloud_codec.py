@@ -254,11 +254,14 @@ class CloudCodec:
         patches = np.flatnonzero(leaves.is_patch)
         total, most = 0, max(FREE_POINTS, MOST_GROWTH * header.points)
         for leaf, latents in zip(patches, coded.latents, strict=True):
-            points, normals = self._decode(latents, header, left)
+            try:
+                points, normals = self._decode(latents, left)
+            except TooManyPointsError:
+                raise _grown(header, most_points) from None
             left = None if left is None else left - len(points)
             total += len(points)
             if left is None and not self._is_ours and total > most:
-                raise _grown(header)  # Each of many small patches may be decoded to 8,192.
+                raise _grown(header, None)  # Each of many small patches may be decoded to 8,192.
             if not np.isfinite(points).all():
                 raise DamagedFileError(
                     "points must be finite, and the codec makes others of this file; the file was "
@@ -269,24 +272,27 @@ class CloudCodec:
             scaled = inside * half_widths[leaf] + centres[leaf]
             yield DecodedCloud(header.placement.to_original(scaled), normals, header.points)
         if left is not None and left < 0:
-            raise _grown(header)
+            raise _grown(header, most_points)
         voxels = header.placement.to_original(centres[~leaves.is_patch])
         yield DecodedCloud(voxels, coded.voxel_normals, header.points)
 
     def _decode(
-        self, latents: PatchLatents, header: Header, left: int | None
+        self, latents: PatchLatents, left: int | None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Decode a patch, to at most `left` points where the user said how many."""
         if left is None and not self._is_ours:
             points = self._sizes.most_points(len(latents.symbols))
             left = most_of_patch(points, self.coder.config)
-        try:
-            return self.coder.decode(latents, left)
-        except TooManyPointsError:
-            raise _grown(header) from None
+        return self.coder.decode(latents, left)
 
 
-def _grown(header: Header) -> CodecError:
+def _grown(header: Header, most_points: int | None) -> CodecError:
+    if most_points is not None:
+        return CodecError(
+            f"a file must decode to at most the {most_points:,} points that were asked for "
+            f"(most_points, --most-points), and this one, of a cloud of {header.points:,}, makes "
+            "more; allow more, if you trust it"
+        )
     return CodecError(
         f"a file must decode to about as many points as its cloud had, {header.points:,} here, and "
         "this codec makes many more of it: one of them was made up, or the codec is of no use; if "

@@ -25,6 +25,7 @@ from study.tracking.links import (
     summary_link,
 )
 from study.tracking.opening import tracking_uri
+from study.tracking.places import is_elsewhere
 from study.tracking.server import free_port, running_server
 
 if TYPE_CHECKING:
@@ -48,11 +49,13 @@ class _Shown:
         name: the study's.
         place: where MLflow holds it.
         storage: Optuna's, as its own pages take it.
+        sync: the command that writes what MLflow lacks of it.
     """
 
     name: str
     place: Place
     storage: str
+    sync: str
 
 
 def show(arguments: argparse.Namespace, console: Console) -> int:
@@ -64,7 +67,7 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
 
     uri = tracking_uri(folder.config(), folder) if folder else f"sqlite:///{root / 'mlflow.db'}"
     if is_missing(uri):
-        remedy = "`study run` makes it"
+        remedy = "`study run` makes it, or say with --root where the studies are"
         if folder is not None:
             remedy = f"`{next_command('mlflow sync', folder.path)}` makes it"
             if folder.driver_alive():
@@ -93,6 +96,12 @@ def _serve(uri: str, root: Path, shown: _Shown | None, port: int | None, console
         console.print(f"[dim]MLflow starts at {server.address} …[/]", soft_wrap=True)
         try:
             server.wait_until_up()
+            if shown is not None and _is_copied(shown.place, root):
+                told = (
+                    f"{root} was copied or moved, and MLflow has the files of {shown.name} where "
+                    f"they were: its front is not shown until `{shown.sync}` gives it files here"
+                )
+                console.print(f"[yellow]caution[/] {escape(told)}", soft_wrap=True, highlight=False)
             _print_links(server.link, shown, console)
             console.print(
                 "[dim]Ctrl-C ends it; until then, whoever has one of these links can read and "
@@ -102,6 +111,10 @@ def _serve(uri: str, root: Path, shown: _Shown | None, port: int | None, console
             server.wait()
         except KeyboardInterrupt:
             console.print("[dim]ended[/]")
+
+
+def _is_copied(place: Place, root: Path) -> bool:
+    return place.files is not None and is_elsewhere(place.files, root / "mlartifacts")
 
 
 def _look_up(uri: str, folder: StudyFolder) -> _Shown:
@@ -119,13 +132,13 @@ def _look_up(uri: str, folder: StudyFolder) -> _Shown:
             f"MLflow at {masked(uri)} cannot be asked for {config.name} ({cause_of(error)}); see "
             "that it runs"
         ) from error
+    sync_command = next_command("mlflow sync", folder.path)
     if place is None:
         raise StudyError(
-            f"MLflow at {masked(uri)} holds nothing of {config.name}; "
-            f"`{next_command('mlflow sync', folder.path)}` writes it"
+            f"MLflow at {masked(uri)} holds nothing of {config.name}; `{sync_command}` writes it"
         )
     storage = config.storage.uri or f"sqlite:///{folder.database}"
-    return _Shown(config.name, place, masked(storage))
+    return _Shown(config.name, place, masked(storage), sync_command)
 
 
 def _print_links(url: str, shown: _Shown | None, console: Console) -> None:
@@ -133,7 +146,7 @@ def _print_links(url: str, shown: _Shown | None, console: Console) -> None:
     if shown is None:
         links["studies"] = experiments_link(url)
     else:
-        experiment, summary = shown.place
+        experiment, summary, _ = shown.place
         if summary is not None:
             links["front"] = summary_link(url, experiment, summary)
         links["chart"] = chart_link(url, experiment)

@@ -216,11 +216,30 @@ def all_studies(root: Path) -> list[StudyFolder]:
     """Return the studies under a root, the newest last.
 
     Raises:
-        StudyError: the root is a file.
+        StudyError: the root is a file, or may not be looked into.
     """
     check_root(root)
-    files = sorted(root.resolve().glob(f"*/{STUDY_YAML}"), key=lambda file: file.stat().st_mtime)
-    return [StudyFolder(file.parent) for file in files]
+    try:
+        begun = [(_begun_s(path), path) for path in root.resolve().iterdir()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StudyError(
+            f"the folder of studies must be readable, and {root} is not ({error.strerror}); see to "
+            "its rights, or whose it is"
+        ) from error
+    known = [(begun_s, path) for begun_s, path in begun if begun_s is not None]
+    return [StudyFolder(path) for _, path in sorted(known)]
+
+
+def _begun_s(folder: Path) -> float | None:
+    """Return when a study file was written into a folder; None where there is none."""
+    try:
+        return (folder / STUDY_YAML).stat().st_mtime
+    except PermissionError:  # It may be one, and whoever asks for it is told.
+        return folder.stat().st_mtime
+    except OSError:
+        return None
 
 
 def find_study(root: Path, name: str) -> StudyFolder:

@@ -98,7 +98,7 @@ class Gate:
             path = self._admitted(request)
             if path is None:
                 answer = _refused(
-                    "This server wants the secret that `study ui` printed: open one of its links "
+                    "This server wants the key that `study ui` printed: open one of its links "
                     "again. A program gives it as the password in the server's address."
                 )
             elif _OPEN.fullmatch(path) is None:

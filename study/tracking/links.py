@@ -53,10 +53,12 @@ class Place(NamedTuple):
     Attributes:
         experiment_id: of the study's experiment.
         summary_run_id: of the run that holds its front; None where there is none yet.
+        files: the address of that run's files, such as the front.
     """
 
     experiment_id: str
     summary_run_id: str | None
+    files: str | None = None
 
 
 def _page(base_url: str, page: str) -> str:
@@ -117,7 +119,9 @@ def find_summary(uri: str, study_name: str, study_id: str) -> Place | None:
         return None
     wanted = f"tags.kind = 'summary' and tags.study_id = '{study_id}'"
     found = client.search_runs([experiment.experiment_id], wanted, max_results=1)
-    return Place(experiment.experiment_id, found[0].info.run_id if found else None)
+    if not found:
+        return Place(experiment.experiment_id, None)
+    return Place(experiment.experiment_id, found[0].info.run_id, found[0].info.artifact_uri)
 
 
 def chart_view(objectives: Sequence[Objective], searched: Sequence[str]) -> str:

@@ -103,6 +103,43 @@ def somebody_elses() -> Iterator[Path]:
         yield root
 
 
+def as_somebody(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user who does not own the studies."""
+    return subprocess.run(
+        [*SECOND_USER, sys.executable, "-m", "study", *words, "--root", str(root)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": str(CODE), "HOME": "/nowhere"},
+    )
+
+
+@needs_second_user
+@pytest.mark.parametrize("words", [["status"], ["front", "toy"]])
+def test_a_root_that_cannot_be_looked_into_is_not_called_empty(
+    words: list[str], somebody_elses: Path
+) -> None:
+    somebody_elses.chmod(0o700)
+    done = as_somebody(somebody_elses, *words)
+    assert "error: the folder of studies must be readable" in done.stderr
+    assert done.returncode == 2
+
+
+@needs_second_user
+def test_a_study_that_cannot_be_looked_into_does_not_hide_the_others(
+    somebody_elses: Path,
+) -> None:
+    other = parse_study(f"{STUDY}root: {somebody_elses}\n", origin="toy")
+    with create_study_folder(other.model_copy(update={"name": "shut"})) as folder:
+        folder.ray.mkdir()
+    folder.path.chmod(0o700)
+    done = as_somebody(somebody_elses, "status")
+    assert "toy   interrupted, 0 of 3 trials finished" in done.stdout
+    assert "shut  cannot be read: " in done.stdout
+    assert as_somebody(somebody_elses, "front", "shut").returncode == 2
+
+
 @needs_second_user
 @pytest.mark.parametrize(
     ("words", "sentence"),
@@ -116,14 +153,7 @@ def somebody_elses() -> Iterator[Path]:
 def test_a_folder_that_cannot_be_written_is_a_sentence(
     words: list[str], sentence: str, somebody_elses: Path
 ) -> None:
-    done = subprocess.run(
-        [*SECOND_USER, sys.executable, "-m", "study", *words, "--root", str(somebody_elses)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd="/",
-        env={**os.environ, "PYTHONPATH": str(CODE), "HOME": "/nowhere"},
-    )
+    done = as_somebody(somebody_elses, *words)
     assert sentence in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert done.returncode == (0 if words[0] == "status" else 2)

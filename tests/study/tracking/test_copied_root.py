@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from study.commands.main import main
 from study.tracking.client import connect
 from study.tracking.places import is_elsewhere
 from tests.study.finished import finished_study
+from tests.study.ports import unused_port
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -23,6 +27,24 @@ def artifacts(root: Path) -> set[str]:
     experiment = client.get_experiment_by_name("small")
     assert experiment is not None
     return {run.info.artifact_uri for run in client.search_runs([experiment.experiment_id])}
+
+
+def said_by_ui(root: Path) -> str:
+    """What `study ui` prints until its links are there; Ctrl-C ends it."""
+    command = [sys.executable, "-m", "study", "ui", "small", "--root", str(root)]
+    with subprocess.Popen(
+        [*command, "--port", str(unused_port())], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            lines = []
+            for line in process.stdout:
+                lines.append(line)
+                if line.startswith("Ctrl-C"):
+                    break
+        finally:
+            process.send_signal(signal.SIGINT)
+    return "".join(lines)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +71,10 @@ def test_a_copied_root_is_its_own(
     assert contents(original) == before
     assert contents(copy / "mlartifacts") == here
 
+    told = f"{copy} was copied or moved, and MLflow has the files of small where they were"
+    assert told in said_by_ui(copy)
     assert main(["mlflow", "sync", "small", "--root", str(copy)]) == 0
+    assert told not in said_by_ui(copy)
     assert main(register) == 0
     assert "which was there already" not in capsys.readouterr().out
     assert contents(original) == before

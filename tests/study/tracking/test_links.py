@@ -37,7 +37,8 @@ def test_a_study_is_found_by_its_name_and_identity(folder: Path) -> None:
         for study_id, kind in (("mine", "summary"), ("yours", "summary"), ("theirs", "trial"))
     }
     found = find_summary(uri, "quickstart", "mine")
-    assert found == Place(experiment, made["mine"].info.run_id)
+    mine = made["mine"].info
+    assert found == Place(experiment, mine.run_id, mine.artifact_uri)
     assert find_summary(uri, "quickstart", "theirs") == Place(experiment, None)
 
 
