@@ -29,7 +29,7 @@ from model.patches import collate
 from model.published import load_published, to_published
 from study.config import LossWeights
 from study.training.objective import loss_terms, stacked_weights
-from tests.rounding import TIMES, all_moved_by_a_bit
+from tests.rounding import DISTURBANCES, TIMES, all_moved_by_a_bit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,9 +39,6 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "default"
 CONFIG = ModelConfig(norm="published")
 TREES_ON_EXACT_SAMPLES = TREES._replace(sample=farthest_points)
 """The recorded losses are those of exact samples."""
-
-DISTURBANCES = 16
-"""The patch decodes to near ties, which about half of the disturbances break otherwise."""
 
 
 def twin_with(state: dict[str, Tensor], tools: PlainTools) -> PlainTwin:
@@ -140,8 +137,9 @@ def assert_same_loss(codec: Codec, state: dict[str, Tensor], tools: PlainTools, 
             for name, weights in state.items()
         }
         effects.append(float((loss_of_twin(twin_with(moved, tools), xyz) - theirs).detach().abs()))
-    # Means over points in single precision, also where no disturbance shows.
-    within = max(TIMES * max(effects), len(xyz) * 2.0**-24 * theirs.item())
+    # The patch decodes to near ties, which some disturbances break otherwise and others do not. So
+    # one point of the mean may be another one, also where no disturbance shows that.
+    within = max(TIMES * max(effects), theirs.item() / len(xyz))
     assert ours.item() == pytest.approx(theirs.item(), rel=0, abs=within)
 
 
