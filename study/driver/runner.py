@@ -292,8 +292,8 @@ def finish(
     gallery = make_gallery(folder, config, study, store)
     ended.reported.set()
     data = data_shown(folder, config, records, store)
+    files = report(config.name, study, folder, gallery=lambda: gallery, data=data)
     draw = partial(_report, config, folder, gallery=gallery, data=data)
-    files = draw(records)
     tracking.on_end(contents(files), records, lambda records: contents(draw(records)))
     note = tracking.close(_TRACKING_TIMEOUT_S)
     # Some trials may have got their runs only now.
