@@ -18,7 +18,7 @@ from study.fronts.measures import MEASURES, estimate_name
 from study.registry.registering import Registry
 from study.storage.folder import find_study
 from study.storage.progress import read_progress
-from study.tracking.opening import artifact_root, tracking_uri
+from study.tracking.opening import own_artifacts, tracking_uri
 
 if TYPE_CHECKING:
     import argparse
@@ -98,7 +98,7 @@ def _registry(
     """
     uri = tracking_uri(config, study)
     sync = next_command("mlflow sync", study.path)
-    own = artifact_root(study) if config.tracking.uri is None else None
+    own = own_artifacts(config, study)
     registry = Registry(uri, config.tracking.model, config.name, store.identity, sync, own)
     for record in chosen:
         registry.run_of(record.number)

@@ -24,7 +24,7 @@ from study.tracking.links import (
     registry_link,
     summary_link,
 )
-from study.tracking.opening import tracking_uri
+from study.tracking.opening import own_artifacts, tracking_uri
 from study.tracking.places import is_elsewhere
 from study.tracking.server import free_port, running_server
 
@@ -49,12 +49,14 @@ class _Shown:
         name: the study's.
         place: where MLflow holds it.
         storage: Optuna's, as its own pages take it.
+        is_copied: whether its files there are those of the root that this one was copied from.
         sync: the command that writes what MLflow lacks of it.
     """
 
     name: str
     place: Place
     storage: str
+    is_copied: bool
     sync: str
 
 
@@ -96,7 +98,7 @@ def _serve(uri: str, root: Path, shown: _Shown | None, port: int | None, console
         console.print(f"[dim]MLflow starts at {server.address} …[/]", soft_wrap=True)
         try:
             server.wait_until_up()
-            if shown is not None and _is_copied(shown.place, root):
+            if shown is not None and shown.is_copied:
                 told = (
                     f"{root} was copied or moved, and MLflow has the files of {shown.name} where "
                     f"they were: its front is not shown until `{shown.sync}` gives it files here"
@@ -111,10 +113,6 @@ def _serve(uri: str, root: Path, shown: _Shown | None, port: int | None, console
             server.wait()
         except KeyboardInterrupt:
             console.print("[dim]ended[/]")
-
-
-def _is_copied(place: Place, root: Path) -> bool:
-    return place.files is not None and is_elsewhere(place.files, root / "mlartifacts")
 
 
 def _look_up(uri: str, folder: StudyFolder) -> _Shown:
@@ -138,7 +136,9 @@ def _look_up(uri: str, folder: StudyFolder) -> _Shown:
             f"MLflow at {masked(uri)} holds nothing of {config.name}; `{sync_command}` writes it"
         )
     storage = config.storage.uri or f"sqlite:///{folder.database}"
-    return _Shown(config.name, place, masked(storage), sync_command)
+    own = own_artifacts(config, folder)
+    is_copied = place.files is not None and is_elsewhere(place.files, own)
+    return _Shown(config.name, place, masked(storage), is_copied, sync_command)
 
 
 def _print_links(url: str, shown: _Shown | None, console: Console) -> None:

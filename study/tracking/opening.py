@@ -35,6 +35,14 @@ def artifact_root(folder: StudyFolder) -> Path:
     return folder.path.parent / "mlartifacts"
 
 
+def own_artifacts(config: StudyConfig, folder: StudyFolder) -> Path | None:
+    """Return where a study's files must be for the root to be no copy of another.
+
+    None where the user chose the database: that says itself where files are.
+    """
+    return artifact_root(folder) if config.tracking.uri is None else None
+
+
 def facts_of(config: StudyConfig, store: TrialStore, folder: StudyFolder) -> StudyFacts:
     """Return what MLflow is told of a study; no password is in it."""
     shown = config

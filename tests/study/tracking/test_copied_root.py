@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from study.commands.main import main
+from study.storage.folder import find_study
 from study.tracking.client import connect
+from study.tracking.opening import own_artifacts
 from study.tracking.places import is_elsewhere
 from tests.study.finished import finished_study
 from tests.study.ports import unused_port
@@ -137,3 +139,12 @@ def test_places(tmp_path: Path) -> None:
     own.mkdir(parents=True)
     (tmp_path / "again").symlink_to(tmp_path / "root")
     assert not is_elsewhere((tmp_path / "again" / "mlartifacts" / "run").as_uri(), own)
+
+
+def test_a_database_of_the_users_choice_makes_no_copy(original: Path) -> None:
+    folder = find_study(original, "small")
+    config = folder.config()
+    assert own_artifacts(config, folder) == original / "mlartifacts"
+    chosen = config.tracking.model_copy(update={"uri": "sqlite:////elsewhere/mlflow.db"})
+    assert own_artifacts(config.model_copy(update={"tracking": chosen}), folder) is None
+    assert not is_elsewhere("file:///elsewhere/mlartifacts/1", None)
