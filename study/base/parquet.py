@@ -37,11 +37,7 @@ def read_trials(path: Path) -> pa.Table:
     check_size(path)
     metadata = pyarrow.parquet.read_metadata(path)
     columns, rows = metadata.num_columns, metadata.num_rows
-    if rows > MOST_ROWS or columns * rows > MOST_CELLS or columns > MOST_ROWS:
-        raise StudyError(
-            f"a table of trials may have {MOST_ROWS:,} rows and {MOST_CELLS:,} cells, and {path} "
-            f"has {rows:,} rows of {columns:,}; leave some out"
-        )
+    check_extent(path, rows, columns)
     chunks = [
         group.column(column)
         for group in map(metadata.row_group, range(metadata.num_row_groups))
@@ -72,6 +68,15 @@ def check_size(path: Path) -> None:
         raise StudyError(
             f"a table of trials may have {MOST_BYTES:,} bytes, and {path} has {size:,}; leave some "
             "of it out"
+        )
+
+
+def check_extent(path: Path, rows: int, columns: int) -> None:
+    """Raise StudyError if a table has more rows or columns than any table of trials."""
+    if max(rows, columns) > MOST_ROWS or rows * columns > MOST_CELLS:
+        raise StudyError(
+            f"a table of trials may have {MOST_ROWS:,} rows and {MOST_CELLS:,} cells, and {path} "
+            f"has {rows:,} rows of {columns:,}; leave some out"
         )
 
 

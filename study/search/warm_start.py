@@ -18,7 +18,7 @@ import pyarrow.csv
 
 from study.base.errors import StudyError
 from study.base.next_command import next_command
-from study.base.parquet import MOST_CELLS, MOST_ROWS, check_size, check_texts, read_trials
+from study.base.parquet import check_extent, check_size, check_texts, read_trials
 from study.base.spelling import did_you_mean
 from study.config.choices import as_choice
 from study.config.derived import asked_metrics, constraints_of
@@ -137,11 +137,7 @@ def _read(path: Path) -> pa.Table:
 def _read_csv(path: Path) -> pa.Table:
     check_size(path)
     table = pyarrow.csv.read_csv(path)
-    if table.num_rows > MOST_ROWS or table.num_rows * table.num_columns > MOST_CELLS:
-        raise StudyError(
-            f"a table of trials may have {MOST_ROWS:,} rows and {MOST_CELLS:,} cells, and {path} "
-            f"has {table.num_rows:,} rows of {table.num_columns:,}; leave some out"
-        )
+    check_extent(path, table.num_rows, table.num_columns)
     check_texts(table, path)
     return table
 
