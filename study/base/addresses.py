@@ -49,6 +49,11 @@ def sqlite_file(uri: str) -> Path | None:
     return Path(name) if name and name != ":memory:" and not name.startswith("file:") else None
 
 
+def journals(database: Path) -> list[Path]:
+    """Return the files that SQLite keeps beside a database while it writes."""
+    return [database.with_name(database.name + end) for end in SQLITE_JOURNALS]
+
+
 def is_lost(uri: str) -> bool:
     """Tell whether an address is that of a SQLite file that is missing: opening it makes it."""
     file = sqlite_file(uri)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from study.base.addresses import SQLITE_JOURNALS
+from study.base.addresses import journals
 from study.base.errors import StudyError
 from study.config.yaml_file import STUDY_YAML
 
@@ -65,11 +65,6 @@ def _traces(folder: StudyFolder) -> Iterator[str]:
     # They hold the last trials, and a new database of that name would be mended with them.
     if left := [path.name for path in journals(folder.database) if path.exists()]:
         yield f"the database's {' and '.join(left)}"
-
-
-def journals(database: Path) -> list[Path]:
-    """Return the files that SQLite keeps beside a database while it writes."""
-    return [database.with_name(database.name + end) for end in SQLITE_JOURNALS]
 
 
 def _has_rows(table: Path) -> bool:

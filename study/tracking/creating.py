@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager, suppress
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from study.base.addresses import SQLITE_JOURNALS, sqlite_file
+from study.base.addresses import SQLITE_JOURNALS, journals, sqlite_file
 from study.base.errors import StudyError
 from study.base.locks import lock
 
@@ -94,10 +94,8 @@ def _make(path: Path) -> None:
         with _MAKING:
             SqlAlchemyStore(f"sqlite:///{partial}", artifacts)
         _close(partial)
-        for (
-            end
-        ) in SQLITE_JOURNALS:  # Of a database that is gone: SQLite would mend the new one with it.
-            stray = path.with_name(path.name + end)
+        # Of a database that is gone: SQLite would mend the new one with them.
+        for end, stray in zip(SQLITE_JOURNALS, journals(path), strict=True):
             with suppress(FileNotFoundError):
                 stray.replace(path.with_name(f"{path.name}.stray{end}"))
         _close(path)
@@ -117,8 +115,8 @@ def _close(path: Path) -> None:
 
 
 def _remove(database: Path) -> None:
-    for end in ("", *SQLITE_JOURNALS):
-        database.with_name(database.name + end).unlink(missing_ok=True)
+    for file in (database, *journals(database)):
+        file.unlink(missing_ok=True)
 
 
 def is_half_made(path: Path) -> bool:
