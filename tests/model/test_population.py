@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SEEDS = (11, 12, 13)
 DISTURBANCES = 4
+MOST_DISTURBANCES = 16
 MODES = pytest.mark.parametrize("training", [False, True], ids=["evaluation", "with noise"])
 EVERY_CONFIG = pytest.mark.parametrize("config", ARCHITECTURES.values(), ids=ARCHITECTURES.keys())
 
@@ -186,23 +187,40 @@ def of_single_runs(
     )
 
 
-def bounds(
-    config: ModelConfig, trial: int, noise: Tensor | None, rng: np.random.Generator
-) -> tuple[float, float]:
+class Bounds:
     """What losses and gradients may differ by where only rounding differs.
 
-    The largest of several disturbances, so often that a neighbour or a maximum that is nearly
-    another one becomes the other one in some, as it may in a batch.
+    A neighbour or a maximum that is nearly another one may become the other one in company, and
+    then its gradients jump. Few disturbances may all miss that, so they are drawn as they are
+    needed, up to MOST_DISTURBANCES.
     """
-    right = of_single_runs(config, trial, noise)
-    effects = [
-        of_single_runs(config, trial, noise, rng).distance(right) for _ in range(DISTURBANCES)
-    ]
-    losses, gradients = zip(*effects, strict=True)
-    # A weight's gradient is a sum over pairs: n terms may be off by n units of rounding (Higham,
-    # Accuracy and Stability of Numerical Algorithms, section 4.2), also where no disturbance shows.
-    pairs = config.k * sum(len(each.stage_points(0)) for each in patches_of(config))
-    return TIMES * max(losses), max(TIMES * max(gradients), pairs * 2.0**-24)
+
+    def __init__(
+        self, config: ModelConfig, trial: int, noise: Tensor | None, rng: np.random.Generator
+    ) -> None:
+        self.right = of_single_runs(config, trial, noise)
+        # A weight's gradient is a sum over pairs: n terms may be off by n units of rounding
+        # (Higham, Accuracy and Stability of Numerical Algorithms, section 4.2), also where no
+        # disturbance shows.
+        pairs = config.k * sum(len(each.stage_points(0)) for each in patches_of(config))
+        self.most = (0.0, pairs * 2.0**-24)
+        self._disturbances = (
+            of_single_runs(config, trial, noise, rng).distance(self.right)
+            for _ in range(MOST_DISTURBANCES)
+        )
+
+    def hold(self, ours: Gradients) -> bool:
+        """Whether a disturbance, out of all that may be drawn, explains these differences."""
+        losses, gradients = ours.distance(self.right)
+        while losses > self.most[0] or gradients > self.most[1]:
+            effect = next(self._disturbances, None)
+            if effect is None:
+                return False
+            self.most = (
+                max(self.most[0], TIMES * effect[0]),
+                max(self.most[1], TIMES * effect[1]),
+            )
+        return True
 
 
 @EVERY_CONFIG
@@ -216,7 +234,6 @@ def test_losses_and_gradients_are_the_means_of_single_runs(
     together.total.sum().backward()
     for trial in range(len(SEEDS)):
         own = None if noise is None else noise[trial : trial + 1]
-        alone = of_single_runs(config, trial, own)
         ours = Gradients(
             {"total": together.total[trial].detach()}
             | {name: term[trial].detach() for name, term in together.terms.items()},
@@ -226,9 +243,8 @@ def test_losses_and_gradients_are_the_means_of_single_runs(
                 for name, parameter in codec.named_parameters()
             },
         )  # fmt: skip
-        within = bounds(config, trial, own, rng)
-        for difference, most in zip(ours.distance(alone), within, strict=True):
-            assert difference <= most, trial
+        bounds = Bounds(config, trial, own, rng)
+        assert bounds.hold(ours), (trial, ours.distance(bounds.right), bounds.most)
 
 
 @EVERY_CONFIG
@@ -236,17 +252,17 @@ def test_the_bounds_find_a_hundredth_too_much_and_noise_of_a_neighbour(
     config: ModelConfig, seed: int
 ) -> None:
     noise = population_noise(config)
-    right = of_single_runs(config, 0, noise[:1])
-    losses, gradients = bounds(config, 0, noise[:1], np.random.default_rng(seed))
+    bounds = Bounds(config, 0, noise[:1], np.random.default_rng(seed))
+    right = bounds.right
     more = Gradients(
         {name: 1.01 * loss for name, loss in right.losses.items()},
         {name: None if of is None else 1.01 * of for name, of in right.of.items()},
     )
     misled = of_single_runs(config, 0, noise[1:2])
     for wrong in (more, misled):
-        of_losses, of_gradients = wrong.distance(right)
-        assert of_losses > losses
-        assert of_gradients > gradients
+        assert not bounds.hold(wrong)
+        assert not bounds.hold(Gradients(wrong.losses, right.of))
+        assert not bounds.hold(Gradients(right.losses, wrong.of))
 
 
 def test_a_trials_first_parameters_are_its_seeds_alone() -> None:
