@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
 
-from study.metrics.distances import as_points, distinct, nearest
+from study.metrics.distances import Searchable, as_points, threads_for
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -18,6 +17,7 @@ DISTANCE_WEIGHT = 1e-4
 EPSILON = 1e-8
 """The released code's constants; the radius is in the frame of its patches, [-1, 1]."""
 
+_DECODED = "decoded cloud"
 _QUERIES_AT_ONCE = 16_384
 """Bounds the memory: a hundred neighbours of a million points would take 1.6 GB."""
 
@@ -45,30 +45,38 @@ def density_metric(original: ArrayLike, decoded: ArrayLike) -> float:
     Raises:
         StudyError: a cloud is empty, of another shape or not finite.
     """
-    o, d = as_points(original, "original"), as_points(decoded, "decoded cloud")
+    o, d = Searchable(as_points(original, "original")), Searchable(as_points(decoded, _DECODED))
     of_o, of_d = _crowding(o), _crowding(d)
-    return _one_way(of_o, of_d, nearest(o, d)[1]) + _one_way(of_d, of_o, nearest(d, o)[1])
+    return (
+        _one_way(of_o, of_d, d.nearest(o.points)[1]) + _one_way(of_d, of_o, o.nearest(d.points)[1])
+    )
 
 
-def _crowding(points: NDArray[np.float64]) -> NDArray[np.float64]:
+def _crowding(cloud: Searchable) -> NDArray[np.float64]:
     """Return (n, 2): how many neighbours each point has, and their mean distance.
 
-    Searched among distinct points, each counted as often as it appears.
+    Searched among distinct points, each counted as often as it appears; in the order of the tree,
+    so that a search finds in the cache what the one before it has read.
     """
-    places = distinct(points)
-    tree = cKDTree(places.points)
+    places, tree = cloud.places, cloud.tree
     k = min(NEIGHBOURS, len(places.points))
     just_beyond = np.nextafter(RADIUS, np.inf)  # the tree's bound is exclusive, the metric's not
     counts = np.append(places.counts, 0)  # what is missing has the index behind the last
     crowding = np.empty((len(places.points), 2))
     for first in range(0, len(crowding), _QUERIES_AT_ONCE):
-        some = slice(first, first + _QUERIES_AT_ONCE)
+        some = tree.indices[first : first + _QUERIES_AT_ONCE]
         distance, index = tree.query(
-            places.points[some], k=[*range(1, k + 1)], distance_upper_bound=just_beyond
+            places.points[some],
+            k=[*range(1, k + 1)],
+            distance_upper_bound=just_beyond,
+            workers=threads_for(len(crowding)),
         )
-        here = counts[index]
-        before = np.cumsum(here, axis=1) - here
-        taken = np.clip(NEIGHBOURS - before, 0, here)
+        if len(places.points) == len(places.place):  # no point appears twice
+            taken: NDArray[np.intp] = np.isfinite(distance)
+        else:
+            here = counts[index]
+            before = np.cumsum(here, axis=1) - here
+            taken = np.clip(NEIGHBOURS - before, 0, here)
         distance[taken == 0] = 0.0  # infinite where missing
         crowding[some, 0] = taken.sum(axis=1)
         crowding[some, 1] = (taken * distance).sum(axis=1) / crowding[some, 0]

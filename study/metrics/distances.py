@@ -8,16 +8,23 @@ search would look at all of it (Draco at 3 bits leaves 64,000 points of a sweep 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial import cKDTree
 
+from model.morton import interleave
 from study.base.errors import StudyError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+_CELLS = 1024
+"""Along the longest side: queries of a cell follow each other."""
+_MANY = 65_536
+"""Queries: from so many on, threads cost less than they save."""
 
 
 def as_points(points: ArrayLike, what: str) -> NDArray[np.float64]:
@@ -79,19 +86,45 @@ class Searchable:
 
     Attributes:
         points: (n, 3).
+        places: the distinct ones.
+        tree: of those.
     """
 
     def __init__(self, points: NDArray[np.float64]) -> None:
         """Build the tree: O(n log n)."""
         self.points = points
         # A tree of many equal points is searched in quadratic time.
-        places = distinct(points)
-        self._first, self._tree = places.first, cKDTree(places.points)
+        self.places = distinct(points)
+        self.tree = cKDTree(self.places.points)
 
     def nearest(self, queries: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
         """Return each query's Euclidean distance to its nearest point, (n,), and whose it is."""
-        distance, index = self._tree.query(queries)
-        return distance, self._first[index]
+        order = _walk(queries)
+        distance, index = np.empty(len(queries)), np.empty(len(queries), dtype=np.intp)
+        distance[order], index[order] = self.tree.query(
+            queries[order], workers=threads_for(len(queries))
+        )
+        return distance, self.places.first[index]
+
+
+def _walk(points: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return an order in which neighbours follow each other: they find the tree in the cache."""
+    low, side = points.min(axis=0), float(np.ptp(points, axis=0).max())
+    if not 0.0 < side < np.inf:
+        return np.arange(len(points))
+    cells = ((points - low) / side * (_CELLS - 1)).astype(np.int64)
+    return np.argsort(interleave(*cells.T), kind="stable")
+
+
+def threads_for(queries: int) -> int:
+    """Return how many threads search for so many points: as many as ``OMP_NUM_THREADS`` allows.
+
+    Workers are told by it how many cores are theirs.
+    """
+    if queries < _MANY:
+        return 1
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return int(told) if told.isdecimal() and int(told) else -1
 
 
 def nearest(
