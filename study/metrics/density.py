@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from model.native.crowding import crowding
 from study.metrics.distances import Searchable, as_points, threads_for
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+    from scipy.spatial import cKDTree
 
 NEIGHBOURS = 100
 RADIUS = 0.15
@@ -17,6 +19,8 @@ DISTANCE_WEIGHT = 1e-4
 EPSILON = 1e-8
 """The released code's constants; the radius is in the frame of its patches, [-1, 1]."""
 
+_WITHIN = RADIUS * (1 + 1e-12)
+"""So that what is `RADIUS` away on a lattice is within, however the distance was rounded."""
 _DECODED = "decoded cloud"
 _QUERIES_AT_ONCE = 16_384
 """Bounds the memory: a hundred neighbours of a million points would take 1.6 GB."""
@@ -47,8 +51,8 @@ def density_metric(original: ArrayLike, decoded: ArrayLike) -> float:
     """
     o, d = Searchable(as_points(original, "original")), Searchable(as_points(decoded, _DECODED))
     of_o, of_d = _crowding(o), _crowding(d)
-    return (
-        _one_way(of_o, of_d, d.nearest(o.points)[1]) + _one_way(of_d, of_o, o.nearest(d.points)[1])
+    return _one_way(of_o, of_d, d.nearest(o.points)[1]) + _one_way(
+        of_d, of_o, o.nearest(d.points)[1]
     )
 
 
@@ -58,29 +62,44 @@ def _crowding(cloud: Searchable) -> NDArray[np.float64]:
     Searched among distinct points, each counted as often as it appears; in the order of the tree,
     so that a search finds in the cache what the one before it has read.
     """
-    places, tree = cloud.places, cloud.tree
-    k = min(NEIGHBOURS, len(places.points))
-    just_beyond = np.nextafter(RADIUS, np.inf)  # the tree's bound is exclusive, the metric's not
-    counts = np.append(places.counts, 0)  # what is missing has the index behind the last
-    crowding = np.empty((len(places.points), 2))
-    for first in range(0, len(crowding), _QUERIES_AT_ONCE):
-        some = tree.indices[first : first + _QUERIES_AT_ONCE]
+    places, order = cloud.places, cloud.tree.indices
+    ordered, counts = places.points[order], places.counts[order]
+    found = crowding(
+        *(ordered, counts),
+        neighbours=NEIGHBOURS,
+        radius=_WITHIN,
+        threads=threads_for(len(ordered)),
+    )
+    of_places = np.empty((len(ordered), 2))
+    of_places[order] = crowding_by_tree(cloud.tree, places.counts) if found is None else found
+    return of_places[places.place]
+
+
+def crowding_by_tree(tree: cKDTree, of_places: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the same for places (n, 3) in the order of the tree's leaves, without a kernel.
+
+    Args:
+        tree: of the places.
+        of_places: (n,), how many points lie in each.
+    """
+    k = min(NEIGHBOURS, tree.n)
+    counts = np.append(of_places, 0)  # what is missing has the index behind the last
+    found = np.empty((tree.n, 2))
+    for first in range(0, tree.n, _QUERIES_AT_ONCE):
+        some = slice(first, first + _QUERIES_AT_ONCE)
         distance, index = tree.query(
-            places.points[some],
+            tree.data[tree.indices[some]],
             k=[*range(1, k + 1)],
-            distance_upper_bound=just_beyond,
-            workers=threads_for(len(crowding)),
+            distance_upper_bound=_WITHIN,
+            workers=threads_for(tree.n),
         )
-        if len(places.points) == len(places.place):  # no point appears twice
-            taken: NDArray[np.intp] = np.isfinite(distance)
-        else:
-            here = counts[index]
-            before = np.cumsum(here, axis=1) - here
-            taken = np.clip(NEIGHBOURS - before, 0, here)
+        here = counts[index]
+        before = np.cumsum(here, axis=1) - here
+        taken = np.clip(NEIGHBOURS - before, 0, here)
         distance[taken == 0] = 0.0  # infinite where missing
-        crowding[some, 0] = taken.sum(axis=1)
-        crowding[some, 1] = (taken * distance).sum(axis=1) / crowding[some, 0]
-    return crowding[places.place]
+        found[some, 0] = taken.sum(axis=1)
+        found[some, 1] = (taken * distance).sum(axis=1) / found[some, 0]
+    return found
 
 
 def _one_way(a: NDArray[np.float64], b: NDArray[np.float64], matches: NDArray[np.intp]) -> float:

@@ -124,7 +124,7 @@ def threads_for(queries: int) -> int:
     if queries < _MANY:
         return 1
     told = os.environ.get("OMP_NUM_THREADS", "")
-    return int(told) if told.isdecimal() and int(told) else -1
+    return int(told) if told.isdecimal() and int(told) else os.cpu_count() or 1
 
 
 def nearest(
