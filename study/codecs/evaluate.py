@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from study.base.errors import StudyError
-from study.codecs.results import Evaluation, RatePoint, require_measurable
+from study.codecs.evaluation import Evaluation, RatePoint, require_measurable
 from study.metrics import PsnrConvention
 from study.metrics.measurement import measure_clouds
 from study.metrics.sample import Convention

@@ -21,12 +21,12 @@ from study.checkpoints.export import export
 from study.checkpoints.operating_point import Wish
 from study.clouds import Cloud, read_cloud
 from study.clouds.files import COMPRESSED_SUFFIX
-from study.codecs.baseline import DEFAULT_BITS, Draco
 from study.config.judging import judge
 from study.data import open_data_set
 from study.metrics.measurement import REPEATS_S, code, measure_coded
 from study.metrics.sample import Convention
 from study.metrics.table import MEASURES, as_number
+from study.yardsticks.draco import DEFAULT_BITS, Draco
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

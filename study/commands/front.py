@@ -11,7 +11,7 @@ from rich.markup import escape
 from study.base.errors import StudyError
 from study.base.next_command import short
 from study.commands.advice import gap_sentences
-from study.commands.cautions import Shown, baseline_caution, data_cautions
+from study.commands.cautions import Shown, baseline_cautions, data_cautions
 from study.commands.ending import advise, show_front, told_of_least_infeasible
 from study.config.derived import objectives_of
 from study.config.judging import judge
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from study.base.records import TrialRecord
+    from study.codecs.evaluation import Evaluation
     from study.config import StudyConfig
     from study.metrics import RateCurve
     from study.report.exhibits import Gallery
@@ -40,7 +41,6 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     """Print a study's front; draw it, unless JSON is asked for."""
     if arguments.json and (arguments.others or arguments.baseline):
         raise StudyError("--json draws nothing: leave --with and --baseline out, or --json")
-    curves = [_curve(file) for file in arguments.baseline]
     folder = find_study(arguments.root, arguments.name)
     config = folder.config()
     progress = read_progress(folder, config)
@@ -49,6 +49,8 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.json:
         print(json.dumps(as_json(config, study, folder), indent=2))  # noqa: T201
         return 0
+    baselines = [(_read(file, ours), file) for file in arguments.baseline]
+    curves = [_curve(each, file) for each, file in baselines]
     others = [_other(arguments.root, name, ours) for name in arguments.others]
     cautions = [
         f"{other.name} has no trial on its front, so none of its points is drawn"
@@ -56,8 +58,8 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
         if not other.judged.front
     ]
     cautions += [told for other in others for told in data_cautions(ours, other)]
-    for curve, file in zip(curves, arguments.baseline, strict=True):
-        cautions += filter(None, [baseline_caution(ours, curve.name, file)])
+    for each, file in baselines:
+        cautions += baseline_cautions(ours, each, file)
 
     def gallery() -> Gallery | str:
         # It takes a second to import, and is not asked for where the pictures are up to date.
@@ -73,10 +75,21 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _curve(file: Path) -> RateCurve:
-    from study.codecs.results import read_curve  # noqa: PLC0415 (SciPy, for this option alone)
+def _read(file: Path, ours: Shown) -> Evaluation:
+    """Read a result file; where it is a sheet, the study's clouds say of how many points it is."""
+    from study.codecs.cloud_files import file_stems  # noqa: PLC0415 (SciPy, for this option alone)
+    from study.codecs.results import read_evaluation  # noqa: PLC0415
 
-    return read_curve(file)
+    clouds = ours.validation_clouds()
+    stems = file_stems([name for name, _ in clouds])
+    points = dict(zip(stems, (count for _, count in clouds), strict=True))
+    return read_evaluation(file, points | dict(clouds))
+
+
+def _curve(baseline: Evaluation, file: Path) -> RateCurve:
+    from study.codecs.results import curve_of  # noqa: PLC0415
+
+    return curve_of(baseline, file)
 
 
 def _other(root: Path, name: str, ours: Shown) -> Shown:

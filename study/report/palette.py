@@ -49,9 +49,9 @@ def front_text(objectives: int) -> str:
     return f"Pareto front of {objectives} objectives"
 
 
-def baseline_text(name: str) -> str:
-    """Return the legend's words for another codec's curve."""
-    return f"{name} (baseline, measured bytes)"
+def baseline_text(name: str, counts: str) -> str:
+    """Return the legend's words for another codec's curve, and for what its rate counts."""
+    return f"{name} (baseline, {counts})"
 
 
 def other_text(name: str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from study.base.errors import StudyError
 from study.base.records import TrialState
 from study.fronts.measures import estimate_name
+from study.report import palette
 from study.report.planes import QUALITY, RATE, better_text, planes_of, volume_text
 from study.report.rows import as_text, newest
 from study.report.view import holds, label_place, ranges_in_view, with_room
@@ -73,11 +74,13 @@ class Line:
 
     Attributes:
         name: the codec's, or the study's.
+        legend: what the legend calls it.
         points: its operating points, from the lowest rate to the highest; some may be out of view.
         label_at: the rightmost place in view with room for the name.
     """
 
     name: str
+    legend: str
     points: tuple[Point, ...]
     label_at: Point
 
@@ -198,11 +201,16 @@ def _draw(
         for some in (broken, apart)
     )
     names = [*(each.name for each in baselines), *(name for name, _ in others)]
+    legends = [palette.baseline_text(each.name, each.counts) for each in baselines]
+    legends += [palette.other_text(name) for name, _ in others]
     lines = [
         (name, curve, label_place(curve, x_range, y_range) if curve else None)
         for name, curve in zip(names, curves, strict=True)
     ]
-    seen = [None if at is None else Line(name, curve, at) for name, curve, at in lines]
+    seen = [
+        None if at is None else Line(name, legend, curve, at)
+        for (name, curve, at), legend in zip(lines, legends, strict=True)
+    ]
     count = len(baselines)
     in_view = len(anchors) + len(infeasible) + len(shown)
     unseen = [f"{name} is out of view" for name, curve, at in lines if at is None and curve]

@@ -164,7 +164,7 @@ def _draw_baselines(axes: Axes, picture: Picture) -> None:
     """Draw other codecs' curves, dashed."""
     for number, line in enumerate(picture.lines):
         color, mark, _ = palette.BASELINE_CURVES[number % len(palette.BASELINE_CURVES)]
-        _draw_line(axes, line, (color, mark, "--"), palette.baseline_text(line.name))
+        _draw_line(axes, line, (color, mark, "--"), line.legend)
 
 
 def _draw_others(axes: Axes, picture: Picture) -> None:
@@ -172,7 +172,7 @@ def _draw_others(axes: Axes, picture: Picture) -> None:
     style = ":" if picture.objectives == 2 else "none"
     for number, line in enumerate(picture.others):
         color, mark, _ = palette.OTHER_STUDIES[number % len(palette.OTHER_STUDIES)]
-        _draw_line(axes, line, (color, mark, style), palette.other_text(line.name))
+        _draw_line(axes, line, (color, mark, style), line.legend)
 
 
 def _draw_line(axes: Axes, line: Line, look: tuple[str, str, str], legend: str) -> None:

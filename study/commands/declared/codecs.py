@@ -7,7 +7,14 @@ from pathlib import Path
 
 from study.clouds.sampling import DEFAULT_SAMPLES, MOST_SAMPLES
 from study.commands.declared.command import Command, OneOf, Option
-from study.commands.declared.options import CODEC, FORCE, ROOT, STUDY, whole_number
+from study.commands.declared.options import (
+    CODEC,
+    FORCE,
+    FORMAT,
+    ROOT,
+    STUDY,
+    whole_number,
+)
 
 PUBLISHED_CUBE_SIZE = 22.0
 """What D-PCC cut ShapeNet's objects with; SemanticKITTI's sweeps it cut with 12."""
@@ -186,22 +193,26 @@ examples:
     check="study.commands.checks:check_import",
 )
 
+YARDSTICKS = ("draco", "draco-merged", "gpcc")
+"""What `study baseline` measures by itself."""
+
 _CLOUDS = Option("clouds", "what to code", nargs="+", type=Path, metavar="CLOUD")
 _NUMBERS = Option(
     "--out",
-    "where the numbers go; without it, CODEC-evaluation.json",
+    "where the numbers go; without it, CODEC-evaluation.json, or .csv as a sheet",
     type=Path,
-    metavar="FILE.json",
+    metavar="FILE",
 )
 
 EVALUATE = Command(
     "evaluate",
     "measure a codec on clouds of yours",
-    options=(CODEC, _CLOUDS, _NUMBERS, FORCE),
+    options=(CODEC, _CLOUDS, _NUMBERS, FORMAT, FORCE),
     about="""\
 examples:
   study evaluate codec clouds/*.ply                     writes codec-evaluation.json
-  study evaluate codec clouds/*.ply --out mine.json""",
+  study evaluate codec clouds/*.ply --out mine.json
+  study evaluate codec clouds/*.ply --format mpeg       writes codec-evaluation.csv""",
     run="study.commands.measuring:evaluate",
 )
 
@@ -209,17 +220,36 @@ BASELINE = Command(
     "baseline",
     "measure another codec, to compare with",
     options=(
-        Option("codec", "draco (Google's)", choices=("draco",)),
-        _CLOUDS,
+        Option(
+            "codec",
+            "draco (Google's); draco-merged (the same without equal points, fair for D1); gpcc "
+            "(MPEG's); or a result file of others: CompressAI's JSON or a sheet of MPEG's AI-PCC",
+            metavar="CODEC|FILE",
+        ),
+        replace(_CLOUDS, nargs="*"),
+        Option(
+            "--tmc3",
+            "your copy of MPEG's program for G-PCC; without it, gpcc is what was recorded of the "
+            "embedded objects",
+            metavar="PATH",
+        ),
         _NUMBERS,
+        FORMAT,
         FORCE,
     ),
     about="""\
 examples:
   study baseline draco clouds/*.ply                     writes draco-evaluation.json
   study front quickstart-001 --baseline draco-evaluation.json
-                                                        draws it beside the front""",
+                                                        draws it beside the front
+  study baseline gpcc clouds/*.ply                      where the clouds are embedded objects
+  study baseline gpcc clouds/*.ply --tmc3 ~/bin/tmc3    any clouds, by your own program
+  study baseline theirs.csv clouds/*.ply                shows a sheet; the clouds tell how many
+                                                        points its rates are over
+  study baseline theirs.csv clouds/*.ply --out theirs.json
+                                                        ... and writes it in the other format""",
     run="study.commands.measuring:baseline",
+    check="study.commands.checks:check_baseline",
 )
 
 COMMANDS = (EXPORT, COMPRESS, DECOMPRESS, IMPORT_CHECKPOINT, EVALUATE, BASELINE)

@@ -81,3 +81,9 @@ CODEC = Option(
     metavar="CODEC",
 )
 FORCE = Option("--force", "replace a file that is there already", action="store_true")
+FORMAT = Option(
+    "--format",
+    "of the numbers: compressai (JSON with means over clouds and the numbers of each) or mpeg (the "
+    "sheet of MPEG's AI-PCC, a row for each cloud and rate)",
+    choices=("compressai", "mpeg"),
+)

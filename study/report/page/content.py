@@ -181,7 +181,7 @@ def _curve(place: int, curve: RateCurve) -> dict[str, Any]:
     points = zip(curve.bpp, curve.psnr_db, strict=True)
     return {
         "name": curve.name,
-        "legend": palette.baseline_text(curve.name),
+        "legend": palette.baseline_text(curve.name, curve.counts),
         "color": color,
         "mark": mark,
         "points": [[number(bpp), number(psnr_db)] for bpp, psnr_db in points],
