@@ -51,33 +51,55 @@ _KEYS: Mapping[str, Sequence[str]] = {
 }
 """What files call metrics, ours first; the others have one name everywhere."""
 
+_MADE_FROM = "made_from"
 _PER_POINT = ("bpp", "points_ratio")
 _CONVENTION = re.compile(r"(?P<factor>[\d.e+-]+) p\^2, p = (?P<given>[\d.e+-]+)?(?P<rule>.*)")
 
 
-def written(evaluation: Evaluation, file_format: str) -> str:
-    """Return an evaluation in one of the formats, as text.
+def written(evaluation: Evaluation, file_format: str, made_from: str = "") -> str:
+    """Return an evaluation in one of the formats, as text; arguments as of `write_evaluation`.
 
     Raises:
         StudyError: the sheet has a row for each cloud, and nothing is known of clouds.
     """
     if file_format == MPEG:
         return sheet_of(evaluation)
-    told = evaluation.to_json()
+    told = evaluation.to_json() | ({_MADE_FROM: made_from} if made_from else {})
     return json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_evaluation(
-    evaluation: Evaluation, path: Path, *, file_format: str = COMPRESSAI, force: bool = False
+    evaluation: Evaluation,
+    path: Path,
+    *,
+    file_format: str = COMPRESSAI,
+    force: bool = False,
+    made_from: str = "",
 ) -> None:
     """Write an evaluation in one of the formats.
+
+    Args:
+        evaluation: what is written.
+        path: where.
+        file_format: `COMPRESSAI` or `MPEG`.
+        force: whether a file that is there already may be replaced.
+        made_from: what stands for all that it depends on, kept in a JSON (`read_if_made_from`).
 
     Raises:
         StudyError: there is a file already and `force` is not given, or it cannot be written.
     """
-    text = written(evaluation, file_format)
+    text = written(evaluation, file_format, made_from)
     with new_file(path, force=force) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def read_if_made_from(path: Path, made_from: str) -> Evaluation | None:
+    """Return what was written under this `made_from`; None where it was not, or is damaged."""
+    try:
+        with _held_by(path, _content(path)) as held:
+            return _evaluation(path, held) if held[_MADE_FROM] == made_from else None
+    except StudyError:
+        return None
 
 
 def read_evaluation(path: Path, points: Mapping[str, int] | None = None) -> Evaluation:

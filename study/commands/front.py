@@ -17,7 +17,7 @@ from study.config.derived import objectives_of
 from study.config.judging import judge
 from study.fronts.comparing import shared_objectives
 from study.fronts.judged import JudgedStudy
-from study.report.picture import Beside
+from study.report.beside import Beside
 from study.report.reporting import report
 from study.storage.folder import find_study
 from study.storage.progress import read_progress
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from study.config import StudyConfig
     from study.metrics import RateCurve
     from study.report.exhibits import Gallery
+    from study.report.standing import Rivals
     from study.storage.folder import StudyFolder
 
 
@@ -67,8 +68,16 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
 
         return make_gallery(folder, config, study, progress.store)
 
+    def rivals() -> Rivals:
+        # Likewise.
+        from study.yardsticks.keeping import Site, rivals_of  # noqa: PLC0415
+
+        return rivals_of(Site(folder, config, study, progress.store))
+
     beside = Beside(curves, [(other.name, other.judged) for other in others], cautions)
-    files = report(config.name, study, folder, beside, gallery=gallery, data=ours.data())
+    files = report(
+        config.name, study, folder, beside, gallery=gallery, rivals=rivals, data=ours.data()
+    )
     show_front(config, study, files, console)
     for told in cautions:
         console.print(f"[yellow]caution[/] {escape(told)}", soft_wrap=True, highlight=False)

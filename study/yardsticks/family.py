@@ -52,6 +52,12 @@ def yardstick(name: str, program: str | None = None) -> Yardstick:
     raise StudyError(f"there is no yardstick '{name}'; {did_you_mean(name, _MADE)}")
 
 
+def _octree(_program: str | None) -> Yardstick:
+    from study.yardsticks.octree import octree
+
+    return octree()
+
+
 def _draco(_program: str | None) -> Yardstick:
     # Each is imported when it is wanted: one needs Arrow, another what reads clouds.
     from study.yardsticks.draco import draco
@@ -76,6 +82,7 @@ def _gpcc(program: str | None) -> Yardstick:
 
 
 _MADE: Mapping[str, Callable[[str | None], Yardstick]] = {
+    "octree": _octree,
     "draco": _draco,
     "draco-merged": _draco_merged,
     "gpcc": _gpcc,

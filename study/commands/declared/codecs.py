@@ -193,7 +193,7 @@ examples:
     check="study.commands.checks:check_import",
 )
 
-YARDSTICKS = ("draco", "draco-merged", "gpcc")
+YARDSTICKS = ("octree", "draco", "draco-merged", "gpcc")
 """What `study baseline` measures by itself."""
 
 _CLOUDS = Option("clouds", "what to code", nargs="+", type=Path, metavar="CLOUD")
@@ -222,8 +222,9 @@ BASELINE = Command(
     options=(
         Option(
             "codec",
-            "draco (Google's); draco-merged (the same without equal points, fair for D1); gpcc "
-            "(MPEG's); or a result file of others: CompressAI's JSON or a sheet of MPEG's AI-PCC",
+            "octree (ours, untrained); draco (Google's); draco-merged (the same without equal "
+            "points, fair for D1); gpcc (MPEG's); or a result file of others: CompressAI's JSON or "
+            "a sheet of MPEG's AI-PCC",
             metavar="CODEC|FILE",
         ),
         replace(_CLOUDS, nargs="*"),
@@ -239,7 +240,8 @@ BASELINE = Command(
     ),
     about="""\
 examples:
-  study baseline draco clouds/*.ply                     writes draco-evaluation.json
+  study baseline octree clouds/*.ply                    writes octree-evaluation.json
+  study baseline draco clouds/*.ply
   study front quickstart-001 --baseline draco-evaluation.json
                                                         draws it beside the front
   study baseline gpcc clouds/*.ply                      where the clouds are embedded objects

@@ -172,7 +172,7 @@ def test_the_command_line_shows_files_of_others(
     assert Path("draco-merged-evaluation.csv").read_text().startswith("sequence,")
     capsys.readouterr()
     for words, sentence in (
-        (["drako", "loot.ply"], "'drako' is neither; did you mean draco?"),
+        (["drako", "loot.ply"], "'drako' is neither; did you mean 'draco'?"),
         (["draco", "loot.ply", "--tmc3", "x"], "--tmc3 is a program for gpcc"),
         (["theirs.csv"], "no cloud 'longdress' is given"),
         (["gpcc", "loot.ply"], "loot.ply is none of them; give your own program with --tmc3"),

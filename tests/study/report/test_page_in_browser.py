@@ -12,8 +12,8 @@ import pytest
 from study.fronts.judged import JudgedStudy
 from study.metrics import RateCurve
 from study.report import ReportFiles, write_report
+from study.report.beside import Beside
 from study.report.page import Tab
-from study.report.picture import Beside
 from tests.study.report.pages import open_page, page_of, rows_shown, trials_drawn
 from tests.study.report.studies import DENSITY, OBJECTIVES, study, trial
 
