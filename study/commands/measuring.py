@@ -15,6 +15,7 @@ from study.base.output import check_free
 from study.clouds import read_clouds
 from study.codecs.evaluate import evaluate as evaluate_codec
 from study.codecs.evaluation import unmeasurable
+from study.codecs.opening import OctreeWish, open_any
 from study.codecs.results import COMPRESSAI, SUFFIXES, write_evaluation
 from study.metrics.table import MEASURES, as_number
 from study.report.live import progress_view
@@ -39,13 +40,13 @@ _LEFT_OUT = {"hausdorff", "density", "f1"}
 def evaluate(arguments: argparse.Namespace, console: Console) -> int:
     """Measure a codec folder on files of clouds, into a table and a JSON."""
     folder = arguments.codec
+    wish = OctreeWish(arguments.edge, arguments.depth, arguments.counts)
     name = folder.resolve().name
 
     def measure(clouds: Mapping[str, Cloud], progress: Callable[[int, int], None]) -> Evaluation:
-        # It imports the network; what else can be wrong is told before.
-        from study.registry.fetching import open_codec  # noqa: PLC0415
-
-        return evaluate_codec(open_codec(folder).codec, clouds, name=name, progress=progress)
+        # It may import the network; what else can be wrong is told before.
+        codec = open_any(folder, wish)
+        return evaluate_codec(codec, clouds, name=name, progress=progress)
 
     return _measure(measure, name, arguments, console)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from model.octree.codec import OctreeCodec, OctreeOptions
-
 from study.yardsticks.yardstick import CodedYardstick
 
 if TYPE_CHECKING:

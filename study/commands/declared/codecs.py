@@ -9,6 +9,7 @@ from study.clouds.sampling import DEFAULT_SAMPLES, MOST_SAMPLES
 from study.commands.declared.command import Command, OneOf, Option
 from study.commands.declared.options import (
     CODEC,
+    EDGE,
     FORCE,
     FORMAT,
     ROOT,
@@ -114,6 +115,7 @@ COMPRESS = Command(
             default=DEFAULT_SAMPLES,
             metavar="N",
         ),
+        *EDGE,
     ),
     about="""\
 examples:
@@ -123,7 +125,10 @@ examples:
                                                a mesh is sampled uniformly by area
   study compress codec sweeps.npz --cloud first
   study compress models:/dpcc-codec@knee chair.ply
-                                               a codec that `study export --register` registered""",
+                                               a codec that `study export --register` registered
+  study compress octree chair.ply --depth 7    without a trained codec: voxels of 1/128 of the side
+  study compress octree sweep.las --edge 0.001 --counts exact
+                                               lossless, where coordinates are whole millimetres""",
     run="study.commands.coding:compress",
 )
 
@@ -154,6 +159,7 @@ that was.
 
 examples:
   study decompress codec chair.dpcs            writes chair.decoded.ply
+  study decompress octree chair.dpcs           what `study compress octree` wrote
   study decompress codec chair.dpcs chair.npy  or .npz, or KITTI's .bin""",
     run="study.commands.coding:decompress",
 )
@@ -207,11 +213,12 @@ _NUMBERS = Option(
 EVALUATE = Command(
     "evaluate",
     "measure a codec on clouds of yours",
-    options=(CODEC, _CLOUDS, _NUMBERS, FORMAT, FORCE),
+    options=(CODEC, _CLOUDS, _NUMBERS, *EDGE, FORMAT, FORCE),
     about="""\
 examples:
   study evaluate codec clouds/*.ply                     writes codec-evaluation.json
   study evaluate codec clouds/*.ply --out mine.json
+  study evaluate octree clouds/*.ply --depth 5          the octree, without a trained codec
   study evaluate codec clouds/*.ply --format mpeg       writes codec-evaluation.csv""",
     run="study.commands.measuring:evaluate",
 )

@@ -7,7 +7,7 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from study.commands.declared.command import Option
+from study.commands.declared.command import OneOf, Option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,10 +76,38 @@ ADDRESS = Option(
 )
 CODEC = Option(
     "codec",
-    "the codec's folder, or its address in MLflow's registry, such as models:/dpcc-codec@knee",
+    "the codec's folder, or its address in MLflow's registry, such as models:/dpcc-codec@knee, or "
+    "`octree`: the built-in codec that needs no training, unless a folder has that name",
     type=Path,
     metavar="CODEC",
 )
+EDGE = (
+    OneOf(
+        (
+            Option(
+                "--edge",
+                "of an octree codec: the edge of a voxel, in the units of the cloud; points on a "
+                "grid of that edge come back exactly",
+                type=number_above(0),
+                metavar="X",
+            ),
+            Option(
+                "--depth",
+                "of an octree codec: the edge is the cloud's longest side, halved so many times "
+                "(6, or as the codec's folder says)",
+                type=whole_number(0, 21),
+                metavar="N",
+            ),
+        )
+    ),
+    Option(
+        "--counts",
+        "of an octree codec: how many points each voxel decodes to, one (none), as many as it had "
+        "(exact), or about so many (coarse); none, or as the codec's folder says",
+        choices=("none", "coarse", "exact"),
+    ),
+)
+"""Options of octree codecs."""
 FORCE = Option("--force", "replace a file that is there already", action="store_true")
 FORMAT = Option(
     "--format",

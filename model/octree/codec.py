@@ -1,0 +1,293 @@
+"""Clouds to files and back by octree: the codec that needs no training.
+
+Legend: n points of a cloud, m decoded points, v voxels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from model.coded_cloud import DecodedCloud
+from model.container import CODEC_ID_BYTES, POINTS_PER_BYTE
+from model.errors import CodecError, DamagedFileError, WrongCodecError
+from model.octree import coding
+from model.octree.frame import CODEC_ID_BYTES as SHORT_ID_BYTES
+from model.octree.frame import Counts, Frame, read_file, write_file
+from model.octree.levels import FIRST, HIGHEST, counts_of, levels_of
+from model.octree.voxels import AT_ONCE, edge_of, edge_of_share, require_points, voxels_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from model.octree.coding import OctreeTables
+    from model.octree.voxels import Voxels
+
+    Progress = Callable[[int, int], None]
+    """Called with the number of parts done and the number in all."""
+
+CODES_COUNTS = {"none": Counts.NONE, "exact": Counts.EXACT, "coarse": Counts.COARSE}
+USUAL_SHARE = 1 / 64
+"""Of the longest side: 47 dB D1 PSNR where a cloud fills its voxels."""
+
+
+@dataclass(frozen=True)
+class OctreeOptions:
+    """How an octree codec codes. All of it but the tables is told by each file.
+
+    Attributes:
+        edge: of a voxel, in the units of the cloud.
+        edge_of_longest_side: the edge as a share of the longest side of the cloud's box. At most
+            one of the two may be given; neither means a 64th of the longest side.
+        counts: what is told of the number of points in a voxel: nothing (each voxel is decoded as
+            one point), exactly how many, or in coarse steps (`model.octree.levels`).
+        tables: what the coder knows beforehand; None: nothing.
+    """
+
+    edge: float | None = None
+    edge_of_longest_side: float | None = None
+    counts: Literal["none", "exact", "coarse"] = "none"
+    tables: OctreeTables | None = None
+
+    def __post_init__(self) -> None:
+        if self.edge is not None and self.edge_of_longest_side is not None:
+            raise CodecError(
+                "a voxel's edge is given once, in the cloud's units or as a share of its longest "
+                f"side, and here are both, {self.edge!r} and {self.edge_of_longest_side!r}; leave "
+                "one out"
+            )
+        for name in ("edge", "edge_of_longest_side"):
+            given = getattr(self, name)
+            if given is not None and not 0.0 < given < math.inf:
+                raise CodecError(
+                    f"{name} must be a finite number above 0, not {given!r}; change it"
+                )
+        if self.counts not in CODES_COUNTS:
+            raise CodecError(
+                f"counts must be one of {', '.join(CODES_COUNTS)}, not {self.counts!r}; change it"
+            )
+
+    @property
+    def setting(self) -> str:
+        """What tells these options from others, in words."""
+        if self.edge is not None:
+            edge = f"edge {self.edge:g}"
+        else:
+            edge = f"edge {self.edge_of_longest_side or USUAL_SHARE:g} of the longest side"
+        return edge if self.counts == "none" else f"{edge}, counts {self.counts}"
+
+
+@dataclass(frozen=True)
+class CodedOctree:
+    """The contents of a file.
+
+    Attributes:
+        frame: what it says before the octree.
+        voxels: (v, 3) int64, counted from the frame's corner, along the Morton curve.
+        counts: (v,) int64, points that each is decoded to, or None: one each.
+    """
+
+    frame: Frame
+    voxels: NDArray[np.int64]
+    counts: NDArray[np.int64] | None
+
+    @property
+    def points(self) -> int:
+        """How many it is decoded to."""
+        return len(self.voxels) if self.counts is None else int(self.counts.sum())
+
+
+class OctreeCodec:
+    """An octree codec: all that files are written and read with.
+
+    Nothing of a file depends on the order of the points or on what was compressed before.
+    """
+
+    codes_normals = False
+
+    def __init__(self, options: OctreeOptions | None = None) -> None:
+        """Take the options; None: the usual ones."""
+        self.options = options or OctreeOptions()
+
+    @cached_property
+    def codec_id(self) -> bytes:
+        """4 bytes that stand for all that decoding depends on, the tables: SHA-256's first."""
+        digest = hashlib.sha256(b"octree")
+        tables = self.options.tables
+        for name, array in sorted(tables.arrays().items() if tables else ()):
+            kind = array.dtype.newbyteorder("<")
+            digest.update(f"{name} {kind.str} {array.shape} ".encode())
+            digest.update(np.ascontiguousarray(array, kind).tobytes())
+        return digest.digest()[:CODEC_ID_BYTES]
+
+    @property
+    def _short_id(self) -> bytes | None:
+        return None if self.options.tables is None else self.codec_id[:SHORT_ID_BYTES]
+
+    def compress(
+        self,
+        points: NDArray[np.float64],
+        normals: NDArray[np.float32] | None = None,
+        progress: Progress | None = None,
+    ) -> bytes:
+        """Code a cloud as a file.
+
+        Args:
+            points: (n, 3), in any units.
+            normals: None, for they are not coded.
+            progress: called once, at the end.
+
+        Raises:
+            CodecError: no points, points that cannot be coded, or an edge that does not suit them.
+        """
+        if normals is not None:
+            raise CodecError(
+                "an octree codec codes no normals, and some were given; leave them out"
+            )
+        points = np.asarray(points, dtype=np.float64)
+        require_points(points)
+        edge = self._edge(points)
+        voxels = voxels_of(points, edge)
+        data = self._write(len(points), edge, voxels)
+        if progress is not None:
+            progress(1, 1)
+        return data
+
+    def _edge(self, points: NDArray[np.float64]) -> float:
+        if self.options.edge is not None:
+            return edge_of(points, self.options.edge)
+        return edge_of_share(points, self.options.edge_of_longest_side or USUAL_SHARE)
+
+    def _write(self, points: int, edge: float, voxels: Voxels) -> bytes:
+        counts = CODES_COUNTS[self.options.counts]
+        frame = Frame(points, edge, voxels.corner, voxels.box, counts, codec_id=self._short_id)
+        numbers, decoded = None, len(voxels.cells)
+        if counts == Counts.EXACT:
+            numbers, decoded = voxels.counts, points
+        elif counts == Counts.COARSE:
+            numbers = levels_of(voxels.counts)
+            decoded = int(counts_of(numbers).sum())
+        stream = coding.encode(voxels.cells, numbers, frame.depth, frame.box, self.options.tables)
+        return write_file(frame, stream, decoded)
+
+    def decompress(
+        self, data: bytes, progress: Progress | None = None, *, most_points: int | None = None
+    ) -> DecodedCloud:
+        """Decode a file.
+
+        Args:
+            data: the whole file.
+            progress: called once, at the end.
+            most_points: how many points it may decode to. None: as many as its length can pay for,
+                512 a byte.
+
+        Raises:
+            CodecError: not such a file, or a newer one, or it decodes to more points.
+            WrongCodecError: another codec's.
+            DamagedFileError: cut, changed or made up.
+        """
+        coded = self.read(data, most_points)
+        points = np.empty((coded.points, 3))
+        done = 0
+        for part in self.parts(coded):
+            points[done : done + len(part)] = part
+            done += len(part)
+        if progress is not None:
+            progress(1, 1)
+        return DecodedCloud(points, None, coded.frame.points)
+
+    def read(self, data: bytes, most_points: int | None = None) -> CodedOctree:
+        """Read a file's voxels, and check all that can be checked.
+
+        Raises:
+            CodecError: as :meth:`decompress`.
+        """
+        frame, stream = read_file(data)
+        if frame.codec_id != self._short_id:
+            raise WrongCodecError(_other_codec(frame.codec_id, self))
+        paid = POINTS_PER_BYTE * len(data)
+        is_counted = frame.counts != Counts.NONE
+        found = coding.decode(
+            stream,
+            frame.depth,
+            frame.box,
+            self.options.tables,
+            counted=is_counted,
+            most_voxels=min(frame.points, paid),
+            most_points=min(frame.points, paid),
+        )
+        counts = found.counts
+        if frame.counts == Counts.COARSE and counts is not None:
+            counts = _coarse_counts(counts, frame.points)
+        coded = CodedOctree(frame, found.voxels, counts)
+        if frame.counts == Counts.EXACT and coded.points != frame.points:
+            raise _other_count(frame.points, coded.points)
+        if coded.points > paid or write_file(frame, stream, coded.points) != data:
+            raise DamagedFileError(
+                f"a file must have a byte for each {POINTS_PER_BYTE} points, and no more padding "
+                f"than that takes, and this one has {len(data):,} bytes for {coded.points:,} "
+                "points; it was made up or changed, get it anew"
+            )
+        if most_points is not None and coded.points > most_points:
+            raise CodecError(
+                f"a file must decode to at most the {most_points:,} points that were asked for "
+                f"(most_points, --most-points), and this one makes {coded.points:,}; allow more, "
+                "if you trust it"
+            )
+        return coded
+
+    def parts(self, coded: CodedOctree) -> Iterator[NDArray[np.float64]]:
+        """Yield the points of a file some at a time, (m, 3) in all; voxels along the Morton curve.
+
+        Args:
+            coded: what :meth:`read` returned.
+        """
+        corner = np.array(coded.frame.corner, dtype=np.int64)
+        for first in range(0, len(coded.voxels), AT_ONCE):
+            some = slice(first, first + AT_ONCE)
+            centres = (coded.voxels[some] + corner) * coded.frame.edge
+            if coded.counts is None:
+                yield centres
+                continue
+            ends = np.cumsum(coded.counts[some])
+            for begin in range(0, int(ends[-1]), AT_ONCE):  # One voxel may stand for millions.
+                wanted = np.arange(begin, min(begin + AT_ONCE, int(ends[-1])))
+                yield centres[np.searchsorted(ends, wanted, side="right")]
+
+
+def _coarse_counts(levels: NDArray[np.int64], points: int) -> NDArray[np.int64]:
+    """Return what levels decode to; the cloud's number of points must be possible with them."""
+    if int(levels.max()) > HIGHEST:
+        raise DamagedFileError(
+            f"a voxel's points are told by a number up to {HIGHEST}, and here one is "
+            f"{int(levels.max()):,}; the file was made up or changed, get it anew"
+        )
+    least, past = int(FIRST[levels].sum()), int(FIRST[levels + 1].sum())
+    if not least <= points <= past - len(levels):
+        raise _other_count(points, least)
+    return counts_of(levels)
+
+
+def _other_count(points: int, found: int) -> DamagedFileError:
+    return DamagedFileError(
+        f"voxels must have the points of the cloud, {points:,} here, and have {found:,}; the file "
+        "was made up or changed, get it anew"
+    )
+
+
+def _other_codec(codec_id: bytes | None, codec: OctreeCodec) -> str:
+    wrote = "the octree codec without tables, `octree`"
+    if codec_id is not None:
+        wrote = f"an octree codec whose id begins with {codec_id.hex()}"
+    own = "has no tables" if codec.options.tables is None else f"has the id {codec.codec_id.hex()}"
+    return (
+        f"a file is decompressed with the codec that wrote it, {wrote}, and this one {own}; name "
+        "that codec"
+    )
