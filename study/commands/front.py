@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
@@ -48,7 +49,8 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     study = judge(config, progress.records)
     ours = Shown(folder, config, study, progress.store)
     if arguments.json:
-        print(json.dumps(as_json(config, study, folder), indent=2))  # noqa: T201
+        held = as_json(config, study, folder) | _standings(ours)
+        print(json.dumps(held, indent=2))  # noqa: T201
         return 0
     baselines = [(_read(file, ours), file) for file in arguments.baseline]
     curves = [_curve(each, file) for each, file in baselines]
@@ -82,6 +84,17 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     for told in cautions:
         console.print(f"[yellow]caution[/] {escape(told)}", soft_wrap=True, highlight=False)
     return 0
+
+
+def _standings(ours: Shown) -> dict[str, Any]:
+    """Return how the front stands against the codecs beside every front, as JSON can hold it."""
+    # It takes a second to import, and seconds to measure where nothing is kept.
+    from study.report.standing import standings  # noqa: PLC0415
+    from study.yardsticks.keeping import Site, rivals_of  # noqa: PLC0415
+
+    found = rivals_of(Site(ours.folder, ours.config, ours.judged, ours.store))
+    told = [asdict(standing) for standing in standings(ours.judged, found)]
+    return {"yardsticks": told, "yardstick_missing": found.missing or None}
 
 
 def _read(file: Path, ours: Shown) -> Evaluation:
