@@ -6,7 +6,7 @@ Legend: n points of a cloud, m decoded points, v voxels.
 from __future__ import annotations
 
 import hashlib
-import math
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -65,10 +65,13 @@ class OctreeOptions:
             )
         for name in ("edge", "edge_of_longest_side"):
             given = getattr(self, name)
-            if given is not None and not 0.0 < given < math.inf:
+            if given is None:
+                continue
+            if not 0.0 < given <= sys.float_info.max:
                 raise CodecError(
-                    f"{name} must be a finite number above 0, not {given!r}; change it"
+                    f"{name} must be a finite number above 0, not {str(given)[:40]}; change it"
                 )
+            object.__setattr__(self, name, float(given))
         if self.counts not in CODES_COUNTS:
             raise CodecError(
                 f"counts must be one of {', '.join(CODES_COUNTS)}, not {self.counts!r}; change it"

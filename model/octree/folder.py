@@ -68,7 +68,7 @@ def load_octree(folder: Path, described: Mapping[str, Any]) -> OctreeCodec:
     tables = _load_tables(folder / TABLES)
     try:
         options = _options(described["options"], tables)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise damaged(path, str(error)) from error
     codec = OctreeCodec(options)
     require_id(folder, described, codec.codec_id)

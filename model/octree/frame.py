@@ -158,8 +158,8 @@ def write_file(frame: Frame, stream: bytes, decoded: int) -> bytes:
         missing = -(-decoded // POINTS_PER_BYTE) - len(head) - len(stream) - checksum_bytes
         padding = 0
         if missing > 0:
-            digits = next(n for n in range(1, 7) if len(varint(max(missing - n, 1))) <= n)
-            padding = max(missing - digits, 1)
+            likely = range(max(missing - 6, 1), missing + 1)
+            padding = next(each for each in likely if each + len(varint(each)) >= missing)
             head = frame.to_bytes(padding)
         content = head + stream + bytes(padding)
         if len(content) + checksum_bytes < LONG_FILE:
