@@ -37,6 +37,7 @@ _OPTIONS: dict[str, tuple[type, ...]] = {
     "edge": _NUMBER,
     "edge_of_longest_side": _NUMBER,
     "counts": (str,),
+    "placing": (str,),
 }
 
 

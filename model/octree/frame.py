@@ -50,7 +50,8 @@ class Tables(IntEnum):
 class Placing(IntEnum):
     """Where a decoder puts the points of a voxel."""
 
-    CENTRE = 0
+    CENTRES = 0
+    BETWEEN = 1
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Frame:
     corner: tuple[int, int, int]
     box: tuple[int, int, int]
     counts: Counts = Counts.NONE
-    placing: Placing = Placing.CENTRE
+    placing: Placing = Placing.CENTRES
     codec_id: bytes | None = None
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,7 +51,7 @@ def as_rows(points: Points) -> list[tuple[float, ...]]:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_point_is_within_half_an_edge(name: str, counts: str, seed: int) -> None:
     points = shapes(seed)[name]
-    coder = codec(edge_of_longest_side=1 / 20, counts=counts)
+    coder = codec(edge_of_longest_side=1 / 20, counts=counts, placing="centres")
     data = coder.compress(points)
     decoded, frame = coder.decompress(data), coder.read(data).frame
     assert decoded.normals is None
@@ -119,12 +120,13 @@ def test_a_moved_cloud_is_the_same_cloud_moved(seed: int) -> None:
 
 def test_parts_are_the_whole(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     points = np.repeat(sheet(seed, 300), 7, axis=0)
-    for counts in ("none", "exact"):
-        coder = codec(counts=counts)
+    for counts, placing in product(("none", "exact"), ("centres", "between")):
+        coder = codec(counts=counts, placing=placing)
         data = coder.compress(points)
         whole = coder.decompress(data).points
         with monkeypatch.context() as patch:
             patch.setattr("model.octree.codec.AT_ONCE", 11)
+            patch.setattr("model.octree.placing.AT_ONCE", 11)
             patch.setattr("model.octree.voxels.AT_ONCE", 11)
             assert coder.compress(points) == data
             parts = list(coder.parts(coder.read(data)))
@@ -149,7 +151,7 @@ def test_coarse_numbers_are_within_a_third(seed: int) -> None:
 @pytest.mark.parametrize(("drawn", "exponent"), FAR_CLOUDS)
 def test_clouds_far_from_the_origin(drawn: int, exponent: float) -> None:
     points = far_cloud(drawn, exponent)
-    coder = codec(edge_of_longest_side=1 / 8)
+    coder = codec(edge_of_longest_side=1 / 8, placing="centres")
     decoded = coder.decompress(coder.compress(points)).points
     assert np.isfinite(decoded).all()
     edge = coder.read(coder.compress(points)).frame.edge
@@ -172,7 +174,9 @@ def test_a_solid_block_is_padded() -> None:
         with pytest.raises(DamagedFileError):
             coder.decompress(write_file(frame, stream, changed))
     merged = codec(edge=1.0)
-    assert len(merged.compress(heap)) < 30  # A million points merged into one cost nothing.
+    assert len(merged.compress(heap)) < 30  # A heap merged into one point costs nothing.
+    lying = codec(edge=1.0, placing="between")
+    assert len(lying.decompress(lying.compress(heap)).points) == 128
 
 
 def test_the_tables_are_the_codec(seed: int) -> None:
@@ -237,6 +241,7 @@ def test_another_number_of_points_than_the_head_says(counts: str, seed: int) -> 
         ({"edge": float("inf")}, "edge must be a finite number above 0, not inf"),
         ({"edge_of_longest_side": float("nan")}, "edge_of_longest_side must be .* not nan"),
         ({"counts": "some"}, "counts must be one of none, exact, coarse, not 'some'"),
+        ({"placing": 1}, "placing must be one of auto, centres, between, not 1"),
     ],
 )
 def test_options_that_cannot_be(options: dict[str, object], sentence: str) -> None:
@@ -272,7 +277,7 @@ def test_normals_are_refused() -> None:
 )
 def test_a_heap_without_extent(points: Points) -> None:
     decoded = codec().decompress(codec().compress(points)).points
-    np.testing.assert_allclose(decoded, points[:1], rtol=1e-12)
+    np.testing.assert_allclose(decoded, np.broadcast_to(points[:1], decoded.shape), rtol=1e-12)
 
 
 def test_inputs_are_left_alone(seed: int) -> None:

@@ -85,6 +85,7 @@ def test_the_usual_object_has_a_small_head() -> None:
         {"corner": (1 << 51, -(1 << 51), 0)},
         {"counts": Counts.EXACT},
         {"counts": Counts.COARSE},
+        {"placing": Placing.BETWEEN},
     ],
 )
 def test_every_field_comes_back(change: dict[str, object]) -> None:
