@@ -23,8 +23,6 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -33,7 +31,10 @@ if TYPE_CHECKING:
 SWITCH = "DPCC_NATIVE"
 """Environment variable; "0" does without the kernels."""
 
-SOURCES = ("rows.cpp", "attend.cpp", "nearest.cpp", "exponential.hpp", "tasks.hpp")
+SOURCES = (
+    *("rows.cpp", "attend.cpp", "nearest.cpp", "octree.cpp"),
+    *("exponential.hpp", "mixing.hpp", "tasks.hpp"),
+)
 # Reordering sums lets the compiler use vectors; numbers that are not finite must stay so, and
 # `-ffast-math` itself would change the rounding mode of the whole process.
 FLAGS = (
@@ -53,6 +54,8 @@ _COMPILE_S = 120
 
 def usable(*tensors: Tensor) -> bool:
     """Tell whether the kernels can work on such tensors: float32 on the CPU, as they are."""
+    import torch  # noqa: PLC0415  who has tensors has it; the octree's coder works without
+
     return (
         all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in tensors)
         and not torch.is_autocast_enabled("cpu")

@@ -1,4 +1,4 @@
-"""The octree codec: a cloud as occupied voxels of any edge length, coded by contexts.
+"""The octree codec: occupied voxels and their numbers of points, coded without training.
 
-Nothing is imported here, and nothing below needs torch.
+Nothing here needs PyTorch.
 """

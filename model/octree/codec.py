@@ -6,7 +6,7 @@ Legend: n points of a cloud, m decoded points, v voxels.
 from __future__ import annotations
 
 import hashlib
-import math
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -18,16 +18,24 @@ from model.container import CODEC_ID_BYTES, POINTS_PER_BYTE
 from model.errors import CodecError, DamagedFileError, WrongCodecError
 from model.octree import coding
 from model.octree.frame import CODEC_ID_BYTES as SHORT_ID_BYTES
-from model.octree.frame import Counts, Frame, read_file, write_file
+from model.octree.frame import Counts, Frame, Placing, read_file, write_file
 from model.octree.levels import FIRST, HIGHEST, counts_of, levels_of
-from model.octree.voxels import AT_ONCE, edge_of, edge_of_share, require_points, voxels_of
+from model.octree.placing import FINE_BITS, between, equal_counts
+from model.octree.voxels import (
+    AT_ONCE,
+    edge_of,
+    edge_of_share,
+    lies_on_grid,
+    require_points,
+    voxels_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    from model.octree.coding import OctreeTables
+    from model.octree.coding import Occupied, OctreeTables
     from model.octree.voxels import Voxels
 
     Progress = Callable[[int, int], None]
@@ -36,6 +44,9 @@ if TYPE_CHECKING:
 CODES_COUNTS = {"none": Counts.NONE, "exact": Counts.EXACT, "coarse": Counts.COARSE}
 USUAL_SHARE = 1 / 64
 """Of the longest side: 47 dB D1 PSNR where a cloud fills its voxels."""
+CHOICES = {"counts": tuple(CODES_COUNTS), "placing": ("auto", "centres", "between")}
+ALONE = 5 / 4
+"""Points for each voxel up to which `auto` leaves them at the centres: little is gained there."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +57,19 @@ class OctreeOptions:
         edge: of a voxel, in the units of the cloud.
         edge_of_longest_side: the edge as a share of the longest side of the cloud's box. At most
             one of the two may be given; neither means a 64th of the longest side.
-        counts: what is told of the number of points in a voxel: nothing (each voxel is decoded as
-            one point), exactly how many, or in coarse steps (`model.octree.levels`).
+        counts: what is told of the number of points in a voxel: nothing, exactly how many, or in
+            coarse steps (`model.octree.levels`).
+        placing: where the decoder puts points: at the centres of voxels, one each where their
+            number is not told; or between neighbours (`model.octree.placing`), as many as the cloud
+            had. `auto` means between, unless points would come back exactly from the centres, or
+            nearly all are alone in their voxels.
         tables: what the coder knows beforehand; None: nothing.
     """
 
     edge: float | None = None
     edge_of_longest_side: float | None = None
     counts: Literal["none", "exact", "coarse"] = "none"
+    placing: Literal["auto", "centres", "between"] = "auto"
     tables: OctreeTables | None = None
 
     def __post_init__(self) -> None:
@@ -65,14 +81,19 @@ class OctreeOptions:
             )
         for name in ("edge", "edge_of_longest_side"):
             given = getattr(self, name)
-            if given is not None and not 0.0 < given < math.inf:
+            if given is None:
+                continue
+            if not 0.0 < given <= sys.float_info.max:
                 raise CodecError(
-                    f"{name} must be a finite number above 0, not {given!r}; change it"
+                    f"{name} must be a finite number above 0, not {str(given)[:40]}; change it"
                 )
-        if self.counts not in CODES_COUNTS:
-            raise CodecError(
-                f"counts must be one of {', '.join(CODES_COUNTS)}, not {self.counts!r}; change it"
-            )
+            object.__setattr__(self, name, float(given))
+        for name, choices in CHOICES.items():
+            given = getattr(self, name)
+            if given not in choices:
+                raise CodecError(
+                    f"{name} must be one of {', '.join(choices)}, not {given!r}; change it"
+                )
 
     @property
     def setting(self) -> str:
@@ -81,7 +102,12 @@ class OctreeOptions:
             edge = f"edge {self.edge:g}"
         else:
             edge = f"edge {self.edge_of_longest_side or USUAL_SHARE:g} of the longest side"
-        return edge if self.counts == "none" else f"{edge}, counts {self.counts}"
+        told = [edge]
+        if self.counts != "none":
+            told.append(f"counts {self.counts}")
+        if self.placing != "auto":
+            told.append(f"points at {self.placing}" if self.placing == "centres" else "between")
+        return ", ".join(told)
 
 
 @dataclass(frozen=True)
@@ -91,17 +117,17 @@ class CodedOctree:
     Attributes:
         frame: what it says before the octree.
         voxels: (v, 3) int64, counted from the frame's corner, along the Morton curve.
-        counts: (v,) int64, points that each is decoded to, or None: one each.
+        counts: (v,) int64, points that each is decoded to.
     """
 
     frame: Frame
     voxels: NDArray[np.int64]
-    counts: NDArray[np.int64] | None
+    counts: NDArray[np.int64]
 
     @property
     def points(self) -> int:
         """How many it is decoded to."""
-        return len(self.voxels) if self.counts is None else int(self.counts.sum())
+        return int(self.counts.sum())
 
 
 class OctreeCodec:
@@ -155,7 +181,7 @@ class OctreeCodec:
         require_points(points)
         edge = self._edge(points)
         voxels = voxels_of(points, edge)
-        data = self._write(len(points), edge, voxels)
+        data = self._write(len(points), edge, voxels, self._placing(points, edge, voxels))
         if progress is not None:
             progress(1, 1)
         return data
@@ -165,9 +191,16 @@ class OctreeCodec:
             return edge_of(points, self.options.edge)
         return edge_of_share(points, self.options.edge_of_longest_side or USUAL_SHARE)
 
-    def _write(self, points: int, edge: float, voxels: Voxels) -> bytes:
+    def _placing(self, points: NDArray[np.float64], edge: float, voxels: Voxels) -> Placing:
+        if self.options.placing == "auto":
+            is_dense = len(points) > ALONE * len(voxels.cells)
+            is_best = is_dense and not lies_on_grid(points, edge)
+            return Placing.BETWEEN if is_best else Placing.CENTRES
+        return Placing.BETWEEN if self.options.placing == "between" else Placing.CENTRES
+
+    def _write(self, points: int, edge: float, voxels: Voxels, placing: Placing) -> bytes:
         counts = CODES_COUNTS[self.options.counts]
-        frame = Frame(points, edge, voxels.corner, voxels.box, counts, codec_id=self._short_id)
+        frame = Frame(points, edge, voxels.corner, voxels.box, counts, placing, self._short_id)
         numbers, decoded = None, len(voxels.cells)
         if counts == Counts.EXACT:
             numbers, decoded = voxels.counts, points
@@ -223,13 +256,10 @@ class OctreeCodec:
             most_voxels=min(frame.points, paid),
             most_points=min(frame.points, paid),
         )
-        counts = found.counts
-        if frame.counts == Counts.COARSE and counts is not None:
-            counts = _coarse_counts(counts, frame.points)
+        counts = _decoded_counts(frame, found, len(data))
         coded = CodedOctree(frame, found.voxels, counts)
-        if frame.counts == Counts.EXACT and coded.points != frame.points:
-            raise _other_count(frame.points, coded.points)
-        if coded.points > paid or write_file(frame, stream, coded.points) != data:
+        told = coded.points if frame.counts != Counts.NONE else len(found.voxels)
+        if coded.points > paid or write_file(frame, stream, told) != data:
             raise DamagedFileError(
                 f"a file must have a byte for each {POINTS_PER_BYTE} points, and no more padding "
                 f"than that takes, and this one has {len(data):,} bytes for {coded.points:,} "
@@ -249,17 +279,32 @@ class OctreeCodec:
         Args:
             coded: what :meth:`read` returned.
         """
-        corner = np.array(coded.frame.corner, dtype=np.int64)
-        for first in range(0, len(coded.voxels), AT_ONCE):
-            some = slice(first, first + AT_ONCE)
-            centres = (coded.voxels[some] + corner) * coded.frame.edge
-            if coded.counts is None:
-                yield centres
-                continue
-            ends = np.cumsum(coded.counts[some])
-            for begin in range(0, int(ends[-1]), AT_ONCE):  # One voxel may stand for millions.
+        frame = coded.frame
+        corner = np.array(frame.corner, dtype=np.int64)
+        if frame.placing == Placing.CENTRES:
+            ends = np.cumsum(coded.counts)
+            for begin in range(0, int(ends[-1]), AT_ONCE):
                 wanted = np.arange(begin, min(begin + AT_ONCE, int(ends[-1])))
-                yield centres[np.searchsorted(ends, wanted, side="right")]
+                voxels = coded.voxels[np.searchsorted(ends, wanted, side="right")]
+                yield (voxels + corner) * frame.edge
+            return
+        fine_edge = frame.edge / (1 << FINE_BITS)
+        for fine in between(coded.voxels, coded.counts, frame.points):
+            voxels = (fine >> FINE_BITS) + corner
+            yield voxels * frame.edge + (fine & (1 << FINE_BITS) - 1) * fine_edge
+
+
+def _decoded_counts(frame: Frame, found: Occupied, length: int) -> NDArray[np.int64]:
+    """Return how many points each voxel is decoded to; the cloud's number must be possible."""
+    if frame.counts == Counts.NONE or found.counts is None:
+        if frame.placing == Placing.CENTRES:
+            return np.ones(len(found.voxels), dtype=np.int64)
+        return equal_counts(frame.points, len(found.voxels), length)
+    if frame.counts == Counts.COARSE:
+        return _coarse_counts(found.counts, frame.points)
+    if int(found.counts.sum()) != frame.points:
+        raise _other_count(frame.points, int(found.counts.sum()))
+    return found.counts
 
 
 def _coarse_counts(levels: NDArray[np.int64], points: int) -> NDArray[np.int64]:

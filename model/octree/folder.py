@@ -37,6 +37,7 @@ _OPTIONS: dict[str, tuple[type, ...]] = {
     "edge": _NUMBER,
     "edge_of_longest_side": _NUMBER,
     "counts": (str,),
+    "placing": (str,),
 }
 
 
@@ -68,7 +69,7 @@ def load_octree(folder: Path, described: Mapping[str, Any]) -> OctreeCodec:
     tables = _load_tables(folder / TABLES)
     try:
         options = _options(described["options"], tables)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise damaged(path, str(error)) from error
     codec = OctreeCodec(options)
     require_id(folder, described, codec.codec_id)

@@ -50,7 +50,8 @@ class Tables(IntEnum):
 class Placing(IntEnum):
     """Where a decoder puts the points of a voxel."""
 
-    CENTRE = 0
+    CENTRES = 0
+    BETWEEN = 1
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Frame:
     corner: tuple[int, int, int]
     box: tuple[int, int, int]
     counts: Counts = Counts.NONE
-    placing: Placing = Placing.CENTRE
+    placing: Placing = Placing.CENTRES
     codec_id: bytes | None = None
 
     @property
@@ -158,8 +159,8 @@ def write_file(frame: Frame, stream: bytes, decoded: int) -> bytes:
         missing = -(-decoded // POINTS_PER_BYTE) - len(head) - len(stream) - checksum_bytes
         padding = 0
         if missing > 0:
-            digits = next(n for n in range(1, 7) if len(varint(max(missing - n, 1))) <= n)
-            padding = max(missing - digits, 1)
+            likely = range(max(missing - 6, 1), missing + 1)
+            padding = next(each for each in likely if each + len(varint(each)) >= missing)
             head = frame.to_bytes(padding)
         content = head + stream + bytes(padding)
         if len(content) + checksum_bytes < LONG_FILE:

@@ -148,19 +148,21 @@ def _require_edge(
     edge: float,
 ) -> None:
     most = 1 << DEEPEST
-    side = float((high / 2 - low / 2).max()) * 2
+    half = float((high / 2 - low / 2).max())  # the whole may overflow
     farthest = float(np.maximum(np.abs(low), np.abs(high)).max())
-    if float((last - first).max()) >= most or math.isinf(side):
+    number = float(np.maximum(np.abs(first), np.abs(last)).max())
+    is_far = number > FARTHEST_CORNER - most
+    if half / edge > most / 2 or (not is_far and float((last - first).max()) >= most):
         raise CodecError(
             f"a cloud must be at most {most:,} voxels long, and with voxels of {edge:g} this one, "
-            f"{side:g} long, is longer; take an edge of {2 * side / most:.2g} or more"
+            f"{2 * half:g} long, is longer; take an edge of {4 * (half / most):.2g} or more"
         )
-    if float(np.maximum(np.abs(first), np.abs(last)).max()) > FARTHEST_CORNER - most:
+    if is_far:
         raise CodecError(
             f"voxels must be told apart where the cloud lies, {farthest:g} from the origin, and "
             f"with an edge of {edge:g} they cannot be; take a larger one, or move the cloud"
         )
-    if math.isinf(float(np.maximum(np.abs(first), np.abs(last)).max() + most) * edge):
+    if math.isinf((number + most) * edge):
         raise CodecError(
             f"the centres of voxels must be finite, and with an edge of {edge:g} some are not "
             f"where the cloud lies, {farthest:g} from the origin; take a smaller one"

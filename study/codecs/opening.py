@@ -12,6 +12,7 @@ from model.octree.codec import OctreeCodec, OctreeOptions
 from study.base.errors import StudyError
 
 if TYPE_CHECKING:
+    import argparse
     from pathlib import Path
 
     from model.codec_folder import AnyCodec
@@ -27,12 +28,14 @@ class OctreeWish:
     Attributes:
         edge: of a voxel, in the cloud's units.
         depth: halvings of the longest side, which give the edge.
-        counts: what files tell of the points in a voxel.
+        counts: what files tell of the number of points in a voxel.
+        placing: where the decoder puts points.
     """
 
     edge: float | None = None
     depth: int | None = None
     counts: Any = None
+    placing: Any = None
 
     def applied(self, codec: OctreeCodec) -> OctreeCodec:
         """Return the codec with these options."""
@@ -41,9 +44,16 @@ class OctreeWish:
             options = replace(options, edge=self.edge, edge_of_longest_side=None)
         if self.depth is not None:
             options = replace(options, edge=None, edge_of_longest_side=2.0**-self.depth)
-        if self.counts is not None:
-            options = replace(options, counts=self.counts)
+        for name in ("counts", "placing"):
+            if (asked := getattr(self, name)) is not None:
+                options = replace(options, **{name: asked})
         return OctreeCodec(options)
+
+
+def wish_of(arguments: argparse.Namespace) -> OctreeWish:
+    """Return what a command's options ask of an octree codec."""
+    asked = (arguments.edge, arguments.depth, arguments.counts, arguments.placing)
+    return OctreeWish(*asked)
 
 
 def is_built_in(place: Path) -> bool:
@@ -72,7 +82,7 @@ def open_any(place: Path, wish: OctreeWish | None = None) -> AnyCodec:
         return wish.applied(codec)
     if wish != OctreeWish():
         raise StudyError(
-            "--edge, --depth and --counts are options of octree codecs, and "
+            "--edge, --depth, --counts and --placing are options of octree codecs, and "
             f"{place} is a learned one; leave them out, or name `{BUILT_IN}`"
         )
     return codec

@@ -18,7 +18,7 @@ from study.clouds import read_cloud, write_cloud
 from study.clouds.cloud import unit_normals
 from study.clouds.files import COMPRESSED_SUFFIX, require_cloud_file, unknown_suffix
 from study.clouds.writing import WRITABLE
-from study.codecs.opening import OctreeWish, open_any
+from study.codecs.opening import open_any, wish_of
 from study.report.live import progress_view
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def compress(arguments: argparse.Namespace, console: Console) -> int:
         raise StudyError(f"{source} would be replaced by its own compressed file; name another")
     read = read_cloud(source, arguments.cloud, samples=arguments.samples)
     check_free(target, force=force)
-    wish = OctreeWish(arguments.edge, arguments.depth, arguments.counts)
+    wish = wish_of(arguments)
     codec = open_any(arguments.codec, wish)
     _warn_of_losses(read, codes_normals=codec.codes_normals)
     started = time.perf_counter()

@@ -41,13 +41,17 @@ if TYPE_CHECKING:
 
 def show(arguments: argparse.Namespace, console: Console) -> int:
     """Print a study's front; draw it, unless JSON is asked for."""
-    if arguments.json and (arguments.others or arguments.baseline):
-        raise StudyError("--json draws nothing: leave --with and --baseline out, or --json")
+    told = next((o for o in ("json", "format") if getattr(arguments, o)), None)
+    if told and (arguments.others or arguments.baseline):
+        raise StudyError(f"--{told} draws nothing: leave --with and --baseline out, or --{told}")
     folder = find_study(arguments.root, arguments.name)
     config = folder.config()
     progress = read_progress(folder, config)
     study = judge(config, progress.records)
     ours = Shown(folder, config, study, progress.store)
+    if arguments.format:
+        print(_as_file(ours, arguments.format), end="")  # noqa: T201
+        return 0
     if arguments.json:
         held = as_json(config, study, folder) | _standings(ours)
         print(json.dumps(held, indent=2))  # noqa: T201
@@ -84,6 +88,18 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     for told in cautions:
         console.print(f"[yellow]caution[/] {escape(told)}", soft_wrap=True, highlight=False)
     return 0
+
+
+def _as_file(ours: Shown, file_format: str) -> str:
+    """Return the front as a result file, an operating point for each trial.
+
+    Raises:
+        StudyError: it is empty, or a sheet is wanted and the trials' values by cloud were not kept.
+    """
+    from study.codecs.of_front import front_as_evaluation  # noqa: PLC0415 (SciPy)
+    from study.codecs.results import written  # noqa: PLC0415
+
+    return written(front_as_evaluation(ours.name, ours.judged, ours.folder.codecs), file_format)
 
 
 def _standings(ours: Shown) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from study.base.output import check_free
 from study.clouds import read_clouds
 from study.codecs.evaluate import evaluate as evaluate_codec
 from study.codecs.evaluation import unmeasurable
-from study.codecs.opening import OctreeWish, open_any
+from study.codecs.opening import open_any, wish_of
 from study.codecs.results import COMPRESSAI, SUFFIXES, write_evaluation
 from study.metrics.table import MEASURES, as_number
 from study.report.live import progress_view
@@ -40,7 +40,7 @@ _LEFT_OUT = {"hausdorff", "density", "f1"}
 def evaluate(arguments: argparse.Namespace, console: Console) -> int:
     """Measure a codec folder on files of clouds, into a table and a JSON."""
     folder = arguments.codec
-    wish = OctreeWish(arguments.edge, arguments.depth, arguments.counts)
+    wish = wish_of(arguments)
     name = folder.resolve().name
 
     def measure(clouds: Mapping[str, Cloud], progress: Callable[[int, int], None]) -> Evaluation:

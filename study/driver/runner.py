@@ -297,7 +297,9 @@ def finish(
     ended.reported.set()
     draw = partial(draw_report, config, folder, shown=shown)
     files = draw(records)
-    tracking.on_end(contents(files), records, lambda records: contents(draw(records)))
+    tracking.on_end(
+        contents(files), records, lambda records: contents(draw(records)), files.standings
+    )
     note = tracking.close(_TRACKING_TIMEOUT_S)
     # Some trials may have got their runs only now.
     return Ended(folder, store.records(driver_alive=False), files, note, termination)

@@ -102,9 +102,16 @@ EDGE = (
     ),
     Option(
         "--counts",
-        "of an octree codec: how many points each voxel decodes to, one (none), as many as it had "
-        "(exact), or about so many (coarse); none, or as the codec's folder says",
+        "of an octree codec: whether files tell how many points each voxel has, exactly or in "
+        "coarse steps (none, or as the codec's folder says)",
         choices=("none", "coarse", "exact"),
+    ),
+    Option(
+        "--placing",
+        "of an octree codec: whether points are decoded at the centres of voxels or, which is "
+        "mostly nearer, between neighbouring ones (auto, or as the codec's folder says: at the "
+        "centres where points lie there, or are alone in their voxels)",
+        choices=("auto", "centres", "between"),
     ),
 )
 """Options of octree codecs."""

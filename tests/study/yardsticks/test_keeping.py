@@ -23,7 +23,7 @@ from study.yardsticks.keeping import Site, rivals_of
 from study.yardsticks.octree import octree
 from study.yardsticks.recorded import RecordedGpcc
 from tests.study.counting import counted
-from tests.study.measured import measured_study
+from tests.study.measured import RATES, measured_study
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -182,6 +182,27 @@ def test_few_settings_where_there_are_many_points(
     monkeypatch.setattr(keeping, "MOST_CODED", 300 * 8)
     (rival,) = rivals_of(site(study)).found
     assert rival.settings == tuple(f"{2**n} voxels" for n in range(3, 9))
+
+
+def test_the_front_is_written_for_others(
+    study: StudyFolder, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """As one codec, with an operating point for each trial."""
+    (rival,) = rivals_of(site(study)).found
+    file = tmp_path / "front.json"
+    file.write_text(front(study, capsys, "--json", "--format", "compressai"))
+    held = read_evaluation(file)
+    assert held.curve().bpp == tuple(sorted(RATES[:10]))
+    assert held.points[0].setting == "trial 0"
+    root = str(study.path.parent)
+    assert main(["front", "small", "--root", root, "--format", "mpeg"]) == 2
+    assert "only means over clouds are known" in " ".join(capsys.readouterr().err.split())
+    for number in range(len(RATES)):
+        write_results(study.codecs, number, rival.results[number % 11])
+    sheet = tmp_path / "front.csv"
+    sheet.write_text(front(study, capsys, "--format", "mpeg"))
+    assert len(read_evaluation(sheet, {rival.results[0][0].cloud: 300}).points) == 10
+    assert "operating points" not in front(study, capsys, "--baseline", str(file))
 
 
 def test_json_has_it_too(study: StudyFolder, capsys: pytest.CaptureFixture[str]) -> None:
