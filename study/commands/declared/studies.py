@@ -118,8 +118,8 @@ examples:
   study front quickstart-001 --json
                                 the front as JSON, for scripts; nothing is drawn
   study front quickstart-001 --json --format mpeg
-                                the same as a sheet of MPEG's AI-PCC, a row for each cloud and trial;
-                                or compressai, a result file with a point for each trial""",
+                                the same as a sheet of MPEG's AI-PCC, with a row for each cloud and
+                                trial; compressai is a result file with a point for each trial""",
     run="study.commands.front:show",
 )
 

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from study.fronts.judged import JudgedStudy
-from study.fronts.rivals import Rival
 from study.metrics import RateCurve
-from study.metrics.measurement import CloudResult
 from study.report import ReportFiles, write_report
 from study.report.beside import Beside
 from study.report.page import Tab
-from study.report.standing import Standing
-from tests.study.report.pages import open_page, page_of, rows_shown, trials_drawn
+from tests.study.report.pages import (
+    color_at,
+    layers_drawn,
+    open_page,
+    page_of,
+    rows_shown,
+    trials_drawn,
+)
 from tests.study.report.studies import DENSITY, OBJECTIVES, study, trial
 
 if TYPE_CHECKING:
@@ -33,29 +37,12 @@ TAB = Tab("mine", "My own", "table.js", {"answer": 42})
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> ReportFiles:
     draco = RateCurve("Draco", (0.6, 1.2), (34.5, 36.0))
-    octree = Rival(
-        "octree",
-        "octree",
-        "measured bytes",
-        ("8 voxels", "16 voxels"),
-        tuple(
-            (CloudResult("a", 100, 9, {"bpp": bpp, "d1_psnr_db": db, "chamfer": 0.25}, {"bpp": b}),)
-            for bpp, db, b in ((0.72, 35.5, 72.0), (1.25, 37.25, 125.0))
-        ),
-    )
-    told = Standing("octree", "octree", "dominates 1 of the 3 points of the front")
     rival = [trial(0, 0.6, 36.0), trial(1, 1.0, 37.0)]
     return write_report(
         "made up",
         JudgedStudy(study(), OBJECTIVES),
         tmp_path_factory.mktemp("page"),
-        Beside(
-            [draco],
-            [("rival", JudgedStudy(rival, OBJECTIVES))],
-            ["other clouds <b>"],
-            [octree],
-            [told],
-        ),
+        Beside([draco], [("rival", JudgedStudy(rival, OBJECTIVES))], ["other clouds <b>"]),
         extra_tabs=[TAB],
     )
 
@@ -64,27 +51,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> ReportFiles:
 def opened(page: Page, files: ReportFiles) -> Page:
     """The page, drawn; what it asks of the network fails the test."""
     return open_page(page, files.html)
-
-
-def layers_drawn(page: Page) -> set[str]:
-    """The layers that are shown, from what the chart knows of itself."""
-    shown = page.evaluate("page.charts.front.layers.filter((each) => each.on).map((e) => e.key)")
-    return set(shown)
-
-
-def color_at(page: Page, layer: str, point: int) -> list[int]:
-    """The canvas' red, green, blue and opacity in the middle of a point."""
-    color: list[int] = page.evaluate(
-        """([key, i]) => {
-            const chart = page.charts.front;
-            const { points } = chart.layers.find((each) => each.key === key);
-            const ratio = window.devicePixelRatio || 1;
-            const at = [chart.px(points.x[i]) * ratio, chart.py(points.y[i]) * ratio];
-            return [...chart.canvas.getContext("2d").getImageData(at[0], at[1], 1, 1).data];
-        }""",
-        [layer, point],
-    )
-    return color
 
 
 def test_what_one_points_at_tells_its_setting_and_operating_points_have_their_names(
@@ -115,33 +81,10 @@ def test_what_one_points_at_tells_its_setting_and_operating_points_have_their_na
     assert {"low-rate", "knee", "high-rate", "λ 6.4e-4"} <= set(texts)
 
 
-def test_the_yardsticks_curve_is_in_the_legend_and_tells_its_points(opened: Page) -> None:
-    box = opened.locator("label:has(input[data-layer='rival octree'])")
-    assert box.inner_text().strip() == "octree (yardstick, measured bytes)"
-    assert box.locator("svg path").count() == 2  # the line and its mark
-    place = opened.evaluate(
-        """() => {
-            const chart = page.charts.front;
-            const { points } = chart.layers.find((each) => each.key === "rival octree");
-            const frame = chart.element.getBoundingClientRect();
-            return [frame.left + chart.px(points.x[1]), frame.top + chart.py(points.y[1])];
-        }"""
-    )
-    opened.mouse.move(*place)
-    told = opened.inner_text("#hover")
-    assert "octree, 16 voxels" in told
-    assert "bpp\n1.250" in told
-    assert "D1 PSNR dB\n37.25" in told
-    assert color_at(opened, "rival octree", 0) == [230, 159, 0, 255]
-    assert "octree dominates 1 of the 3 points of the front." in opened.inner_text("#view-front")
-    box.locator("input").uncheck()
-    assert "rival octree" not in layers_drawn(opened)
-
-
 def test_boxes_of_the_legend_hide_and_show(opened: Page) -> None:
     everything = layers_drawn(opened)
     assert {"front", "beaten", "pruned", "failed", "infeasible", "paths"} < everything
-    assert {"curve Draco", "rival octree", "other 0", "published", "running"} < everything
+    assert {"curve Draco", "other 0", "published", "running"} < everything
     assert color_at(opened, "beaten", 0) == [86, 180, 233, 255]
     for key in ("beaten", "front", "other 0"):
         opened.locator(f"input[data-layer='{key}']").uncheck()
