@@ -6,6 +6,7 @@ Legend: n points of a cloud, m decoded points, v voxels.
 from __future__ import annotations
 
 import hashlib
+import math
 import sys
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,12 +18,11 @@ from model.coded_cloud import DecodedCloud
 from model.container import CODEC_ID_BYTES, POINTS_PER_BYTE
 from model.errors import CodecError, DamagedFileError, WrongCodecError
 from model.octree import coding
+from model.octree.contents import CodedOctree, decoded_counts
 from model.octree.frame import CODEC_ID_BYTES as SHORT_ID_BYTES
 from model.octree.frame import Counts, Frame, Placing, read_file, write_file
-from model.octree.levels import FIRST, HIGHEST, counts_of, levels_of
-from model.octree.placing import FINE_BITS, between, equal_counts
+from model.octree.levels import counts_of, levels_of
 from model.octree.voxels import (
-    AT_ONCE,
     edge_of,
     edge_of_share,
     lies_on_grid,
@@ -31,11 +31,11 @@ from model.octree.voxels import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from model.octree.coding import Occupied, OctreeTables
+    from model.octree.coding import OctreeTables
     from model.octree.voxels import Voxels
 
     Progress = Callable[[int, int], None]
@@ -108,26 +108,6 @@ class OctreeOptions:
         if self.placing != "auto":
             told.append(f"points at {self.placing}" if self.placing == "centres" else "between")
         return ", ".join(told)
-
-
-@dataclass(frozen=True)
-class CodedOctree:
-    """The contents of a file.
-
-    Attributes:
-        frame: what it says before the octree.
-        voxels: (v, 3) int64, counted from the frame's corner, along the Morton curve.
-        counts: (v,) int64, points that each is decoded to.
-    """
-
-    frame: Frame
-    voxels: NDArray[np.int64]
-    counts: NDArray[np.int64]
-
-    @property
-    def points(self) -> int:
-        """How many it is decoded to."""
-        return int(self.counts.sum())
 
 
 class OctreeCodec:
@@ -229,7 +209,7 @@ class OctreeCodec:
         coded = self.read(data, most_points)
         points = np.empty((coded.points, 3))
         done = 0
-        for part in self.parts(coded):
+        for part in coded.parts():
             points[done : done + len(part)] = part
             done += len(part)
         if progress is not None:
@@ -246,17 +226,22 @@ class OctreeCodec:
         if frame.codec_id != self._short_id:
             raise WrongCodecError(_other_codec(frame.codec_id, self))
         paid = POINTS_PER_BYTE * len(data)
-        is_counted = frame.counts != Counts.NONE
-        found = coding.decode(
-            stream,
-            frame.depth,
-            frame.box,
-            self.options.tables,
-            counted=is_counted,
-            most_voxels=min(frame.points, paid),
-            most_points=min(frame.points, paid),
-        )
-        counts = _decoded_counts(frame, found, len(data))
+        try:
+            found = coding.decode(
+                stream,
+                frame.depth,
+                frame.box,
+                self.options.tables,
+                counted=frame.counts != Counts.NONE,
+                most_voxels=min(frame.points, paid, math.prod(frame.box)),
+                most_points=min(frame.points, paid),
+            )
+        except MemoryError as error:
+            raise CodecError(
+                f"a file of {len(data):,} bytes that tells of {frame.points:,} points needs more "
+                "memory than there is; decompress it on a larger machine, if you trust it"
+            ) from error
+        counts = decoded_counts(frame, found, len(data))
         coded = CodedOctree(frame, found.voxels, counts)
         told = coded.points if frame.counts != Counts.NONE else len(found.voxels)
         if coded.points > paid or write_file(frame, stream, told) != data:
@@ -272,59 +257,6 @@ class OctreeCodec:
                 "if you trust it"
             )
         return coded
-
-    def parts(self, coded: CodedOctree) -> Iterator[NDArray[np.float64]]:
-        """Yield the points of a file some at a time, (m, 3) in all; voxels along the Morton curve.
-
-        Args:
-            coded: what :meth:`read` returned.
-        """
-        frame = coded.frame
-        corner = np.array(frame.corner, dtype=np.int64)
-        if frame.placing == Placing.CENTRES:
-            ends = np.cumsum(coded.counts)
-            for begin in range(0, int(ends[-1]), AT_ONCE):
-                wanted = np.arange(begin, min(begin + AT_ONCE, int(ends[-1])))
-                voxels = coded.voxels[np.searchsorted(ends, wanted, side="right")]
-                yield (voxels + corner) * frame.edge
-            return
-        fine_edge = frame.edge / (1 << FINE_BITS)
-        for fine in between(coded.voxels, coded.counts, frame.points):
-            voxels = (fine >> FINE_BITS) + corner
-            yield voxels * frame.edge + (fine & (1 << FINE_BITS) - 1) * fine_edge
-
-
-def _decoded_counts(frame: Frame, found: Occupied, length: int) -> NDArray[np.int64]:
-    """Return how many points each voxel is decoded to; the cloud's number must be possible."""
-    if frame.counts == Counts.NONE or found.counts is None:
-        if frame.placing == Placing.CENTRES:
-            return np.ones(len(found.voxels), dtype=np.int64)
-        return equal_counts(frame.points, len(found.voxels), length)
-    if frame.counts == Counts.COARSE:
-        return _coarse_counts(found.counts, frame.points)
-    if int(found.counts.sum()) != frame.points:
-        raise _other_count(frame.points, int(found.counts.sum()))
-    return found.counts
-
-
-def _coarse_counts(levels: NDArray[np.int64], points: int) -> NDArray[np.int64]:
-    """Return what levels decode to; the cloud's number of points must be possible with them."""
-    if int(levels.max()) > HIGHEST:
-        raise DamagedFileError(
-            f"a voxel's points are told by a number up to {HIGHEST}, and here one is "
-            f"{int(levels.max()):,}; the file was made up or changed, get it anew"
-        )
-    least, past = int(FIRST[levels].sum()), int(FIRST[levels + 1].sum())
-    if not least <= points <= past - len(levels):
-        raise _other_count(points, least)
-    return counts_of(levels)
-
-
-def _other_count(points: int, found: int) -> DamagedFileError:
-    return DamagedFileError(
-        f"voxels must have the points of the cloud, {points:,} here, and have {found:,}; the file "
-        "was made up or changed, get it anew"
-    )
 
 
 def _other_codec(codec_id: bytes | None, codec: OctreeCodec) -> str:

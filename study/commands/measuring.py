@@ -69,10 +69,7 @@ def _measure(
     file_format, force = arguments.format or COMPRESSAI, arguments.force
     default = None if name is None else Path(f"{name}-evaluation{SUFFIXES[file_format]}")
     out = arguments.out or default
-    twice = [file for file, count in Counter(arguments.clouds).items() if count > 1]
-    if twice:
-        raise StudyError(f"each file is measured once, and {twice[0]} is named twice; name it once")
-    clouds = _read(arguments.clouds)
+    clouds = read_all(arguments.clouds)
     if out is not None:
         check_free(out, force=force)
     with progress_view(console, "measuring", "clouds", lines=True) as on_progress:
@@ -84,12 +81,15 @@ def _measure(
     return 0
 
 
-def _read(files: Sequence[Path]) -> dict[str, Cloud]:
+def read_all(files: Sequence[Path]) -> dict[str, Cloud]:
     """Read all clouds of all files, by name.
 
     Raises:
         StudyError: some cannot be read or measured; each is told, so that one run finds them all.
     """
+    twice = [file for file, count in Counter(files).items() if count > 1]
+    if twice:
+        raise StudyError(f"each file is taken once, and {twice[0]} is named twice; name it once")
     clouds: dict[str, Cloud] = {}
     complaints = []
     for file in files:

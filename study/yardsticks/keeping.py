@@ -10,8 +10,10 @@ import hashlib
 import math
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import model.octree
 from study.base.errors import StudyError
 from study.base.next_command import next_command
 from study.clouds import Cloud
@@ -21,7 +23,7 @@ from study.data import open_data_set
 from study.fronts.rivals import Rival
 from study.metrics.table import MEASURES
 from study.report.standing import Rivals
-from study.report.unchanged import kept_files
+from study.report.unchanged import code_digest, kept_files
 from study.storage.progress import data_shown
 from study.training.cloud_results import read_results
 from study.yardsticks.family import yardstick
@@ -50,7 +52,8 @@ _ALWAYS = ("bpp", "d1_psnr_db", "d2_psnr_db", "chamfer", "points_ratio")
 those of another machine than the trials'."""
 
 _VERSION = 1
-"""Of what is kept: raised where the same clouds would be measured otherwise."""
+"""Of what is kept: raised where the same clouds would be measured otherwise. The octree's own code
+counts besides."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,8 @@ def _evaluation(site: Site, key: str, data: DataSet, clouds: Mapping[str, Cloud]
     """Return what a yardstick makes of the clouds, from what is kept or anew."""
     (file,) = kept_files(site.folder.codecs, [key])
     metrics = list(dict.fromkeys((*_ALWAYS, *_of_objectives(site))))
-    told = (_VERSION, key, data.manifest.content_hash, metrics)
+    codec = code_digest(Path(model.octree.__file__).parent) if key == OCTREE else ""
+    told = (_VERSION, key, codec, data.manifest.content_hash, metrics)
     made_from = hashlib.sha256(repr(told).encode()).hexdigest()
     if (found := read_if_made_from(file, made_from)) is not None:
         return found

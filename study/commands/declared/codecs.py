@@ -14,6 +14,7 @@ from study.commands.declared.options import (
     FORMAT,
     ROOT,
     STUDY,
+    list_of,
     whole_number,
 )
 
@@ -261,4 +262,40 @@ examples:
     check="study.commands.checks:check_baseline",
 )
 
-COMMANDS = (EXPORT, COMPRESS, DECOMPRESS, IMPORT_CHECKPOINT, EVALUATE, BASELINE)
+TRAIN_TABLES = Command(
+    "train-tables",
+    "make an octree codec that knows clouds like yours",
+    options=(
+        replace(_CLOUDS, help="what to learn from; `embedded`: the objects of the package"),
+        Option("out", "the codec's folder, a new one", type=Path, metavar="OUT"),
+        Option(
+            "--depths",
+            "voxels to learn from: edges of the longest side, halved so many times (3,4,5,6,7)",
+            type=list_of(whole_number(0, 20)),
+            default=(3, 4, 5, 6, 7),
+            metavar="LIST",
+        ),
+        Option(
+            "--seed",
+            "of the order and of the exact edges (%(default)s)",
+            type=whole_number(0),
+            default=0,
+            metavar="N",
+        ),
+    ),
+    about="""\
+Every cloud is coded with voxels of every depth, and what the coder has seen then is where later
+files begin. It takes seconds. One cloud in five is kept aside first, to say what tables are worth;
+the codec's own tables are of all clouds.
+
+examples:
+  study train-tables clouds/*.ply octree-codec
+  study train-tables sweeps/*.bin sweeps-codec --depths 9,10,11,12,13
+                                                        for voxels of centimetres in a street
+  study train-tables embedded octree-codec              the package's own objects, those of the
+                                                        default recipe's training split
+  study compress octree-codec chair.ply --depth 5       and then as any codec""",
+    run="study.commands.tables:train",
+)
+
+COMMANDS = (EXPORT, COMPRESS, DECOMPRESS, TRAIN_TABLES, IMPORT_CHECKPOINT, EVALUATE, BASELINE)

@@ -20,9 +20,9 @@ from model.errors import CodecError
 from model.octree import coding
 from model.octree.codec import OctreeCodec, OctreeOptions
 from model.octree.frame import LONG_FILE, Counts, Frame, Placing, read_file, write_file
+from tests.model.octree.test_codec import trained
 from tests.model.support import surface
 from tests.model.test_fuzz import MUTATIONS, peak_mib
-from tests.model.test_octree_codec import trained
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -125,11 +125,11 @@ def test_parts_are_the_whole(seed: int, monkeypatch: pytest.MonkeyPatch) -> None
         data = coder.compress(points)
         whole = coder.decompress(data).points
         with monkeypatch.context() as patch:
-            patch.setattr("model.octree.codec.AT_ONCE", 11)
+            patch.setattr("model.octree.contents.AT_ONCE", 11)
             patch.setattr("model.octree.placing.AT_ONCE", 11)
             patch.setattr("model.octree.voxels.AT_ONCE", 11)
             assert coder.compress(points) == data
-            parts = list(coder.parts(coder.read(data)))
+            parts = list(coder.read(data).parts())
         assert max(map(len, parts)) <= 11
         np.testing.assert_array_equal(np.concatenate(parts), whole)
 

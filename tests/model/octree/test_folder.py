@@ -13,7 +13,7 @@ from model.codec_folder import load_codec, save_codec
 from model.errors import CodecError
 from model.folder_files import CODEC, TABLES
 from model.octree.codec import OctreeCodec, OctreeOptions
-from tests.model.test_octree_codec import sheet, trained
+from tests.model.octree.test_codec import sheet, trained
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +94,7 @@ def test_changed_tables_are_a_sentence(folder: Path) -> None:
     for change in (
         {name: arrays[name][:-1]},
         {name: arrays[name].astype(np.float32)},
-        {name: np.full_like(arrays[name], -1)},
+        {"count_weights": np.full_like(arrays["count_weights"], 1 << 30)},
         {"more": arrays[name]},
         {name: np.int32(1)},
     ):
