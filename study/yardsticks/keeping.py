@@ -116,8 +116,7 @@ def _evaluation(site: Site, key: str, data: DataSet, clouds: Mapping[str, Cloud]
     """Return what a yardstick makes of the clouds, from what is kept or anew."""
     (file,) = kept_files(site.folder.codecs, [key])
     metrics = list(dict.fromkeys((*_ALWAYS, *_of_objectives(site))))
-    codec = code_digest(Path(model.octree.__file__).parent) if key == OCTREE else ""
-    told = (_VERSION, key, codec, data.manifest.content_hash, metrics)
+    told = (_VERSION, key, *_codec_of(key), data.manifest.content_hash, metrics)
     made_from = hashlib.sha256(repr(told).encode()).hexdigest()
     if (found := read_if_made_from(file, made_from)) is not None:
         return found
@@ -126,6 +125,11 @@ def _evaluation(site: Site, key: str, data: DataSet, clouds: Mapping[str, Cloud]
     with suppress(StudyError):
         write_evaluation(made, file, force=True, made_from=made_from)
     return made
+
+
+def _codec_of(key: str) -> tuple[object, ...]:
+    """Return what stands for a yardstick's code and settings, where they may change."""
+    return (code_digest(Path(model.octree.__file__).parent), HALF_STEPS) if key == OCTREE else ()
 
 
 def _yardstick(site: Site, key: str, clouds: Mapping[str, Cloud]) -> Yardstick:
