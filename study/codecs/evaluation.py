@@ -92,7 +92,7 @@ class Evaluation:
             if (quality := point.mean("d1_psnr_db")) is not None and math.isfinite(quality)
         ]
         rates, qualities = tuple(b for b, _ in finite), tuple(q for _, q in finite)
-        return RateCurve(self.name, rates, qualities, self.counts)
+        return RateCurve(self.name, rates, qualities, counts=self.counts)
 
     def to_json(self) -> dict[str, Any]:
         """Return what the file holds. Values that do not exist or are infinite are null."""

@@ -7,7 +7,7 @@ arithmetic is the library's, `bjontegaard` (Herglotz et al., ICIP 2022, who reco
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -42,7 +42,7 @@ class RateCurve:
     name: str
     bpp: tuple[float, ...]
     psnr_db: tuple[float, ...]
-    counts: str = "measured bytes"
+    counts: str = field(default="measured bytes", kw_only=True)
 
     def __post_init__(self) -> None:
         """Check, and put the points in the order of their rate."""

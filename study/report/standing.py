@@ -92,10 +92,16 @@ def _sentences(study: JudgedStudy, found: Against, rival: Rival) -> Iterator[str
         told = f"95 % interval {interval.low:+.0f} to {interval.high:+.0f} %"
         told += f", paired over {found.clouds} clouds"
     yield (
-        f"at equal {what} the front needs {abs(rate.value):.0f} % "
-        f"{'less' if rate.value < 0 else 'more'} rate ({told}), over {rate.low:.1f} to "
+        f"at equal {what} the front needs {_more(rate.value)} ({told}), over {rate.low:.1f} to "
         f"{rate.high:.1f} dB"
     )
+
+
+def _more(percent: float) -> str:
+    """Say how much more rate that is; from twice as much on nobody reads percents."""
+    if percent >= 100:
+        return f"{1 + percent / 100:.1f} times the rate, {percent:+.0f} %"
+    return f"{abs(percent):.0f} % {'less' if percent < 0 else 'more'} rate"
 
 
 def _dominated(study: JudgedStudy, found: Against, rival: Rival) -> str:

