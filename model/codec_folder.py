@@ -1,11 +1,13 @@
 """A codec as a folder that can be taken anywhere.
 
 ==========================  ========================================================================
-``codec.json``              format version, codec id, architecture, partition, and what is known
-                            about the codec: where it comes from and what it was measured to do
-``weights.safetensors``     the trained parameters, float32, under their names in `model.codec`
+``codec.json``              format version, kind, codec id, architecture and partition (or, of an
+                            octree codec, options), and what is known about the codec: where it
+                            comes from and what it was measured to do
+``weights.safetensors``     the trained parameters, float32, under their names in `model.codec`;
+                            an octree codec has none
 ``tables.safetensors``      the integer tables of the range coder: ``cdf``, ``cdf_length``,
-                            ``offset``; a decoder never recomputes them
+                            ``offset``, or an octree coder's; a decoder never recomputes them
 ==========================  ========================================================================
 
 Nothing in it is run when it is read: JSON and safetensors hold data only.
@@ -14,9 +16,6 @@ Nothing in it is run when it is read: JSON and safetensors hold data only.
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,15 +31,28 @@ from model.cloud_codec import CloudCodec
 from model.codec import Codec
 from model.config import ModelConfig
 from model.errors import CodecError
+from model.folder_files import (
+    CODEC,
+    TABLES,
+    WEIGHTS,
+    damaged,
+    read_description,
+    read_part,
+    require_id,
+    require_keys,
+    write_folder,
+)
+from model.octree.codec import OctreeCodec
+from model.octree.folder import KIND, load_octree, save_octree
 from model.partition import PartitionConfig
 from model.patch_coder import PatchCoder, Tables
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 FORMAT = 1
-"""Raise it when a reader of today would misread what is written."""
+"""Of a learned codec's folder: readers before there were octree codecs know no other."""
 
 TOTAL_FREQUENCY = 1 << 16
 """Where every row of cumulative frequencies ends: the precision of CompressAI's range coder."""
@@ -48,10 +60,8 @@ TOTAL_FREQUENCY = 1 << 16
 SHORTEST_ROW = 3
 """From 0, over one symbol, to the slot of all the others."""
 
-MOST_DESCRIBED = 1 << 22
-"""Bytes of a description: usual are thousands. Parsed, they may take twenty times as many."""
-
-CODEC, WEIGHTS, TABLES = "codec.json", "weights.safetensors", "tables.safetensors"
+AnyCodec = CloudCodec | OctreeCodec
+LEARNED = "learned"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,11 +73,25 @@ class SavedCodec:
         about: where it comes from and what it was measured to do, as its writer wrote it.
     """
 
-    codec: CloudCodec
+    codec: AnyCodec
     about: dict[str, Any]
 
+    @property
+    def learned(self) -> CloudCodec:
+        """The codec, where only a learned one will do.
 
-def save_codec(codec: CloudCodec, folder: Path, about: Mapping[str, Any]) -> None:
+        Raises:
+            CodecError: it is none.
+        """
+        if not isinstance(self.codec, CloudCodec):
+            raise CodecError(
+                f"this needs a learned codec, and codec {self.codec.codec_id.hex()} is an octree "
+                "codec; name another"
+            )
+        return self.codec
+
+
+def save_codec(codec: AnyCodec, folder: Path, about: Mapping[str, Any]) -> None:
     """Write a codec as a new folder, whole or not at all.
 
     Args:
@@ -78,6 +102,9 @@ def save_codec(codec: CloudCodec, folder: Path, about: Mapping[str, Any]) -> Non
     Raises:
         CodecError: there is something at `folder` already, or it cannot be written.
     """
+    if isinstance(codec, OctreeCodec):
+        save_octree(codec, folder, about)
+        return
     described = {
         "format": FORMAT,
         "id": codec.codec_id.hex(),
@@ -89,31 +116,8 @@ def save_codec(codec: CloudCodec, folder: Path, about: Mapping[str, Any]) -> Non
         name: parameter.detach().cpu().contiguous()
         for name, parameter in codec.coder.codec.named_parameters()
     }
-    contents = {
-        CODEC: (json.dumps(described, indent=1, allow_nan=False) + "\n").encode(),
-        WEIGHTS: save_tensors(weights),
-        TABLES: save_arrays(dataclasses.asdict(codec.coder.tables)),
-    }
-    if folder.exists():
-        raise CodecError(
-            f"a codec is written into a new folder, and {folder} exists; choose another, or remove "
-            "it first"
-        )
-    partial = folder.parent / f".{folder.name}.partial-{os.getpid()}"
-    try:
-        partial.mkdir(parents=True)
-        for name, content in contents.items():
-            with (partial / name).open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        partial.rename(folder)
-    except OSError as error:
-        raise CodecError(
-            f"the codec's folder {folder} cannot be written: {error.strerror or error}"
-        ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    tables = save_arrays(dataclasses.asdict(codec.coder.tables))
+    write_folder(folder, described, {WEIGHTS: save_tensors(weights), TABLES: tables})
 
 
 def load_codec(folder: Path) -> SavedCodec:
@@ -123,46 +127,42 @@ def load_codec(folder: Path) -> SavedCodec:
         CodecError: a file is missing or damaged, the parts do not belong together, or a newer
             version of this program wrote them.
     """
-    described = _read_description(folder)
+    described = read_description(folder)
+    codec = _LOADERS[_kind(folder, described)](folder, described)
+    return SavedCodec(codec, described["about"])
+
+
+def _kind(folder: Path, described: Mapping[str, Any]) -> str:
+    """Return which kind of codec it is; earlier folders do not say so, and are learned ones."""
+    kind = described.get("kind", LEARNED)
+    if not isinstance(kind, str) or kind not in _LOADERS:
+        raise CodecError(
+            f"this version reads codecs of the kinds {' and '.join(_LOADERS)}, and {folder} is of "
+            f"kind {kind!r}; use the version that wrote it, or a newer one"
+        )
+    return kind
+
+
+def _load_learned(folder: Path, described: Mapping[str, Any]) -> CloudCodec:
+    require_keys(folder / CODEC, described, {"architecture": dict, "partition": dict})
     try:
         # Codecs from before there was a choice have the published normalisation.
         architecture = {"norm": "published", **described["architecture"]}
         config = ModelConfig(**_fields(ModelConfig, architecture))
         partition = PartitionConfig(**_fields(PartitionConfig, described["partition"]))
     except (ValueError, TypeError) as error:
-        raise _damaged(folder / CODEC, str(error)) from error
+        raise damaged(folder / CODEC, str(error)) from error
     codec = _load_weights(folder / WEIGHTS, config)
     tables = _load_tables(folder / TABLES, config)
-    saved = CloudCodec(PatchCoder(codec, tables), partition)
-    if saved.codec_id.hex() != described["id"]:
-        raise CodecError(
-            f"the files of a codec must be those that were written together, and {folder} says "
-            f"that it is codec {described['id']} but holds codec {saved.codec_id.hex()}: a file "
-            "was changed or exchanged; copy the whole folder anew"
-        )
-    return SavedCodec(saved, described["about"])
+    loaded = CloudCodec(PatchCoder(codec, tables), partition)
+    require_id(folder, described, loaded.codec_id)
+    return loaded
 
 
-def _read_description(folder: Path) -> dict[str, Any]:
-    """Return what `codec.json` says, with every key in place and the format one that is known."""
-    path = folder / CODEC
-    content = _read(path, MOST_DESCRIBED)
-    try:
-        described = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, str(error)) from error
-    if not isinstance(described, dict) or type(described.get("format")) is not int:
-        raise _damaged(path, "it does not say which format it has")
-    if described["format"] > FORMAT:
-        raise CodecError(
-            f"this version reads codecs up to format {FORMAT}, and {folder} is of format "
-            f"{described['format']}; use the version that wrote it, or a newer one"
-        )
-    kinds = {"id": str, "architecture": dict, "partition": dict, "about": dict}
-    for key, kind in kinds.items():
-        if not isinstance(described.get(key), kind):
-            raise _damaged(path, f"'{key}' is missing or of another kind")
-    return described
+_LOADERS: dict[str, Callable[[Path, Mapping[str, Any]], AnyCodec]] = {
+    LEARNED: _load_learned,
+    KIND: load_octree,
+}
 
 
 def _fields(kind: type, given: dict[str, Any]) -> dict[str, Any]:
@@ -191,25 +191,25 @@ def _shape_of(value: object) -> object:
 
 def _load_weights(path: Path, config: ModelConfig) -> Codec:
     """Return a population of one with the weights of a file."""
-    content = _read(path)
+    content = read_part(path)
     try:
         weights = load_tensors(content)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise _damaged(path, str(error)) from error
+        raise damaged(path, str(error)) from error
     # Shapes are compared before any memory is taken: a changed `hidden_dim` may name any number.
     with torch.device("meta"):
         expected = {name: p.shape for name, p in Codec(config).named_parameters()}
     found = {name: tensor.shape for name, tensor in weights.items()}
     if found != expected:
         odd = min(name for name, shape in {*found.items()} ^ {*expected.items()})
-        raise _damaged(
+        raise damaged(
             path,
             f"{odd} must be {_shown(expected.get(odd))}, as {CODEC} has it, and is "
             f"{_shown(found.get(odd))}",
         )
     for name, tensor in weights.items():
         if tensor.dtype != torch.float32 or not bool(tensor.isfinite().all()):
-            raise _damaged(path, f"{name} must hold finite float32 numbers")
+            raise damaged(path, f"{name} must hold finite float32 numbers")
     codec = Codec(config)
     codec.restore(weights)
     return codec
@@ -220,12 +220,12 @@ def _shown(shape: torch.Size | None) -> str:
 
 
 def _load_tables(path: Path, config: ModelConfig) -> Tables:
-    content = _read(path)
+    content = read_part(path)
     try:
         tables = Tables(**load_arrays(content))
         check_tables(tables, config)
     except (SafetensorError, ValueError, TypeError, KeyError) as error:
-        raise _damaged(path, str(error)) from error
+        raise damaged(path, str(error)) from error
     return tables
 
 
@@ -253,22 +253,3 @@ def check_tables(tables: Tables, config: ModelConfig) -> None:
         steps = np.diff(row[:length].astype(np.int64))
         if row[0] != 0 or row[length - 1] != TOTAL_FREQUENCY or steps.min() <= 0:
             raise ValueError(f"row {number} must rise from 0 to {TOTAL_FREQUENCY}")
-
-
-def _read(path: Path, most: int = -1) -> bytes:
-    """Return what a file holds; `most` bytes of it where it may not be longer."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(most + 1 if most >= 0 else -1)
-    except OSError as error:
-        raise CodecError(
-            f"a codec is a folder with {CODEC}, {WEIGHTS} and {TABLES}, and {path} cannot be read "
-            f"({error.strerror}); name the folder that `study export` wrote"
-        ) from error
-    if 0 <= most < len(content):
-        raise _damaged(path, f"it may have {most:,} bytes, and has more")
-    return content
-
-
-def _damaged(path: Path, reason: str) -> CodecError:
-    return CodecError(f"{path} is damaged ({reason.splitlines()[0]}); copy the codec anew")

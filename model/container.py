@@ -1,4 +1,4 @@
-"""The file around the symbols: magic, version, header, checksum; see `docs/format.md`."""
+"""The file around a learned codec's symbols, version 1; see `docs/format.md`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from model.errors import CodecError, DamagedFileError
+from model.bit_fields import BitReader, from_zigzag, impossible, varint, zigzag
+from model.errors import CodecError, DamagedFileError, WrongCodecError
 from model.partition import MOST_POINTS
 from model.placement import Placement
 
 MAGIC = b"DPC"
 VERSION = 1
-"""Raise it when a reader of today would misread new files."""
+"""Of the files of learned codecs."""
+OCTREE_VERSION = 2
+"""Of the files of octree codecs. The next change that a reader of today would misread is 3."""
+VERSION_MASK = 7
+"""What of the byte after the magic is the version, from version 2 on."""
 POINTS_PER_BYTE = 512
 """A file has at least one byte for so many points, so its length bounds the cost of reading it."""
 CODEC_ID_BYTES = 4
@@ -48,8 +53,8 @@ class Header:
         """Magic, version and header as in a file."""
         flags = self.voxel_depth | self.normals * _NORMALS | self.float16_coordinates * _FLOAT16
         fixed = struct.pack("<3sBB4s", MAGIC, VERSION, flags, self.codec_id)
-        centre = b"".join(_varint(2 * abs(c) - (c < 0)) for c in self.placement.centre)
-        return fixed + _varint(self.points) + struct.pack("<f", self.placement.side) + centre
+        centre = b"".join(varint(zigzag(c)) for c in self.placement.centre)
+        return fixed + varint(self.points) + struct.pack("<f", self.placement.side) + centre
 
 
 def write_file(header: Header, stream: bytes) -> bytes:
@@ -73,91 +78,72 @@ def read_file(data: bytes) -> tuple[Header, bytes]:
 
     Raises:
         CodecError: not a file of this program, or one of a newer version.
+        WrongCodecError: an octree's.
         DamagedFileError: cut, changed, or impossible.
+    """
+    if version_of(data) == OCTREE_VERSION:
+        raise WrongCodecError(
+            "a file is decompressed with the codec that wrote it, and this one is of an octree "
+            "codec, not of a learned one; name that codec: `octree`, or its folder"
+        )
+    content, checksum = data[:-CHECKSUM_BYTES], data[-CHECKSUM_BYTES:]
+    if checksum != struct.pack("<I", zlib.crc32(content)):
+        raise cut_or_changed(data)
+    fields = BitReader(content)
+    header = _read_header(fields)
+    if header.points > POINTS_PER_BYTE * len(data):
+        raise impossible(f"{header.points:,} points in {len(data):,} bytes")
+    return header, content[fields.position :]
+
+
+def version_of(data: bytes) -> int:
+    """Return the version of a file: 1, or 2 for an octree's (`model.octree.frame`).
+
+    Raises:
+        CodecError: not a file of this program, or one of a newer version.
+        DamagedFileError: too short to have a version.
     """
     if not data.startswith(MAGIC[: len(data)]):
         raise CodecError(
             f"a compressed cloud starts with {MAGIC!r}, and this file with "
             f"{bytes(data[: len(MAGIC)])!r}; name a file that `study compress` wrote"
         )
-    if len(data) > len(MAGIC) and data[len(MAGIC)] > VERSION:
+    if len(data) <= len(MAGIC):
+        raise cut_or_changed(data)
+    told = data[len(MAGIC)]
+    if told <= VERSION:
+        return VERSION
+    version = told & VERSION_MASK  # The other bits are an octree's own.
+    if version != OCTREE_VERSION:
         raise CodecError(
-            f"this program reads files up to version {VERSION}, and this one has version "
-            f"{data[len(MAGIC)]}; decompress it with a newer program"
+            f"this program reads files up to version {OCTREE_VERSION}, and this one has version "
+            f"{max(version, OCTREE_VERSION + 1)}; decompress it with a newer program"
         )
-    content, checksum = data[:-CHECKSUM_BYTES], data[-CHECKSUM_BYTES:]
-    if checksum != struct.pack("<I", zlib.crc32(content)):
-        raise DamagedFileError(
-            f"a file must end with the checksum of what is before, and this one of {len(data):,} "
-            "bytes does not; it was cut or changed on the way, get it anew"
-        )
-    fields = _Fields(content)
-    header = _read_header(fields)
-    if header.points > POINTS_PER_BYTE * len(data):
-        raise _impossible(f"{header.points:,} points in {len(data):,} bytes")
-    return header, fields.rest
+    return version
 
 
-def _read_header(fields: _Fields) -> Header:
+def cut_or_changed(data: bytes) -> DamagedFileError:
+    """Return the error about a file whose checksum is not that of its content."""
+    return DamagedFileError(
+        f"a file must end with the checksum of what is before, and this one of {len(data):,} "
+        "bytes does not; it was cut or changed on the way, get it anew"
+    )
+
+
+def _read_header(fields: BitReader) -> Header:
     _, version, flags, codec_id = struct.unpack("<3sBB4s", fields.take(9))
     if version < 1 or flags & _RESERVED:
-        raise _impossible(f"version {version} and flags {flags:#04x}")
+        raise impossible(f"version {version} and flags {flags:#04x}")
     points = fields.varint(MOST_POINTS)
     (side,) = struct.unpack("<f", fields.take(4))
     if points < 1 or not (math.isfinite(side) and side > 0.0):
-        raise _impossible(f"{points:,} points and a longest side of {side:g}")
+        raise impossible(f"{points:,} points and a longest side of {side:g}")
     x, y, z = (fields.varint(2 * _FARTHEST_CENTRE) for _ in range(3))
     return Header(
         codec_id=codec_id,
         points=points,
-        placement=Placement(side, (_signed(x), _signed(y), _signed(z))),
+        placement=Placement(side, (from_zigzag(x), from_zigzag(y), from_zigzag(z))),
         voxel_depth=flags & _DEPTH_MASK,
         normals=bool(flags & _NORMALS),
         float16_coordinates=bool(flags & _FLOAT16),
-    )
-
-
-class _Fields:
-    """Takes bytes off the front of a file's content."""
-
-    def __init__(self, content: bytes) -> None:
-        self.rest = content
-
-    def take(self, count: int) -> bytes:
-        if len(self.rest) < count:
-            raise _impossible("its end within the header")
-        taken, self.rest = self.rest[:count], self.rest[count:]
-        return taken
-
-    def varint(self, most: int) -> int:
-        """An unsigned number, 7 bits a byte, lowest first, in the fewest bytes."""
-        value = shift = 0
-        while True:
-            byte = self.take(1)[0]
-            value |= (byte & 0x7F) << shift
-            # The shift is bounded too: zeros that announce further digits could go on for ever.
-            if value > most or most >> shift == 0 or (byte == 0 and shift):
-                raise _impossible("a number that is too large or too long")
-            if byte < 0x80:
-                return value
-            shift += 7
-
-
-def _varint(value: int) -> bytes:
-    coded = bytearray()
-    while value >= 0x80:
-        coded.append(value & 0x7F | 0x80)
-        value >>= 7
-    coded.append(value)
-    return bytes(coded)
-
-
-def _signed(value: int) -> int:
-    """0, -1, 1, -2 ... from 0, 1, 2, 3 ..."""
-    return -(value + 1 >> 1) if value & 1 else value >> 1
-
-
-def _impossible(what: str) -> DamagedFileError:
-    return DamagedFileError(
-        f"no encoder writes such a file: it has {what}; it was made up or changed, get it anew"
     )

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from model.cloud_codec import CloudCodec
-from model.codec_folder import CODEC, save_codec
+from model.codec_folder import save_codec
 from model.config import ModelConfig
+from model.folder_files import CODEC
 from model.partition import PartitionConfig
 from model.patch_coder import PatchCoder
 from tests.model.support import fresh_codec, surface

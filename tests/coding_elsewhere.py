@@ -26,7 +26,7 @@ def write(folder: Path, name: str) -> None:
 
 def read(folder: Path, name: str) -> None:
     (folder / name).mkdir()
-    codecs = {path.name: load_codec(path).codec for path in (folder / "codecs").iterdir()}
+    codecs = {path.name: load_codec(path).learned for path in (folder / "codecs").iterdir()}
     for file in sorted(folder.glob("*.dpc")):
         codec = codecs[file.name.split(".")[1]]
         coded = codec.read(file.read_bytes())

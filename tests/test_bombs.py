@@ -179,7 +179,7 @@ def test_many_small_patches_do_not_grow_together(tmp_path: Path) -> None:
     from tests.model.support import surface
 
     folder, _ = bombs.growing_codec(tmp_path / "codec")
-    coder = load_codec(folder).codec.coder
+    coder = load_codec(folder).learned.coder
     many = CloudCodec(coder, PartitionConfig(min_points=8, max_points=15))
     data = many.compress(surface(0, 2000).astype(np.float64))
     with pytest.raises(CodecError, match="makes many more of it"):

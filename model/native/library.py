@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 SWITCH = "DPCC_NATIVE"
 """Environment variable; "0" does without the kernels."""
 
-SOURCES = ("rows.cpp", "attend.cpp", "nearest.cpp", "crowding.cpp", "exponential.hpp", "tasks.hpp")
+SOURCES = (
+    *("rows.cpp", "attend.cpp", "nearest.cpp", "crowding.cpp", "octree.cpp"),
+    *("exponential.hpp", "mixing.hpp", "tasks.hpp"),
+)
 # Reordering sums lets the compiler use vectors; numbers that are not finite must stay so, and
 # `-ffast-math` itself would change the rounding mode of the whole process.
 FLAGS = (
@@ -51,7 +54,7 @@ _COMPILE_S = 120
 
 def usable(*tensors: Tensor) -> bool:
     """Tell whether the kernels can work on such tensors: float32 on the CPU, as they are."""
-    import torch  # noqa: PLC0415  not for kernels that work on NumPy's arrays
+    import torch  # noqa: PLC0415  who has tensors has it; other kernels work without
 
     return (
         all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in tensors)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from model.octree.codec import OctreeCodec
 from study.base.errors import StudyError
-from study.codecs.results import Evaluation, RatePoint, require_measurable
+from study.codecs.evaluation import Evaluation, RatePoint, require_measurable
 from study.metrics import PsnrConvention
 from study.metrics.measurement import measure_clouds
 from study.metrics.sample import Convention
@@ -13,14 +14,14 @@ from study.metrics.sample import Convention
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from model.cloud_codec import CloudCodec
+    from model.codec_folder import AnyCodec
     from study.clouds import Cloud
 
 DEFAULT_CONVENTION = PsnrConvention()
 
 
 def evaluate(
-    codec: CloudCodec,
+    codec: AnyCodec,
     clouds: Mapping[str, Cloud],
     *,
     name: str | None = None,
@@ -48,13 +49,23 @@ def evaluate(
         if progress is not None:
             progress(len(results), len(clouds))
     identity = codec.codec_id.hex()
-    normals = "with normals" if codec.codes_normals else "without normals"
+    what, setting = _told(codec)
     return Evaluation(
         name=name or identity,
-        description=f"learned codec {identity}, {normals}",
+        description=what,
         convention=convention,
-        points=(RatePoint("as trained", tuple(results)),),
+        points=(RatePoint(setting, tuple(results)),),
     )
+
+
+def _told(codec: AnyCodec) -> tuple[str, str]:
+    """Describe a codec, and the one setting it is measured at."""
+    identity = codec.codec_id.hex()
+    if isinstance(codec, OctreeCodec):
+        tables = "trained tables" if codec.options.tables else "no tables"
+        return f"octree codec {identity}, {tables}", codec.options.setting
+    normals = "with normals" if codec.codes_normals else "without normals"
+    return f"learned codec {identity}, {normals}", "as trained"
 
 
 def _check_normals(clouds: Mapping[str, Cloud], *, codes_normals: bool) -> None:

@@ -105,7 +105,8 @@ def export_checkpoint(
             or cannot be written.
     """
     saved = load_codec(folder)
-    if (norm := saved.codec.coder.config.norm) != "published":
+    coder = saved.learned.coder
+    if (norm := coder.config.norm) != "published":
         raise StudyError(
             "the published network normalises over all pairs of points, so that it can run codecs "
             f"of model.norm: published only, and {folder} has {norm}; train one with that setting"
@@ -113,10 +114,10 @@ def export_checkpoint(
     for path in filter(None, (checkpoint, arguments)):
         check_free(path, force=force)
     with new_file(checkpoint, force=force) as partial:
-        torch.save(published_state(saved.codec.coder), partial)
+        torch.save(published_state(coder), partial)
     if arguments is not None:
         known = saved.about.get("published_arguments", {})
-        text = json.dumps({**known, **published_arguments(saved.codec.coder.config)}, indent=1)
+        text = json.dumps({**known, **published_arguments(coder.config)}, indent=1)
         with new_file(arguments, force=force) as partial:
             partial.write_text(text + "\n", encoding="utf-8")
 

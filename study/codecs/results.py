@@ -1,33 +1,35 @@
-"""What a codec's files cost and keep: measured alike for every codec, written in one format.
+"""Result files: what a codec cost and kept, written and read, our own and those of others.
 
-The JSON is CompressAI's (name, description, and per metric a list with one value for each operating
-point), with what that leaves out: units, the PSNR's peak and factor, settings, and the same lists
-for each cloud.
+Two formats. ``compressai`` is CompressAI's JSON with more in it (`study.codecs.evaluation`); theirs
+are read too. ``mpeg`` is the sheet of MPEG's AI-PCC (`study.codecs.sheets`).
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from study.base.errors import StudyError
 from study.base.output import new_file
-from study.metrics import PsnrConvention, RateCurve, longest_side
-from study.metrics.measurement import mean, over_clouds
+from study.codecs.evaluation import FILE_KEYS, MEASURED, NOT_TOLD, Evaluation, RatePoint
+from study.codecs.sheets import read_sheet, sheet_of
+from study.metrics import PeakRule, PsnrConvention
+from study.metrics.measurement import CloudResult
 from study.metrics.table import MEASURES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from study.clouds import Cloud
-    from study.metrics.measurement import CloudResult
+    from study.metrics import RateCurve
 
-FILE_KEYS: Mapping[str, str] = {"encode_s": "encoding_time", "decode_s": "decoding_time"}
-"""What CompressAI's files call metrics that have another name here; the others keep theirs."""
+COMPRESSAI, MPEG = "compressai", "mpeg"
+"""The formats."""
+
+SUFFIXES: Mapping[str, str] = {COMPRESSAI: ".json", MPEG: ".csv"}
 
 MOST_BYTES = 1 << 24
 """Of a result file: one of a thousand clouds at ten operating points has a quarter of that."""
@@ -36,165 +38,219 @@ LONGEST_NAME = 1000
 MOST_POINTS = 1000
 """Operating points of a codec."""
 
+ITS_OWN = "bpp as its file counts it"
+"""What the rate counts of a JSON that was not written here."""
+
 _ODD = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
 """What reading a JSON raises that is none, or not of a result."""
 
-_AVERAGED_IN_FILES = {"points_ratio"}
-"""Metrics per point that result files have always averaged over the clouds."""
+_KEYS: Mapping[str, Sequence[str]] = {
+    "d1_psnr_db": ("d1_psnr_db", "d1-psnr", "d1_psnr"),
+    "d2_psnr_db": ("d2_psnr_db", "d2-psnr", "d2_psnr"),
+    **{metric: (key,) for metric, key in FILE_KEYS.items()},
+}
+"""What files call metrics, ours first; the others have one name everywhere."""
+
+_MADE_FROM = "made_from"
+_PER_POINT = ("bpp", "points_ratio")
+_CONVENTION = re.compile(r"(?P<factor>[\d.e+-]+) p\^2, p = (?P<given>[\d.e+-]+)?(?P<rule>.*)")
 
 
-@dataclass(frozen=True)
-class RatePoint:
-    """What one setting of a codec did with every cloud.
+def written(evaluation: Evaluation, file_format: str, made_from: str = "") -> str:
+    """Return an evaluation in one of the formats, as text; arguments as of `write_evaluation`.
 
-    Attributes:
-        setting: what tells it from the codec's others, such as "4 bits".
-        results: one for each cloud.
+    Raises:
+        StudyError: the sheet has a row for each cloud, and nothing is known of clouds.
     """
-
-    setting: str
-    results: tuple[CloudResult, ...]
-
-    def mean(self, metric: str) -> float | None:
-        """Return bits of all files over all input points; any other metric averaged over clouds.
-
-        None where a cloud has no value: an average over some would compare with nothing.
-        """
-        if metric in _AVERAGED_IN_FILES:
-            return mean(self.results, metric)
-        return over_clouds(self.results, metric)
+    if file_format == MPEG:
+        return sheet_of(evaluation)
+    told = evaluation.to_json() | ({_MADE_FROM: made_from} if made_from else {})
+    return json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """A codec, measured on clouds at one operating point or more, all on the same clouds."""
+def write_evaluation(
+    evaluation: Evaluation,
+    path: Path,
+    *,
+    file_format: str = COMPRESSAI,
+    force: bool = False,
+    made_from: str = "",
+) -> None:
+    """Write an evaluation in one of the formats.
 
-    name: str
-    description: str
-    convention: PsnrConvention
-    points: tuple[RatePoint, ...]
-
-    def curve(self) -> RateCurve:
-        """Return D1 PSNR over rate, without operating points that lost nothing (infinite PSNR)."""
-        finite = [
-            (float(point.mean("bpp") or 0.0), quality)
-            for point in self.points
-            if (quality := point.mean("d1_psnr_db")) is not None and math.isfinite(quality)
-        ]
-        return RateCurve(self.name, tuple(b for b, _ in finite), tuple(q for _, q in finite))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what the file holds. Values that do not exist or are infinite are null."""
-        return {
-            "name": self.name,
-            "description": self.description,
-            "results": {
-                _key(metric): [_number(point.mean(metric)) for point in self.points]
-                for metric in MEASURES
-            },
-            "units": units(self.convention),
-            "psnr": str(self.convention),
-            "settings": [point.setting for point in self.points],
-            "clouds": {
-                same[0].cloud: {
-                    "points": same[0].points,
-                    "file_bytes": [result.file_bytes for result in same],
-                    **{_key(m): [_number(each.values[m]) for each in same] for m in MEASURES},
-                }
-                for same in zip(*(point.results for point in self.points), strict=True)
-            },
-            "notes": self._notes(),
-        }
-
-    def _notes(self) -> list[str]:
-        """Say why values are null."""
-        results = [result for point in self.points for result in point.results]
-        bare = sorted({r.cloud for r in results if r.values["d2_psnr_db"] is None})
-        exact = sorted({r.cloud for r in results if math.inf in r.values.values()})
-        notes = []
-        if bare:
-            notes.append(f"d2_psnr_db is null: no normals are given with {', '.join(bare)}")
-        if any(result.values["f1"] is None for result in results):
-            notes.append("f1 is null: it needs normals in the input and in what is decoded")
-        if exact:
-            notes.append(f"a PSNR that is null is infinite, of {', '.join(exact)}")
-        return notes
-
-
-def units(convention: PsnrConvention) -> dict[str, str]:
-    """Return every metric of a result file, in the file's order and words, with its unit."""
-    return {
-        _key(name): measure.in_files.format(psnr=convention) for name, measure in MEASURES.items()
-    }
-
-
-def _key(metric: str) -> str:
-    return FILE_KEYS.get(metric, metric)
-
-
-def write_evaluation(evaluation: Evaluation, path: Path, *, force: bool = False) -> None:
-    """Write an evaluation as JSON.
+    Args:
+        evaluation: what is written.
+        path: where.
+        file_format: `COMPRESSAI` or `MPEG`.
+        force: whether a file that is there already may be replaced.
+        made_from: what stands for all that it depends on, kept in a JSON (`read_if_made_from`).
 
     Raises:
         StudyError: there is a file already and `force` is not given, or it cannot be written.
     """
-    text = json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+    text = written(evaluation, file_format, made_from)
     with new_file(path, force=force) as partial:
-        partial.write_text(text + "\n", encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
 
 
-def read_curve(path: Path) -> RateCurve:
-    """Read D1 PSNR over rate from such a JSON, to compare with or to draw.
-
-    Raises:
-        StudyError: the file cannot be read or is another, or its PSNR is not that of a study.
-    """
-    with _held_by(path) as held:
-        name, results, convention = held["name"], held["results"], held["psnr"]
-        pairs = list(zip(results["bpp"], results["d1_psnr_db"], strict=True))
-        if len(pairs) > MOST_POINTS:
-            raise ValueError(f"it has {len(pairs):,} operating points, and may have {MOST_POINTS}")
-        pairs = [(_finite(bpp), _finite(db)) for bpp, db in pairs if db is not None]
-        _check_name(name)
-        _check_name(convention)
-    if convention != str(PsnrConvention()):
-        raise StudyError(
-            f"curves in one picture must be of one PSNR, {PsnrConvention()}, but that of {path} "
-            f"is {convention}; measure it anew"
-        )
-    return RateCurve(str(name), tuple(b for b, _ in pairs), tuple(q for _, q in pairs))
+def read_if_made_from(path: Path, made_from: str) -> Evaluation | None:
+    """Return what was written under this `made_from`; None where it was not, or is damaged."""
+    try:
+        with _held_by(path, _content(path)) as held:
+            return _evaluation(path, held) if held[_MADE_FROM] == made_from else None
+    except StudyError:
+        return None
 
 
-def read_clouds(path: Path) -> list[tuple[str, int]]:
-    """Read the name and the points of each cloud from such a JSON; none where it tells of none.
+def read_evaluation(path: Path, points: Mapping[str, int] | None = None) -> Evaluation:
+    """Read a result file: JSON of ours or CompressAI's, or a sheet of MPEG's (.csv).
+
+    Args:
+        path: the file.
+        points: of clouds by name, for sheets, which tell bits and not of how many points.
 
     Raises:
         StudyError: the file cannot be read or is another.
     """
-    with _held_by(path) as held:
+    content = _content(path)
+    if path.suffix.lower() == SUFFIXES[MPEG]:
+        return read_sheet(path, content, points or {})
+    with _held_by(path, content) as held:
+        return _evaluation(path, held)
+
+
+def read_curve(path: Path, points: Mapping[str, int] | None = None) -> RateCurve:
+    """Read D1 PSNR over rate from a result file, to compare with or to draw.
+
+    Args:
+        path: the file.
+        points: of clouds by name, for sheets.
+
+    Raises:
+        StudyError: the file cannot be read or is another, or its PSNR is not that of a study.
+    """
+    return curve_of(read_evaluation(path, points), path)
+
+
+def curve_of(evaluation: Evaluation, path: Path) -> RateCurve:
+    """Return D1 PSNR over rate of what a file held, if it can stand beside a front.
+
+    Raises:
+        StudyError: its PSNR is not that of a study.
+    """
+    if evaluation.convention not in {None, PsnrConvention()}:
+        raise StudyError(
+            f"curves in one picture must be of one PSNR, {PsnrConvention()}, but that of {path} "
+            f"is {evaluation.psnr}; measure it anew"
+        )
+    return evaluation.curve()
+
+
+def read_clouds(path: Path) -> list[tuple[str, int]]:
+    """Read the name and the points of each cloud from a JSON; none where it tells of none.
+
+    Raises:
+        StudyError: the file cannot be read or is another.
+    """
+    with _held_by(path, _content(path)) as held:
         found = [(name, int(told["points"])) for name, told in held.get("clouds", {}).items()]
         for name, _ in found:
             _check_name(name)
         return found
 
 
-@contextmanager
-def _held_by(path: Path) -> Iterator[dict[str, Any]]:
-    """Read a result file; what its user misses in it is told as a fault of the file."""
+def _content(path: Path) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
-        yield json.loads(content.decode("utf-8"))
     except OSError as error:
         raise StudyError(f"{path} cannot be read ({error.strerror}); check the path") from error
+    if len(content) > MOST_BYTES:
+        raise StudyError(
+            f"a result file may have {MOST_BYTES:,} bytes, and {path} has more; leave clouds out"
+        )
+    return content.decode("utf-8", errors="replace")
+
+
+@contextmanager
+def _held_by(path: Path, content: str) -> Iterator[dict[str, Any]]:
+    """Read a JSON; what its user misses in it is told as a fault of the file."""
+    try:
+        yield json.loads(content)
+    except StudyError:
+        raise
     except _ODD as error:
         raise StudyError(
-            f"{path} must be what `study baseline` or `study evaluate` writes, JSON "
-            f"with name, psnr, and results of bpp and d1_psnr_db, but {_complaint(error)}; "
+            f"{path} must be what `study baseline` or `study evaluate` writes or what CompressAI "
+            f"does, JSON with name, and results of bpp and d1_psnr_db, but {_complaint(error)}; "
             "write it anew"
         ) from error
+
+
+def _evaluation(path: Path, held: Mapping[str, Any]) -> Evaluation:
+    """Return what a JSON tells; it raises one of `_ODD` where that is none of a result."""
+    results, name = held["results"], held["name"]
+    columns = {"bpp": results["bpp"]}
+    if all(key not in results for key in _KEYS["d1_psnr_db"]):
+        raise KeyError("d1_psnr_db")
+    for metric in MEASURES:
+        for key in _KEYS.get(metric, (metric,)):
+            if key in results:
+                columns.setdefault(metric, results[key])
+    count = len(columns["bpp"])
+    if count > MOST_POINTS:
+        raise ValueError(f"it has {count:,} operating points, and may have {MOST_POINTS}")
+    means: list[dict[str, float | None]] = [{} for _ in range(count)]
+    for metric, column in columns.items():
+        for row, value in zip(means, column, strict=True):
+            row[metric] = None if value is None else _finite(value)
+    psnr, counts = held.get("psnr"), held.get("rate", MEASURED if "psnr" in held else ITS_OWN)
+    for text in (name, "" if psnr is None else psnr, counts, held.get("description") or ""):
+        _check_name(text)
+    settings = held.get("settings") or [f"point {number}" for number in range(1, count + 1)]
+    clouds = [_cloud(name, told, count) for name, told in (held.get("clouds") or {}).items()]
+    whole = all(clouds) and len(clouds) > 0
+    return Evaluation(
+        name=name,
+        description=held.get("description") or f"{name}, of {path.name}",
+        convention=None if psnr in {None, NOT_TOLD} else _convention(psnr),
+        points=tuple(
+            RatePoint(
+                str(setting), tuple(each[place] for each in clouds) if whole else (), means[place]
+            )
+            for place, setting in enumerate(settings[:count])
+        ),
+        counts=counts,
+    )
+
+
+def _cloud(name: str, told: Mapping[str, Any], count: int) -> tuple[CloudResult, ...]:
+    """Return what a JSON tells of a cloud at each operating point; nothing where it does not."""
+    _check_name(name)
+    points = int(told["points"])
+    sizes = told.get("file_bytes", ())
+    columns = {m: told.get(FILE_KEYS.get(m, m)) for m in MEASURES}
+    if len(sizes) != count or columns["bpp"] is None:
+        return ()
+    found = []
+    for place, size in enumerate(sizes):
+        values = {
+            metric: None if column is None or column[place] is None else _finite(column[place])
+            for metric, column in columns.items()
+        }
+        known = {metric: values[metric] for metric in _PER_POINT}
+        counts = {m: value * points for m, value in known.items() if value is not None}
+        found.append(CloudResult(name, points, int(size), values, counts))
+    return tuple(found)
+
+
+def _convention(text: str) -> PsnrConvention:
+    found = _CONVENTION.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no peak and factor of a PSNR")
+    if found["given"] is not None:
+        return PsnrConvention(PeakRule.GIVEN, float(found["given"]), float(found["factor"]))
+    return PsnrConvention(PeakRule(found["rule"]), None, float(found["factor"]))
 
 
 def _complaint(error: Exception) -> str:
@@ -212,34 +268,3 @@ def _finite(number: Any) -> float:  # noqa: ANN401 - whatever stands in a file
     if not math.isfinite(value):
         raise ValueError(f"a rate or a PSNR must be a finite number, and one is {value}")
     return value
-
-
-def _number(value: float | None) -> float | None:
-    """Return a value as JSON can hold it."""
-    return value if value is not None and math.isfinite(value) else None
-
-
-def require_measurable(clouds: Mapping[str, Cloud]) -> None:
-    """Refuse to measure on nothing, and on clouds without a scale to measure in.
-
-    Raises:
-        StudyError: there are no clouds, or some whose points are all the same: each is named.
-    """
-    if not clouds:
-        raise StudyError("a codec is measured on clouds, and none is given; name one or more")
-    if complaints := unmeasurable(clouds):
-        raise StudyError("\n".join(complaints))
-
-
-def unmeasurable(clouds: Mapping[str, Cloud]) -> list[str]:
-    """Return a sentence for each cloud whose points are all the same: it has no scale."""
-    complaints = []
-    for name, cloud in clouds.items():
-        if longest_side(cloud.points) == 0.0:
-            count = len(cloud.points)
-            heap = f"{count} points of {name!r} are all the same"
-            complaints.append(
-                "a cloud must have an extent to be measured, but the "
-                f"{heap if count > 1 else f'cloud {name!r} is 1 point'}; leave it out"
-            )
-    return complaints

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from study.codecs.evaluation import Evaluation
     from study.config import StudyConfig
     from study.data.manifest import Manifest
     from study.fronts.judged import JudgedStudy
@@ -61,6 +62,12 @@ class Shown:
         except StudyError:
             return None
 
+    def validation_clouds(self) -> list[tuple[str, int]]:
+        """Return the clouds that its codecs are measured on; none where its data set is gone."""
+        manifest = self.manifest()
+        clouds = [] if manifest is None else manifest.clouds
+        return [(each.name, each.all_points) for each in clouds if each.split == "validation"]
+
     def data(self) -> Path | None:
         """Return the data set whose clouds stand for it, where one was used."""
         return data_shown(self.folder, self.config, self.judged.records, self.store)
@@ -94,17 +101,36 @@ def data_cautions(first: Shown, second: Shown) -> Iterator[str]:
         yield f"PSNRs have different peaks, {a.peak:g} and {b.peak:g}: compare no decibels"
 
 
-def baseline_caution(study: Shown, name: str, file: Path) -> str | None:
-    """Say that a baseline was measured on other clouds than a study's; None where it was not.
+def baseline_cautions(study: Shown, baseline: Evaluation, file: Path) -> Iterator[str]:
+    """Say what of a baseline may not compare: its clouds, its rate, the peak of its PSNR.
 
     Args:
         study: its codecs are measured on the validation split.
-        name: the baseline's.
-        file: what `study baseline` or `study evaluate` wrote, which was read before.
+        baseline: what the file held.
+        file: of results, ours or others'.
     """
-    from study.codecs.results import read_clouds  # noqa: PLC0415 (SciPy, for this option alone)
+    from study.codecs.evaluation import MEASURED  # noqa: PLC0415 (SciPy, for this option alone)
+    from study.codecs.results import read_clouds  # noqa: PLC0415
 
-    theirs = read_clouds(file)
+    theirs = [(result.cloud, result.points) for result in baseline.points[0].results]
+    if not theirs and file.suffix.lower() != ".csv":
+        theirs = read_clouds(file)
+    if (told := _other_clouds(study, baseline.name, file, theirs)) is not None:
+        yield told
+    if baseline.convention is None:
+        yield (
+            f"{file.name} does not tell the peak of its PSNR, and {study.name}'s is 3 p^2, p = "
+            f"longest side: another peak moves {baseline.name} up or down as a whole"
+        )
+    if baseline.counts != MEASURED:
+        yield (
+            f"the rate of {baseline.name} is {baseline.counts}, and that of {study.name} measured "
+            "bytes of whole files"
+        )
+
+
+def _other_clouds(study: Shown, name: str, file: Path, theirs: Clouds) -> str | None:
+    """Say that a baseline was measured on other clouds than a study's; None where it was not."""
     manifest = study.manifest()
     if manifest is None or not theirs:
         whose = study.name if manifest is None else str(file)
@@ -112,7 +138,7 @@ def baseline_caution(study: Shown, name: str, file: Path) -> str | None:
             f"the clouds of {whose} are not known: nobody can tell whether {name} was measured on "
             f"the same points as {study.name}"
         )
-    ours = [(c.name, c.all_points) for c in manifest.clouds if c.split == "validation"]
+    ours = study.validation_clouds()
     shared = _shared(ours, theirs)
     if shared == len(ours) == len(theirs):
         return None

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from study.base.errors import StudyError
 from study.base.output import check_free
+from study.base.spelling import did_you_mean
+from study.commands.declared.codecs import YARDSTICKS
 from study.registry.aliases import check_alias
 from study.storage.folder import check_name, find_study, next_free_name
 from study.storage.study_file import QUICKSTART, load_study
@@ -88,6 +90,20 @@ def check_import(arguments: argparse.Namespace) -> None:
         )
     if not arguments.export and arguments.force:
         raise StudyError("--force is for --export: a codec's folder is never replaced; remove it")
+
+
+def check_baseline(arguments: argparse.Namespace) -> None:
+    """Refuse a yardstick that there is none of, and a program for another one."""
+    name = arguments.codec
+    if name not in YARDSTICKS and not Path(name).is_file():
+        raise StudyError(
+            f"a yardstick is one of {', '.join(YARDSTICKS)} or a result file, and '{name}' is "
+            f"neither; {did_you_mean(name, YARDSTICKS)}"
+        )
+    if arguments.tmc3 is not None and name != "gpcc":
+        raise StudyError(
+            f"--tmc3 is a program for gpcc, and the yardstick is '{name}'; leave it out"
+        )
 
 
 def check_record(arguments: argparse.Namespace) -> None:

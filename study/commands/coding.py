@@ -9,23 +9,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.markup import escape
 
-from model.container import read_file
+from model.file_head import head_of
+from model.octree.codec import OctreeCodec
+from model.octree.frame import Counts
 from study.base.errors import StudyError
 from study.base.output import check_free, new_file, printable
 from study.clouds import read_cloud, write_cloud
 from study.clouds.cloud import unit_normals
 from study.clouds.files import COMPRESSED_SUFFIX, require_cloud_file, unknown_suffix
 from study.clouds.writing import WRITABLE
+from study.codecs.opening import open_any, wish_of
 from study.report.live import progress_view
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
-    from pathlib import Path
 
     from rich.console import Console
 
-    from model.cloud_codec import CloudCodec
+    from model.codec_folder import AnyCodec
+    from model.octree.contents import CodedOctree
     from study.clouds import Cloud
 
 DECODED_SUFFIX = ".decoded.ply"
@@ -41,7 +44,8 @@ def compress(arguments: argparse.Namespace, console: Console) -> int:
         raise StudyError(f"{source} would be replaced by its own compressed file; name another")
     read = read_cloud(source, arguments.cloud, samples=arguments.samples)
     check_free(target, force=force)
-    codec = _open(arguments.codec)
+    wish = wish_of(arguments)
+    codec = open_any(arguments.codec, wish)
     _warn_of_losses(read, codes_normals=codec.codes_normals)
     started = time.perf_counter()
     with progress_view(console, "compressing", "patches") as on_progress:
@@ -52,23 +56,41 @@ def compress(arguments: argparse.Namespace, console: Console) -> int:
     with new_file(target, force=force) as partial:
         partial.write_bytes(data)
     count = len(read.points)
+    held, note = _contents(codec, data)
+    console.print(
+        f"[bold]{escape(str(target))}[/]  {_points(count)} in {len(data):,} bytes, "
+        f"{8 * len(data) / count:.3f} bpp, {seconds:.2f} s ({held})",
+        soft_wrap=True,
+    )
+    if note:
+        console.print(f"[yellow]note[/]   {note}", soft_wrap=True)
+    return 0
+
+
+def _contents(codec: AnyCodec, data: bytes) -> tuple[str, str]:
+    """Say what a file holds, and what its user should know about it, if anything."""
+    if isinstance(codec, OctreeCodec):
+        return _octree_contents(codec.read(data)), ""
     leaves = codec.read(data).leaves
     patches = int(leaves.is_patch.sum())
     voxels = len(leaves.is_patch) - patches
-    console.print(
-        f"[bold]{escape(str(target))}[/]  {_points(count)} in {len(data):,} bytes, "
-        f"{8 * len(data) / count:.3f} bpp, {seconds:.2f} s "
-        f"({patches:,} patch{'es' * (patches != 1)}, {voxels:,} voxel{'s' * (voxels != 1)})",
-        soft_wrap=True,
+    held = f"{patches:,} patch{'es' * (patches != 1)}, {voxels:,} voxel{'s' * (voxels != 1)}"
+    if patches:
+        return held, ""
+    return held, (
+        "the network coded nothing: no cube of this cloud holds the "
+        f"{codec.partition.min_points:,} points that a patch needs, so voxels stand for all of "
+        "them; a codec that was trained with larger cubes (data.cube_size) suits sparse clouds"
     )
-    if not patches:
-        console.print(
-            "[yellow]note[/]   the network coded nothing: no cube of this cloud holds the "
-            f"{codec.partition.min_points:,} points that a patch needs, so voxels stand for all of "
-            "them; a codec that was trained with larger cubes (data.cube_size) suits sparse clouds",
-            soft_wrap=True,
-        )
-    return 0
+
+
+def _octree_contents(coded: CodedOctree) -> str:
+    voxels = len(coded.voxels)
+    held = f"{voxels:,} voxel{'s' * (voxels != 1)} of edge {coded.frame.edge:.6g}"
+    if coded.frame.counts == Counts.NONE:
+        return held
+    how = "coarse" if coded.frame.counts == Counts.COARSE else "exact"
+    return f"{held}, with {how} numbers of points"
 
 
 def decompress(arguments: argparse.Namespace, console: Console) -> int:
@@ -83,9 +105,9 @@ def decompress(arguments: argparse.Namespace, console: Console) -> int:
         raise StudyError(
             f"the compressed file {source} cannot be read ({error.strerror}); check the path"
         ) from error
-    read_file(data)  # What is no compressed file is told before anything of the output.
+    head_of(data)  # What is no compressed file is told before anything of the output.
     check_free(target, force=force)
-    codec = _open(arguments.codec)
+    codec = open_any(arguments.codec)
     started = time.perf_counter()
     with progress_view(console, "decompressing", "patches") as on_progress:
         decoded = codec.decompress(data, on_progress, most_points=arguments.most_points)
@@ -101,13 +123,6 @@ def decompress(arguments: argparse.Namespace, console: Console) -> int:
         soft_wrap=True,
     )
     return 0
-
-
-def _open(folder: Path) -> CloudCodec:
-    """Read a codec; what else can be wrong is told before, for this imports the network."""
-    from study.registry.fetching import open_codec  # noqa: PLC0415
-
-    return open_codec(folder).codec
 
 
 def _points(count: int) -> str:

@@ -19,26 +19,23 @@ from study.base.errors import StudyError
 from study.base.next_command import short
 from study.checkpoints.export import export
 from study.checkpoints.operating_point import Wish
-from study.clouds import Cloud, read_cloud
+from study.clouds import read_cloud
 from study.clouds.files import COMPRESSED_SUFFIX
-from study.codecs.baseline import DEFAULT_BITS, Draco
+from study.commands.near import draco_near, gpcc_near, measured, octree_near
 from study.config.judging import judge
 from study.data import open_data_set
-from study.metrics.measurement import REPEATS_S, code, measure_coded
-from study.metrics.sample import Convention
 from study.metrics.table import MEASURES, as_number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
     from rich.console import Console
 
     from study.config import StudyConfig
     from study.driver.runner import Ended
-    from study.metrics.measurement import CloudResult, Coder
-    from study.metrics.sample import Coded, Source
+    from study.metrics.measurement import CloudResult
+    from study.metrics.sample import Source
 
 _FRESH_PROCESS_TIMEOUT_S = 60.0
 _SLOWEST_POINTS_PER_S = 10_000
@@ -46,12 +43,14 @@ CODEC, COMPRESSED, DECODED = "codec", f"test-object{COMPRESSED_SUFFIX}", "test-o
 """What is left in the study's folder."""
 
 
-_SHOWN = ("bpp", "d1_psnr_db", "encode_s", "decode_s")
+_SHOWN = ("bpp", "d1_psnr_db", "density", "points_ratio", "encode_s", "decode_s")
 """Metrics beside each codec's bytes."""
+_MOST_FOR_DENSITY = 50_000
+"""Points of an object; of larger ones the density metric takes longer than all the rest."""
 
 
 def demonstrate(config: StudyConfig, ended: Ended, console: Console) -> None:
-    """Export the knee of the front, compress a test object with it, and compare with Draco.
+    """Export the knee of the front, compress a test object with it, and compare with others.
 
     The object is decoded once more by `study decompress` in a process of its own, and both must
     give the same points. It never fails the run that it ends: what goes wrong is told as a note.
@@ -74,29 +73,26 @@ def _demonstrate(ended: Ended, console: Console) -> None:
         raise StudyError("no object was held out to test on; let test_fraction be above 0")
     example = objects[0]
     console.print(f"\n[dim]compressing {escape(example.name)}, which no trial has seen …[/]")
-    ours, coded = _measured(exported.codec, example)
+    shown = [m for m in _SHOWN if m != "density" or len(example.points) <= _MOST_FOR_DENSITY]
+    ours, coded = measured(exported.codec, example, shown)
     (place / COMPRESSED).write_bytes(coded.file)
     process_s = _decompress_elsewhere(place, len(example.points))
     if not np.array_equal(read_cloud(place / DECODED).points, coded.decoded.points):
         raise StudyError(
             "a fresh process decoded other points from the same file; please report it"
         )
-    lines = {f"trial {exported.record.number}, the knee": ours}
-    lines |= _draco_near(example.points, ours, console)
-    console.print(_table(example.name, lines))
+    others = _others(example, ours, shown, console)
+    console.print(
+        _table(example.name, {f"trial {exported.record.number}, the knee": ours, **others})
+    )
+    console.print(_told(ours, others), soft_wrap=True, highlight=False)
     if exported.codec.codes_normals:
-        console.print("[dim]The codec's file holds the normals too, Draco's does not.[/]")
+        console.print("[dim]The codec's file holds the normals too, the others' do not.[/]")
     console.print(
         f"A fresh process decoded the same points in {process_s:.1f} s, its start included.\n"
         f"[bold]{escape(short(place / CODEC))}[/]  the codec; `study export` takes others",
         soft_wrap=True,
     )
-
-
-def _measured(coder: Coder, cloud: Source) -> tuple[CloudResult, Coded]:
-    """Return what a codec makes of the object, as numbers and as it is."""
-    coded = code(coder, cloud, REPEATS_S)
-    return measure_coded("", cloud, coded, Convention(), _SHOWN), coded
 
 
 def _decompress_elsewhere(place: Path, points: int) -> float:
@@ -116,21 +112,30 @@ def _decompress_elsewhere(place: Path, points: int) -> float:
     return time.perf_counter() - started
 
 
-def _draco_near(
-    points: NDArray[np.float64], ours: CloudResult, console: Console
+def _others(
+    cloud: Source, ours: CloudResult, shown: Sequence[str], console: Console
 ) -> dict[str, CloudResult]:
-    """Return Draco's results at the rates next to ours, by name; none where it is not installed."""
-    # Draco computes in single precision, which is finest at the origin.
-    cloud = Cloud(points - points.min(axis=0), None, ())
+    """Return other codecs beside ours, by name: those that are to be had here."""
+    lines = octree_near(cloud, ours, shown) | gpcc_near(cloud, ours)
+    if not any(name.startswith("G-PCC") for name in lines):
+        told = "G-PCC is recorded of the embedded objects with all their points, not of this cloud"
+        console.print(f"[dim]{told}[/]", soft_wrap=True)
     try:
-        sizes = sorted((len(Draco(bits).compress(cloud.points)), bits) for bits in DEFAULT_BITS)
+        lines |= draco_near(cloud, ours, shown)
     except StudyError as error:
         console.print(f"[yellow]note[/]   {escape(str(error))}", soft_wrap=True)
-        return {}
-    smaller = [bits for size, bits in sizes if size <= ours.file_bytes]
-    larger = [bits for size, bits in sizes if size > ours.file_bytes]
-    nearest = smaller[-1:] + larger[:1]
-    return {f"Draco, {bits} bits": _measured(Draco(bits), cloud)[0] for bits in nearest}
+    return lines
+
+
+def _told(ours: CloudResult, others: Mapping[str, CloudResult]) -> str:
+    """Say plainly what our quality costs elsewhere."""
+    octree = next((line for name, line in others.items() if name.startswith("octree")), None)
+    if octree is None:
+        return "[dim]The octree reaches no such quality.[/]"
+    share = octree.file_bytes / ours.file_bytes
+    return (
+        f"The octree, which needs no training, reaches that D1 PSNR with {share:.0%} of the bytes."
+    )
 
 
 def _table(name: str, lines: Mapping[str, CloudResult]) -> Table:
@@ -143,9 +148,10 @@ def _table(name: str, lines: Mapping[str, CloudResult]) -> Table:
         pad_edge=False,
     )
     table.add_column("codec", no_wrap=True)
-    for heading in ("bytes", *(MEASURES[metric].heading for metric in _SHOWN)):
+    shown = [m for m in _SHOWN if any(line.values.get(m) is not None for line in lines.values())]
+    for heading in ("bytes", *(MEASURES[metric].heading for metric in shown)):
         table.add_column(heading, justify="right", no_wrap=True)
     for codec, line in lines.items():
-        values = (as_number(metric, line.values[metric]) for metric in _SHOWN)
+        values = (as_number(metric, line.values.get(metric)) for metric in shown)
         table.add_row(codec, f"{line.file_bytes:,}", *values)
     return table

@@ -67,7 +67,7 @@ def show_front(
 ) -> None:
     """Print the Pareto table, what failed, the baselines drawn, and where the files are."""
     console.print()
-    print_whole(fitting_front_table(study, console, _room(console)), console)
+    print_whole(fitting_front_table(study, console, _room(console), files.standings), console)
     for record in study.records:
         if record.state is TrialState.FAILED:
             outcome = escape(record.outcome)
@@ -79,8 +79,7 @@ def show_front(
         console.print(f"[yellow]note[/]   {escape(sentence)}", soft_wrap=True)
     _show_earlier(config, study, StudyFolder(files.folder), console)
     _show_advice(config, study, StudyFolder(files.folder), console)
-    for told in files.baselines:
-        console.print(f"[bold]baseline[/] {escape(told)}", soft_wrap=True, highlight=False)
+    _show_others(files, console)
     places = Table.grid(padding=(0, 2))
     places.add_column(no_wrap=True, overflow="fold")  # Paths are copied: what they are may wrap.
     for kind, content in _CONTENTS.items():
@@ -94,6 +93,17 @@ def show_front(
     console.print(places)
     if isinstance(files.reconstructions, str):
         console.print(f"[dim]{escape(files.reconstructions)}[/]", soft_wrap=True)
+
+
+def _show_others(files: ReportFiles, console: Console) -> None:
+    """Tell how the front stands against other codecs, and which baselines are drawn."""
+    told = [(standing.name, standing.sentence) for standing in files.standings]
+    told += [("baseline", sentence) for sentence in files.baselines]
+    for heading, sentence in told:
+        line = f"[bold]{escape(heading)}[/] {escape(sentence)}"
+        console.print(line, soft_wrap=True, highlight=False)
+    if files.unrivalled:
+        console.print(f"[dim]{escape(files.unrivalled)}[/]", soft_wrap=True)
 
 
 def told_of_least_infeasible(study: JudgedStudy, folder: Path) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
@@ -11,13 +12,13 @@ from rich.markup import escape
 from study.base.errors import StudyError
 from study.base.next_command import short
 from study.commands.advice import gap_sentences
-from study.commands.cautions import Shown, baseline_caution, data_cautions
+from study.commands.cautions import Shown, baseline_cautions, data_cautions
 from study.commands.ending import advise, show_front, told_of_least_infeasible
 from study.config.derived import objectives_of
 from study.config.judging import judge
 from study.fronts.comparing import shared_objectives
 from study.fronts.judged import JudgedStudy
-from study.report.picture import Beside
+from study.report.beside import Beside
 from study.report.reporting import report
 from study.storage.folder import find_study
 from study.storage.progress import read_progress
@@ -30,25 +31,33 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from study.base.records import TrialRecord
+    from study.codecs.evaluation import Evaluation
     from study.config import StudyConfig
     from study.metrics import RateCurve
     from study.report.exhibits import Gallery
+    from study.report.standing import Rivals
     from study.storage.folder import StudyFolder
 
 
 def show(arguments: argparse.Namespace, console: Console) -> int:
     """Print a study's front; draw it, unless JSON is asked for."""
-    if arguments.json and (arguments.others or arguments.baseline):
-        raise StudyError("--json draws nothing: leave --with and --baseline out, or --json")
-    curves = [_curve(file) for file in arguments.baseline]
+    told = next((o for o in ("json", "format") if getattr(arguments, o)), None)
+    if told and (arguments.others or arguments.baseline):
+        raise StudyError(f"--{told} draws nothing: leave --with and --baseline out, or --{told}")
     folder = find_study(arguments.root, arguments.name)
     config = folder.config()
     progress = read_progress(folder, config)
     study = judge(config, progress.records)
     ours = Shown(folder, config, study, progress.store)
-    if arguments.json:
-        print(json.dumps(as_json(config, study, folder), indent=2))  # noqa: T201
+    if arguments.format:
+        print(_as_file(ours, arguments.format), end="")  # noqa: T201
         return 0
+    if arguments.json:
+        held = as_json(config, study, folder) | _standings(ours)
+        print(json.dumps(held, indent=2))  # noqa: T201
+        return 0
+    baselines = [(_read(file, ours), file) for file in arguments.baseline]
+    curves = [_curve(each, file) for each, file in baselines]
     others = [_other(arguments.root, name, ours) for name in arguments.others]
     cautions = [
         f"{other.name} has no trial on its front, so none of its points is drawn"
@@ -56,8 +65,8 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
         if not other.judged.front
     ]
     cautions += [told for other in others for told in data_cautions(ours, other)]
-    for curve, file in zip(curves, arguments.baseline, strict=True):
-        cautions += filter(None, [baseline_caution(ours, curve.name, file)])
+    for each, file in baselines:
+        cautions += baseline_cautions(ours, each, file)
 
     def gallery() -> Gallery | str:
         # It takes a second to import, and is not asked for where the pictures are up to date.
@@ -65,18 +74,60 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
 
         return make_gallery(folder, config, study, progress.store)
 
+    def rivals() -> Rivals:
+        # Likewise.
+        from study.yardsticks.keeping import Site, rivals_of  # noqa: PLC0415
+
+        return rivals_of(Site(folder, config, study, progress.store))
+
     beside = Beside(curves, [(other.name, other.judged) for other in others], cautions)
-    files = report(config.name, study, folder, beside, gallery=gallery, data=ours.data())
+    files = report(
+        config.name, study, folder, beside, gallery=gallery, rivals=rivals, data=ours.data()
+    )
     show_front(config, study, files, console)
     for told in cautions:
         console.print(f"[yellow]caution[/] {escape(told)}", soft_wrap=True, highlight=False)
     return 0
 
 
-def _curve(file: Path) -> RateCurve:
-    from study.codecs.results import read_curve  # noqa: PLC0415 (SciPy, for this option alone)
+def _as_file(ours: Shown, file_format: str) -> str:
+    """Return the front as a result file, an operating point for each trial.
 
-    return read_curve(file)
+    Raises:
+        StudyError: it is empty, or a sheet is wanted and the trials' values by cloud were not kept.
+    """
+    from study.codecs.of_front import front_as_evaluation  # noqa: PLC0415 (SciPy)
+    from study.codecs.results import written  # noqa: PLC0415
+
+    return written(front_as_evaluation(ours.name, ours.judged, ours.folder.codecs), file_format)
+
+
+def _standings(ours: Shown) -> dict[str, Any]:
+    """Return how the front stands against the codecs beside every front, as JSON can hold it."""
+    # It takes a second to import, and seconds to measure where nothing is kept.
+    from study.report.standing import standings  # noqa: PLC0415
+    from study.yardsticks.keeping import Site, rivals_of  # noqa: PLC0415
+
+    found = rivals_of(Site(ours.folder, ours.config, ours.judged, ours.store))
+    told = [asdict(standing) for standing in standings(ours.judged, found)]
+    return {"yardsticks": told, "yardstick_missing": found.missing or None}
+
+
+def _read(file: Path, ours: Shown) -> Evaluation:
+    """Read a result file; where it is a sheet, the study's clouds say of how many points it is."""
+    from study.codecs.cloud_files import file_stems  # noqa: PLC0415 (SciPy, for this option alone)
+    from study.codecs.results import read_evaluation  # noqa: PLC0415
+
+    clouds = ours.validation_clouds()
+    stems = file_stems([name for name, _ in clouds])
+    points = dict(zip(stems, (count for _, count in clouds), strict=True))
+    return read_evaluation(file, points | dict(clouds))
+
+
+def _curve(baseline: Evaluation, file: Path) -> RateCurve:
+    from study.codecs.results import curve_of  # noqa: PLC0415
+
+    return curve_of(baseline, file)
 
 
 def _other(root: Path, name: str, ours: Shown) -> Shown:

@@ -13,11 +13,14 @@ from rich.table import Table
 from study.base.errors import StudyError
 from study.base.output import check_free
 from study.clouds import read_clouds
-from study.codecs.baseline import draco_baseline
 from study.codecs.evaluate import evaluate as evaluate_codec
-from study.codecs.results import unmeasurable, write_evaluation
+from study.codecs.evaluation import unmeasurable
+from study.codecs.opening import open_any, wish_of
+from study.codecs.results import COMPRESSAI, SUFFIXES, write_evaluation
 from study.metrics.table import MEASURES, as_number
 from study.report.live import progress_view
+from study.yardsticks.family import NAMES as YARDSTICKS
+from study.yardsticks.family import yardstick
 
 if TYPE_CHECKING:
     import argparse
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from study.clouds import Cloud
-    from study.codecs.results import Evaluation
+    from study.codecs.evaluation import Evaluation
 
     Measure = Callable[[Mapping[str, Cloud], Callable[[int, int], None]], Evaluation]
 
@@ -37,47 +40,56 @@ _LEFT_OUT = {"hausdorff", "density", "f1"}
 def evaluate(arguments: argparse.Namespace, console: Console) -> int:
     """Measure a codec folder on files of clouds, into a table and a JSON."""
     folder = arguments.codec
+    wish = wish_of(arguments)
     name = folder.resolve().name
 
     def measure(clouds: Mapping[str, Cloud], progress: Callable[[int, int], None]) -> Evaluation:
-        # It imports the network; what else can be wrong is told before.
-        from study.registry.fetching import open_codec  # noqa: PLC0415
-
-        return evaluate_codec(open_codec(folder).codec, clouds, name=name, progress=progress)
+        # It may import the network; what else can be wrong is told before.
+        codec = open_any(folder, wish)
+        return evaluate_codec(codec, clouds, name=name, progress=progress)
 
     return _measure(measure, name, arguments, console)
 
 
 def baseline(arguments: argparse.Namespace, console: Console) -> int:
-    """Measure Draco on files of clouds, at several rates, into a table and a JSON."""
+    """Measure another codec on files of clouds, or read what others measured, into a table."""
+    known = arguments.codec in YARDSTICKS
+    other = yardstick(arguments.codec, arguments.tmc3)
 
     def measure(clouds: Mapping[str, Cloud], progress: Callable[[int, int], None]) -> Evaluation:
-        return draco_baseline(clouds, progress=progress)
+        return other.measure(clouds, progress=progress)
 
-    return _measure(measure, "draco", arguments, console)
+    # A file of others is only shown, unless the user names where it goes.
+    return _measure(measure, arguments.codec if known else None, arguments, console)
 
 
-def _measure(measure: Measure, name: str, arguments: argparse.Namespace, console: Console) -> int:
-    out, force = arguments.out or Path(f"{name}-evaluation.json"), arguments.force
-    twice = [file for file, count in Counter(arguments.clouds).items() if count > 1]
-    if twice:
-        raise StudyError(f"each file is measured once, and {twice[0]} is named twice; name it once")
-    clouds = _read(arguments.clouds)
-    check_free(out, force=force)
+def _measure(
+    measure: Measure, name: str | None, arguments: argparse.Namespace, console: Console
+) -> int:
+    file_format, force = arguments.format or COMPRESSAI, arguments.force
+    default = None if name is None else Path(f"{name}-evaluation{SUFFIXES[file_format]}")
+    out = arguments.out or default
+    clouds = read_all(arguments.clouds)
+    if out is not None:
+        check_free(out, force=force)
     with progress_view(console, "measuring", "clouds", lines=True) as on_progress:
         evaluation = measure(clouds, on_progress)
     console.print(table_of(evaluation))
-    write_evaluation(evaluation, out, force=force)
-    console.print(f"[bold]{escape(str(out))}[/]", soft_wrap=True)
+    if out is not None:
+        write_evaluation(evaluation, out, file_format=file_format, force=force)
+        console.print(f"[bold]{escape(str(out))}[/]", soft_wrap=True)
     return 0
 
 
-def _read(files: Sequence[Path]) -> dict[str, Cloud]:
+def read_all(files: Sequence[Path]) -> dict[str, Cloud]:
     """Read all clouds of all files, by name.
 
     Raises:
         StudyError: some cannot be read or measured; each is told, so that one run finds them all.
     """
+    twice = [file for file, count in Counter(files).items() if count > 1]
+    if twice:
+        raise StudyError(f"each file is taken once, and {twice[0]} is named twice; name it once")
     clouds: dict[str, Cloud] = {}
     complaints = []
     for file in files:
@@ -99,11 +111,12 @@ def _read(files: Sequence[Path]) -> dict[str, Cloud]:
 def table_of(evaluation: Evaluation) -> Table:
     """Return one row for each operating point: bits of all files over all points, else means."""
     clouds = len(evaluation.points[0].results)
+    many = f"; {clouds} cloud{'s' * (clouds != 1)}" if clouds else "; means over clouds"
     table = Table(
-        title=f"{escape(evaluation.description)}; {clouds} cloud{'s' * (clouds != 1)}",
+        title=escape(evaluation.description) + many,
         title_justify="left",
         title_style="bold",
-        caption=f"PSNR: {evaluation.convention}",
+        caption=f"PSNR: {evaluation.psnr}; rate: {escape(evaluation.counts)}",
         caption_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,

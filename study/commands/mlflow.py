@@ -11,6 +11,7 @@ from study.report.reporting import report
 from study.storage.folder import find_study
 from study.storage.progress import data_shown, read_progress
 from study.tracking.sync import sync as write_missing
+from study.yardsticks.keeping import Site, rivals_of
 
 if TYPE_CHECKING:
     import argparse
@@ -33,11 +34,14 @@ def sync(arguments: argparse.Namespace, console: Console) -> int:
         )
     study = judge(config, store.records(driver_alive=False))
     gallery = make_gallery(folder, config, study, store)
+    rivals = rivals_of(Site(folder, config, study, store))
 
     def draw(records: Sequence[TrialRecord]) -> ReportFiles:
         data = data_shown(folder, config, records, store)
         study = judge(config, records)
-        return report(config.name, study, folder, gallery=lambda: gallery, data=data)
+        return report(
+            config.name, study, folder, gallery=lambda: gallery, rivals=lambda: rivals, data=data
+        )
 
     told = write_missing(config, folder, store, draw, arguments.uri)
     console.print(told, markup=False, highlight=False, soft_wrap=True)

@@ -20,10 +20,10 @@ from study.config.judging import judge
 from study.data import describe, open_data_set, prepare
 from study.data.version import code_version
 from study.driver.changes import began, check_changes
+from study.driver.reports import Exhibited, draw_report
 from study.driver.termination import COMPLETE, Reason, Stopped, Termination
 from study.fronts.measures import cautions
 from study.report.live import live_view, preparation_view
-from study.report.reporting import report
 from study.search.architectures import preparations
 from study.storage.folder import create_study_folder, open_study_folder
 from study.storage.lease import hold
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from study.base.records import TrialRecord
     from study.config import Preparation, StudyConfig
     from study.report import ReportFiles
-    from study.report.exhibits import Gallery
     from study.storage.folder import StudyFolder
     from study.storage.trial_store import TrialStore
     from study.tracking.observer import MlflowObserver
@@ -165,7 +164,7 @@ def _drive(
                 check_changes(began(store.study_file(), config), config)
                 folder.keep(config)
                 note_data_sets(store, data.values())
-                draw = partial(_report, config, folder, outdated=outcome.reported)
+                draw = partial(draw_report, config, folder, outdated=outcome.reported)
                 tracking = open_tracking(config, store, folder, draw)
                 observers = (view, tracking, *_keepers(config, folder, tell))
                 importing.result()
@@ -276,6 +275,7 @@ def finish(
 ) -> Ended:
     """Write the report of a study that came to its end or spent its hours; close MLflow's runs."""
     from study.codecs.gallery import make_gallery
+    from study.yardsticks.keeping import Site, rivals_of
 
     records, termination = store.records(driver_alive=False), ended.termination
     # The trials of a study that was taken over run on, with its new driver.
@@ -289,26 +289,17 @@ def finish(
         note = tracking.close(_TRACKING_TIMEOUT_INTERRUPTED_S)
         return Ended(folder, records, None, note, termination)
     study = judge(config, records)
-    gallery = make_gallery(folder, config, study, store)
+    shown = Exhibited(
+        make_gallery(folder, config, study, store),
+        rivals_of(Site(folder, config, study, store)),
+        data_shown(folder, config, records, store),
+    )
     ended.reported.set()
-    data = data_shown(folder, config, records, store)
-    files = report(config.name, study, folder, gallery=lambda: gallery, data=data)
-    draw = partial(_report, config, folder, gallery=gallery, data=data)
-    tracking.on_end(contents(files), records, lambda records: contents(draw(records)))
+    draw = partial(draw_report, config, folder, shown=shown)
+    files = draw(records)
+    tracking.on_end(
+        contents(files), records, lambda records: contents(draw(records)), files.standings
+    )
     note = tracking.close(_TRACKING_TIMEOUT_S)
     # Some trials may have got their runs only now.
     return Ended(folder, store.records(driver_alive=False), files, note, termination)
-
-
-def _report(
-    config: StudyConfig,
-    folder: StudyFolder,
-    records: Sequence[TrialRecord],
-    gallery: Gallery | str | None = None,
-    data: Path | None = None,
-    outdated: Event | None = None,
-) -> ReportFiles:
-    """Write the report of a study as its trials stand."""
-    made = None if gallery is None else lambda: gallery
-    study = judge(config, records)
-    return report(config.name, study, folder, gallery=made, data=data, outdated=outdated)

@@ -203,12 +203,17 @@ def _drawn_anew(ordered: Plane, random: np.random.Generator) -> Plane:
     return anew
 
 
-def interval(drawn: NDArray[np.float64]) -> Interval | None:
-    """Return the percentiles of what was resampled; None where too little could be compared."""
+def interval(drawn: NDArray[np.float64], level: float = LEVEL) -> Interval | None:
+    """Return the percentiles of what was resampled; None where too little could be compared.
+
+    Args:
+        drawn: (resamples,), NaN where two could not be compared.
+        level: the share of `drawn` between them.
+    """
     known = drawn[np.isfinite(drawn)]
     if len(known) < _COMPARABLE * len(drawn):
         return None
-    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high), len(known))
 
 

@@ -7,7 +7,7 @@ arithmetic is the library's, `bjontegaard` (Herglotz et al., ICIP 2022, who reco
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,6 +33,7 @@ class RateCurve:
         name: the codec's.
         bpp: bits per input point.
         psnr_db: the quality at each rate; both curves of a comparison must be of one convention.
+        counts: what the rate counts, in a few words.
 
     Raises:
         StudyError: no points, unequal numbers of them, rates not above 0, or values not finite.
@@ -41,6 +42,7 @@ class RateCurve:
     name: str
     bpp: tuple[float, ...]
     psnr_db: tuple[float, ...]
+    counts: str = field(default="measured bytes", kw_only=True)
 
     def __post_init__(self) -> None:
         """Check, and put the points in the order of their rate."""

@@ -173,14 +173,14 @@ def over_clouds(results: Sequence[CloudResult], metric: str) -> float | None:
     """
     if not MEASURES[metric].is_per_point:
         return mean(results, metric)
-    if any(each.values[metric] is None for each in results):
+    if any(each.values.get(metric) is None for each in results):
         return None
     return sum(each.counts[metric] for each in results) / sum(each.points for each in results)
 
 
 def mean(results: Sequence[CloudResult], metric: str) -> float | None:
     """Return the mean of a metric over clouds; None where one of them has no value."""
-    values = [value for each in results if (value := each.values[metric]) is not None]
+    values = [value for each in results if (value := each.values.get(metric)) is not None]
     return float(np.mean(values)) if len(values) == len(results) else None
 
 

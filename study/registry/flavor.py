@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from model.cloud_codec import CloudCodec
+    from model.codec_folder import AnyCodec
 
 
 class RegisteredCodec:
@@ -28,7 +28,7 @@ class RegisteredCodec:
     Decompressing takes bytes, so it is `get_raw_model().decompress(data)`.
     """
 
-    def __init__(self, codec: CloudCodec) -> None:
+    def __init__(self, codec: AnyCodec) -> None:
         """Wrap a codec."""
         self._codec = codec
 
@@ -52,7 +52,7 @@ class RegisteredCodec:
         data = self._codec.compress(points[:, :3], normals)
         return np.frombuffer(data, dtype=np.uint8)
 
-    def get_raw_model(self) -> CloudCodec:
+    def get_raw_model(self) -> AnyCodec:
         """Return the codec itself, which also decompresses; MLflow passes it on by this name."""
         return self._codec
 

@@ -28,6 +28,12 @@ UNFINISHED_MARKS: dict[TrialState, tuple[str, str]] = {
 BASELINE_CURVES = (("#009e73", "s", "square"), ("#cc79a7", "^", "triangle-up"))
 """Colour of a baseline's curve, and its marks likewise; a third curve looks like the first."""
 
+RIVALS: dict[str, tuple[str, str, str]] = {
+    "octree": ("#e69f00", "h", "hexagon"),
+    "gpcc": ("#000000", "*", "star"),
+}
+"""Of the codecs that stand beside every front: colour, and marks likewise."""
+
 OTHER_STUDIES = (("#332288", "D", "diamond"), ("#882255", "p", "pentagon"))
 """Colour of another study's front, and its marks likewise; from Paul Tol's muted scheme
 (https://personal.sron.nl/~pault/), since Okabe and Ito's colours are taken."""
@@ -49,9 +55,14 @@ def front_text(objectives: int) -> str:
     return f"Pareto front of {objectives} objectives"
 
 
-def baseline_text(name: str) -> str:
-    """Return the legend's words for another codec's curve."""
-    return f"{name} (baseline, measured bytes)"
+def baseline_text(name: str, counts: str) -> str:
+    """Return the legend's words for another codec's curve, and for what its rate counts."""
+    return f"{name} (baseline, {counts})"
+
+
+def rival_text(name: str, counts: str) -> str:
+    """Return the legend's words for a codec that stands beside every front."""
+    return f"{name} (yardstick, {counts})"
 
 
 def other_text(name: str) -> str:

@@ -6,50 +6,39 @@ with the same planes, parts of them and words, and has all trials, in view or no
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from study.base.errors import StudyError
 from study.base.records import TrialState
 from study.fronts.measures import estimate_name
-from study.report.planes import QUALITY, RATE, better_text, planes_of, volume_text
+from study.report.beside import (
+    BASELINE,
+    CURVE_AXES,
+    NOTHING,
+    OTHER,
+    RIVAL,
+    curve_text,
+    curves_of,
+    finite_point,
+    line_of,
+    unseen,
+)
+from study.report.planes import better_text, planes_of, volume_text
 from study.report.rows import as_text, newest
-from study.report.view import holds, label_place, ranges_in_view, with_room
+from study.report.view import holds, ranges_in_view, with_room
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from study.base.records import TrialRecord
     from study.fronts.judged import JudgedStudy
-    from study.metrics import RateCurve
+    from study.report.beside import Beside, Line
     from study.report.planes import Plane
 
     Point = tuple[float, float]
 
-_CURVE_AXES = (RATE, QUALITY)
-"""What a baseline's curve is made of."""
-
 LABELLED_SETTING = "loss.bpp_lambda"
 """The setting that is written at the members of the front: it moves a codec along the rate axis."""
-
-
-@dataclass(frozen=True)
-class Beside:
-    """What stands beside a study's front.
-
-    Attributes:
-        baselines: other codecs' curves (`study.codecs.results.read_curve`).
-        others: names of other studies, and their trials as judged by this one's objectives.
-        cautions: sentences about what else they differ in.
-    """
-
-    baselines: Sequence[RateCurve] = ()
-    others: Sequence[tuple[str, JudgedStudy]] = ()
-    cautions: Sequence[str] = ()
-
-
-NOTHING = Beside()
 
 
 @dataclass(frozen=True)
@@ -68,21 +57,6 @@ class Dot:
 
 
 @dataclass(frozen=True)
-class Line:
-    """Another codec's curve, or the front of another study, to compare with.
-
-    Attributes:
-        name: the codec's, or the study's.
-        points: its operating points, from the lowest rate to the highest; some may be out of view.
-        label_at: the rightmost place in view with room for the name.
-    """
-
-    name: str
-    points: tuple[Point, ...]
-    label_at: Point
-
-
-@dataclass(frozen=True)
 class Picture:
     """Everything that is drawn in one plane.
 
@@ -98,6 +72,7 @@ class Picture:
         infeasible: complete trials that break a constraint.
         apart: trials that are not complete, where their last epoch left them.
         lines: other codecs' curves, those that are in view.
+        rivals: those that stand beside every front, by key, likewise.
         others: the fronts of other studies, those that are in view.
         baselines: a sentence about each of those curves, in view or not.
         labels: short texts for the members of the front that have room for one, by trial number.
@@ -117,6 +92,7 @@ class Picture:
     infeasible: tuple[Dot, ...]
     apart: tuple[Dot, ...]
     lines: tuple[Line, ...]
+    rivals: dict[str, Line]
     others: tuple[Line, ...]
     baselines: tuple[str, ...]
     labels: dict[int, str]
@@ -150,7 +126,7 @@ def draw_planes(
         StudyError: there are baselines, and no plane is that of bpp and D1 PSNR.
     """
     planes = planes_of(study.objectives)
-    theirs = next((plane for plane in planes if plane.metrics == _CURVE_AXES), planes[0])
+    theirs = next((plane for plane in planes if plane.metrics == CURVE_AXES), planes[0])
     return [
         _draw(
             study_name, study, plane, beside if plane is theirs else replace(beside, baselines=())
@@ -178,9 +154,8 @@ def _draw(
     plane: Plane,
     beside: Beside,
 ) -> Picture:
-    baselines, others = beside.baselines, beside.others
     best, complete = study.on_front, {record.number for record in study.candidates}
-    curves = [*_curves(baselines, plane), *(_places(each.front, plane) for _, each in others)]
+    curves = curves_of(beside, plane)
     dots = _dots(study.records, plane)
     members = tuple(sorted((dots[n] for n in best if n in dots), key=lambda dot: (dot.x, dot.y)))
     dominated = complete - best
@@ -191,26 +166,18 @@ def _draw(
     x_range, y_range = ranges_in_view(
         [(dot.x, dot.y) for dot in anchors or rest],
         [point for dot in (*anchors, *rest) for point in dot.path],
-        [curve for curve in curves if curve],
+        [each.points for each in curves if each.points],
     )
     infeasible, shown = (
         tuple(dot for dot in some if holds((dot.x, dot.y), x_range, y_range))
         for some in (broken, apart)
     )
-    names = [*(each.name for each in baselines), *(name for name, _ in others)]
-    lines = [
-        (name, curve, label_place(curve, x_range, y_range) if curve else None)
-        for name, curve in zip(names, curves, strict=True)
-    ]
-    seen = [None if at is None else Line(name, curve, at) for name, curve, at in lines]
-    count = len(baselines)
+    seen = {each: line_of(each, x_range, y_range) for each in curves}
+    lines = {
+        kind: [line for each, line in seen.items() if each.kind == kind and line is not None]
+        for kind in (BASELINE, RIVAL, OTHER)
+    }
     in_view = len(anchors) + len(infeasible) + len(shown)
-    unseen = [f"{name} is out of view" for name, curve, at in lines if at is None and curve]
-    unseen += [
-        f"{name}: a line between points that are out of view"
-        for name, curve, at in lines
-        if at is not None and not any(holds(point, x_range, y_range) for point in curve)
-    ]
     return Picture(
         title=f"{study_name}: {_count(study)}",
         better=better_text(study.objectives, plane),
@@ -223,15 +190,16 @@ def _draw(
         beaten=beaten,
         infeasible=infeasible,
         apart=shown,
-        lines=tuple(line for line in seen[:count] if line),
-        others=tuple(line for line in seen[count:] if line),
+        lines=tuple(lines[BASELINE]),
+        rivals={each.key: line for each, line in seen.items() if line and each.kind == RIVAL},
+        others=tuple(lines[OTHER]),
         baselines=tuple(
-            _told(each, seen=line is not None)
-            for each, line in zip(baselines, seen[:count], strict=True)
+            curve_text(each, seen=seen[curve] is not None)
+            for each, curve in zip(beside.baselines, curves, strict=False)
         ),
         labels=_labels(members, x_range, y_range) if len(study.objectives) == 2 else {},
         named={number: ", ".join(names) for number, names in study.names.items()},
-        footnote=_footnote(len(study.records) - in_view, unseen),
+        footnote=_footnote(len(study.records) - in_view, unseen(seen, x_range, y_range)),
     )
 
 
@@ -242,44 +210,21 @@ def _count(study: JudgedStudy) -> str:
     return f"{told}, {broken} break{'s' * (broken == 1)} a constraint" if broken else told
 
 
-def _curves(baselines: Sequence[RateCurve], plane: Plane) -> list[tuple[Point, ...]]:
-    """Return the points of each curve, or refuse axes that are not theirs."""
-    if baselines and plane.metrics != _CURVE_AXES:
-        raise StudyError(
-            f"a baseline is drawn over {' and '.join(_CURVE_AXES)}, but the study's objectives are "
-            f"{' and '.join(plane.metrics)}; draw it without baselines"
-        )
-    return [tuple(zip(each.bpp, each.psnr_db, strict=True)) for each in baselines]
-
-
-def _places(records: Sequence[TrialRecord], plane: Plane) -> tuple[Point, ...]:
-    """Return where finished trials are in a plane, from left to right."""
-    places = (_finite(*(r.final.get(metric) for metric in plane.metrics)) for r in records)
-    return tuple(sorted(place for place in places if place is not None))
-
-
 def _dots(records: Sequence[TrialRecord], plane: Plane) -> dict[int, Dot]:
     """Return a dot, by trial number, for each trial that has finite values of both metrics."""
     stand_ins = [estimate_name(metric) for metric in plane.metrics]
     dots = {}
     for record in records:
-        end = _finite(*(newest(record, metric)[0] for metric in plane.metrics))
+        end = finite_point(*(newest(record, metric)[0] for metric in plane.metrics))
         if end is None:
             continue
         steps = [
-            _finite(*(None if n is None else epoch.metrics.get(n) for n in stand_ins))
+            finite_point(*(None if n is None else epoch.metrics.get(n) for n in stand_ins))
             for epoch in record.epochs
         ]
         path = (*(step for step in steps if step is not None), end)
         dots[record.number] = Dot(record, *end, path)
     return dots
-
-
-def _finite(x: float | None, y: float | None) -> Point | None:
-    """Return the point, or None where a coordinate is missing, NaN or infinite."""
-    if x is None or y is None or not (math.isfinite(x) and math.isfinite(y)):
-        return None
-    return x, y
 
 
 def _labels(members: Sequence[Dot], x_range: Point, y_range: Point) -> dict[int, str]:
@@ -294,14 +239,6 @@ def _labels(members: Sequence[Dot], x_range: Point, y_range: Point) -> dict[int,
         named[i].record.number: f"λ {as_text(named[i].record.params[LABELLED_SETTING])}"
         for i in chosen
     }
-
-
-def _told(curve: RateCurve, *, seen: bool) -> str:
-    """Return for instance ``Draco: 9 points, 0.7 to 8.9 bpp``."""
-    count = len(curve.bpp)
-    rates = f"{curve.bpp[0]:.3g}" + f" to {curve.bpp[-1]:.3g}" * (count > 1)
-    told = f"{curve.name}: {count} point{'s' * (count != 1)}, {rates} bpp"
-    return told if seen else f"{told}, out of the pictures' view"
 
 
 def _footnote(hidden: int, unseen: Sequence[str]) -> str:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from study.base.errors import StudyError
 from study.base.output import new_file
-from study.report.picture import NOTHING
-from study.report.unchanged import digest_of, recall, remember
+from study.report.beside import NOTHING
+from study.report.standing import NO_RIVALS, standings
+from study.report.unchanged import digest_of, kept_files, recall, remember
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 
     from study.fronts.judged import JudgedStudy
     from study.report import ReportFiles
+    from study.report.beside import Beside
     from study.report.exhibits import Gallery
     from study.report.page import Tab
-    from study.report.picture import Beside
+    from study.report.standing import Rivals
     from study.storage.folder import StudyFolder
 
 RECONSTRUCTIONS = "reconstructions.png"
@@ -42,6 +44,7 @@ def report(
     beside: Beside = NOTHING,
     *,
     gallery: Callable[[], Gallery | str] | None = None,
+    rivals: Callable[[], Rivals] | None = None,
     data: Path | None = None,
     outdated: Event | None = None,
 ) -> ReportFiles:
@@ -54,6 +57,8 @@ def report(
         beside: other codecs' curves and other studies' fronts.
         gallery: makes objects to show beside what codecs make of them (`study.codecs.gallery`), or
             says why there are none; None where nobody asked, as while a study runs.
+        rivals: measures the codecs that stand beside every front on the study's clouds, or reads
+            what they made of them before (`study.yardsticks.keeping`); None likewise.
         data: the data set whose objects the gallery shows, where one was used already.
         outdated: is set when a newer report is drawn, which this one must not replace.
 
@@ -67,23 +72,42 @@ def report(
         with _DRAWING:
             if outdated is not None and outdated.is_set():
                 raise OutdatedError
-            digest = digest_of(name, study, folder.codecs, beside, data)
-            there = None if gallery is None else recall(folder.path, digest)
-            if there is not None and not isinstance(there.reconstructions, str):
+            there = None
+            if gallery is not None:
+                there = recall(folder.path, digest_of(name, study, folder.codecs, beside, data))
+            if there is not None and _lacks_nothing(there):
                 return there
             made = None if gallery is None else gallery()
-            # What kept a gallery from being made may have passed: of that the digest knows nothing.
-            if there is not None and made == there.reconstructions:
+            found = NO_RIVALS if rivals is None else rivals()
+            # What kept something from being made may have passed: the digest knows nothing of it.
+            if there is not None and (made, found.missing) == _lacking(there):
                 return there
             reconstructions, tabs = _side_by_side(made, folder)
-            files = write_report(name, study, folder.path, beside, extra_tabs=tabs)
-            files = replace(files, reconstructions=reconstructions)
+            shown = replace(beside, rivals=found.found, standings=standings(study, found))
+            files = write_report(name, study, folder.path, shown, extra_tabs=tabs)
+            files = replace(
+                files,
+                reconstructions=reconstructions,
+                unrivalled=found.missing,
+                kept=kept_files(folder.codecs, [each.key for each in found.found]),
+            )
             if gallery is not None:
-                remember(files, digest)
+                # Now that the rivals' files are there.
+                remember(files, digest_of(name, study, folder.codecs, beside, data))
     except OSError as error:
         message = f"the report of study {name} cannot be written: {error}"
         raise StudyError(message) from error
     return files
+
+
+def _lacks_nothing(there: ReportFiles) -> bool:
+    return not isinstance(there.reconstructions, str) and not there.unrivalled
+
+
+def _lacking(there: ReportFiles) -> tuple[str | None, str]:
+    """Return the sentences of what an earlier report lacks, which may be had now."""
+    why = there.reconstructions
+    return why if isinstance(why, str) else None, there.unrivalled
 
 
 def _side_by_side(

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-    from study.report.picture import Dot, Line, Picture
+    from study.report.beside import Line
+    from study.report.picture import Dot, Picture
 
 _SIZE_INCHES = (9.6, 6.0)
 _DOTS_PER_INCH = 170
@@ -106,6 +107,7 @@ def _draw(axes: Axes, picture: Picture) -> None:
     _draw_paths(axes, picture)
     _draw_unfinished(axes, picture)
     _draw_baselines(axes, picture)
+    _draw_rivals(axes, picture)
     _draw_others(axes, picture)
     _draw_complete(axes, picture)
     _draw_labels(axes, picture)
@@ -164,7 +166,14 @@ def _draw_baselines(axes: Axes, picture: Picture) -> None:
     """Draw other codecs' curves, dashed."""
     for number, line in enumerate(picture.lines):
         color, mark, _ = palette.BASELINE_CURVES[number % len(palette.BASELINE_CURVES)]
-        _draw_line(axes, line, (color, mark, "--"), palette.baseline_text(line.name))
+        _draw_line(axes, line, (color, mark, "--"), line.legend)
+
+
+def _draw_rivals(axes: Axes, picture: Picture) -> None:
+    """Draw the codecs that stand beside every front, dash and dot."""
+    for key, line in picture.rivals.items():
+        color, mark, _ = palette.RIVALS[key]
+        _draw_line(axes, line, (color, mark, "-."), line.legend)
 
 
 def _draw_others(axes: Axes, picture: Picture) -> None:
@@ -172,7 +181,7 @@ def _draw_others(axes: Axes, picture: Picture) -> None:
     style = ":" if picture.objectives == 2 else "none"
     for number, line in enumerate(picture.others):
         color, mark, _ = palette.OTHER_STUDIES[number % len(palette.OTHER_STUDIES)]
-        _draw_line(axes, line, (color, mark, style), palette.other_text(line.name))
+        _draw_line(axes, line, (color, mark, style), line.legend)
 
 
 def _draw_line(axes: Axes, line: Line, look: tuple[str, str, str], legend: str) -> None:

@@ -18,6 +18,7 @@ from study.report.rows import (
     searched_names,
     short_names,
 )
+from study.report.standing import rate_columns
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from study.base.records import TrialRecord
     from study.fronts.judged import JudgedStudy
+    from study.report.standing import Standing
 
 _BASELINE_MARK = "★"
 
@@ -50,32 +52,43 @@ def _width_of(table: Table, console: Console) -> int:
     return console.measure(table, options=console.options.update(max_width=_WIDEST)).maximum
 
 
-def fitting_front_table(study: JudgedStudy, console: Console, room: int | None) -> Table:
+def fitting_front_table(
+    study: JudgedStudy, console: Console, room: int | None, standings: Sequence[Standing] = ()
+) -> Table:
     """Return `front_table`, without the columns that there is no room for.
 
-    The time goes first, then the gain, then settings, the last of them first. What names a trial,
-    what it is worth and what its point is called stay, whatever the room.
+    The time goes first, then the gain, then settings, the last of them first, then what other
+    codecs need. What names a trial, what it is worth and what its point is called stay, whatever
+    the room.
 
     Args:
         study: its trials.
         console: measures the table.
         room: columns that it may take; None: as many as it needs.
+        standings: how the front stands against the codecs beside it.
     """
     names = searched_names(study.records)
-    optional = [*names, _GAIN, _TIME]
+    optional = [*rate_columns(study, standings), *names, _GAIN, _TIME]
     for kept in range(len(optional), -1, -1):
-        table = front_table(study, left_out=optional[kept:], breaks_headings=room is not None)
+        table = front_table(
+            study, optional[kept:], standings=standings, breaks_headings=room is not None
+        )
         if room is None or _width_of(table, console) <= room:
             break
     return table
 
 
 def front_table(
-    study: JudgedStudy, left_out: Collection[str] = (), *, breaks_headings: bool = True
+    study: JudgedStudy,
+    left_out: Collection[str] = (),
+    *,
+    standings: Sequence[Standing] = (),
+    breaks_headings: bool = True,
 ) -> Table:
     """Return the front, best first objective first, then the other trials, dim and apart.
 
-    The objectives' columns come first, then those of metrics with a constraint.
+    The objectives' columns come first, then those of metrics with a constraint, then what other
+    codecs need for the same quality.
     Settings have short headings (see `study.report.rows.short_names`); with four of them the table
     fits in 100 columns. A value that is not measured on a finished codec but is the last epoch's
     estimate has a ``~``. The last column names the front's ends and its knee, and tells the state
@@ -85,6 +98,7 @@ def front_table(
     Args:
         study: its trials.
         left_out: settings by dotted name, and headings, of columns that are not there.
+        standings: how the front stands against the codecs beside it.
         breaks_headings: whether those of many metrics take two lines, which saves columns.
     """
     others = sorted(
@@ -97,12 +111,19 @@ def front_table(
     metrics = list(dict.fromkeys(named))
     headings = {metric: heading(metric) for metric in metrics}
     # Two fit beside four settings in 100 columns; of more, headings take two lines.
-    if breaks_headings and len(metrics) > 2:
+    rates = {
+        name: cells
+        for name, cells in rate_columns(study, standings).items()
+        if name not in left_out
+    }
+    headings |= {name: name for name in rates}
+    if breaks_headings and len(headings) > 2:
         headings = {metric: words.replace(" ", "\n", 1) for metric, words in headings.items()}
     table = _empty_table(study, headings, list(shown.values()), left_out)
     tells_states = not _all_complete(study.records)
     for index, record in enumerate([*study.front, *others], start=1):
-        cells = _cells(record, metrics, list(shown), left_out)
+        theirs = [cells[index - 1] if index <= len(study.front) else "" for cells in rates.values()]
+        cells = _cells(record, metrics, theirs, list(shown), left_out)
         names = ", ".join(study.names.get(record.number, ()))
         point = names or breaks_text(record, study.constraints)
         cells.append(point or _state_text(record) * tells_states)
@@ -156,6 +177,8 @@ def _footnotes(
         yield f"hypervolume 0: no trial is better than every reference ({references})"
     both = "D1 and D2 PSNR" if "d2_psnr_db" in metrics else "D1 PSNR"
     yield f"{both}: {_PSNR_NOTE}"
+    if theirs := [name for name in metrics if " " in name]:  # Names of metrics have no blank.
+        yield f"{' and '.join(theirs)}: what that codec needs for the same PSNR"
     if _GAIN not in left_out:
         yield _GAIN_NOTE
     if any(record.is_baseline for record in study.records):
@@ -171,7 +194,11 @@ def _all_complete(records: Sequence[TrialRecord]) -> bool:
 
 
 def _cells(
-    record: TrialRecord, metrics: Sequence[str], settings: Sequence[str], left_out: Collection[str]
+    record: TrialRecord,
+    metrics: Sequence[str],
+    theirs: Sequence[str],
+    settings: Sequence[str],
+    left_out: Collection[str],
 ) -> list[str]:
     """Return one row's cells but the last."""
     gain_db = psnr_gain_db(record)
@@ -180,6 +207,7 @@ def _cells(
     return [
         f"{_BASELINE_MARK} {record.number}" if record.is_baseline else str(record.number),
         *(newest_text(record, metric) for metric in metrics),
+        *theirs,
         *gain,
         *(as_text(record.params.get(name)) for name in settings),
         *elapsed,

@@ -10,20 +10,28 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import suppress
+from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from study.data.manifest import FILE_NAME
+from study.report.standing import Standing
 from study.report.write import ReportFiles
+from study.training.cloud_results import results_file
 from study.training.codec_files import codec_file
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from study.fronts.judged import JudgedStudy
-    from study.report.picture import Beside
+    from study.report.beside import Beside
 
 _NOTE = ".front.json"
+
+RIVALS_FOLDER = "yardsticks"
+"""Of a study: what other codecs made of its validation clouds, a result file for each."""
 
 
 def digest_of(
@@ -34,13 +42,16 @@ def digest_of(
     Args:
         name: the study's.
         study: its trials.
-        codecs: the folder of its codecs, of which the report names and shows some.
+        codecs: the folder of its codecs, of which the report names and shows some; beside it lies
+            what other codecs made of the study's clouds.
         beside: other codecs' curves and other studies' fronts.
         data: the data set whose objects it shows; None where none was used yet.
     """
     epochs = [codec_file(codecs, *key) for key in study.front_over_epochs]
     files = [codec_file(codecs, r.number, len(r.epochs)) for r in study.front]
     files += [] if data is None else [data / FILE_NAME]
+    files += [results_file(codecs, record.number) for record in study.front]
+    files += kept_files(codecs)
     told = (
         name,
         (study.records, study.objectives, study.constraints),
@@ -62,7 +73,16 @@ def recall(folder: Path, digest: str) -> ReportFiles | None:
             return None
         found = note["reconstructions"]
         still = folder / found["file"] if isinstance(found, dict) else found
-        files = ReportFiles(folder, tuple(note["baselines"]), still)
+        files = ReportFiles(
+            folder,
+            tuple(note["baselines"]),
+            still,
+            tuple(
+                Standing(**{**told, "rates": tuple(told["rates"])}) for told in note["standings"]
+            ),
+            note["unrivalled"],
+            tuple(folder / name for name in note["kept"]),
+        )
         states = [_state(path) for path in files.paths]
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -76,10 +96,21 @@ def remember(files: ReportFiles, digest: str) -> None:
         "digest": digest,
         "baselines": files.baselines,
         "reconstructions": {"file": still.name} if isinstance(still, Path) else still,
+        "standings": [asdict(standing) for standing in files.standings],
+        "unrivalled": files.unrivalled,
+        "kept": [str(path.relative_to(files.folder)) for path in files.kept],
         "states": [_state(path) for path in files.paths],
     }
     with suppress(OSError):
         (files.folder / _NOTE).write_text(json.dumps(note), encoding="utf-8")
+
+
+def kept_files(codecs: Path, keys: Sequence[str] | None = None) -> tuple[Path, ...]:
+    """Return the files of what other codecs made of a study's clouds; of some, or all there are."""
+    folder = codecs.parent / RIVALS_FOLDER
+    if keys is None:
+        return tuple(sorted(folder.glob("*.json")))
+    return tuple(folder / f"{key}.json" for key in keys)
 
 
 def _state(path: Path) -> list[int] | None:

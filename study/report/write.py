@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from study.report.picture import NOTHING, draw_planes
+from study.report.beside import NOTHING
+from study.report.picture import draw_planes
 from study.report.rows import rows
 from study.storage.folder import StudyFolder
 
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from study.fronts.judged import JudgedStudy
+    from study.report.beside import Beside
     from study.report.page import Tab
-    from study.report.picture import Beside
+    from study.report.standing import Standing
 
 KINDS = ("html", "png", "svg", "csv", "parquet")
 """Of a report's files: the interactive page, its first picture twice, and all trials twice."""
@@ -32,11 +34,18 @@ class ReportFiles:
         baselines: a sentence about each curve that was to be drawn beside the front.
         reconstructions: objects beside what codecs make of them, still; or a sentence that says why
             there are none. None where they were not asked for.
+        standings: how the front stands against each codec that stands beside every front.
+        unrivalled: why one of those is missing, as a sentence; empty where none is, or where they
+            were not asked for.
+        kept: files of the study that hold what those codecs made of its clouds.
     """
 
     folder: Path
     baselines: tuple[str, ...] = ()
     reconstructions: Path | str | None = None
+    standings: tuple[Standing, ...] = ()
+    unrivalled: str = ""
+    kept: tuple[Path, ...] = ()
 
     def of_kind(self, kind: str) -> Path:
         """Return the file of one of `KINDS`."""
@@ -66,7 +75,7 @@ class ReportFiles:
     def paths(self) -> tuple[Path, ...]:
         """All files, the page first."""
         still = (self.reconstructions,) if isinstance(self.reconstructions, Path) else ()
-        return (*(self.of_kind(kind) for kind in KINDS), *still)
+        return (*(self.of_kind(kind) for kind in KINDS), *still, *self.kept)
 
 
 def write_report(
@@ -103,7 +112,7 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     pictures = draw_planes(study_name, study, beside)
     told = tuple(told for picture in pictures for told in picture.baselines)
-    files = ReportFiles(folder, told)
+    files = ReportFiles(folder, told, standings=tuple(beside.standings))
     earlier = kept_earlier_epochs(StudyFolder(folder).codecs, study)
     content = page_content(Material(study_name, study, pictures, beside, earlier))
     table = trial_table(study_name, study.records, rows(study))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from study.base.records import TrialRecord
     from study.fronts.judged import JudgedStudy
+    from study.report.standing import Standing
     from study.tracking.facts import StudyFacts
 
 _COLOR = "mlflow.runColor"
@@ -90,13 +91,34 @@ def counts(records: Sequence[TrialRecord]) -> dict[str, float]:
     return {f"trials/{state.value}": float(found[state]) for state in TrialState}
 
 
-def summary_note(study: JudgedStudy, facts: StudyFacts, links: Mapping[int, str]) -> str:
+def against(standings: Sequence[Standing]) -> dict[str, float]:
+    """Return how the front stands against other codecs, as ``against/octree/dominated`` and so on.
+
+    ``dominated``: members of the front that the other dominates. ``rate_percent``: how much more
+    rate the front needs at equal quality (BD-rate). What cannot be told is left out.
+    """
+    found = {}
+    for each in standings:
+        if each.dominated is not None:
+            found[f"against/{each.key}/dominated"] = float(each.dominated)
+        if each.rate_percent is not None:
+            found[f"against/{each.key}/rate_percent"] = each.rate_percent
+    return found
+
+
+def summary_note(
+    study: JudgedStudy,
+    facts: StudyFacts,
+    links: Mapping[int, str],
+    standings: Sequence[Standing] = (),
+) -> str:
     """Return the summary run's description, in Markdown.
 
     Args:
         study: its trials.
         facts: what does not change from trial to trial.
         links: addresses of the trials' runs, where they have one.
+        standings: how the front stands against other codecs, where that is known.
     """
     found = Counter(record.state.value for record in study.records)
     told = ", ".join(f"{found[state]} {state}" for state in TrialState if found[state])
@@ -122,6 +144,7 @@ def summary_note(study: JudgedStudy, facts: StudyFacts, links: Mapping[int, str]
         lines.append(f"| {' | '.join(cells)} |")
     if len(members) > _MOST_TOLD:
         lines.append(f"\nand {len(members) - _MOST_TOLD} more: filter by `tags.pareto = 'true'`.")
+    lines += [line for each in standings for line in ("", f"**{each.name}** {each.sentence}.")]
     if members:
         lines += [
             "",

@@ -18,7 +18,7 @@ from urllib.request import url2pathname
 
 from study.base.records import TrialState
 from study.fronts.judged import JudgedStudy
-from study.tracking.front_tags import Point, counts, front_tags, study_points, summary_note
+from study.tracking.front_tags import Point, against, counts, front_tags, study_points, summary_note
 from study.tracking.links import CHART_TAG, OBJECTIVE, chart_link, chart_view, run_link
 from study.tracking.notes import code
 from study.tracking.places import is_elsewhere
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
     from study.base.records import EpochRecord, TrialRecord
+    from study.report.standing import Standing
     from study.tracking.facts import StudyFacts
 
 _RUN_STATUS = {
@@ -124,12 +125,19 @@ class Ledger:
         self._runs.write(run, points, tags, params)
         self._runs.set_status(run, _RUN_STATUS[record.state], record.ended_s)
 
-    def write_standing(self, records: Sequence[TrialRecord], *, is_over: bool = False) -> None:
+    def write_standing(
+        self,
+        records: Sequence[TrialRecord],
+        *,
+        is_over: bool = False,
+        standings: Sequence[Standing] = (),
+    ) -> None:
         """Bring up to date what depends on all trials: the tags of the front, and the summary.
 
         Args:
             records: all of them.
             is_over: whether the work on the study has ended.
+            standings: how the front stands against other codecs, where that is known.
         """
         study = JudgedStudy(records, self._facts.objectives)
         tags = front_tags(study, self._facts)
@@ -144,14 +152,14 @@ class Ledger:
         ended = sum(record.state.is_final for record in records)
         points += [
             Point(name, value, ended)
-            for name, value in unlike(counts(records), summary.metrics).items()
+            for name, value in unlike(counts(records) | against(standings), summary.metrics).items()
         ]
         links = {
             int(key): run_link("", self._experiment_id, run_id).removeprefix("/")
             for key, run_id in self._runs.ids().items()
             if key != SUMMARY
         }
-        note = summary_note(study, self._facts, links)
+        note = summary_note(study, self._facts, links, standings)
         self._runs.write(summary, points, self._runs.describe(summary, note))
         self._runs.log_data_sets(summary, self._facts.data_sets)
         config = json.dumps(self._facts.config, indent=2, default=str)

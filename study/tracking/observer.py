@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from study.base.records import TrialRecord, TrialState
+    from study.report.standing import Standing
     from study.tracking.facts import StudyFacts
 
     Draw = Callable[[Sequence[TrialRecord]], Mapping[str, bytes]]
@@ -74,6 +75,7 @@ class MlflowObserver:
         self._states: dict[int, TrialState] = {}
         self._told: set[int] = set()
         self._is_over = False
+        self._standings: Sequence[Standing] = ()
         self._files: Mapping[str, bytes] | None = None
         self._workers_work = threading.Event()
         self._courier: Courier[Ledger] = Courier("mlflow", self._reach)
@@ -126,7 +128,9 @@ class MlflowObserver:
         """Send the standing of the trials, computed on delivery."""
         self._courier.send(
             _STANDING,
-            lambda ledger: ledger.write_standing(self._now(), is_over=self._is_over),
+            lambda ledger: ledger.write_standing(
+                self._now(), is_over=self._is_over, standings=self._standings
+            ),
             _STANDING_PACE,
         )
 
@@ -152,6 +156,7 @@ class MlflowObserver:
         files: Mapping[str, bytes] | None = None,
         records: Sequence[TrialRecord] = (),
         draw: Draw | None = None,
+        standings: Sequence[Standing] = (),
     ) -> None:
         """Take note that the work on the study has ended.
 
@@ -159,10 +164,11 @@ class MlflowObserver:
             files: the summary's final files; None keeps those drawn last.
             records: the trials that the files show.
             draw: draws the files again, with links to the runs that trials got in the meantime.
+            standings: how the front stands against other codecs, where that is known.
         """
         self._draw = draw or self._draw
         self._records |= {record.number: record for record in records}
-        self._is_over, self._files = True, files
+        self._is_over, self._files, self._standings = True, files, standings
         self._send_standing()
         if files is None:
             self._courier.drop(_FILES)

@@ -70,9 +70,10 @@ def sync(
         )
         for record in records:
             ledger.write_trial(record)
-        ledger.write_standing(records, is_over=True)
         # Now that every trial has its run, the pages can link to them.
-        ledger.write_files(records, contents(draw(ledger.with_runs(records))))
+        files = draw(ledger.with_runs(records))
+        ledger.write_standing(records, is_over=True, standings=files.standings)
+        ledger.write_files(records, contents(files))
     except StudyError:
         raise
     except Exception as error:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from model.points import Points
     from study.config import SplitName
     from study.data import DataSet, StoredCloud, StoredPatch
+    from study.metrics.measurement import CloudResult
     from study.metrics.sample import Need
 
 PATCHES_AT_ONCE = {"cpu": 1, "cuda": 8}
@@ -151,9 +152,13 @@ def measure(codec: CloudCodec, data: DataSet, split: SplitName) -> dict[str, flo
         All of `study.metrics.table.MEASURES` that every cloud has: without normals in the data
         there is no ``d2_psnr_db``, say, and without an extent no ``chamfer``.
     """
+    return known_over_clouds(measure_each(codec, data, split), MEASURES)
+
+
+def measure_each(codec: CloudCodec, data: DataSet, split: SplitName) -> list[CloudResult]:
+    """Return the same of each cloud, in their order."""
     clouds = [(cloud.name, cloud) for cloud in data.clouds(split)]
-    results = list(measure_clouds(codec, clouds, convention_of(data)))
-    return known_over_clouds(results, MEASURES)
+    return list(measure_clouds(codec, clouds, convention_of(data)))
 
 
 def convention_of(data: DataSet) -> Convention:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from study.base.records import Failure
+    from study.metrics.measurement import CloudResult
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,9 @@ class Measured:
     Attributes:
         metrics: empty when it cannot be measured.
         failure: why the codec cannot code, or None.
+        clouds: the same, cloud by cloud.
     """
 
     metrics: dict[str, float]
     failure: Failure | None = None
+    clouds: tuple[CloudResult, ...] = ()

@@ -13,9 +13,11 @@ from model.codec import Codec
 from model.patch_coder import PatchCoder
 from study.base.errors import StudyError
 from study.base.records import Failure, Fault
+from study.metrics.measurement import known_over_clouds
+from study.metrics.table import MEASURES
 from study.training.checkpoint import read_checkpoint, write_checkpoint, write_codec
 from study.training.codec_files import codec_file
-from study.training.evaluation import Validation, measure
+from study.training.evaluation import Validation, measure_each
 from study.training.feeding import Feed
 from study.training.flat import Layout, by_name
 from study.training.members import EpochResult, Measured, Member, MemberState, Trained
@@ -170,7 +172,9 @@ class Training:
         (estimated,) = self._validation.of(coder.codec)
         files = CloudCodec(coder, self._data.manifest.recipe.partition(), is_ours=True)
         try:
-            return Measured({**estimated, **measure(files, self._data, "validation")})
+            clouds = measure_each(files, self._data, "validation")
+            metrics = {**estimated, **known_over_clouds(clouds, MEASURES)}
+            return Measured(metrics, clouds=tuple(clouds))
         except UncodableError as error:
             return Measured({}, Failure.of(Fault.DIVERGED, str(error)))
 

@@ -15,6 +15,7 @@ from study.cohorts.orders import orders_after
 from study.cohorts.reports import EpochReport, FailureReport, FinalReport, to_json
 from study.cohorts.worker_progress import PROGRESS_FILE, CohortProgress
 from study.config import CohortConfig, TrialConfig
+from study.training.cloud_results import write_results
 from study.training.members import Member
 from study.workers.machine import Machine
 from study.workers.patience import BEGINNING, Patience
@@ -245,6 +246,8 @@ class CohortTrainable(tune.Trainable, ABC):
         elapsed_s = self._add_time(trial, time.perf_counter() - started)
         if measured.failure is not None:
             return FailureReport(trial=trial, elapsed_s=elapsed_s, failure=measured.failure)
+        if self._cohort.codecs is not None and measured.clouds:
+            write_results(Path(self._cohort.codecs), trial, measured.clouds)
         return FinalReport(trial=trial, elapsed_s=elapsed_s, metrics=measured.metrics)
 
     def _add_time(self, trial: int, seconds: float) -> float:

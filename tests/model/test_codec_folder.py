@@ -13,9 +13,10 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from model.cloud_codec import CloudCodec
-from model.codec_folder import CODEC, FORMAT, TABLES, WEIGHTS, load_codec, save_codec
+from model.codec_folder import load_codec, save_codec
 from model.config import ModelConfig
 from model.errors import CodecError
+from model.folder_files import CODEC, NEWEST_FORMAT, TABLES, WEIGHTS
 from model.partition import PartitionConfig
 from model.patch_coder import PatchCoder
 from tests.model.support import SMALL, fresh_codec, surface
@@ -53,8 +54,8 @@ def test_what_is_written_is_read_as_the_same_codec(config: ModelConfig, tmp_path
     saved = load_codec(tmp_path / "deep" / "codec")
     assert saved.about == ABOUT
     assert saved.codec.codec_id == codec.codec_id
-    assert saved.codec.coder.config == config
-    assert saved.codec.partition == PARTITION
+    assert saved.learned.coder.config == config
+    assert saved.learned.partition == PARTITION
     points = surface(2, 500).astype(np.float64)
     assert saved.codec.compress(points) == codec.compress(points)
 
@@ -65,7 +66,7 @@ def test_whole_numbers_make_the_same_codec(tmp_path: Path) -> None:
     config = ModelConfig(hidden_dim=8, downsample_rate=rates, max_upsample_num=(2, 2))
     codec = CloudCodec(PatchCoder.freeze(fresh_codec(1, config=config)), PartitionConfig(25))
     save_codec(codec, tmp_path / "codec", {})
-    saved = load_codec(tmp_path / "codec").codec
+    saved = load_codec(tmp_path / "codec").learned
     assert saved.codec_id == codec.codec_id
     assert saved.partition == PartitionConfig(25.0)
 
@@ -126,7 +127,7 @@ def edit_json(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda d: d.update(format=FORMAT + 1), f"up to format {FORMAT}, .* is of format 2; use"),
+        (lambda d: d.update(format=NEWEST_FORMAT + 1), "up to format 2, .* is of format 3; use"),
         (lambda d: d.pop("format"), "does not say which format"),
         (lambda d: d.update(format=True), "does not say which format"),
         (lambda d: d.pop("about"), "'about' is missing"),

@@ -7,7 +7,16 @@ from pathlib import Path
 
 from study.clouds.sampling import DEFAULT_SAMPLES, MOST_SAMPLES
 from study.commands.declared.command import Command, OneOf, Option
-from study.commands.declared.options import CODEC, FORCE, ROOT, STUDY, whole_number
+from study.commands.declared.options import (
+    CODEC,
+    EDGE,
+    FORCE,
+    FORMAT,
+    ROOT,
+    STUDY,
+    list_of,
+    whole_number,
+)
 
 PUBLISHED_CUBE_SIZE = 22.0
 """What D-PCC cut ShapeNet's objects with; SemanticKITTI's sweeps it cut with 12."""
@@ -107,6 +116,7 @@ COMPRESS = Command(
             default=DEFAULT_SAMPLES,
             metavar="N",
         ),
+        *EDGE,
     ),
     about="""\
 examples:
@@ -116,7 +126,10 @@ examples:
                                                a mesh is sampled uniformly by area
   study compress codec sweeps.npz --cloud first
   study compress models:/dpcc-codec@knee chair.ply
-                                               a codec that `study export --register` registered""",
+                                               a codec that `study export --register` registered
+  study compress octree chair.ply --depth 7    without a trained codec: voxels of 1/128 of the side
+  study compress octree sweep.las --edge 0.001 --counts exact
+                                               lossless, where coordinates are whole millimetres""",
     run="study.commands.coding:compress",
 )
 
@@ -147,6 +160,7 @@ that was.
 
 examples:
   study decompress codec chair.dpcs            writes chair.decoded.ply
+  study decompress octree chair.dpcs           what `study compress octree` wrote
   study decompress codec chair.dpcs chair.npy  or .npz, or KITTI's .bin""",
     run="study.commands.coding:decompress",
 )
@@ -186,22 +200,27 @@ examples:
     check="study.commands.checks:check_import",
 )
 
+YARDSTICKS = ("octree", "draco", "draco-merged", "gpcc")
+"""What `study baseline` measures by itself."""
+
 _CLOUDS = Option("clouds", "what to code", nargs="+", type=Path, metavar="CLOUD")
 _NUMBERS = Option(
     "--out",
-    "where the numbers go; without it, CODEC-evaluation.json",
+    "where the numbers go; without it, CODEC-evaluation.json, or .csv as a sheet",
     type=Path,
-    metavar="FILE.json",
+    metavar="FILE",
 )
 
 EVALUATE = Command(
     "evaluate",
     "measure a codec on clouds of yours",
-    options=(CODEC, _CLOUDS, _NUMBERS, FORCE),
+    options=(CODEC, _CLOUDS, _NUMBERS, *EDGE, FORMAT, FORCE),
     about="""\
 examples:
   study evaluate codec clouds/*.ply                     writes codec-evaluation.json
-  study evaluate codec clouds/*.ply --out mine.json""",
+  study evaluate codec clouds/*.ply --out mine.json
+  study evaluate octree clouds/*.ply --depth 5          the octree, without a trained codec
+  study evaluate codec clouds/*.ply --format mpeg       writes codec-evaluation.csv""",
     run="study.commands.measuring:evaluate",
 )
 
@@ -209,17 +228,74 @@ BASELINE = Command(
     "baseline",
     "measure another codec, to compare with",
     options=(
-        Option("codec", "draco (Google's)", choices=("draco",)),
-        _CLOUDS,
+        Option(
+            "codec",
+            "octree (ours, untrained); draco (Google's); draco-merged (the same without equal "
+            "points, fair for D1); gpcc (MPEG's); or a result file of others: CompressAI's JSON or "
+            "a sheet of MPEG's AI-PCC",
+            metavar="CODEC|FILE",
+        ),
+        replace(_CLOUDS, nargs="*"),
+        Option(
+            "--tmc3",
+            "your copy of MPEG's program for G-PCC; without it, gpcc is what was recorded of the "
+            "embedded objects",
+            metavar="PATH",
+        ),
         _NUMBERS,
+        FORMAT,
         FORCE,
     ),
     about="""\
 examples:
-  study baseline draco clouds/*.ply                     writes draco-evaluation.json
+  study baseline octree clouds/*.ply                    writes octree-evaluation.json
+  study baseline draco clouds/*.ply
   study front quickstart-001 --baseline draco-evaluation.json
-                                                        draws it beside the front""",
+                                                        draws it beside the front
+  study baseline gpcc clouds/*.ply                      where the clouds are embedded objects
+  study baseline gpcc clouds/*.ply --tmc3 ~/bin/tmc3    any clouds, by your own program
+  study baseline theirs.csv clouds/*.ply                shows a sheet; the clouds tell how many
+                                                        points its rates are over
+  study baseline theirs.csv clouds/*.ply --out theirs.json
+                                                        ... and writes it in the other format""",
     run="study.commands.measuring:baseline",
+    check="study.commands.checks:check_baseline",
 )
 
-COMMANDS = (EXPORT, COMPRESS, DECOMPRESS, IMPORT_CHECKPOINT, EVALUATE, BASELINE)
+TRAIN_TABLES = Command(
+    "train-tables",
+    "make an octree codec that knows clouds like yours",
+    options=(
+        replace(_CLOUDS, help="what to learn from; `embedded`: the objects of the package"),
+        Option("out", "the codec's folder, a new one", type=Path, metavar="OUT"),
+        Option(
+            "--depths",
+            "voxels to learn from: edges of the longest side, halved so many times (3,4,5,6,7)",
+            type=list_of(whole_number(0, 20)),
+            default=(3, 4, 5, 6, 7),
+            metavar="LIST",
+        ),
+        Option(
+            "--seed",
+            "of the order and of the exact edges (%(default)s)",
+            type=whole_number(0),
+            default=0,
+            metavar="N",
+        ),
+    ),
+    about="""\
+Every cloud is coded with voxels of every depth, and what the coder has seen then is where later
+files begin. It takes seconds. One cloud in five is kept aside first, to say what tables are worth;
+the codec's own tables are of all clouds.
+
+examples:
+  study train-tables clouds/*.ply octree-codec
+  study train-tables sweeps/*.bin sweeps-codec --depths 9,10,11,12,13
+                                                        for voxels of centimetres in a street
+  study train-tables embedded octree-codec              the package's own objects, those of the
+                                                        default recipe's training split
+  study compress octree-codec chair.ply --depth 5       and then as any codec""",
+    run="study.commands.tables:train",
+)
+
+COMMANDS = (EXPORT, COMPRESS, DECOMPRESS, TRAIN_TABLES, IMPORT_CHECKPOINT, EVALUATE, BASELINE)

@@ -21,7 +21,7 @@ class Option:
     _: KW_ONLY
     type: Callable[[str], Any] | None = None
     metavar: str | None = None
-    nargs: Literal["?", "+"] | None = None
+    nargs: Literal["?", "+", "*"] | None = None
     choices: tuple[str, ...] | None = None
     default: Any = None
     dest: str | None = None

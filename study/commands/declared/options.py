@@ -7,7 +7,7 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from study.commands.declared.command import Option
+from study.commands.declared.command import OneOf, Option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,8 +76,49 @@ ADDRESS = Option(
 )
 CODEC = Option(
     "codec",
-    "the codec's folder, or its address in MLflow's registry, such as models:/dpcc-codec@knee",
+    "the codec's folder, or its address in MLflow's registry, such as models:/dpcc-codec@knee, or "
+    "`octree`: the built-in codec that needs no training, unless a folder has that name",
     type=Path,
     metavar="CODEC",
 )
+EDGE = (
+    OneOf(
+        (
+            Option(
+                "--edge",
+                "of an octree codec: the edge of a voxel, in the units of the cloud; points on a "
+                "grid of that edge come back exactly",
+                type=number_above(0),
+                metavar="X",
+            ),
+            Option(
+                "--depth",
+                "of an octree codec: the edge is the cloud's longest side, halved so many times "
+                "(6, or as the codec's folder says)",
+                type=whole_number(0, 21),
+                metavar="N",
+            ),
+        )
+    ),
+    Option(
+        "--counts",
+        "of an octree codec: whether files tell how many points each voxel has, exactly or in "
+        "coarse steps (none, or as the codec's folder says)",
+        choices=("none", "coarse", "exact"),
+    ),
+    Option(
+        "--placing",
+        "of an octree codec: whether points are decoded at the centres of voxels or, which is "
+        "mostly nearer, between neighbouring ones (auto, or as the codec's folder says: at the "
+        "centres where points lie there, or are alone in their voxels)",
+        choices=("auto", "centres", "between"),
+    ),
+)
+"""Options of octree codecs."""
 FORCE = Option("--force", "replace a file that is there already", action="store_true")
+FORMAT = Option(
+    "--format",
+    "of the numbers: compressai (JSON with means over clouds and the numbers of each) or mpeg (the "
+    "sheet of MPEG's AI-PCC, a row for each cloud and rate)",
+    choices=("compressai", "mpeg"),
+)

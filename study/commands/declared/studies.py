@@ -7,6 +7,7 @@ from pathlib import Path
 from study.commands.declared.command import Command, Option
 from study.commands.declared.options import (
     ADDRESS,
+    FORMAT,
     ROOT,
     STUDY,
     STUDY_FILE,
@@ -100,6 +101,7 @@ FRONT = Command(
             metavar="FILE.json",
         ),
         Option("--json", "print the front as JSON, and draw nothing", action="store_true"),
+        FORMAT,
         ROOT,
     ),
     about="""\
@@ -114,7 +116,10 @@ examples:
   study front quickstart-001 --baseline draco-evaluation.json
                                 draws another codec's curve beside it
   study front quickstart-001 --json
-                                the front as JSON, for scripts; nothing is drawn""",
+                                the front as JSON, for scripts; nothing is drawn
+  study front quickstart-001 --json --format mpeg
+                                the same as a sheet of MPEG's AI-PCC, with a row for each cloud and
+                                trial; compressai is a result file with a point for each trial""",
     run="study.commands.front:show",
 )
 

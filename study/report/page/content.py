@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from study.base.records import TrialState
 from study.fronts.measures import estimate_name
 from study.report import palette
+from study.report.beside import NOTHING
 from study.report.page.columns import epochs, metrics, number, settings
-from study.report.picture import NOTHING
 from study.report.rows import METRICS, breaks_text
 from study.search.importance import FEWEST, MOST, importances
 
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from study.fronts.front import Objective
     from study.fronts.judged import JudgedStudy
     from study.fronts.measures import Constraint
+    from study.fronts.rivals import Rival
     from study.metrics import RateCurve
-    from study.report.picture import Beside, Picture
+    from study.report.beside import Beside
+    from study.report.picture import Picture
 
 FRONT, BEATEN, INFEASIBLE, ODD = "front", "beaten", "infeasible", "odd"
 """Groups of complete trials; those of the others are their states. An odd one is complete without
@@ -76,6 +78,8 @@ def page_content(material: Material) -> dict[str, Any]:
         "named": {name: record.number for name, record in study.named_points.items()},
         "earlier": [_earlier(each, study.objectives) for each in material.earlier],
         "curves": [_curve(place, each) for place, each in enumerate(beside.baselines)],
+        "rivals": [_rival(each, names) for each in beside.rivals],
+        "standings": [f"{each.name} {each.sentence}" for each in beside.standings],
         "others": [_other(place, each, material) for place, each in enumerate(beside.others)],
         "cautions": list(beside.cautions),
         "progress": _progress(study),
@@ -181,10 +185,29 @@ def _curve(place: int, curve: RateCurve) -> dict[str, Any]:
     points = zip(curve.bpp, curve.psnr_db, strict=True)
     return {
         "name": curve.name,
-        "legend": palette.baseline_text(curve.name),
+        "legend": palette.baseline_text(curve.name, curve.counts),
         "color": color,
         "mark": mark,
         "points": [[number(bpp), number(psnr_db)] for bpp, psnr_db in points],
+    }
+
+
+def _rival(rival: Rival, names: Iterable[str]) -> dict[str, Any]:
+    """Return a codec that stands beside every front: all that is known of its operating points."""
+    color, _, mark = palette.RIVALS[rival.key]
+    columns = {name: rival.values.get(name, ()) for name in names}
+    return {
+        "key": rival.key,
+        "name": rival.name,
+        "legend": palette.rival_text(rival.name, rival.counts),
+        "color": color,
+        "mark": mark,
+        "settings": list(rival.settings),
+        "values": {
+            name: [number(value) for value in column]
+            for name, column in columns.items()
+            if any(value is not None for value in column)
+        },
     }
 
 

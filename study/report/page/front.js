@@ -46,6 +46,9 @@ tabs.front = (element, data, page) => {
   coloring.querySelector("select").value = view.colored;
   bar.append(coloring, make("span", { class: "muted" }, outOfSight(data)), zoomButtons(chart));
   view.legend = frontLegend(side, chart, data, view);
+  for (const standing of data.standings) {
+    element.append(make("p", { class: "note standing" }, `${standing}.`));
+  }
   for (const caution of data.cautions) {
     element.append(make("p", { class: "note caution" }, `Caution: ${caution}.`));
   }
@@ -109,6 +112,7 @@ function frontLayers(data, view) {
     pathsLayer(data, x, y),
     ...below,
     ...data.curves.filter(() => x === "bpp" && y === "d1_psnr_db").map((each) => curveLayer(each)),
+    ...data.rivals.map((each) => rivalLayer(data, each, x, y)),
     ...data.others.map((each, place) => otherLayer(data, each, place, x, y, metrics)),
     ...earlierLayers(data, x, y),
     ...groups.filter((each) => each.key === "front"),
@@ -199,6 +203,35 @@ function curveLayer({ name, legend, color, mark, points }) {
         ["bpp", columns.x[i].toFixed(3)],
         ["D1 PSNR dB", columns.y[i].toFixed(2)],
       ]),
+    ],
+  };
+}
+
+/** A codec that stands beside every front, in any plane of what is known of it. */
+function rivalLayer(data, { key, name, legend, color, mark, settings, values }, x, y) {
+  const order = (x in values && y in values ? settings : [])
+    .map((_, i) => i)
+    .filter((i) => values[x][i] !== null && values[y][i] !== null)
+    .sort((a, b) => values[x][a] - values[x][b]);
+  return {
+    key: `rival ${key}`,
+    legend,
+    color,
+    mark,
+    size: 5,
+    on: true,
+    points: { x: order.map((i) => values[x][i]), y: order.map((i) => values[y][i]) },
+    line: { width: 1.8, dash: [8, 3, 2, 3] },
+    hover: (at) => [
+      make("h3", {}, `${name}, ${settings[order[at]]}`),
+      definitions(
+        Object.entries(values)
+          .filter(([metric, column]) => metric in data.metrics && column[order[at]] !== null)
+          .map(([metric, column]) => [
+            data.metrics[metric].heading,
+            format(column[order[at]], data.metrics[metric].digits),
+          ]),
+      ),
     ],
   };
 }

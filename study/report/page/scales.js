@@ -83,6 +83,13 @@ function markOutline(mark, r) {
       return `M0,${-1.2 * r}L${1.1 * r},${0.8 * r}H${-1.1 * r}z`;
     case "triangle-down":
       return `M0,${1.2 * r}L${1.1 * r},${-0.8 * r}H${-1.1 * r}z`;
+    case "hexagon":
+      return `M0,${-1.15 * r}L${r},${-0.58 * r}V${0.58 * r}L0,${1.15 * r}L${-r},${0.58 * r}V${-0.58 * r}z`;
+    case "star":
+      return `${Array.from({ length: 10 }, (_, i) => {
+        const [angle, far] = [(Math.PI * i) / 5, (i % 2 ? 0.55 : 1.4) * r];
+        return `${i ? "L" : "M"}${far * Math.sin(angle)},${-far * Math.cos(angle)}`;
+      }).join("")}z`;
     case "pentagon":
       return `M0,${-1.2 * r}L${1.15 * r},${-0.35 * r}L${0.7 * r},${r}H${-0.7 * r}L${-1.15 * r},${-0.35 * r}z`;
     case "cross":

@@ -15,7 +15,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from model.codec_folder import CODEC, load_codec
+from model.codec_folder import load_codec
+from model.folder_files import CODEC
 from study.base.errors import StudyError
 from study.base.records import EpochRecord, TrialRecord, TrialState
 from study.checkpoints.export import export
@@ -69,7 +70,7 @@ def test_the_exported_codec_is_the_one_that_was_measured(
     number: int, study: StudyFolder, tmp_path: Path
 ) -> None:
     export(study, Wish(trial=number), tmp_path / "codec")
-    measured = measure(load_codec(tmp_path / "codec").codec, data_of(study), "validation")
+    measured = measure(load_codec(tmp_path / "codec").learned, data_of(study), "validation")
     recorded = records_of(study)[number].final
     for name in ("bpp", "d1_psnr_db", "points_ratio"):
         assert measured[name] == recorded[name], name
@@ -190,7 +191,7 @@ def test_an_earlier_epoch_that_is_kept_is_exported_with_its_estimates(
     assert about["epochs"] == 1
     assert about["metrics_are"].startswith("estimates after epoch 1 of 2; no file")
     assert about["metrics"] == pytest.approx(dict(first))
-    codec = load_codec(tmp_path / "early").codec
+    codec = load_codec(tmp_path / "early").learned
     saved = read_codec(codec_file(study.codecs, 1, 1)).parameters
     for name, parameter in codec.coder.codec.named_parameters():
         if not name.endswith("quantiles"):  # They are settled when a codec is frozen.

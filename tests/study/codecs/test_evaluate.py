@@ -15,7 +15,8 @@ from model.patch_coder import PatchCoder
 from study.base.errors import StudyError
 from study.clouds import Cloud
 from study.codecs.evaluate import evaluate
-from study.codecs.results import read_curve, units, write_evaluation
+from study.codecs.evaluation import units
+from study.codecs.results import read_curve, write_evaluation
 from study.metrics import (
     PeakRule,
     PsnrConvention,

@@ -10,10 +10,9 @@ import pytest
 from model.cloud_codec import CloudCodec
 from model.patch_coder import PatchCoder
 from study.clouds import Cloud
-from study.codecs.baseline import draco_baseline
 from study.codecs.evaluate import evaluate
+from study.codecs.evaluation import units
 from study.codecs.gallery import make_gallery
-from study.codecs.results import units
 from study.config.judging import judge
 from study.fronts.measures import Constraint
 from study.metrics import PsnrConvention
@@ -21,6 +20,7 @@ from study.metrics.table import MEASURES, Measure
 from study.report.exhibits import Gallery
 from study.storage.progress import read_progress
 from study.training.evaluation import measure, validate
+from study.yardsticks.draco import draco
 from tests.model.support import fresh_codec, surface
 from tests.study.finished import finished_study
 from tests.study.tiny import MODEL, RECIPE, tiny_data_set
@@ -76,7 +76,7 @@ def test_evaluations_and_baselines_have_it_and_their_files(codec: CloudCodec) ->
     points[1] = points[0]
     for evaluation in (
         evaluate(codec, {"a": Cloud(points, None, ())}),
-        draco_baseline({"a": Cloud(points, None, ())}, bits=(9,)),
+        draco(bits=(9,)).measure({"a": Cloud(points, None, ())}),
     ):
         [result] = evaluation.points[0].results
         held = evaluation.to_json()

@@ -68,7 +68,7 @@ def test_an_imported_codec_decodes_what_the_published_one_did(mode: str, tmp_pat
         imported = import_checkpoint(
             GOLDEN / mode / "ckpt-best.pth", GOLDEN / mode / "args.json", tmp_path / "codec", CUBES
         )
-        coder = load_codec(tmp_path / "codec").codec.coder
+        coder = load_codec(tmp_path / "codec").learned.coder
         normals = recorded["in_normals"] if coder.config.compress_normal else None
         config = coder.config
         hierarchy = build_hierarchy(recorded["in_xyz"], config.downsample_rate, config.k, normals)

@@ -15,7 +15,8 @@ from optuna.storages import RDBStorage
 
 from study.commands.main import main
 from study.config.judging import judge
-from study.driver.runner import Outcome, _report
+from study.driver.reports import draw_report
+from study.driver.runner import Outcome
 from study.report import unchanged
 from study.report.page.assembling import unpack
 from study.report.reporting import OutdatedError, report
@@ -175,7 +176,7 @@ def test_a_report_that_waited_does_not_replace_the_last_one(tmp_path: Path) -> N
     config = folder.config()
     records = read_records(folder, config)
     outcome = Outcome()
-    live = partial(_report, config, folder, outdated=outcome.reported)
+    live = partial(draw_report, config, folder, outdated=outcome.reported)
     live(records[:1])
     outcome.reported.set()
     last = report("mine", judge(config, records), folder)

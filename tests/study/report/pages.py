@@ -52,3 +52,24 @@ def rows_shown(page: Page) -> list[int]:
         "[...document.querySelectorAll('#view-table tbody tr')].map((row) => row.dataset.trial)"
     )
     return [int(number) for number in numbers]
+
+
+def layers_drawn(page: Page) -> set[str]:
+    """The layers that are shown, from what the chart knows of itself."""
+    shown = page.evaluate("page.charts.front.layers.filter((each) => each.on).map((e) => e.key)")
+    return set(shown)
+
+
+def color_at(page: Page, layer: str, point: int) -> list[int]:
+    """The canvas' red, green, blue and opacity in the middle of a point."""
+    color: list[int] = page.evaluate(
+        """([key, i]) => {
+            const chart = page.charts.front;
+            const { points } = chart.layers.find((each) => each.key === key);
+            const ratio = window.devicePixelRatio || 1;
+            const at = [chart.px(points.x[i]) * ratio, chart.py(points.y[i]) * ratio];
+            return [...chart.canvas.getContext("2d").getImageData(at[0], at[1], 1, 1).data];
+        }""",
+        [layer, point],
+    )
+    return color

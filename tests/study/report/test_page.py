@@ -19,11 +19,12 @@ from study.fronts.judged import JudgedStudy
 from study.fronts.measures import Constraint
 from study.metrics import RateCurve
 from study.report import write_report
+from study.report.beside import NOTHING, Beside
 from study.report.page import Tab
 from study.report.page.assembling import SCRIPTS, pack, part, unpack
 from study.report.page.columns import number
 from study.report.page.content import Material, page_content
-from study.report.picture import NOTHING, Beside, draw_planes
+from study.report.picture import draw_planes
 from study.training.codec_files import codec_file
 from tests.study.report.studies import DENSITY, OBJECTIVES, study, trial
 

@@ -12,9 +12,16 @@ import pytest
 from study.fronts.judged import JudgedStudy
 from study.metrics import RateCurve
 from study.report import ReportFiles, write_report
+from study.report.beside import Beside
 from study.report.page import Tab
-from study.report.picture import Beside
-from tests.study.report.pages import open_page, page_of, rows_shown, trials_drawn
+from tests.study.report.pages import (
+    color_at,
+    layers_drawn,
+    open_page,
+    page_of,
+    rows_shown,
+    trials_drawn,
+)
 from tests.study.report.studies import DENSITY, OBJECTIVES, study, trial
 
 if TYPE_CHECKING:
@@ -44,27 +51,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> ReportFiles:
 def opened(page: Page, files: ReportFiles) -> Page:
     """The page, drawn; what it asks of the network fails the test."""
     return open_page(page, files.html)
-
-
-def layers_drawn(page: Page) -> set[str]:
-    """The layers that are shown, from what the chart knows of itself."""
-    shown = page.evaluate("page.charts.front.layers.filter((each) => each.on).map((e) => e.key)")
-    return set(shown)
-
-
-def color_at(page: Page, layer: str, point: int) -> list[int]:
-    """The canvas' red, green, blue and opacity in the middle of a point."""
-    color: list[int] = page.evaluate(
-        """([key, i]) => {
-            const chart = page.charts.front;
-            const { points } = chart.layers.find((each) => each.key === key);
-            const ratio = window.devicePixelRatio || 1;
-            const at = [chart.px(points.x[i]) * ratio, chart.py(points.y[i]) * ratio];
-            return [...chart.canvas.getContext("2d").getImageData(at[0], at[1], 1, 1).data];
-        }""",
-        [layer, point],
-    )
-    return color
 
 
 def test_what_one_points_at_tells_its_setting_and_operating_points_have_their_names(

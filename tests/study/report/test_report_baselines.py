@@ -18,8 +18,9 @@ from study.fronts.front import Direction, Objective
 from study.fronts.judged import JudgedStudy
 from study.metrics import RateCurve
 from study.report import palette, write_report
+from study.report.beside import Beside
 from study.report.page.assembling import unpack
-from study.report.picture import Beside, draw_up
+from study.report.picture import draw_up
 from study.report.view import holds
 from study.storage.study_file import parse_study
 from tests.study.toy import STUDY

@@ -10,6 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from study.base.records import TrialState
+from study.report.standing import Standing
 from study.tracking import observer as tracking
 from study.tracking.courier import RateLimit
 from study.tracking.links import CHART_TAG
@@ -42,6 +43,22 @@ def until(holds: Callable[[], bool]) -> None:
 def settle(watching: MlflowObserver) -> None:
     """Wait until MLflow has all that was sent."""
     until(lambda: not watching._courier._parcels)
+
+
+def test_how_the_front_stands_is_told_at_the_end(folder: Path) -> None:
+    watching = observer(folder)
+    records = [trial(number, bpp=1.0 - 0.1 * number) for number in range(2)]
+    for record in records:
+        watching.on_trial(record)
+    told = Standing("octree", "octree", "dominates 2 of the 2 points", (0.1, None), 2, 519.25)
+    unknown = Standing("gpcc", "G-PCC", "cannot be compared")
+    watching.on_end({}, records, standings=[told, unknown])
+    assert watching.close(PATIENCE_S) is None
+    summary = runs(folder)[""].data
+    against = {n: v for n, v in summary.metrics.items() if n.startswith("against/")}
+    assert against == {"against/octree/dominated": 2.0, "against/octree/rate_percent": 519.25}
+    assert "**octree** dominates 2 of the 2 points." in summary.tags[NOTE]
+    assert "**G-PCC** cannot be compared." in summary.tags[NOTE]
 
 
 def test_it_is_there_before_the_first_trial_and_grows_with_each(folder: Path) -> None:

@@ -1,26 +1,22 @@
-"""Draco, the codec that a user would reach for, measured as ours are."""
+"""Draco, the codec that a user would reach for: as it is, and without equal points."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from study.base.errors import StudyError
-from study.codecs.evaluate import DEFAULT_CONVENTION
-from study.codecs.results import Evaluation, RatePoint, require_measurable
-from study.metrics.measurement import measure_clouds
-from study.metrics.sample import Convention
+from study.yardsticks.yardstick import DEFAULT_CONVENTION, CodedYardstick, at_the_origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
     from types import ModuleType
 
     from numpy.typing import NDArray
 
-    from study.clouds import Cloud
     from study.metrics import PsnrConvention
 
 DEFAULT_BITS = tuple(range(2, 11))
@@ -48,9 +44,12 @@ class Draco:
 
     Attributes:
         bits: 1 to 30 per coordinate.
+        merges: whether points that fall into one place are coded once. Draco itself keeps each of
+            them, at a cost that no metric of distances sees.
     """
 
     bits: int
+    merges: bool = False
     codes_normals: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -62,9 +61,10 @@ class Draco:
     ) -> bytes:
         """Return the smallest file of points (n, 3); normals are not coded."""
         assert normals is None
+        coded = _distinct_places(points, self.bits) if self.merges else points
         files: list[bytes] = [
             _library().encode(
-                points.astype(np.float32),
+                coded.astype(np.float32),
                 quantization_bits=self.bits,
                 compression_level=level,
                 preserve_order=False,
@@ -78,52 +78,50 @@ class Draco:
         return DracoCloud(np.asarray(_library().decode(data).points, np.float64).reshape(-1, 3))
 
 
-def draco_baseline(
-    clouds: Mapping[str, Cloud],
+def draco(
     *,
+    merges: bool = False,
     bits: Sequence[int] = DEFAULT_BITS,
     convention: PsnrConvention = DEFAULT_CONVENTION,
-    progress: Callable[[int, int], None] | None = None,
-) -> Evaluation:
-    """Measure Draco on clouds, one operating point for each number of quantisation bits.
+) -> CodedYardstick:
+    """Return Draco, one operating point for each number of quantisation bits.
 
     Args:
-        clouds: by name.
+        merges: whether equal points are coded once, which is the fair use for metrics that do not
+            count points, such as D1. Rates are over the points that went in all the same.
         bits: per coordinate, 1 to 30, from the lowest rate to the highest.
         convention: of the PSNRs.
-        progress: called with how many clouds (times bits) are done, and of how many.
 
     Raises:
-        StudyError: Draco is not installed or cannot be set so, no clouds, or one without extent.
+        StudyError: Draco is not installed, or cannot be set so.
     """
     _library()
-    require_measurable(clouds)
-    local = [(name, _at_the_origin(cloud)) for name, cloud in clouds.items()]
-    points = []
-    for number, coder in enumerate([Draco(each) for each in bits]):
-        results = []
-        for result in measure_clouds(coder, local, Convention(convention)):
-            results.append(result)
-            if progress is not None:
-                progress(number * len(clouds) + len(results), len(bits) * len(clouds))
-        points.append(RatePoint(f"{coder.bits} bits", tuple(results)))
-    version = metadata.version("DracoPy")
-    return Evaluation(
-        name="Draco",
-        description=f"Draco by DracoPy {version}, positions only, quantised over the longest side "
-        f"of the box, the smaller file of levels {' and '.join(map(str, SMALL_LEVELS))}",
+    merged = ", points that fall into one place merged" if merges else ""
+    return CodedYardstick(
+        name="Draco, merged" if merges else "Draco",
+        description=f"Draco by DracoPy {metadata.version('DracoPy')}, positions only, quantised "
+        f"over the longest side of the box{merged}, the smaller file of levels "
+        f"{' and '.join(map(str, SMALL_LEVELS))}",
+        coders=[(f"{each} bits", Draco(each, merges)) for each in bits],
+        local=at_the_origin,
         convention=convention,
-        points=tuple(points),
     )
 
 
-def _at_the_origin(cloud: Cloud) -> Cloud:
-    """Move the corner of a cloud's box to the origin; no metric sees the difference.
+def _distinct_places(points: NDArray[np.float64], bits: int) -> NDArray[np.float64]:
+    """Return the places of Draco's own grid that points (n, 3) fall into, each once.
 
-    Draco computes in single precision: a cloud in national coordinates would collapse to a few
-    points. The 24 bytes of the corner are not counted, in Draco's favour.
+    The grid begins at the corner of the box and has ``2^bits - 1`` steps over its longest side; its
+    ends stay occupied, so Draco finds the same grid again and every place on it.
     """
-    return replace(cloud, points=cloud.points - cloud.points.min(axis=0))
+    corner = points.min(axis=0)
+    side = float((points - corner).max())
+    if side == 0.0:
+        return points[:1]
+    step = side / (2**bits - 1)
+    places: NDArray[np.float64] = np.unique(np.floor((points - corner) / step + 0.5), axis=0)
+    placed: NDArray[np.float64] = corner + places * step
+    return placed
 
 
 def _library() -> ModuleType:

@@ -15,14 +15,15 @@ from scipy.spatial import cKDTree
 
 from study.base.errors import StudyError
 from study.clouds import Cloud
-from study.codecs.baseline import DEFAULT_BITS, Draco, draco_baseline
-from study.codecs.results import read_clouds, read_curve, units, write_evaluation
+from study.codecs.evaluation import units
+from study.codecs.results import read_clouds, read_curve, write_evaluation
 from study.metrics import PeakRule, PsnrConvention, chamfer, d1_psnr_db, to_unit_frame
+from study.yardsticks.draco import DEFAULT_BITS, Draco, draco
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from study.codecs.results import Evaluation
+    from study.codecs.evaluation import Evaluation
 
 
 def sphere(seed: int, count: int = 2000, radius: float = 40.0) -> Cloud:
@@ -35,7 +36,7 @@ def sphere(seed: int, count: int = 2000, radius: float = 40.0) -> Cloud:
 @pytest.fixture(scope="module")
 def measured() -> Evaluation:
     bare = replace(sphere(1, 500), normals=None)
-    return draco_baseline({"ball": sphere(0), "bare": bare}, bits=(5, 7, 9))
+    return draco(bits=(5, 7, 9)).measure({"ball": sphere(0), "bare": bare})
 
 
 def test_draco_quantises_over_the_longest_side(seed: int) -> None:
@@ -54,7 +55,7 @@ def test_the_decibels_of_fine_quantisation_have_a_closed_form(seed: int) -> None
     """Each axis errs by step^2 / 12: D1 is 10 log10(12 (2^bits - 1)^2) where points are sparse."""
     points = np.random.default_rng(seed).uniform(size=(2000, 3))
     points[:2] = [0, 0, 0], [1, 1, 1]
-    evaluation = draco_baseline({"cube": Cloud(points, None, ())}, bits=(12,))
+    evaluation = draco(bits=(12,)).measure({"cube": Cloud(points, None, ())})
     decibels = evaluation.points[0].mean("d1_psnr_db")
     assert decibels == pytest.approx(10 * math.log10(12 * (2**12 - 1) ** 2), abs=0.15)
 
@@ -63,7 +64,7 @@ def test_far_from_the_origin_nothing_changes(seed: int) -> None:
     """Single precision alone would leave a handful of points in national coordinates."""
     near = sphere(seed)
     far = replace(near, points=near.points + np.array([4.5e6, 5.5e6, 200.0]))
-    here, there = (draco_baseline({"a": cloud}, bits=(10,)).points[0] for cloud in (near, far))
+    here, there = (draco(bits=(10,)).measure({"a": cloud}).points[0] for cloud in (near, far))
     assert there.mean("bpp") == pytest.approx(here.mean("bpp") or 0, rel=0.01)
     assert there.mean("d1_psnr_db") == pytest.approx(here.mean("d1_psnr_db") or 0, abs=0.1)
 
@@ -132,7 +133,7 @@ def test_the_file_is_compressais_with_units(measured: Evaluation, tmp_path: Path
 
 def test_what_is_lossless_is_null_in_the_file() -> None:
     corners = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=float)
-    evaluation = draco_baseline({"cube": Cloud(corners, None, ())}, bits=(1, 8))
+    evaluation = draco(bits=(1, 8)).measure({"cube": Cloud(corners, None, ())})
     held = evaluation.to_json()
     assert held["results"]["d1_psnr_db"] == [None, None]
     assert held["notes"][-1] == "a PSNR that is null is infinite, of cube"
@@ -143,23 +144,23 @@ def test_what_is_lossless_is_null_in_the_file() -> None:
 def test_progress_counts_clouds_times_bits() -> None:
     seen: list[tuple[int, int]] = []
     clouds = {"a": sphere(0, 50), "b": sphere(1, 50)}
-    draco_baseline(clouds, bits=(4, 5), progress=lambda done, of: seen.append((done, of)))
+    draco(bits=(4, 5)).measure(clouds, progress=lambda done, of: seen.append((done, of)))
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
 def test_what_cannot_be_measured_is_refused() -> None:
     with pytest.raises(StudyError, match="none is given"):
-        draco_baseline({})
+        draco().measure({})
     with pytest.raises(StudyError, match="the 7 points of 'dot' are all the same"):
-        draco_baseline({"dot": Cloud(np.ones((7, 3)), None, ())})
+        draco().measure({"dot": Cloud(np.ones((7, 3)), None, ())})
     with pytest.raises(StudyError, match="takes 1 to 30 bits, but is given 31"):
-        draco_baseline({"ball": sphere(0, 50)}, bits=(31,))
+        draco(bits=(31,))
 
 
 def test_without_draco_the_user_learns_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "DracoPy", None)  # what an absent package looks like
     with pytest.raises(StudyError, match=r"run: pip install 'dpcc-study\[draco\]'"):
-        draco_baseline({"ball": sphere(0, 50)})
+        draco()
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,8 @@ def test_without_draco_the_user_learns_what_to_install(monkeypatch: pytest.Monke
     [
         ([], "list indices"),
         ({"name": "x", "psnr": "?", "results": {"bpp": [1.0]}}, "'d1_psnr_db' is missing"),
-        ({"name": "x", "results": {}}, "'psnr' is missing"),
+        ({"name": "x", "results": {}}, "'bpp' is missing"),
+        ({"results": {"bpp": []}}, "'name' is missing"),
         (
             {"name": "x", "psnr": "?", "results": {"bpp": [1.0], "d1_psnr_db": []}},
             "shorter than argument 1",
@@ -199,6 +201,6 @@ def test_clouds_without_points_are_refused(tmp_path: Path, clouds: object) -> No
 def test_a_curve_of_another_psnr_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "given.json"
     given = PsnrConvention(PeakRule.GIVEN, 1023)
-    write_evaluation(draco_baseline({"b": sphere(0, 50)}, bits=(4,), convention=given), path)
+    write_evaluation(draco(bits=(4,), convention=given).measure({"b": sphere(0, 50)}), path)
     with pytest.raises(StudyError, match=r"is 3 p\^2, p = 1023 \(given\); measure it anew"):
         read_curve(path)

@@ -1,0 +1,39 @@
+"""The one door to compressed files of every kind: which codec wants them, and what they hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from model import container
+from model.octree import frame
+
+
+@dataclass(frozen=True)
+class FileHead:
+    """What every compressed file says of itself.
+
+    Attributes:
+        kind: of the codec that wrote it.
+        codec_id: the id of that codec, 4 bytes; of an octree codec its first 2, or none where the
+            codec has no tables.
+        points: number of points of the original cloud.
+    """
+
+    kind: Literal["learned", "octree"]
+    codec_id: bytes
+    points: int
+
+
+def head_of(data: bytes) -> FileHead:
+    """Read the head of a file, and check that nothing of the file was cut or changed.
+
+    Raises:
+        CodecError: not a file of this program, or one of a newer version.
+        DamagedFileError: cut, changed, or impossible.
+    """
+    if container.version_of(data) == container.OCTREE_VERSION:
+        found, _ = frame.read_file(data)
+        return FileHead("octree", found.codec_id or b"", found.points)
+    header, _ = container.read_file(data)
+    return FileHead("learned", header.codec_id, header.points)

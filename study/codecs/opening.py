@@ -1,0 +1,88 @@
+"""Opening what the user names as a codec: a folder, a registered one, or the built-in octree.
+
+The built-in one takes no network; so neither MLflow nor PyTorch is imported for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from model.octree.codec import OctreeCodec, OctreeOptions
+from study.base.errors import StudyError
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from model.codec_folder import AnyCodec
+
+BUILT_IN = "octree"
+"""Names the octree codec without tables, unless a folder has this name."""
+
+
+@dataclass(frozen=True)
+class OctreeWish:
+    """What the user asks of an octree codec; None leaves it as it is.
+
+    Attributes:
+        edge: of a voxel, in the cloud's units.
+        depth: halvings of the longest side, which give the edge.
+        counts: what files tell of the number of points in a voxel.
+        placing: where the decoder puts points.
+    """
+
+    edge: float | None = None
+    depth: int | None = None
+    counts: Any = None
+    placing: Any = None
+
+    def applied(self, codec: OctreeCodec) -> OctreeCodec:
+        """Return the codec with these options."""
+        options = codec.options
+        if self.edge is not None:
+            options = replace(options, edge=self.edge, edge_of_longest_side=None)
+        if self.depth is not None:
+            options = replace(options, edge=None, edge_of_longest_side=2.0**-self.depth)
+        for name in ("counts", "placing"):
+            if (asked := getattr(self, name)) is not None:
+                options = replace(options, **{name: asked})
+        return OctreeCodec(options)
+
+
+def wish_of(arguments: argparse.Namespace) -> OctreeWish:
+    """Return what a command's options ask of an octree codec."""
+    asked = (arguments.edge, arguments.depth, arguments.counts, arguments.placing)
+    return OctreeWish(*asked)
+
+
+def is_built_in(place: Path) -> bool:
+    """Tell whether a name means the built-in octree codec: a folder of that name comes first."""
+    return str(place) == BUILT_IN and not place.exists()
+
+
+def open_any(place: Path, wish: OctreeWish | None = None) -> AnyCodec:
+    """Open a codec.
+
+    Args:
+        place: `octree`, a folder, or an address in MLflow's registry.
+        wish: options of an octree codec.
+
+    Raises:
+        StudyError: it cannot be found, or options are given that it does not have.
+        CodecError: it cannot be read.
+    """
+    wish = wish or OctreeWish()
+    if is_built_in(place):
+        return wish.applied(OctreeCodec(OctreeOptions()))
+    from study.registry.fetching import open_codec
+
+    codec = open_codec(place).codec
+    if isinstance(codec, OctreeCodec):
+        return wish.applied(codec)
+    if wish != OctreeWish():
+        raise StudyError(
+            "--edge, --depth, --counts and --placing are options of octree codecs, and "
+            f"{place} is a learned one; leave them out, or name `{BUILT_IN}`"
+        )
+    return codec

@@ -1,0 +1,53 @@
+"""What a finished trial's files cost and kept, cloud by cloud: kept beside the study's codecs.
+
+The trial's record has the means. Whoever compares codecs pairs them by cloud, for clouds differ far
+more than codecs do. A file that is missing or damaged costs an interval, and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from study.base.errors import StudyError
+from study.base.output import new_file
+from study.metrics.measurement import CloudResult
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+FOLDER = "measured"
+"""Of a study."""
+_MOST_BYTES = 1 << 24
+
+
+def results_file(codecs: Path, trial: int) -> Path:
+    """Return where a trial's results belong, by the folder of the study's codecs."""
+    return codecs.parent / FOLDER / f"trial-{trial:04d}.json"
+
+
+def write_results(codecs: Path, trial: int, results: Sequence[CloudResult]) -> None:
+    """Write down a trial's results; where that fails, the trial is none the worse."""
+    told = json.dumps([asdict(result) for result in results])
+    with (
+        suppress(StudyError),
+        new_file(results_file(codecs, trial), force=True) as partial,
+    ):
+        partial.write_text(told, encoding="utf-8")
+
+
+def read_results(codecs: Path, trial: int) -> tuple[CloudResult, ...]:
+    """Return a trial's results; none where they were not kept, or are damaged."""
+    try:
+        with results_file(codecs, trial).open("rb") as file:
+            held = json.loads(file.read(_MOST_BYTES))
+        found = tuple(CloudResult(**each) for each in held)
+        whole = all(
+            isinstance(each.values, dict) and isinstance(each.counts, dict) for each in found
+        )
+    except (OSError, ValueError, TypeError, RecursionError):
+        return ()
+    return found if whole else ()

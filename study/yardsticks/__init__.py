@@ -1,0 +1,1 @@
+"""Other codecs to measure ours against: each makes an `Evaluation` of clouds, whatever it is."""
