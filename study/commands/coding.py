@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from model.codec_folder import AnyCodec
-    from model.octree.codec import CodedOctree
+    from model.octree.contents import CodedOctree
     from study.clouds import Cloud
 
 DECODED_SUFFIX = ".decoded.ply"
