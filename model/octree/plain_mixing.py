@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _MULTIPLIER = 0x9E3779B97F4A7C15
 _KEY = (1 << 64) - 1
-_HIGHEST_CHANCE = (1 << 22) - 1
+_HIGHEST_CHANCE = (1 << 17) - 1
 _WORD = (1 << 32) - 1
 
 
@@ -52,7 +52,14 @@ class Predictor:
     def code(self, coder: Coder, bit: int, contexts: Sequence[int], rows: Sequence[int]) -> int:
         """Code a bit in contexts, one for each column of slots, with rows of weights added up."""
         weights = [self._weights[row] for row in rows]
-        cells = [(context * _MULTIPLIER & _KEY) >> (64 - SLOT_BITS) for context in contexts]
+        cells = []
+        for slots, context in zip(self._slots, contexts, strict=True):
+            key = context * _MULTIPLIER & _KEY
+            cell, whose = key >> (64 - SLOT_BITS), key >> (56 - SLOT_BITS) & 255
+            # Another context's slot is taken over: what that one has learned would mislead.
+            if slots[cell] & 255 != whose:
+                slots[cell] = 1 << 31 | whose
+            cells.append(cell)
         logits = [
             self._logit[slots[cell] >> 20] for slots, cell in zip(self._slots, cells, strict=True)
         ]
@@ -68,9 +75,9 @@ class Predictor:
             ]
         target = _HIGHEST_CHANCE if bit else 0
         for slots, cell in zip(self._slots, cells, strict=True):
-            was, seen = slots[cell] >> 10, slots[cell] & 1023
+            was, seen, whose = slots[cell] >> 15, slots[cell] >> 8 & 127, slots[cell] & 255
             now = was + ((target - was) * self._rate[seen] >> 16)
-            slots[cell] = now << 10 | min(seen + 1, MOST_SEEN)
+            slots[cell] = now << 15 | min(seen + 1, MOST_SEEN) << 8 | whose
         return bit
 
     def keep(self) -> None:
