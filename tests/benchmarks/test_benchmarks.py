@@ -22,6 +22,7 @@ from benchmarks import (
     hierarchy,
     members,
     norms,
+    octree,
     packing,
     patches,
 )
@@ -56,6 +57,9 @@ def small() -> Iterator[None]:
         (epochs, "COHORTS", (1, 2)),
         (epochs, "recipe", lambda: recipe),
         (fronts, "MANY", 2_000),
+        (octree, "TRAINING_OBJECTS", 1),
+        (octree, "TEST_OBJECTS", 2),
+        (octree, "SPEED_POINTS", 20_000),
         (fronts, "FEW", 20),
         (packing, "packings", lambda: (ways, 2)),
     ]
