@@ -1,8 +1,8 @@
 """The octree's entropy coder against G-PCC on the embedded objects, and its speed.
 
 Streams are real ones, with `FRAME_BYTES` of a file added; decoded points are voxels' centres.
-G-PCC's rates are the recorded ones (`study/yardsticks`), which count everything in its files. Tables
-are trained on the training split alone, at edges of all sizes; the test split's objects are coded.
+G-PCC's rates are the recorded ones (`study/yardsticks`), which count everything in its files.
+Tables are trained on the training split alone, at edges of all sizes; the test split is coded.
 """
 
 from __future__ import annotations
