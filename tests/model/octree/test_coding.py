@@ -218,6 +218,25 @@ def test_a_stream_pays_for_what_it_makes(tables: OctreeTables) -> None:
             )
 
 
+def test_a_short_stream_makes_a_large_cloud_where_an_encoder_says_so() -> None:
+    """The bound on voxels per byte is beyond what the best compressible cloud reaches."""
+    case = Case.of(_cube(64), 6)
+    data = case.encoded()
+    np.testing.assert_array_equal(case.decoded(data).voxels, case.voxels)
+    assert len(case.voxels) < coding.MOST_VOXELS_PER_BYTE * len(data) / 4
+
+
+def test_no_memory_is_asked_for_that_a_stream_cannot_fill() -> None:
+    with pytest.raises(DamagedFileError):
+        decode(
+            bytes(9),
+            *(21, (1 << 21,) * 3, None),
+            counted=True,
+            most_voxels=1 << 50,
+            most_points=1 << 40,
+        )
+
+
 @pytest.mark.parametrize(
     ("voxels", "counts", "depth", "box", "sentence"),
     [
