@@ -12,7 +12,6 @@
 #include <cmath>
 #include <cstdint>
 
-static const int SLOT_BITS = 14;            // slots of each context: 2^14
 static const int MOST_SEEN = 127;           // a slot's rate of learning falls no further
 static const int FARTHEST = 3071;           // logits, in 1/256
 static const int32_t HEAVIEST = 1 << 22;    // weights, in 1/65536
@@ -24,11 +23,11 @@ struct Constants {
   const int32_t* rate;         // (128,) of learning of a slot that was used so often, in 1/65536
 };
 
-// N contexts, and SETS rows of weights that are added up.
-template <int N, int SETS>
+// N contexts of 2^SLOT_BITS slots each, and SETS rows of weights that are added up.
+template <int N, int SETS, int SLOT_BITS>
 struct Predictor {
   Constants constants;
-  uint32_t* slots;   // (N, 2^14): 17 bits of probability, 7 of how often it was used, 8 of whose it is
+  uint32_t* slots;   // (N, 2^SLOT_BITS): 17 bits of probability, 7 of how often it was used, 8 of whose it is
   int32_t* weights;  // (rows, N)
   uint32_t* cell[N];
   int32_t* row[SETS];

@@ -113,7 +113,7 @@ struct Sorted {  // radix sort of a block's nodes, row by row
 template <class Coder>
 struct Level {
   Coder& coder;
-  Predictor<OCCUPANCY, 3> predictor;
+  Predictor<OCCUPANCY, 3, 14> predictor;
   Map nodes_map, children_map;
   Sorted sorted;
   int level = 0, growth = 0;
@@ -233,7 +233,7 @@ struct Level {
 template <class Coder>
 struct Counts {
   Coder& coder;
-  Predictor<COUNTING, 2> predictor;
+  Predictor<COUNTING, 2, 12> predictor;
   Map voxels;
   Sorted sorted;
   std::vector<uint8_t> classes;  // of the counts of a block's voxels that are known; 0: not occupied, or not known

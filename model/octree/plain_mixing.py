@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Protocol
 
-from model.octree.tables import FARTHEST, HEAVIEST, MOST_SEEN, SLOT_BITS
+from model.octree.tables import FARTHEST, HEAVIEST, MOST_SEEN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +45,7 @@ class Predictor:
         self._logit: list[int] = constants.logit.tolist()
         self._probability: list[int] = constants.probability.tolist()
         self._rate: list[int] = constants.rate.tolist()
+        self._slot_bits = slots.shape[1].bit_length() - 1
         self._slot_array, self._weight_array = slots, weights
         self._slots: list[list[int]] = slots.tolist()
         self._weights: list[list[int]] = weights.tolist()
@@ -55,7 +56,7 @@ class Predictor:
         cells = []
         for slots, context in zip(self._slots, contexts, strict=True):
             key = context * _MULTIPLIER & _KEY
-            cell, whose = key >> (64 - SLOT_BITS), key >> (56 - SLOT_BITS) & 255
+            cell, whose = key >> (64 - self._slot_bits), key >> (56 - self._slot_bits) & 255
             # Another context's slot is taken over: what that one has learned would mislead.
             if slots[cell] & 255 != whose:
                 slots[cell] = 1 << 31 | whose

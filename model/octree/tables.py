@@ -1,6 +1,6 @@
 """What the octree's coder knows before a file: integers, learned by coding other clouds.
 
-Legend: C contexts, S slots of each context, R rows of weights.
+Legend: S slots of each context, 16,384 of occupancy and 4,096 of counts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SLOT_BITS = 14
 OCCUPANCY_CONTEXTS, OCCUPANCY_ROWS = 8, 376
 COUNT_CONTEXTS, COUNT_ROWS = 6, 96
 HEAVIEST = 1 << 22
@@ -27,7 +26,7 @@ FARTHEST = 3071
 """No logit is larger, in 1/256."""
 MOST_SEEN = 127
 """A slot's rate of learning falls no further."""
-_SLOTS = 1 << SLOT_BITS
+_OCCUPANCY_SLOTS, _COUNT_SLOTS = 1 << 14, 1 << 12
 # The rows that are chosen by the symbol begin with these, those that are added to them with zeros.
 _FIRST_ROWS = 64
 _OCCUPANCY_WEIGHT, _COUNT_WEIGHT = 14_000, 16_000
@@ -101,13 +100,13 @@ class OctreeTables:
 
 
 _FORM: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
-    "occupancy_chance": (np.uint16, (OCCUPANCY_CONTEXTS, _SLOTS)),
-    "occupancy_seen": (np.uint8, (OCCUPANCY_CONTEXTS, _SLOTS)),
-    "occupancy_whose": (np.uint8, (OCCUPANCY_CONTEXTS, _SLOTS)),
+    "occupancy_chance": (np.uint16, (OCCUPANCY_CONTEXTS, _OCCUPANCY_SLOTS)),
+    "occupancy_seen": (np.uint8, (OCCUPANCY_CONTEXTS, _OCCUPANCY_SLOTS)),
+    "occupancy_whose": (np.uint8, (OCCUPANCY_CONTEXTS, _OCCUPANCY_SLOTS)),
     "occupancy_weights": (np.int32, (OCCUPANCY_ROWS, OCCUPANCY_CONTEXTS)),
-    "count_chance": (np.uint16, (COUNT_CONTEXTS, _SLOTS)),
-    "count_seen": (np.uint8, (COUNT_CONTEXTS, _SLOTS)),
-    "count_whose": (np.uint8, (COUNT_CONTEXTS, _SLOTS)),
+    "count_chance": (np.uint16, (COUNT_CONTEXTS, _COUNT_SLOTS)),
+    "count_seen": (np.uint8, (COUNT_CONTEXTS, _COUNT_SLOTS)),
+    "count_whose": (np.uint8, (COUNT_CONTEXTS, _COUNT_SLOTS)),
     "count_weights": (np.int32, (COUNT_ROWS, COUNT_CONTEXTS)),
 }
 _MOST = {
