@@ -22,7 +22,8 @@ GROWTH = (110, 125, 145, 170, 200, 240, 280, 320, 360, 400, 450, 520)
 
 def logit(i: int) -> int:
     q = (i + 0.5) / 4096
-    return round(256 * math.log(q / (1 - q)))
+    below = math.floor(256 * math.log(q / (1 - q)))
+    return min((below, below + 1), key=lambda t: abs(1 / (1 + math.exp(-t / 256)) - q))
 
 
 def chance(t: int) -> int:
@@ -72,6 +73,7 @@ class Model:
         self.slots: list[dict[int, Slot]] = [defaultdict(Slot) for _ in range(contexts)]
         self.weights: dict[int, list[int]] = {}
         self.first, self.contexts, self.arrays = first, contexts, arrays
+        self.width = 14 if contexts == 8 else 12
         if arrays:
             for k, slots in enumerate(self.slots):
                 columns = (arrays[name][k].tolist() for name in ("chance", "seen", "whose"))
@@ -88,9 +90,10 @@ class Model:
         found = []
         for slots, context in zip(self.slots, contexts, strict=True):
             mixed = context * 0x9E3779B97F4A7C15 % 2**64
-            slot = slots[mixed >> 50]
-            if slot.owner != mixed >> 42 & 255:
-                slot.h, slot.s, slot.owner = 2**16, 0, mixed >> 42 & 255
+            slot = slots[mixed >> 64 - self.width]
+            owner = mixed >> 56 - self.width & 255
+            if slot.owner != owner:
+                slot.h, slot.s, slot.owner = 2**16, 0, owner
             found.append(slot)
         logits = [logit(slot.h // 32) for slot in found]
         weights = [self.row(number) for number in rows]
