@@ -6,8 +6,13 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import groupby, product
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Cell = tuple[int, int, int]
+Arrays = dict[str, "NDArray[Any]"]
 
 BEFORE = [step for step in product((-1, 0, 1), repeat=3) if step < (0, 0, 0)]
 AFTER = [
@@ -68,7 +73,7 @@ class Slot:
 class Model:
     """Contexts and rows of one kind of bits, from a codec's arrays or from nothing."""
 
-    def __init__(self, coder: RangeCoder, contexts: int, first: int, arrays: dict | None) -> None:
+    def __init__(self, coder: RangeCoder, contexts: int, first: int, arrays: Arrays | None) -> None:
         self.coder = coder
         self.slots: list[dict[int, Slot]] = [defaultdict(Slot) for _ in range(contexts)]
         self.weights: dict[int, list[int]] = {}
@@ -123,7 +128,7 @@ def morton(cell: Cell) -> int:
     )
 
 
-def add(cell: Cell, step: Cell) -> Cell:
+def add(cell: Cell, step: tuple[int, ...]) -> Cell:
     return cell[0] + step[0], cell[1] + step[1], cell[2] + step[2]
 
 
@@ -138,7 +143,7 @@ def blocks(cells: list[Cell], side_bits: int) -> list[list[Cell]]:
 
 
 def read(
-    data: bytes, depth: int, box: Cell, *, counted: bool, tables: dict[str, dict] | None = None
+    data: bytes, depth: int, box: Cell, *, counted: bool, tables: dict[str, Arrays] | None = None
 ) -> Found:
     coder = RangeCoder(data)
     occupancy = Model(coder, 8, 14_000, tables and tables["occupancy"])
@@ -185,7 +190,7 @@ def contexts(
     child: Cell, node: Cell, there: set[Cell], known: set[Cell], level: int, g: int
 ) -> tuple[list[int], list[int]]:
     c = 4 * (child[0] % 2) + 2 * (child[1] % 2) + child[2] % 2
-    k = sum((add(child, step) in known) << bit for bit, step in enumerate(BEFORE))
+    k = sum(int(add(child, step) in known) << bit for bit, step in enumerate(BEFORE))
     q = 0
     for bit, step in enumerate(AFTER):
         x, y, z = add(child, step)
@@ -199,7 +204,7 @@ def contexts(
     far, back, here = planes
     first = (2 * node[0], 2 * node[1], 2 * node[2])
     halves = product((0, 1), repeat=3)
-    b = sum((add(first, half) in known) << n for n, half in enumerate(halves))
+    b = sum(int(add(first, half) in known) << n for n, half in enumerate(halves))
     around = [step for step in product((-1, 0, 1), repeat=3) if add(node, step) in there]
     r = sum(1 << 9 * x + 3 * y + z + 13 for x, y, z in around)
     crowd = sum(plane.bit_count() for plane in planes)
