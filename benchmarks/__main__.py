@@ -15,6 +15,7 @@ BENCHMARKS = {
     "search": "the neighbour searches of one step, against k-d trees and PyTorch",
     "hierarchy": "the hierarchy of one patch, against the plain twin's geometry",
     "codec": "whole clouds to files and back, against Draco",
+    "octree": "the octree's coder against G-PCC on the embedded objects, and its speed (has bars)",
     "fronts": "front and hypervolume of a million points, against moocore and Optuna (has a bar)",
     "logging": "telling MLflow of an epoch, with its server up and dead (has a bar)",
     "page": "the page of a front of 10,000 trials, in a browser (has bars)",

@@ -12,8 +12,7 @@
 #include <cmath>
 #include <cstdint>
 
-static const int SLOT_BITS = 14;            // slots of each context: 2^14
-static const int MOST_SEEN = 255;           // a slot's rate of learning falls no further
+static const int MOST_SEEN = 127;           // a slot's rate of learning falls no further
 static const int FARTHEST = 3071;           // logits, in 1/256
 static const int32_t HEAVIEST = 1 << 22;    // weights, in 1/65536
 
@@ -21,14 +20,14 @@ static const int32_t HEAVIEST = 1 << 22;    // weights, in 1/65536
 struct Constants {
   const int32_t* logit;        // (4096,) of the probability (i + 1/2) / 4096, in 1/256
   const int32_t* probability;  // (6143,) of the logits from -3071 on, in 1/65536
-  const int32_t* rate;         // (256,) of learning of a slot that was used so often, in 1/65536
+  const int32_t* rate;         // (128,) of learning of a slot that was used so often, in 1/65536
 };
 
-// N contexts, and SETS rows of weights that are added up.
-template <int N, int SETS>
+// N contexts of 2^SLOT_BITS slots each, and SETS rows of weights that are added up.
+template <int N, int SETS, int SLOT_BITS>
 struct Predictor {
   Constants constants;
-  uint32_t* slots;   // (N, 2^14): 22 bits of probability, 10 of how often it was used
+  uint32_t* slots;   // (N, 2^SLOT_BITS): 17 bits of probability, 7 of how often it was used, 8 of whose it is
   int32_t* weights;  // (rows, N)
   uint32_t* cell[N];
   int32_t* row[SETS];
@@ -42,7 +41,11 @@ struct Predictor {
     int64_t sum = 0;
     for (int k = 0; k < SETS; ++k) row[k] = weights + (int64_t)rows[k] * N;
     for (int i = 0; i < N; ++i) {
-      cell[i] = slots + ((int64_t)i << SLOT_BITS) + (contexts[i] * 0x9E3779B97F4A7C15u >> (64 - SLOT_BITS));
+      const uint64_t hash = contexts[i] * 0x9E3779B97F4A7C15u;
+      cell[i] = slots + ((int64_t)i << SLOT_BITS) + (hash >> (64 - SLOT_BITS));
+      // Another context's slot is taken over: what that one has learned would mislead.
+      const uint32_t whose = hash >> (56 - SLOT_BITS) & 255;
+      if ((*cell[i] & 255) != whose) *cell[i] = 1u << 31 | whose;
       logit[i] = constants.logit[*cell[i] >> 20];
     }
     for (int i = 0; i < N; ++i) {
@@ -60,12 +63,12 @@ struct Predictor {
       const int32_t step = (logit[i] * error + 32768) >> 16;
       for (int k = 0; k < SETS; ++k) row[k][i] = std::min(std::max(row[k][i] + step, -HEAVIEST), HEAVIEST);
     }
-    const int64_t target = bit ? (1 << 22) - 1 : 0;
+    const int64_t target = bit ? (1 << 17) - 1 : 0;
     for (int i = 0; i < N; ++i) {
-      const int64_t was = *cell[i] >> 10;
-      const uint32_t seen = *cell[i] & 1023;
+      const uint32_t seen = *cell[i] >> 8 & 127, whose = *cell[i] & 255;
+      const int64_t was = *cell[i] >> 15;
       const int64_t is = was + ((target - was) * constants.rate[seen] >> 16);
-      *cell[i] = (uint32_t)is << 10 | std::min<uint32_t>(seen + 1, MOST_SEEN);
+      *cell[i] = (uint32_t)is << 15 | std::min<uint32_t>(seen + 1, MOST_SEEN) << 8 | whose;
     }
   }
 

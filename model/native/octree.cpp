@@ -67,6 +67,7 @@ static const uint8_t PARENTS[2][8] = {{0, 1, 6, 7, 0, 1, 6, 7}, {0, 0, 3, 3, 4, 
 // Of the neighbours that come first.
 static const uint64_t FACES = 1 << 4 | 1 << 10 | 1 << 12, CORNERS = 1 << 0 | 1 << 2 | 1 << 6 | 1 << 8,
                       EDGES = 0x1FFF & ~FACES & ~CORNERS;
+static const uint32_t NEXT_NODES = 1 << 4 | 1 << 10 | 1 << 12 | 1 << 14 | 1 << 16 | 1 << 22;
 // In windows of 5 x 5 cells of a plane: the near faces and what lies one step beyond faces and edges.
 static const uint64_t FAR = 1 << 7 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 17,
                       BACK = 1 << 2 | 1 << 10 | 1 << 12 | 1 << 14 | 1 << 22,
@@ -112,7 +113,7 @@ struct Sorted {  // radix sort of a block's nodes, row by row
 template <class Coder>
 struct Level {
   Coder& coder;
-  Predictor<OCCUPANCY, 3> predictor;
+  Predictor<OCCUPANCY, 3, 14> predictor;
   Map nodes_map, children_map;
   Sorted sorted;
   int level = 0, growth = 0;
@@ -213,7 +214,7 @@ struct Level {
     const uint64_t faces = ones(known & FACES), g = growth, c = child;
     const uint64_t contexts[OCCUPANCY] = {
         known | possible << 13,
-        known | c << 13 | g / 3 << 16,
+        before | c << 8 | (uint64_t)(n.around & NEXT_NODES) << 11,
         (known & (FACES | EDGES)) | (possible & FACES) << 13 | c << 26,
         faces | ones(known & EDGES) << 2 | ones(known & CORNERS) << 5 | ones(possible & FACES) << 8 |
             ones(possible & EDGES) << 10 | g << 13 | (uint64_t)std::min(siblings, 2) << 17,
@@ -232,7 +233,7 @@ struct Level {
 template <class Coder>
 struct Counts {
   Coder& coder;
-  Predictor<COUNTING, 2> predictor;
+  Predictor<COUNTING, 2, 12> predictor;
   Map voxels;
   Sorted sorted;
   std::vector<uint8_t> classes;  // of the counts of a block's voxels that are known; 0: not occupied, or not known

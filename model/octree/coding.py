@@ -31,6 +31,10 @@ __all__ = ["Occupied", "OctreeTables", "bits", "decode", "encode", "learned", "m
 MOST_COUNT = 1 << 40
 """Points of one voxel: as many as any cloud may have."""
 
+MOST_VOXELS_PER_BYTE = 1 << 15
+"""No bit of the tree costs less than 1/2,840 of one in the stream (`mixing.hpp` keeps probabilities
+below 65,520/65,536), and each voxel but the first takes a bit: more cannot be in a file."""
+
 Box = tuple[int, int, int]
 
 
@@ -108,7 +112,8 @@ def decode(
     """
     _check_box(depth, box)
     kernel = _kernel(depth, box, State.of(tables))
-    found = kernel.decode(data, most_voxels, most_points if counted else None)
+    most = min(most_voxels, MOST_VOXELS_PER_BYTE * (len(data) + 8))
+    found = kernel.decode(data, most, most_points if counted else None)
     if found is None:
         raise DamagedFileError(
             f"a stream must be what an encoder of its octree writes, and these {len(data):,} bytes "

@@ -47,6 +47,8 @@ def _neighbours() -> NDArray[np.int64]:
 
 
 NEIGHBOURS = _neighbours()
+_SIDE = np.uint64((1 << COORDINATE_BITS) + 2)
+"""Places along an axis, with one before the first voxel and one after the last."""
 
 
 def equal_counts(points: int, voxels: int, length: int) -> NDArray[np.int64]:
@@ -75,43 +77,55 @@ def between(
         counts: (v,) points of each, at least 0.
         points: of the original cloud.
     """
-    keys = _Keys(voxels)
-    mask, middles = _middles(voxels, keys, points)
+    places = _Places(voxels)
+    mask, middles = _middles(voxels, places, points)
     ends = np.cumsum(counts)
+    starts = ends - counts
     for begin in range(0, int(ends[-1]), AT_ONCE):
         number = np.arange(begin, min(begin + AT_ONCE, int(ends[-1])))
         voxel = np.searchsorted(ends, number, side="right")
-        count = counts[voxel]
-        k = number - (ends[voxel] - count)
-        is_there = (mask[voxel, None] >> np.arange(len(NEIGHBOURS))) & 1
-        occupied = np.maximum(is_there.sum(axis=1), 1)
-        wanted = (k + 7 * voxel) % occupied
-        step = NEIGHBOURS[(np.cumsum(is_there, axis=1) > wanted[:, None]).argmax(axis=1)]
-        is_moved = (count > 1) & (mask[voxel] != 0)
-        other = np.where(is_moved, keys.index(voxels[voxel] + step), voxel)
-        way = (middles[other] - middles[voxel]) * (2 * (k // occupied) + 1)[:, None]
-        yield middles[voxel] + way // (4 * -(-count // occupied))[:, None]
+        made = middles[voxel]
+        base = int(voxel[0])
+        is_there = mask[base : voxel[-1] + 1, None] >> np.arange(len(NEIGHBOURS)) & 1
+        neighbours = np.count_nonzero(is_there, axis=1)
+        # The steps to the neighbours of these voxels, one voxel's after another's.
+        steps = NEIGHBOURS[np.nonzero(is_there)[1]]
+        first = np.cumsum(neighbours) - neighbours
+        of_point = neighbours[voxel - base]
+        moved = np.flatnonzero((counts[voxel] > 1) & (of_point > 0))
+        voxel, of_point = voxel[moved], of_point[moved]
+        k = number[moved] - starts[voxel]
+        step = steps[first[voxel - base] + (k + 7 * voxel) % of_point]
+        way = middles[places.index(voxels[voxel] + step)] - made[moved]
+        way *= (2 * (k // of_point) + 1)[:, None]
+        way //= (4 * -(-counts[voxel] // of_point))[:, None]
+        made[moved] += way
+        yield made
 
 
 def _middles(
-    voxels: NDArray[np.int64], keys: _Keys, points: int
+    voxels: NDArray[np.int64], places: _Places, points: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return which neighbours of each voxel are occupied, as bits, and where its points begin."""
     face = _FACE[min((points // len(voxels)).bit_length(), len(_FACE)) - 1]
     mask = np.zeros(len(voxels), dtype=np.int64)
     middles = voxels << FINE_BITS
+    # Half of the steps will do: of two neighbours each is the other's.
     for number, step in enumerate(NEIGHBOURS):
-        towards = (0, face, _EDGE, 0)[int(np.abs(step).sum())]
-        for begin in range(0, len(voxels), AT_ONCE):
-            some = slice(begin, begin + AT_ONCE)
-            is_there = keys.index(voxels[some] + step) >= 0
-            mask[some] |= is_there.astype(np.int64) << number
-            if towards:
-                middles[some] += is_there[:, None] * (towards * step)
+        if tuple(step) < (0, 0, 0):
+            continue
+        opposite = int(np.flatnonzero((-step == NEIGHBOURS).all(axis=1))[0])
+        towards = (0, face, _EDGE, 0)[int(np.abs(step).sum())] * step
+        for one, other in places.pairs(step):
+            mask[one] |= 1 << number
+            mask[other] |= 1 << opposite
+            if towards.any():
+                middles[one] += towards
+                middles[other] -= towards
     return mask, middles
 
 
-class _Keys:
+class _Places:
     """Finds voxels by where they are."""
 
     def __init__(self, voxels: NDArray[np.int64]) -> None:
@@ -123,13 +137,26 @@ class _Keys:
     def _keys(voxels: NDArray[np.int64]) -> NDArray[np.uint64]:
         """One number for each; steps beyond the first or last voxel of an axis have one too."""
         x, y, z = (voxels + 1).astype(np.uint64).T
-        side = np.uint64((1 << COORDINATE_BITS) + 2)
-        keys: NDArray[np.uint64] = (x * side + y) * side + z
+        keys: NDArray[np.uint64] = (x * _SIDE + y) * _SIDE + z
         return keys
 
     def index(self, voxels: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the number of each voxel, or -1 where there is none."""
-        keys = self._keys(voxels)
-        place = np.minimum(np.searchsorted(self._sorted, keys), len(self._sorted) - 1)
-        found: NDArray[np.int64] = np.where(self._sorted[place] == keys, self._order[place], -1)
+        """Return the number of each voxel; all of them must be there."""
+        found: NDArray[np.int64] = self._order[np.searchsorted(self._sorted, self._keys(voxels))]
         return found
+
+    def pairs(
+        self, step: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Yield numbers of voxels, and of those that are a step from them, some at a time.
+
+        In the order of the keys: what is looked for then is next to what was found before.
+        """
+        x, y, z = step.tolist()
+        further = np.uint64((x * int(_SIDE) + y) * int(_SIDE) + z)
+        for begin in range(0, len(self._sorted), AT_ONCE):
+            wanted = self._sorted[begin : begin + AT_ONCE] + further
+            place = np.searchsorted(self._sorted, wanted)
+            place[place == len(self._sorted)] = 0
+            found = np.flatnonzero(self._sorted[place] == wanted)
+            yield self._order[begin + found], self._order[place[found]]

@@ -27,6 +27,7 @@ _PARENTS = ((0, 1, 6, 7, 0, 1, 6, 7), (0, 0, 3, 3, 4, 4, 7, 7))
 _FACES = 1 << 4 | 1 << 10 | 1 << 12
 _CORNERS = 1 << 0 | 1 << 2 | 1 << 6 | 1 << 8
 _EDGES = 0x1FFF & ~_FACES & ~_CORNERS
+_NEXT_NODES = sum(1 << bit for bit in (4, 10, 12, 14, 16, 22))
 _FAR = sum(1 << bit for bit in (7, 11, 12, 13, 17))
 _BACK = sum(1 << bit for bit in (2, 10, 12, 14, 22))
 _HERE = sum(1 << bit for bit in (0, 1, 5, 7, 9, 11, 12, 13))
@@ -190,24 +191,25 @@ class _Block:
         for near in range(y - 2, y + 1):
             here = here << 5 | self._children.five(x, near, z)
         known = (
-            *(three(back >> 15) | three(back >> 10) << 3 | three(back >> 5) << 6,),
-            *(three(here >> 5) << 9 | (here >> 1 & 1) << 12,),
+            three(back >> 15)
+            | three(back >> 10) << 3
+            | three(back >> 5) << 6
+            | three(here >> 5) << 9
+            | (here >> 1 & 1) << 12
         )
-        contexts, rows = self._contexts(
-            node, child, before.bit_count(), known[0] | known[1], (far, back, here)
-        )
+        contexts, rows = self._contexts(node, child, before, known, (far, back, here))
         return self._predictor.code(self._coder, truth, contexts, rows)
 
     def _contexts(
-        self, node: _Node, child: int, siblings: int, known: int, windows: tuple[int, int, int]
+        self, node: _Node, child: int, before: int, known: int, windows: tuple[int, int, int]
     ) -> tuple[tuple[int, ...], tuple[int, ...]]:
         far, back, here = windows
-        possible = _possible(node.around, child)
+        possible, siblings = _possible(node.around, child), before.bit_count()
         crowd = far.bit_count() + back.bit_count() + here.bit_count()
         faces, growth = (known & _FACES).bit_count(), self._growth
         contexts = (
             known | possible << 13,
-            known | child << 13 | growth // 3 << 16,
+            before | child << 8 | (node.around & _NEXT_NODES) << 11,
             known & (_FACES | _EDGES) | (possible & _FACES) << 13 | child << 26,
             faces
             | (known & _EDGES).bit_count() << 2

@@ -47,7 +47,7 @@ class Counts:
     def _code_voxel(self, cell: Cell, rows: Rows, classes: dict[Cell, int], truth: int) -> int:
         x, y, z = cell
         near = sum(
-            three(_five(rows, x + dx, y + dy, z)).bit_count()
+            three(rows.five(x + dx, y + dy, z)).bit_count()
             for dx, dy in product((-1, 0, 1), repeat=2)
         )
         before = [classes.get((x + dx, y + dy, z + dz), 0) for dx, dy, dz in _BEFORE]
@@ -96,7 +96,3 @@ def _class_of(sixteenths: int) -> int:
         return 1
     octave = sixteenths.bit_length() - 1
     return min(4 * (octave - 4) + (sixteenths >> (octave - 2) & 3) + 1, 63)
-
-
-def _five(rows: Rows, x: int, y: int, z: int) -> int:
-    return rows.five(x, y, z)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Protocol
 
-from model.octree.tables import FARTHEST, HEAVIEST, MOST_SEEN, SLOT_BITS
+from model.octree.tables import FARTHEST, HEAVIEST, MOST_SEEN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _MULTIPLIER = 0x9E3779B97F4A7C15
 _KEY = (1 << 64) - 1
-_HIGHEST_CHANCE = (1 << 22) - 1
+_HIGHEST_CHANCE = (1 << 17) - 1
 _WORD = (1 << 32) - 1
 
 
@@ -45,6 +45,7 @@ class Predictor:
         self._logit: list[int] = constants.logit.tolist()
         self._probability: list[int] = constants.probability.tolist()
         self._rate: list[int] = constants.rate.tolist()
+        self._slot_bits = slots.shape[1].bit_length() - 1
         self._slot_array, self._weight_array = slots, weights
         self._slots: list[list[int]] = slots.tolist()
         self._weights: list[list[int]] = weights.tolist()
@@ -52,7 +53,14 @@ class Predictor:
     def code(self, coder: Coder, bit: int, contexts: Sequence[int], rows: Sequence[int]) -> int:
         """Code a bit in contexts, one for each column of slots, with rows of weights added up."""
         weights = [self._weights[row] for row in rows]
-        cells = [(context * _MULTIPLIER & _KEY) >> (64 - SLOT_BITS) for context in contexts]
+        cells = []
+        for slots, context in zip(self._slots, contexts, strict=True):
+            key = context * _MULTIPLIER & _KEY
+            cell, whose = key >> (64 - self._slot_bits), key >> (56 - self._slot_bits) & 255
+            # Another context's slot is taken over: what that one has learned would mislead.
+            if slots[cell] & 255 != whose:
+                slots[cell] = 1 << 31 | whose
+            cells.append(cell)
         logits = [
             self._logit[slots[cell] >> 20] for slots, cell in zip(self._slots, cells, strict=True)
         ]
@@ -68,9 +76,9 @@ class Predictor:
             ]
         target = _HIGHEST_CHANCE if bit else 0
         for slots, cell in zip(self._slots, cells, strict=True):
-            was, seen = slots[cell] >> 10, slots[cell] & 1023
+            was, seen, whose = slots[cell] >> 15, slots[cell] >> 8 & 127, slots[cell] & 255
             now = was + ((target - was) * self._rate[seen] >> 16)
-            slots[cell] = now << 10 | min(seen + 1, MOST_SEEN)
+            slots[cell] = now << 15 | min(seen + 1, MOST_SEEN) << 8 | whose
         return bit
 
     def keep(self) -> None:

@@ -1,6 +1,6 @@
 """What the octree's coder knows before a file: integers, learned by coding other clouds.
 
-Legend: C contexts, S slots of each context, R rows of weights.
+Legend: S slots of each context, 16,384 of occupancy and 4,096 of counts.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SLOT_BITS = 14
 OCCUPANCY_CONTEXTS, OCCUPANCY_ROWS = 8, 376
 COUNT_CONTEXTS, COUNT_ROWS = 6, 96
 HEAVIEST = 1 << 22
 """No weight is larger, in 1/65536."""
 FARTHEST = 3071
 """No logit is larger, in 1/256."""
-MOST_SEEN = 255
-_SLOTS = 1 << SLOT_BITS
+MOST_SEEN = 127
+"""A slot's rate of learning falls no further."""
+_OCCUPANCY_SLOTS, _COUNT_SLOTS = 1 << 14, 1 << 12
 # The rows that are chosen by the symbol begin with these, those that are added to them with zeros.
 _FIRST_ROWS = 64
 _OCCUPANCY_WEIGHT, _COUNT_WEIGHT = 14_000, 16_000
@@ -41,18 +41,22 @@ class OctreeTables:
 
     Attributes:
         occupancy_chance: (8, S) uint16, of a one in 1/65536, a slot each.
-        occupancy_seen: (8, S) uint8, how many bits a slot has learned from, up to 255.
+        occupancy_seen: (8, S) uint8, how many bits a slot has learned from, up to 127.
+        occupancy_whose: (8, S) uint8, which of the contexts that meet in a slot has it.
         occupancy_weights: (376, 8) int32, in 1/65536.
         count_chance: (6, S) uint16.
         count_seen: (6, S) uint8.
+        count_whose: (6, S) uint8.
         count_weights: (96, 6) int32.
     """
 
     occupancy_chance: NDArray[np.uint16]
     occupancy_seen: NDArray[np.uint8]
+    occupancy_whose: NDArray[np.uint8]
     occupancy_weights: NDArray[np.int32]
     count_chance: NDArray[np.uint16]
     count_seen: NDArray[np.uint8]
+    count_whose: NDArray[np.uint8]
     count_weights: NDArray[np.int32]
 
     def __post_init__(self) -> None:
@@ -68,11 +72,11 @@ class OctreeTables:
                     f"{name} of an octree's tables must be {shape} of {np.dtype(dtype)}, and is "
                     f"{array.shape} of {array.dtype}; train the tables anew"
                 )
-        for name in ("occupancy_weights", "count_weights"):
+        for name, most in _MOST.items():
             farthest = int(np.abs(getattr(self, name).astype(np.int64)).max())
-            if farthest > HEAVIEST:
+            if farthest > most:
                 raise CodecError(
-                    f"{name} of an octree's tables must be within ±{HEAVIEST:,}, and one is "
+                    f"{name} of an octree's tables must be within ±{most:,}, and one is "
                     f"±{farthest:,}; train the tables anew"
                 )
 
@@ -96,12 +100,18 @@ class OctreeTables:
 
 
 _FORM: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
-    "occupancy_chance": (np.uint16, (OCCUPANCY_CONTEXTS, _SLOTS)),
-    "occupancy_seen": (np.uint8, (OCCUPANCY_CONTEXTS, _SLOTS)),
+    "occupancy_chance": (np.uint16, (OCCUPANCY_CONTEXTS, _OCCUPANCY_SLOTS)),
+    "occupancy_seen": (np.uint8, (OCCUPANCY_CONTEXTS, _OCCUPANCY_SLOTS)),
+    "occupancy_whose": (np.uint8, (OCCUPANCY_CONTEXTS, _OCCUPANCY_SLOTS)),
     "occupancy_weights": (np.int32, (OCCUPANCY_ROWS, OCCUPANCY_CONTEXTS)),
-    "count_chance": (np.uint16, (COUNT_CONTEXTS, _SLOTS)),
-    "count_seen": (np.uint8, (COUNT_CONTEXTS, _SLOTS)),
+    "count_chance": (np.uint16, (COUNT_CONTEXTS, _COUNT_SLOTS)),
+    "count_seen": (np.uint8, (COUNT_CONTEXTS, _COUNT_SLOTS)),
+    "count_whose": (np.uint8, (COUNT_CONTEXTS, _COUNT_SLOTS)),
     "count_weights": (np.int32, (COUNT_ROWS, COUNT_CONTEXTS)),
+}
+_MOST = {
+    **dict.fromkeys(("occupancy_weights", "count_weights"), HEAVIEST),
+    **dict.fromkeys(("occupancy_seen", "count_seen"), MOST_SEEN),
 }
 
 
@@ -110,7 +120,8 @@ class State:
     """The tables while they learn.
 
     Attributes:
-        occupancy_slots: (8, S) uint32, 22 bits of chance and 10 of how often it was seen.
+        occupancy_slots: (8, S) uint32: 17 bits of chance, 7 of how often it was seen, 8 of whose
+            it is.
         occupancy_weights: (376, 8) int32.
         count_slots: (6, S) uint32.
         count_weights: (96, 6) int32.
@@ -126,9 +137,9 @@ class State:
         """A state that begins with tables, or with nothing learned."""
         start = tables or untrained()
         return cls(
-            _packed(start.occupancy_chance, start.occupancy_seen),
+            _packed(start.occupancy_chance, start.occupancy_seen, start.occupancy_whose),
             np.array(start.occupancy_weights, order="C"),
-            _packed(start.count_chance, start.count_seen),
+            _packed(start.count_chance, start.count_seen, start.count_whose),
             np.array(start.count_weights, order="C"),
         )
 
@@ -152,12 +163,18 @@ def untrained() -> OctreeTables:
     return OctreeTables.of(arrays)
 
 
-def _packed(chance: NDArray[np.uint16], seen: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    return np.ascontiguousarray((chance.astype(np.uint32) << 6 | 32) << 10 | seen)
+def _packed(
+    chance: NDArray[np.uint16], seen: NDArray[np.uint8], whose: NDArray[np.uint8]
+) -> NDArray[np.uint32]:
+    packed = chance.astype(np.uint32) << 16 | seen.astype(np.uint32) << 8 | whose
+    return np.ascontiguousarray(packed)
 
 
-def _unpacked(slots: NDArray[np.uint32]) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
-    return (slots >> 16).astype(np.uint16), (slots & MOST_SEEN).astype(np.uint8)
+def _unpacked(
+    slots: NDArray[np.uint32],
+) -> tuple[NDArray[np.uint16], NDArray[np.uint8], NDArray[np.uint8]]:
+    seen = (slots >> 8 & MOST_SEEN).astype(np.uint8)
+    return (slots >> 16).astype(np.uint16), seen, (slots & 255).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -168,7 +185,7 @@ class Constants:
         logit: (4096,) int32, of the probability (i + 1/2) / 4096, in 1/256.
         probability: (6143,) int32, of logits from -3071/256 on, in 1/65536; 16 at least, and as
             much below 65,536.
-        rate: (256,) int32, by which a slot that was seen so often learns, in 1/65536.
+        rate: (128,) int32, by which a slot that was seen so often learns, in 1/65536.
     """
 
     logit: NDArray[np.int32]

@@ -22,6 +22,7 @@ from benchmarks import (
     hierarchy,
     members,
     norms,
+    octree,
     packing,
     patches,
 )
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 ROOT = Path(__file__).parent.parent.parent
+OWN_TESTS = {"bookkeeping", "logging", "octree", "page"}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -56,6 +58,9 @@ def small() -> Iterator[None]:
         (epochs, "COHORTS", (1, 2)),
         (epochs, "recipe", lambda: recipe),
         (fronts, "MANY", 2_000),
+        (octree, "TRAINING_OBJECTS", 1),
+        (octree, "TEST_OBJECTS", 2),
+        (octree, "SPEED_POINTS", 20_000),
         (fronts, "FEW", 20),
         (packing, "packings", lambda: (ways, 2)),
     ]
@@ -140,10 +145,18 @@ def test_patches_have_as_many_points_as_promised() -> None:
     assert {len(patch.hierarchy.points) for patch in stored} == {patches.POINTS}
 
 
-@pytest.mark.parametrize("name", sorted(BENCHMARKS.keys() - {"bookkeeping", "logging", "page"}))
+@pytest.mark.parametrize("name", sorted(BENCHMARKS.keys() - OWN_TESTS))
 def test_benchmark_prints_a_ratio(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     import_module(f"benchmarks.{name}").run(pairs=2)
     assert re.search(r"ratio \d+\.\d+ ", capsys.readouterr().out)
+
+
+def test_the_octree_is_held_against_gpcc(capsys: pytest.CaptureFixture[str]) -> None:
+    octree.run(pairs=2)
+    said = capsys.readouterr().out
+    assert len(re.findall(r"depth \d: \d\.\d+ bpp \(\d\.\d+\), D1", said)) == 2 * len(octree.DEPTHS)
+    assert len(re.findall(r"BD-rate against G-PCC, .*: -\d+\.\d % \(95 %:", said)) == 2
+    assert "points encoded and decoded per second of CPU time" in said
 
 
 @pytest.mark.parametrize("part", gpu.PARTS, ids=lambda part: part.name)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +15,7 @@ from model.errors import CodecError, DamagedFileError
 from model.native.library import library
 from model.octree import coding
 from model.octree.coding import OctreeTables, bits, decode, encode, learned, morton_order
+from study.data.sources import EmbeddedObjects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from model.octree.coding import Box, Occupied
+
+GOLDEN = ["724888ae8051adbb", "da1a310f75885f03"]
+"""Of streams, begun without tables and with them; new ones need a new version of the file."""
 
 
 @dataclass(frozen=True)
@@ -85,27 +92,27 @@ def _cube(side: int) -> NDArray[np.int64]:
 
 
 def _shapes() -> dict[str, Case]:
-    line = np.arange(700)
-    flat = _cube(40)
+    line = np.arange(200)
+    flat = _cube(20)
     return {
         "one voxel": Case.of(np.array([[0, 0, 0]]), 0),
         "one voxel, counted": Case.of(np.array([[0, 0, 0]]), 0, np.array([8_192])),
         "one voxel, deep": Case.of(np.array([[2**21 - 1, 7, 2**20]]), 21),
         "two corners": Case.of(np.array([[0, 0, 0], [2**21 - 1] * 3]), 21),
-        "full cube": Case.of(_cube(16), 4),
-        "not a power of two": Case.of(_cube(11), 4),
-        "line": Case.of(np.stack([line, 0 * line, 2 * line], axis=1), 11),
-        "plane": Case.of(flat[flat[:, 1] == 39], 6),
+        "full cube": Case.of(_cube(8), 3),
+        "not a power of two": Case.of(_cube(7), 3),
+        "line": Case.of(np.stack([line, 0 * line, 2 * line], axis=1), 9),
+        "plane": Case.of(flat[flat[:, 1] == 19], 5),
     }
 
 
 CASES: dict[str, Callable[[int], Case]] = {
     **{name: lambda _, case=case: case for name, case in _shapes().items()},  # type: ignore[misc]
-    "surface": lambda seed: surface(seed, 1_500, 6, counted=False),
-    "surface, counted": lambda seed: surface(seed, 1_500, 4, counted=True),
-    "surface, blocks": lambda seed: surface(seed, 600, 10, counted=True),
+    "surface": lambda seed: surface(seed, 400, 6, counted=False),
+    "surface, counted": lambda seed: surface(seed, 500, 4, counted=True),
+    "surface, blocks": lambda seed: surface(seed, 150, 10, counted=True),
     "scattered": lambda seed: scattered(seed, 200, 3, counted=True),
-    "scattered, deep": lambda seed: scattered(seed, 40, 21, counted=True),
+    "scattered, deep": lambda seed: scattered(seed, 20, 21, counted=True),
 }
 
 
@@ -155,6 +162,45 @@ def test_the_twin_agrees_to_the_bit(
         np.testing.assert_array_equal(array, after.arrays()[name], err_msg=name)
 
 
+@pytest.mark.skipif(library() is None, reason="there is no C++ compiler here")
+def test_the_twin_agrees_on_a_real_object(
+    start: OctreeTables | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = EmbeddedObjects()
+    points = objects.read(min(objects.point_counts)).points
+    voxels, counts = np.unique((points // 256).astype(np.int64), axis=0, return_counts=True)
+    case = Case.of(voxels, 4, counts)
+    data = case.encoded(start)
+    monkeypatch.setattr(coding, "library", lambda: None)
+    assert case.encoded(start) == data
+    found = case.decoded(data, start)
+    np.testing.assert_array_equal(found.voxels, case.voxels)
+    assert found.counts is not None
+    np.testing.assert_array_equal(found.counts, counts[morton_order(voxels)])
+
+
+def test_streams_are_the_same_for_ever() -> None:
+    """From every machine and version: files are read by what their writer computed."""
+    cells = _cube(24)
+    cells = cells[(cells[:, 0] * 7 + cells[:, 1] * 5 + cells[:, 2] * 3) % 31 < 4]
+    case = Case.of(cells * 37 % 1009, 10, 1 + cells[:, 0] * cells[:, 2])
+    tables = case.learned()
+    streams = case.encoded(), case.encoded(tables)
+    digests = [hashlib.sha256(stream).hexdigest()[:16] for stream in streams]
+    assert digests == GOLDEN
+
+
+def test_nothing_waits_for_torch() -> None:
+    subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, model.octree.coding as c; c.encode; assert 'torch' not in sys.modules",
+        ],
+        check=True,
+    )
+
+
 def test_tables_save_bits_and_are_left_alone(seed: int, tables: OctreeTables) -> None:
     before = {name: array.copy() for name, array in tables.arrays().items()}
     case = surface(seed, 2_000, 5, counted=True)
@@ -178,16 +224,17 @@ def test_damage_is_found_or_harmless(
     if by == "twin":
         monkeypatch.setattr(coding, "library", lambda: None)
     found = 0
-    rounds = 600 if by == "kernel" else 40
+    rounds = 600 if by == "kernel" else 20
     for round_ in range(rounds):
         case = surface(seed + round_ % 3, 150, 4, counted=bool(round_ % 2))
         data = bytearray(case.encoded(tables))
         for _ in range(rng.integers(1, 4)):
+            at = int(rng.integers(len(data) + 1))
             match rng.integers(0, 4):
                 case 0:
-                    data[rng.integers(len(data))] ^= 1 << rng.integers(8)
+                    data[at : at + 1] = rng.bytes(1)
                 case 1:
-                    del data[rng.integers(1, len(data)) :]
+                    del data[at:]
                 case 2:
                     data += rng.bytes(rng.integers(1, 5))
                 case _:
@@ -199,7 +246,8 @@ def test_damage_is_found_or_harmless(
             continue
         again = encode(voxels, counts, case.depth, case.box, tables)
         assert again == data, "what is read is what an encoder writes"
-    assert found > 0.9 * rounds
+    # One in 256 ends as an encoder's would; some mutations change nothing.
+    assert found > 0.6 * rounds
 
 
 def test_a_stream_pays_for_what_it_makes(tables: OctreeTables) -> None:
@@ -215,6 +263,25 @@ def test_a_stream_pays_for_what_it_makes(tables: OctreeTables) -> None:
                 most_voxels=1 << 20,
                 most_points=1,
             )
+
+
+def test_a_short_stream_makes_a_large_cloud_where_an_encoder_says_so() -> None:
+    """The bound on voxels per byte is beyond what the best compressible cloud reaches."""
+    case = Case.of(_cube(64), 6)
+    data = case.encoded()
+    np.testing.assert_array_equal(case.decoded(data).voxels, case.voxels)
+    assert len(case.voxels) < coding.MOST_VOXELS_PER_BYTE * len(data)
+
+
+def test_no_memory_is_asked_for_that_a_stream_cannot_fill() -> None:
+    with pytest.raises(DamagedFileError):
+        decode(
+            bytes(9),
+            *(21, (1 << 21,) * 3, None),
+            counted=True,
+            most_voxels=1 << 50,
+            most_points=1 << 40,
+        )
 
 
 @pytest.mark.parametrize(

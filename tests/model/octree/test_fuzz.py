@@ -27,6 +27,8 @@ from tests.model.test_fuzz import MUTATIONS, peak_mib
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     Draw = np.random.Generator
 
 LONGEST_S = 2.0
@@ -61,12 +63,17 @@ def valid_files(kind: str, draw: Draw) -> list[bytes]:
                 options = OctreeOptions(
                     edge=1.0 if number in (1, 4) else None,
                     edge_of_longest_side=None if number in (1, 4) else share,
-                    counts=counts,  # type: ignore[arg-type]
-                    placing=placing,  # type: ignore[arg-type]
+                    counts=counts,
+                    placing=placing,
                     tables=tables,
                 )
                 files.append(OctreeCodec(options).compress(cloud))
     return files
+
+
+def triple(numbers: NDArray[np.int64]) -> tuple[int, int, int]:
+    x, y, z = numbers.tolist()
+    return x, y, z
 
 
 def sealed(content: bytes) -> bytes:
@@ -93,15 +100,15 @@ def odd_frame(kind: str, files: list[bytes], draw: Draw) -> bytes:
     axis = int(draw.integers(3))
 
     def boxed(extent: int) -> Frame:
-        box = [*frame.box]
+        box = np.array(frame.box)
         box[axis] = min(max(extent, 1), 1 << 21)
-        return replace(frame, box=tuple(box))
+        return replace(frame, box=triple(box))
 
     changes: list[Callable[[], Frame]] = [
         lambda: replace(frame, points=int(2.0 ** draw.uniform(0.0, 40.0))),
         lambda: replace(frame, points=max(1, frame.points + int(draw.integers(-3, 4)))),
         lambda: replace(frame, edge=float(2.0 ** draw.uniform(-1074.0, 1023.0))),
-        lambda: replace(frame, corner=tuple(draw.integers(-(1 << 52), 1 << 52, 3).tolist())),
+        lambda: replace(frame, corner=triple(draw.integers(-(1 << 52), 1 << 52, 3))),
         lambda: boxed(frame.box[axis] + int(draw.integers(-3, 4))),
         lambda: boxed(int(2.0 ** draw.uniform(0.0, 21.0))),
         lambda: replace(frame, counts=Counts(int(draw.integers(3)))),
@@ -130,7 +137,7 @@ def made_up(kind: str, files: list[bytes], draw: Draw) -> bytes:
     depth = int(draw.integers(0, 22 if draw.random() < 0.2 else 6))
     box = np.minimum(draw.integers(1, (1 << depth) + 1, 3), 1 << depth)
     box[draw.integers(3)] = 1 << depth
-    extents = tuple(box.tolist())
+    extents = triple(box)
     cells = np.unique(draw.integers(0, box, (int(draw.integers(1, 200)), 3)), axis=0)
     counts = None
     told = Counts(int(draw.integers(3)))
@@ -138,14 +145,14 @@ def made_up(kind: str, files: list[bytes], draw: Draw) -> bytes:
         most = draw.uniform(0.0, 20.0 if draw.random() < 0.2 else 4.0)
         counts = (2.0 ** draw.uniform(0.0, most, len(cells))).astype(np.int64)
     codec = codec_of(kind)
-    sorted_cells = cells[np.argsort(_keys(cells))]
-    stream = coding.encode(sorted_cells, counts, depth, extents, codec.options.tables)
+    in_order = cells[coding.morton_order(cells)]
+    stream = coding.encode(in_order, counts, depth, extents, codec.options.tables)
     if draw.random() < 0.3:
         stream = draw.bytes(len(stream))
     frame = Frame(
         points=int(counts.sum() if counts is not None else 2.0 ** draw.uniform(8.0, 30.0)),
         edge=float(2.0 ** draw.integers(-60, 60)),
-        corner=tuple(draw.integers(-1000, 1000, 3).tolist()),
+        corner=triple(draw.integers(-1000, 1000, 3)),
         box=extents,
         counts=told,
         placing=Placing(int(draw.integers(2))),
@@ -153,12 +160,6 @@ def made_up(kind: str, files: list[bytes], draw: Draw) -> bytes:
     )
     decoded = frame.points if told == Counts.EXACT else len(cells)
     return write_file(frame, stream, min(decoded, 1 << 22))
-
-
-def _keys(cells: np.ndarray) -> np.ndarray:
-    from model.morton import interleave
-
-    return interleave(*cells.T)
 
 
 WAYS = {"bytes": mutated, "frame": odd_frame, "stream": odd_stream, "made up": made_up}

@@ -105,7 +105,7 @@ def test_it_is_worth_decibels_without_a_bit(seed: int) -> None:
     points = surface(seed, 8192).astype(np.float64)
     sizes, quality = {}, {}
     for placing in ("centres", "between"):
-        options = OctreeOptions(edge_of_longest_side=1 / 16, placing=placing)  # type: ignore[arg-type]
+        options = OctreeOptions(edge_of_longest_side=1 / 16, placing=placing)
         data = OctreeCodec(options).compress(points)
         sizes[placing] = len(data)
         quality[placing] = d1_psnr_db(points, OctreeCodec().decompress(data).points, peak=2.0)
