@@ -44,6 +44,7 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
     told = next((o for o in ("json", "format") if getattr(arguments, o)), None)
     if told and (arguments.others or arguments.baseline):
         raise StudyError(f"--{told} draws nothing: leave --with and --baseline out, or --{told}")
+    early = {file: _read(file) for file in arguments.baseline if not _is_sheet(file)}
     folder = find_study(arguments.root, arguments.name)
     config = folder.config()
     progress = read_progress(folder, config)
@@ -56,7 +57,7 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
         held = as_json(config, study, folder) | _standings(ours)
         print(json.dumps(held, indent=2))  # noqa: T201
         return 0
-    baselines = [(_read(file, ours), file) for file in arguments.baseline]
+    baselines = [(early.get(file) or _read(file, ours), file) for file in arguments.baseline]
     curves = [_curve(each, file) for each, file in baselines]
     others = [_other(arguments.root, name, ours) for name in arguments.others]
     cautions = [
@@ -105,7 +106,7 @@ def _as_file(ours: Shown, file_format: str) -> str:
 def _standings(ours: Shown) -> dict[str, Any]:
     """Return how the front stands against the codecs beside every front, as JSON can hold it."""
     # It takes a second to import, and seconds to measure where nothing is kept.
-    from study.report.standing import standings  # noqa: PLC0415
+    from study.report.against import standings  # noqa: PLC0415
     from study.yardsticks.keeping import Site, rivals_of  # noqa: PLC0415
 
     found = rivals_of(Site(ours.folder, ours.config, ours.judged, ours.store))
@@ -113,12 +114,17 @@ def _standings(ours: Shown) -> dict[str, Any]:
     return {"yardsticks": told, "yardstick_missing": found.missing or None}
 
 
-def _read(file: Path, ours: Shown) -> Evaluation:
+def _is_sheet(file: Path) -> bool:
+    """Say whether a result file is a sheet, for which a study's clouds must be known."""
+    return file.suffix.lower() == ".csv"
+
+
+def _read(file: Path, ours: Shown | None = None) -> Evaluation:
     """Read a result file; where it is a sheet, the study's clouds say of how many points it is."""
     from study.codecs.cloud_files import file_stems  # noqa: PLC0415 (SciPy, for this option alone)
     from study.codecs.results import read_evaluation  # noqa: PLC0415
 
-    clouds = ours.validation_clouds()
+    clouds = ours.validation_clouds() if ours else []
     stems = file_stems([name for name, _ in clouds])
     points = dict(zip(stems, (count for _, count in clouds), strict=True))
     return read_evaluation(file, points | dict(clouds))

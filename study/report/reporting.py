@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from study.base.errors import StudyError
 from study.base.output import new_file
 from study.report.beside import NOTHING
-from study.report.standing import NO_RIVALS, standings
+from study.report.standing import NO_RIVALS
 from study.report.unchanged import digest_of, kept_files, recall, remember
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ def report(
             if there is not None and (made, found.missing) == _lacking(there):
                 return there
             reconstructions, tabs = _side_by_side(made, folder)
+            from study.report.against import standings
+
             shown = replace(beside, rivals=found.found, standings=standings(study, found))
             files = write_report(name, study, folder.path, shown, extra_tabs=tabs)
             files = replace(

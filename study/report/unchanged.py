@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any
 from study.data.manifest import FILE_NAME
 from study.report.standing import Standing
 from study.report.write import ReportFiles
-from study.training.cloud_results import results_file
-from study.training.codec_files import codec_file
+from study.training.codec_files import codec_file, results_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

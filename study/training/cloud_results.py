@@ -14,19 +14,13 @@ from typing import TYPE_CHECKING
 from study.base.errors import StudyError
 from study.base.output import new_file
 from study.metrics.measurement import CloudResult
+from study.training.codec_files import results_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-FOLDER = "measured"
-"""Of a study."""
 _MOST_BYTES = 1 << 24
-
-
-def results_file(codecs: Path, trial: int) -> Path:
-    """Return where a trial's results belong, by the folder of the study's codecs."""
-    return codecs.parent / FOLDER / f"trial-{trial:04d}.json"
 
 
 def write_results(codecs: Path, trial: int, results: Sequence[CloudResult]) -> None:

@@ -15,12 +15,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FOLDER = re.compile(r"trial-(\d+)")
+_RESULTS = "measured"
 _FILE = re.compile(r"epoch-(\d+)\.pt")
 
 
 def codec_file(codecs: Path, trial: int, epoch: int) -> Path:
     """Return where the codec of a trial after an epoch, counted from 1, belongs."""
     return codecs / f"trial-{trial:04d}" / f"epoch-{epoch:04d}.pt"
+
+
+def results_file(codecs: Path, trial: int) -> Path:
+    """Return where a trial's results by cloud belong (`study.training.cloud_results`)."""
+    return codecs.parent / _RESULTS / f"trial-{trial:04d}.json"
 
 
 def codec_files(codecs: Path) -> Iterator[tuple[int, int, Path]]:

@@ -24,7 +24,7 @@ PACKAGE = Path(study.__file__).parent
 COMMANDS = {
     "run": ["--address", "--help", "--resume", "-h", "file"],
     "resume": ["--address", "--help", "--hours", "--root", "--trials", "-h", "name"],
-    "front": ["--baseline", "--help", "--json", "--root", "--with", "-h", "name"],
+    "front": ["--baseline", "--format", "--help", "--json", "--root", "--with", "-h", "name"],
     "compare": ["--help", "--root", "-h", "first", "second"],
     "status": ["--help", "--root", "-h", "name"],
     "prepare": ["--help", "-h", "file"],
@@ -78,6 +78,7 @@ COMMANDS = {
         "--depth",
         "--edge",
         "--force",
+        "--format",
         "--help",
         "--out",
         "--placing",
@@ -85,7 +86,7 @@ COMMANDS = {
         "clouds",
         "codec",
     ],
-    "baseline": ["--force", "--help", "--out", "-h", "clouds", "codec"],
+    "baseline": ["--force", "--format", "--help", "--out", "--tmc3", "-h", "clouds", "codec"],
     "record": ["--force", "--help", "--root", "-h", "names", "table"],
     "simulate": [
         "--cohort",

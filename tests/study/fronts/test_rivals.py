@@ -14,7 +14,8 @@ from study.fronts.front import Direction, Objective
 from study.fronts.judged import JudgedStudy
 from study.fronts.rivals import Rival, against, dominated_by, rates_at
 from study.metrics.measurement import CloudResult
-from study.report.standing import Rivals, standings
+from study.report.against import standings
+from study.report.standing import Rivals
 from study.report.terminal import fitting_front_table, front_table
 
 OBJECTIVES = (

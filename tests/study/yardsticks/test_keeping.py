@@ -17,7 +17,8 @@ from study.data import open_data_set, prepare
 from study.metrics import d1_psnr_db, longest_side
 from study.report.page.assembling import unpack
 from study.storage.progress import read_progress
-from study.training.cloud_results import results_file, write_results
+from study.training.cloud_results import write_results
+from study.training.codec_files import results_file
 from study.yardsticks import keeping
 from study.yardsticks.keeping import Site, rivals_of
 from study.yardsticks.octree import octree
