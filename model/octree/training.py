@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from model.octree.coding import OctreeTables
     from model.octree.voxels import Voxels
 
-SETTLED = 4
+SETTLED = 3
 """What every slot of trained tables has seen at most: so a file's own statistics soon count more.
 Measured on 24 embedded objects at 8,192 points, tables of 60 others, at 1/8, 1/16 ... 1/128 of the
-longest side, bits per point: 0.0174, 0.069, 0.458, 2.034, 4.824 without a limit, 0.0168, 0.066,
-0.448, 2.006, 4.790 with 15, 0.0162, 0.065, 0.443, 1.999, 4.792 with 4, 0.0160, 0.064, 0.444, 2.011,
-4.819 with 1; untrained 0.0213, 0.077, 0.463, 2.037, 4.849."""
+longest side, bits per point: 0.0171, 0.0663, 0.440, 2.001, 4.799 without a limit, 0.0168, 0.0653,
+0.436, 1.988, 4.782 with 15, 0.0163, 0.0640, 0.433, 1.981, 4.777 with 3, 0.0161, 0.0637, 0.433,
+1.983, 4.784 with 1; untrained 0.0212, 0.0755, 0.453, 2.008, 4.808."""
 
 
 def learned_at(

@@ -146,7 +146,7 @@ def read(
     data: bytes, depth: int, box: Cell, *, counted: bool, tables: dict[str, Arrays] | None = None
 ) -> Found:
     coder = RangeCoder(data)
-    occupancy = Model(coder, 8, 14_000, tables and tables["occupancy"])
+    occupancy = Model(coder, 8, 14_000, tables["occupancy"] if tables else None)
     nodes: list[Cell] = [(0, 0, 0)]
     before = 1
     for level in range(depth):
@@ -160,7 +160,9 @@ def read(
         nodes = sorted(children, key=morton)
     found = Found(nodes)
     if counted:
-        numbers = read_counts(Model(coder, 6, 16_000, tables and tables["count"]), nodes, depth)
+        numbers = read_counts(
+            Model(coder, 6, 16_000, tables["count"] if tables else None), nodes, depth
+        )
         found.numbers = [numbers[voxel] for voxel in nodes]
     coder.end()
     return found

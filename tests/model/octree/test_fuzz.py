@@ -17,6 +17,7 @@ import pytest
 
 from model.container import POINTS_PER_BYTE
 from model.errors import CodecError
+from model.native.library import library
 from model.octree import coding
 from model.octree.codec import OctreeCodec, OctreeOptions
 from model.octree.frame import LONG_FILE, Counts, Frame, Placing, read_file, write_file
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 LONGEST_S = 2.0
 """CPU time for one file of less than a kilobyte; valid ones take milliseconds."""
+WITHOUT_KERNEL = 300
+"""How much slower the plain twin may be, where there is no C++ compiler."""
 MOST_MIB = 256
 """Growth of the process over all of them."""
 CODECS = ("plain", "trained")
@@ -187,7 +190,8 @@ def fuzz(kind: str, seed: int, mutations: int) -> None:
             assert np.isfinite(decoded.points).all(), where
             assert 1 <= len(decoded.points) <= POINTS_PER_BYTE * len(data), where
         spent = time.process_time() - start
-        assert spent < LONGEST_S + 1e-3 * len(data), f"{where}: {spent:.1f} s for {data.hex()}"
+        most_s = (LONGEST_S + 1e-3 * len(data)) * (WITHOUT_KERNEL if library() is None else 1)
+        assert spent < most_s, f"{where}: {spent:.1f} s for {data.hex()}"
     grown = peak_mib() - before
     sys.stdout.write(f"{kind}, seed {seed}: {mutations:,} files, of these clouds {clouds}, ")
     sys.stdout.write(f"{time.process_time() - began:.0f} s, +{grown:.0f} MiB\n")
@@ -197,7 +201,7 @@ def fuzz(kind: str, seed: int, mutations: int) -> None:
 
 @pytest.mark.parametrize("kind", CODECS)
 def test_mutated_files(kind: str, seed: int) -> None:
-    fuzz(kind, seed, 1000)
+    fuzz(kind, seed, 1000 if library() else 100)
 
 
 @pytest.mark.slow
@@ -207,6 +211,7 @@ def test_fifty_thousand_mutated_files_each(kind: str, seed: int) -> None:
     fuzz(kind, seed, 50_000)
 
 
+@pytest.mark.skipif(library() is None, reason="the plain twin takes minutes for so many voxels")
 @pytest.mark.parametrize("byte", [0x00, 0xFF, 0x55, 0x80])
 @pytest.mark.parametrize("kib", [1, 16])
 @pytest.mark.parametrize("counts", [Counts.NONE, Counts.EXACT])
