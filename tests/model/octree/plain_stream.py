@@ -6,8 +6,13 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import groupby, product
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Cell = tuple[int, int, int]
+Arrays = dict[str, "NDArray[Any]"]
 
 BEFORE = [step for step in product((-1, 0, 1), repeat=3) if step < (0, 0, 0)]
 AFTER = [
@@ -22,7 +27,8 @@ GROWTH = (110, 125, 145, 170, 200, 240, 280, 320, 360, 400, 450, 520)
 
 def logit(i: int) -> int:
     q = (i + 0.5) / 4096
-    return round(256 * math.log(q / (1 - q)))
+    below = math.floor(256 * math.log(q / (1 - q)))
+    return min((below, below + 1), key=lambda t: abs(1 / (1 + math.exp(-t / 256)) - q))
 
 
 def chance(t: int) -> int:
@@ -67,11 +73,12 @@ class Slot:
 class Model:
     """Contexts and rows of one kind of bits, from a codec's arrays or from nothing."""
 
-    def __init__(self, coder: RangeCoder, contexts: int, first: int, arrays: dict | None) -> None:
+    def __init__(self, coder: RangeCoder, contexts: int, first: int, arrays: Arrays | None) -> None:
         self.coder = coder
         self.slots: list[dict[int, Slot]] = [defaultdict(Slot) for _ in range(contexts)]
         self.weights: dict[int, list[int]] = {}
         self.first, self.contexts, self.arrays = first, contexts, arrays
+        self.width = 14 if contexts == 8 else 12
         if arrays:
             for k, slots in enumerate(self.slots):
                 columns = (arrays[name][k].tolist() for name in ("chance", "seen", "whose"))
@@ -88,9 +95,10 @@ class Model:
         found = []
         for slots, context in zip(self.slots, contexts, strict=True):
             mixed = context * 0x9E3779B97F4A7C15 % 2**64
-            slot = slots[mixed >> 50]
-            if slot.owner != mixed >> 42 & 255:
-                slot.h, slot.s, slot.owner = 2**16, 0, mixed >> 42 & 255
+            slot = slots[mixed >> 64 - self.width]
+            owner = mixed >> 56 - self.width & 255
+            if slot.owner != owner:
+                slot.h, slot.s, slot.owner = 2**16, 0, owner
             found.append(slot)
         logits = [logit(slot.h // 32) for slot in found]
         weights = [self.row(number) for number in rows]
@@ -120,7 +128,7 @@ def morton(cell: Cell) -> int:
     )
 
 
-def add(cell: Cell, step: Cell) -> Cell:
+def add(cell: Cell, step: tuple[int, ...]) -> Cell:
     return cell[0] + step[0], cell[1] + step[1], cell[2] + step[2]
 
 
@@ -135,7 +143,7 @@ def blocks(cells: list[Cell], side_bits: int) -> list[list[Cell]]:
 
 
 def read(
-    data: bytes, depth: int, box: Cell, *, counted: bool, tables: dict[str, dict] | None = None
+    data: bytes, depth: int, box: Cell, *, counted: bool, tables: dict[str, Arrays] | None = None
 ) -> Found:
     coder = RangeCoder(data)
     occupancy = Model(coder, 8, 14_000, tables and tables["occupancy"])
@@ -182,7 +190,7 @@ def contexts(
     child: Cell, node: Cell, there: set[Cell], known: set[Cell], level: int, g: int
 ) -> tuple[list[int], list[int]]:
     c = 4 * (child[0] % 2) + 2 * (child[1] % 2) + child[2] % 2
-    k = sum((add(child, step) in known) << bit for bit, step in enumerate(BEFORE))
+    k = sum(int(add(child, step) in known) << bit for bit, step in enumerate(BEFORE))
     q = 0
     for bit, step in enumerate(AFTER):
         x, y, z = add(child, step)
@@ -196,7 +204,7 @@ def contexts(
     far, back, here = planes
     first = (2 * node[0], 2 * node[1], 2 * node[2])
     halves = product((0, 1), repeat=3)
-    b = sum((add(first, half) in known) << n for n, half in enumerate(halves))
+    b = sum(int(add(first, half) in known) << n for n, half in enumerate(halves))
     around = [step for step in product((-1, 0, 1), repeat=3) if add(node, step) in there]
     r = sum(1 << 9 * x + 3 * y + z + 13 for x, y, z in around)
     crowd = sum(plane.bit_count() for plane in planes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def arrays_of(codec: OctreeCodec) -> dict[str, dict[str, NDArray[np.generic]]] | None:
+def arrays_of(codec: OctreeCodec) -> dict[str, dict[str, NDArray[Any]]] | None:
     tables = codec.options.tables
     if tables is None:
         return None
-    split: dict[str, dict[str, NDArray[np.generic]]] = {"occupancy": {}, "count": {}}
+    split: dict[str, dict[str, NDArray[Any]]] = {"occupancy": {}, "count": {}}
     for name, array in tables.arrays().items():
         kind, _, part = name.partition("_")
         split[kind][part] = array
