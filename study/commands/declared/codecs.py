@@ -267,7 +267,7 @@ TRAIN_TABLES = Command(
     "make an octree codec that knows clouds like yours",
     options=(
         replace(_CLOUDS, help="what to learn from; `embedded`: the objects of the package"),
-        Option("out", "the codec's folder, a new one", type=Path, metavar="OUT"),
+        Option("out", "the octree codec's folder, a new one", type=Path, metavar="OUT"),
         Option(
             "--depths",
             "voxels to learn from: edges of the longest side, halved so many times (3,4,5,6,7)",
