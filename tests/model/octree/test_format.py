@@ -68,6 +68,30 @@ def test_a_file_says_what_the_page_says(
     assert_read_alike(OctreeCodec(options), sheet(seed, 300))
 
 
+OLD_FILES = {
+    "445043023c82008dce92000000b2759a6b971129dd34b1c98b53e968a8b07a0ba8": (
+        [21.34326171875, 93.00537109375, 258.5732421875]
+    ),
+    "4450430a3c82008dce92000000b2759a6b971129dd34b1c98b53e968a8b09c320400c2ee7c205cdf": (
+        [5.13525390625, 99.21728515625, 253.85498046875]
+    ),
+}
+"""The first files of version 2, and the sums of their points: all later versions read them so."""
+
+
+@pytest.mark.parametrize("data", OLD_FILES)
+def test_old_files_are_read_as_ever(data: str) -> None:
+    """60 points made without chance, at edge 2, without and with the numbers of points."""
+    number = np.arange(60.0)
+    points = np.stack([number * number % 11, number * 7 % 13, number // 3], axis=1) * 0.75 - 3.0
+    decoded = OctreeCodec().decompress(bytes.fromhex(data)).points
+    assert len(decoded) == len(points)
+    assert decoded.sum(axis=0).tolist() == OLD_FILES[data]
+    # Points move half an edge to their voxel's centre, and from there on towards a neighbour.
+    nearest = np.linalg.norm(points[:, None] - decoded[None], axis=2).min(axis=1)
+    assert nearest.max() < 2.0 * np.sqrt(3.0)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_all_shapes_of_clouds(name: str, seed: int) -> None:
     options = OctreeOptions(edge_of_longest_side=1 / 9, counts="exact")
