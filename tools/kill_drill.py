@@ -38,6 +38,8 @@ _LONGEST_S = 900.0
 _TOO_BUSY = "Ray must start on this machine"
 """What a driver says if Ray could not start. A user tries again, and so does the drill."""
 _MOST_TOO_BUSY = 10
+_ALL_DONE = "nothing is left to do"
+"""What a driver says if the one before it was killed after the last trial."""
 _WORKER = re.compile(r"ray::(?!IDLE)(?!.*Agent)")
 """Titles of Ray's busy workers. Killing an idle one disturbs no study, only Ray's own start."""
 
@@ -134,6 +136,8 @@ class Driver:
         if code and _TOO_BUSY in self.tail() and self.too_busy < _MOST_TOO_BUSY:
             self.too_busy += 1
             self.start()
+        elif code and _ALL_DONE in self.tail():
+            return True
         elif code:
             raise Failed(f"driver {self.starts} ended with exit code {code}:\n{self.tail()}")
         return code == 0
