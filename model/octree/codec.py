@@ -226,21 +226,7 @@ class OctreeCodec:
         if frame.codec_id != self._short_id:
             raise WrongCodecError(_other_codec(frame.codec_id, self))
         paid = POINTS_PER_BYTE * len(data)
-        try:
-            found = coding.decode(
-                stream,
-                frame.depth,
-                frame.box,
-                self.options.tables,
-                counted=frame.counts != Counts.NONE,
-                most_voxels=min(frame.points, paid, math.prod(frame.box)),
-                most_points=min(frame.points, paid),
-            )
-        except MemoryError as error:
-            raise CodecError(
-                f"a file of {len(data):,} bytes that tells of {frame.points:,} points needs more "
-                "memory than there is; decompress it on a larger machine, if you trust it"
-            ) from error
+        found = self._voxels(frame, stream, paid, most_points)
         counts = decoded_counts(frame, found, len(data))
         coded = CodedOctree(frame, found.voxels, counts)
         told = coded.points if frame.counts != Counts.NONE else len(found.voxels)
@@ -251,12 +237,45 @@ class OctreeCodec:
                 "points; it was made up or changed, get it anew"
             )
         if most_points is not None and coded.points > most_points:
-            raise CodecError(
-                f"a file must decode to at most the {most_points:,} points that were asked for "
-                f"(most_points, --most-points), and this one makes {coded.points:,}; allow more, "
-                "if you trust it"
-            )
+            raise _too_many(most_points, f"makes {coded.points:,}")
         return coded
+
+    def _voxels(
+        self, frame: Frame, stream: bytes, paid: int, most_points: int | None
+    ) -> coding.Occupied:
+        """Read a stream, whose length and whose user bound what it may take."""
+        more = f"of a cloud of {frame.points:,}, makes more"
+        if most_points is not None and frame.counts == Counts.EXACT and frame.points > most_points:
+            raise _too_many(most_points, more)
+        possible = min(frame.points, paid, math.prod(frame.box))
+        most_voxels = possible if most_points is None else min(possible, most_points)
+        try:
+            return coding.decode(
+                stream,
+                frame.depth,
+                frame.box,
+                self.options.tables,
+                counted=frame.counts != Counts.NONE,
+                most_voxels=most_voxels,
+                most_points=min(frame.points, paid),
+            )
+        except DamagedFileError:
+            # The checksum is right, so it is next to certain that the user's limit was met.
+            if most_points is not None and most_voxels < possible:
+                raise _too_many(most_points, f"{more}, or was made up") from None
+            raise
+        except MemoryError as error:
+            raise CodecError(
+                f"a file of {len(stream):,} bytes that tells of {frame.points:,} points needs more "
+                "memory than there is; decompress it on a larger machine, if you trust it"
+            ) from error
+
+
+def _too_many(most_points: int, what: str) -> CodecError:
+    return CodecError(
+        f"a file must decode to at most the {most_points:,} points that were asked for "
+        f"(most_points, --most-points), and this one {what}; allow more, if you trust it"
+    )
 
 
 def _other_codec(codec_id: bytes | None, codec: OctreeCodec) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
@@ -75,15 +76,12 @@ def show(arguments: argparse.Namespace, console: Console) -> int:
 
         return make_gallery(folder, config, study, progress.store)
 
-    def rivals() -> Rivals:
-        # Likewise.
-        from study.yardsticks.keeping import Site, rivals_of  # noqa: PLC0415
-
-        return rivals_of(Site(folder, config, study, progress.store))
-
     beside = Beside(curves, [(other.name, other.judged) for other in others], cautions)
     files = report(
-        config.name, study, folder, beside, gallery=gallery, rivals=rivals, data=ours.data()
+        *(config.name, study, folder, beside),
+        gallery=gallery,
+        rivals=partial(_rivals, ours),
+        data=ours.data(),
     )
     show_front(config, study, files, console)
     for told in cautions:
@@ -103,13 +101,18 @@ def _as_file(ours: Shown, file_format: str) -> str:
     return written(front_as_evaluation(ours.name, ours.judged, ours.folder.codecs), file_format)
 
 
+def _rivals(ours: Shown) -> Rivals:
+    """Return the codecs beside every front: seconds to measure where nothing is kept."""
+    from study.yardsticks.keeping import Site, rivals_of  # noqa: PLC0415 (SciPy)
+
+    return rivals_of(Site(ours.folder, ours.config, ours.judged, ours.store))
+
+
 def _standings(ours: Shown) -> dict[str, Any]:
     """Return how the front stands against the codecs beside every front, as JSON can hold it."""
-    # It takes a second to import, and seconds to measure where nothing is kept.
-    from study.report.against import standings  # noqa: PLC0415
-    from study.yardsticks.keeping import Site, rivals_of  # noqa: PLC0415
+    from study.report.against import standings  # noqa: PLC0415 (SciPy)
 
-    found = rivals_of(Site(ours.folder, ours.config, ours.judged, ours.store))
+    found = _rivals(ours)
     told = [asdict(standing) for standing in standings(ours.judged, found)]
     return {"yardsticks": told, "yardstick_missing": found.missing or None}
 

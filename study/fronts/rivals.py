@@ -125,12 +125,13 @@ def against(study: JudgedStudy, rival: Rival, measured: ByTrial) -> Against:
 def dominated_by(study: JudgedStudy, rival: Rival) -> tuple[TrialRecord, ...] | None:
     """Return the members of a front that an operating point of a rival dominates, in its order.
 
-    None where the rival lacks an objective.
+    None where the rival lacks an objective. An operating point that lacks one dominates nothing.
     """
-    columns = [rival.values.get(objective.metric) for objective in study.objectives]
-    if any(column is None or None in column for column in columns):
+    columns = [rival.values.get(objective.metric, ()) for objective in study.objectives]
+    rows = [row for row in zip(*columns, strict=False) if None not in row]
+    if not rows:
         return None
-    theirs = to_minimisation(np.array(columns, dtype=np.float64).T, study.objectives)
+    theirs = to_minimisation(np.array(rows, dtype=np.float64), study.objectives)
     return tuple(
         record
         for record, row in zip(study.front, study.front_losses, strict=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from study.base.errors import StudyError
 from study.base.output import new_file
 from study.report.beside import NOTHING
-from study.report.standing import NO_RIVALS
+from study.report.standing import NO_RIVALS, Rivals
 from study.report.unchanged import digest_of, kept_files, recall, remember
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from study.report.beside import Beside
     from study.report.exhibits import Gallery
     from study.report.page import Tab
-    from study.report.standing import Rivals
+    from study.report.standing import Standing
     from study.storage.folder import StudyFolder
 
 RECONSTRUCTIONS = "reconstructions.png"
@@ -83,9 +83,8 @@ def report(
             if there is not None and (made, found.missing) == _lacking(there):
                 return there
             reconstructions, tabs = _side_by_side(made, folder)
-            from study.report.against import standings
-
-            shown = replace(beside, rivals=found.found, standings=standings(study, found))
+            found, told = _compared(study, found)
+            shown = replace(beside, rivals=found.found, standings=told)
             files = write_report(name, study, folder.path, shown, extra_tabs=tabs)
             files = replace(
                 files,
@@ -100,6 +99,17 @@ def report(
         message = f"the report of study {name} cannot be written: {error}"
         raise StudyError(message) from error
     return files
+
+
+def _compared(study: JudgedStudy, rivals: Rivals) -> tuple[Rivals, tuple[Standing, ...]]:
+    """Return how a front stands against rivals, or no rivals and why: it costs no report."""
+    from study.report.against import standings
+
+    try:
+        return rivals, standings(study, rivals)
+    except Exception as error:  # noqa: BLE001
+        why = f"please report it: {type(error).__name__}: {error}"
+        return Rivals(missing=f"a yardstick beside the front is missing: {why}"), ()
 
 
 def _lacks_nothing(there: ReportFiles) -> bool:

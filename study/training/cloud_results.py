@@ -39,9 +39,21 @@ def read_results(codecs: Path, trial: int) -> tuple[CloudResult, ...]:
         with results_file(codecs, trial).open("rb") as file:
             held = json.loads(file.read(_MOST_BYTES))
         found = tuple(CloudResult(**each) for each in held)
-        whole = all(
-            isinstance(each.values, dict) and isinstance(each.counts, dict) for each in found
-        )
+        whole = all(_is_sound(each) for each in found)
     except (OSError, ValueError, TypeError, RecursionError):
         return ()
     return found if whole else ()
+
+
+def _is_sound(result: CloudResult) -> bool:
+    """Tell whether a result that was read is one that could have been written."""
+    if not (isinstance(result.values, dict) and isinstance(result.counts, dict)):
+        return False
+    numbers = [value for value in result.values.values() if value is not None]
+    numbers += result.counts.values()
+    return (
+        isinstance(result.cloud, str)
+        and type(result.points) is int
+        and result.points >= 1
+        and all(type(number) in (int, float) for number in numbers)
+    )

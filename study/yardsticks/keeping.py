@@ -150,7 +150,14 @@ def _yardstick(site: Site, key: str, clouds: Mapping[str, Cloud]) -> Yardstick:
 
 def _rival(key: str, found: Evaluation) -> Rival:
     """Return what a yardstick made of clouds, without operating points that lost nothing."""
-    kept = [p for p in found.points if math.isfinite(p.mean("d1_psnr_db") or math.inf)]
+    d1_db = [point.mean("d1_psnr_db") for point in found.points]
+    kept = [
+        point
+        for point, quality in zip(found.points, d1_db, strict=True)
+        if quality is not None and math.isfinite(quality)
+    ]
+    if not kept:
+        raise StudyError(f"{found.name} loses nothing of these clouds at any setting")
     return Rival(
         key=key,
         name=found.name,

@@ -25,7 +25,8 @@ def octree(*, steps: Sequence[int] = HALF_STEPS) -> CodedYardstick:
     cells = [2.0 ** (step / 2) for step in steps]
     return CodedYardstick(
         name="octree",
-        description="octree codec, nothing trained: positions only, one point for each voxel, "
+        description="octree codec, nothing trained: positions only, about as many points decoded "
+        "as there were, spread between voxels (up to 128 for each), "
         f"{cells[0]:.3g} to {cells[-1]:.3g} voxels over the longest side",
         coders=[
             (f"{each:.4g} voxels", OctreeCodec(OctreeOptions(edge_of_longest_side=1 / each)))

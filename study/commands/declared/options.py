@@ -87,7 +87,7 @@ EDGE = (
             Option(
                 "--edge",
                 "of an octree codec: the edge of a voxel, in the units of the cloud; points on a "
-                "grid of that edge come back exactly",
+                "grid of that edge come back exactly (equal ones once, without --counts exact)",
                 type=number_above(0),
                 metavar="X",
             ),

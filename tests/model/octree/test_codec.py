@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -221,6 +221,24 @@ def test_more_points_than_asked_for(seed: int) -> None:
     with pytest.raises(CodecError, match=r"at most the 499 points that were asked for") as info:
         coder.decompress(data, most_points=499)
     assert not isinstance(info.value, DamagedFileError)
+
+
+@pytest.mark.parametrize("counts", ["none", "coarse", "exact"])
+def test_no_more_is_read_than_asked_for(counts: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small file of a full block: its length alone would pay for every voxel."""
+    data = codec(counts=counts, edge=1.0).compress(np.argwhere(np.ones((40, 40, 40))).astype(float))
+    allowed: list[int] = []
+    decode = coding.decode
+
+    def noted(*arguments: Any, **limits: Any) -> coding.Occupied:  # noqa: ANN401
+        allowed.append(limits["most_voxels"])
+        return decode(*arguments, **limits)
+
+    monkeypatch.setattr(coding, "decode", noted)
+    with pytest.raises(CodecError, match=r"at most the 900 points .* 64,000, makes more") as info:
+        codec().decompress(data, most_points=900)
+    assert not isinstance(info.value, DamagedFileError)
+    assert allowed in ([], [900])
 
 
 @pytest.mark.parametrize("counts", ["exact", "coarse"])

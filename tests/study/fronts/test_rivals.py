@@ -68,6 +68,14 @@ def test_who_needs_more_for_the_same_is_dominated() -> None:
     assert dominated_by(JudgedStudy(equal, OBJECTIVES), other) == ()
 
 
+def test_an_operating_point_that_lacks_an_objective_dominates_nothing() -> None:
+    other = rival()
+    unknown = tuple(replace(each, values={"bpp": 0.0}) for each in other.results[0])
+    lacking = replace(other, results=(unknown, *other.results[1:]))
+    dominated = dominated_by(JudgedStudy(trials(1.5), OBJECTIVES), lacking)
+    assert [record.number for record in dominated or ()] == [1, 2, 3, 4]
+
+
 def test_between_its_points_a_rival_dominates_nothing() -> None:
     """A little better than the next point below, at a little less than the next above."""
     study = JudgedStudy(trials(1.01, (31.0, 34.0)), OBJECTIVES)

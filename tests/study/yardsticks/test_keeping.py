@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import math
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,9 +17,10 @@ from study.config import DataRecipe
 from study.config.judging import judge
 from study.data import open_data_set, prepare
 from study.metrics import d1_psnr_db, longest_side
+from study.metrics.measurement import CloudResult
 from study.report.page.assembling import unpack
 from study.storage.progress import read_progress
-from study.training.cloud_results import write_results
+from study.training.cloud_results import read_results, write_results
 from study.training.codec_files import results_file
 from study.yardsticks import keeping
 from study.yardsticks.keeping import Site, rivals_of
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from study.codecs.evaluation import Evaluation
     from study.storage.folder import StudyFolder
 
 
@@ -175,6 +179,61 @@ def test_where_there_is_none_a_sentence_says_why(
     assert why in told
     assert "octree dominates" not in told
     assert "octree dominates" in front(study, capsys)  # What kept it away has passed.
+
+
+def test_a_fault_in_the_comparison_costs_no_report(
+    study: StudyFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise IndexError("tuple index out of range")
+
+    monkeypatch.setattr("study.report.against.standings", broken)
+    told = front(study, capsys)
+    assert "beside the front is missing: please report it: IndexError: tuple index" in told
+    assert (study.path / "front.html").exists()
+
+
+def test_a_yardstick_that_loses_nothing_is_missing(
+    study: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = keeping._evaluation
+
+    def exact(*arguments: Any) -> Evaluation:  # noqa: ANN401
+        found = measured(*arguments)
+        lossless = [
+            replace(point, results=tuple(_exactly(each) for each in point.results))
+            for point in found.points
+        ]
+        return replace(found, points=tuple(lossless))
+
+    monkeypatch.setattr(keeping, "_evaluation", exact)
+    found = rivals_of(site(study))
+    assert not found.found
+    assert "octree loses nothing of these clouds" in found.missing
+
+
+def _exactly(result: CloudResult) -> CloudResult:
+    return replace(result, values={**result.values, "d1_psnr_db": math.inf})
+
+
+DAMAGED = {
+    "a word for a number": {"values": {"bpp": 1.0, "d1_psnr_db": "x"}},
+    "a word for a count": {"counts": {"bpp": "x"}},
+    "no points": {"points": 0},
+    "half a point": {"points": 1.5},
+    "no name": {"cloud": 3},
+    "a list": {"values": [1.0]},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED)
+def test_damaged_values_by_cloud_are_none(damage: dict[str, object], tmp_path: Path) -> None:
+    sound = CloudResult("a", 10, 5, {"bpp": 4.0, "d2_psnr_db": None}, {"bpp": 40.0})
+    write_results(tmp_path / "codecs", 0, [sound])
+    assert read_results(tmp_path / "codecs", 0) == (sound,)
+    told = json.dumps([asdict(sound) | damage])
+    results_file(tmp_path / "codecs", 0).write_text(told)
+    assert read_results(tmp_path / "codecs", 0) == ()
 
 
 def test_few_settings_where_there_are_many_points(
