@@ -162,7 +162,7 @@ def test_a_codec_that_does_not_fit_when_it_is_measured_ends_alone(
     training = training_of(data, first, second)
     training.run_epoch()
     with monkeypatch.context() as patched:
-        patched.setattr("study.training.training.measure", starved)
+        patched.setattr("study.training.training.measure_each", starved)
         measured = training.measure(first.trial)
     assert measured.metrics == {}
     assert measured.failure is not None
