@@ -64,6 +64,14 @@ def check_export(arguments: argparse.Namespace) -> None:
         raise StudyError("--clouds writes clouds, and --register is for codecs; leave one out")
     if arguments.clouds and arguments.out is None:
         raise StudyError("clouds are written into a new folder: name it, as in `--clouds clouds`")
+    if arguments.on and not arguments.bitstreams:
+        raise StudyError("--on names clouds for --bitstreams: give that too, or leave --on out")
+    if arguments.bitstreams and arguments.register:
+        raise StudyError("--bitstreams writes files, and --register is for codecs; leave one out")
+    if arguments.bitstreams and arguments.out is None:
+        raise StudyError(
+            "bitstreams are written into a new folder: name it, as in `--bitstreams bits`"
+        )
     if arguments.alias and not arguments.register:
         raise StudyError("--alias names a version in MLflow's registry: give --register with it")
     if arguments.alias and arguments.points:

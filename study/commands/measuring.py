@@ -62,7 +62,7 @@ def _measure(measure: Measure, name: str, arguments: argparse.Namespace, console
     twice = [file for file, count in Counter(arguments.clouds).items() if count > 1]
     if twice:
         raise StudyError(f"each file is measured once, and {twice[0]} is named twice; name it once")
-    clouds = _read(arguments.clouds)
+    clouds = read_all(arguments.clouds)
     check_free(out, force=force)
     with progress_view(console, "measuring", "clouds", lines=True) as on_progress:
         evaluation = measure(clouds, on_progress)
@@ -72,7 +72,7 @@ def _measure(measure: Measure, name: str, arguments: argparse.Namespace, console
     return 0
 
 
-def _read(files: Sequence[Path]) -> dict[str, Cloud]:
+def read_all(files: Sequence[Path]) -> dict[str, Cloud]:
     """Read all clouds of all files, by name.
 
     Raises:
