@@ -16,7 +16,6 @@ from scipy.spatial import cKDTree
 
 from model.codec_folder import load_codec
 from model.errors import CodecError
-from study.base.errors import StudyError
 from study.codecs.bitstream_manifest import (
     CodecEntry,
     FileEntry,
@@ -144,27 +143,28 @@ def _open(folder: Path, entry: CodecEntry) -> CloudCodec | str:
 
 def _check(folder: Path, codec: CloudCodec | str, entry: FileEntry) -> Checked:
     """Decode a file, and compare."""
-    if isinstance(codec, str):
-        return Checked(entry, Outcome.DAMAGED, codec)
-    data = read_inside(folder, entry.file, entry.bytes)
-    if data is None:
-        return Checked(entry, Outcome.DAMAGED, f"{entry.file} is missing")
-    if wrong := _wrong_file(data, entry):
-        return Checked(entry, Outcome.DAMAGED, wrong)
-    try:
-        points = codec.decompress(data).points
-    except CodecError as error:
-        return Checked(entry, Outcome.DAMAGED, f"{entry.file} is not decoded: {error}")
-    if points_hash(points) == entry.points_sha256 and len(points) == entry.points:
-        outcome = Checked(entry, Outcome.SAME, "", len(points), Difference(0.0, 0.0))
-        recorded = _recorded(folder, entry)
-        if isinstance(recorded, str):
-            return Checked(entry, Outcome.DAMAGED, recorded, len(points))
-        return outcome
+    points = codec if isinstance(codec, str) else _decoded(folder, codec, entry)
+    if isinstance(points, str):
+        return Checked(entry, Outcome.DAMAGED, points)
     recorded = _recorded(folder, entry)
     if isinstance(recorded, str):
         return Checked(entry, Outcome.DAMAGED, recorded, len(points))
+    if points_hash(points) == entry.points_sha256:
+        return Checked(entry, Outcome.SAME, "", len(points), Difference(0.0, 0.0))
     return _compare(points, recorded, entry)
+
+
+def _decoded(folder: Path, codec: CloudCodec, entry: FileEntry) -> NDArray[np.float64] | str:
+    """Decode a file, if it is the recorded one; or say what is wrong with it."""
+    data = read_inside(folder, entry.file, entry.bytes)
+    if data is None:
+        return f"{entry.file} is missing"
+    if wrong := _wrong_file(data, entry):
+        return wrong
+    try:
+        return codec.decompress(data).points
+    except CodecError as error:
+        return f"{entry.file} is not decoded: {error}"
 
 
 def _wrong_file(data: bytes, entry: FileEntry) -> str:

@@ -22,6 +22,7 @@ from study.report.live import progress_view
 from study.storage.folder import find_study
 from study.storage.progress import read_progress
 from study.tracking.opening import own_artifacts, tracking_uri
+from study.training.codec_files import codec_file
 
 if TYPE_CHECKING:
     import argparse
@@ -87,14 +88,16 @@ def _export_bitstreams(
     judged = judge(config, progress.records)
     front = sorted(judged.front, key=lambda record: record.number)
     if not front:
-        choose(judged, Wish(is_knee=True))  # It says why there is none.
+        choose(judged, Wish(knee=True))  # It says why there is none.
     assert progress.store is not None, "there is a front, and it was read from there"
     clouds = (
         [NamedCloud(name, c.points, c.normals) for name, c in read_all(arguments.on).items()]
         if arguments.on
         else [NamedCloud(c.name, c.points, c.normals) for c in validation_clouds(study, config)]
     )
-    taken = [take(study, config, progress.store, record) for record in front]
+    kept = [r for r in front if codec_file(study.codecs, r.number, r.total_epochs).exists()]
+    # Where none is kept, `take` says so of the first.
+    taken = [take(study, config, progress.store, record) for record in kept or front]
     with progress_view(console, "writing bitstreams", "files", lines=True) as on_progress:
         manifest = write_bitstreams(
             taken,
@@ -111,6 +114,12 @@ def _export_bitstreams(
         "them, here or on another machine",
         soft_wrap=True,
     )
+    if gone := [str(record.number) for record in front if record not in kept]:
+        console.print(
+            f"[yellow]note[/]   without trial{'s' * (len(gone) > 1)} {', '.join(gone)} of the "
+            "front, whose codecs are not kept any more",
+            soft_wrap=True,
+        )
     return 0
 
 

@@ -46,17 +46,17 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 def _verdict(checked: list[Checked]) -> str:
     """Say in a line whether all is as promised."""
     failed = sum(each.outcome.is_failure for each in checked)
-    of = f"of {len(checked):,} file{'s' * (len(checked) != 1)}"
+    files = f"{len(checked):,} file{'s' * (len(checked) != 1)}"
     if failed:
-        return f"[bold red]not as promised[/]: {failed:,} {of} failed"
+        return f"[bold red]not as promised[/]: {failed:,} of {files} failed"
     counts = sum(each.outcome is Outcome.COUNT for each in checked)
     if too_often(checked):
         return (
-            f"[bold red]not as promised[/]: {counts:,} {of} have another number of points, and "
-            f"{RARE:.0%} may"
+            f"[bold red]not as promised[/]: {counts:,} of {files} have another number of points, "
+            f"and {RARE:.0%} may"
         )
     rare = f"; {counts:,} with another number of points, which may be, rarely" if counts else ""
-    return f"[bold green]as promised[/]: all {of}{rare}"
+    return f"[bold green]as promised[/]: {files}{rare}"
 
 
 def table_of(checked: Sequence[Checked]) -> Table:
