@@ -35,7 +35,7 @@ MOST_OF_A_FILE = 1 << 32
 """Bytes of a compressed file, or points that it is decoded to."""
 LONGEST_TEXT = 1000
 
-_PART = re.compile(r"\w[\w.-]*")
+_PART = re.compile(r"[\w-][\w.-]*")
 _LONGEST_PATH = 300
 _MOST_PARTS = 4
 
@@ -196,12 +196,23 @@ def read_bitstream_manifest(folder: Path) -> Manifest:
             f"this version reads bitstreams of format {FORMAT}, and {path} is of format "
             f"{manifest.format}; use the version that wrote it"
         )
+    _require_each_once(path, manifest)
     names = [codec.name for codec in manifest.codecs]
-    if len(set(names)) < len(names):
-        raise _damaged(path, "two codecs have one name")
     if strange := sorted({file.codec for file in manifest.files} - set(names)):
         raise _damaged(path, f"a file is of the codec {strange[0][:100]!r}, which is not listed")
     return manifest
+
+
+def _require_each_once(path: Path, manifest: Manifest) -> None:
+    """Refuse what would have one file read, and decoded, many times."""
+    for what, named in (
+        ("two codecs have one name", [codec.name for codec in manifest.codecs]),
+        ("two codecs have one folder", [codec.folder for codec in manifest.codecs]),
+        ("a compressed file is listed twice", [file.file for file in manifest.files]),
+        ("decoded points are listed twice", [file.decoded for file in manifest.files]),
+    ):
+        if len(set(named)) < len(named):
+            raise _damaged(path, what)
 
 
 def _told(error: ValidationError, content: bytes) -> str:

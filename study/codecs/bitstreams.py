@@ -12,8 +12,10 @@ import numpy as np
 
 from model.codec_folder import load_codec, save_codec
 from study.base.errors import StudyError
+from study.base.output import printable
 from study.codecs.bitstream_manifest import (
     FORMAT,
+    LONGEST_TEXT,
     MANIFEST,
     CodecEntry,
     FileEntry,
@@ -116,7 +118,7 @@ def _write(
     """Write a file and its decoded points."""
     entry = FileEntry(
         codec=codec,
-        cloud=cloud.name[:1000],
+        cloud=printable(cloud.name)[:LONGEST_TEXT],
         longest_side=float(np.ptp(cloud.points, axis=0).max()) or 1.0,
         file=f"files/{codec}/{stem}.dpcs",
         bytes=len(data),

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from study.data.cloud_set import CloudSet
     from study.storage.folder import StudyFolder
 
+_LONGEST_STEM = 100
+"""Characters of a file's name: file systems end at 255 bytes."""
+
 
 def write_validation_clouds(study: StudyFolder, config: StudyConfig, folder: Path) -> list[Path]:
     """Write each cloud that the study measures its codecs on as a PLY file of its own.
@@ -69,8 +72,10 @@ def file_stems(names: Sequence[str]) -> list[str]:
     """Return a file's name for each cloud, without the suffix that its source has."""
     stems: list[str] = []
     for number, name in enumerate(names):
-        stem = re.sub(r"[^\w.-]+", "_", bare_name(name)).strip("_.") or "cloud"
-        stems.append(f"{stem}-{number}" if stem in stems else stem)
+        stem = re.sub(r"[^\w.-]+", "_", bare_name(name))[-_LONGEST_STEM:].strip("_.") or "cloud"
+        while stem in stems:
+            stem = f"{stem}-{number}"
+        stems.append(stem)
     return stems
 
 

@@ -184,9 +184,10 @@ def _recorded(folder: Path, entry: FileEntry) -> NDArray[np.float64] | str:
         return f"{entry.decoded} is missing"
     try:
         # Mapped, not read: a header may claim more points than any memory holds.
-        points = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError, OverflowError, SyntaxError) as error:
-        return f"{entry.decoded} is no npy file ({str(error).splitlines()[0][:200]})"
+        with np.errstate(over="raise"):
+            points = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, TypeError, OSError, EOFError, ArithmeticError, SyntaxError) as error:
+        return f"{entry.decoded} is no npy file ({str(error).partition(chr(10))[0][:200]})"
     if not isinstance(points, np.ndarray):
         return f"{entry.decoded} is no npy file"
     if points.shape != (entry.points, 3) or points.dtype != np.dtype("<f8"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -91,7 +92,10 @@ def _export_bitstreams(
         choose(judged, Wish(knee=True))  # It says why there is none.
     assert progress.store is not None, "there is a front, and it was read from there"
     clouds = (
-        [NamedCloud(name, c.points, c.normals) for name, c in read_all(arguments.on).items()]
+        [
+            NamedCloud(_without_folder(name, arguments.on), c.points, c.normals)
+            for name, c in read_all(arguments.on).items()
+        ]
         if arguments.on
         else [NamedCloud(c.name, c.points, c.normals) for c in validation_clouds(study, config)]
     )
@@ -121,6 +125,12 @@ def _export_bitstreams(
             soft_wrap=True,
         )
     return 0
+
+
+def _without_folder(name: str, files: Sequence[Path]) -> str:
+    """Return a cloud's name as others may see it: they need not know where it lay."""
+    longest = max((str(f) for f in files if name.startswith(str(f))), key=len)
+    return name[len(longest) - len(PurePath(longest).name) :]
 
 
 def _chosen(arguments: argparse.Namespace, study: JudgedStudy) -> list[TrialRecord]:

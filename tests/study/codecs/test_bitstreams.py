@@ -85,6 +85,7 @@ def test_it_is_as_promised_where_it_was_made(
     manifest = read_bitstream_manifest(made)
     assert len(manifest.files) == GIVEN * len(manifest.codecs)
     assert (manifest.study, manifest.clouds) == ("small", "given")
+    assert [file.cloud for file in manifest.files[:GIVEN]] == ["0.npy", "1.npy", "2.npy"]
     told = checked(made, capsys, f"as promised: {GIVEN * len(manifest.codecs)} files", code=0)
     assert f"verifying: 1 of {len(manifest.files)} files" in told
     found = verify(made, manifest, lambda *_: None)
@@ -109,7 +110,7 @@ def test_the_validation_clouds_are_the_default(
 def test_nothing_is_left_where_a_cloud_cannot_be_coded(
     study: StudyFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    np.save(tmp_path / "far.npy", np.array([[0.0, 0, 0], [1e308, 0, 0], [-1e308, 0, 0]]))
+    np.save(tmp_path / "far.npy", np.array([[0.0, 0, 0], [1e200, 0, 0], [0, 1e200, 0]]))
     words = ["--root", str(study.path.parent), "--on", str(tmp_path / "far.npy")]
     assert main(["export", "small", "--bitstreams", *words, str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err.startswith("error: ")
@@ -287,7 +288,7 @@ def test_a_pipe_is_refused(bits: Path, capsys: pytest.CaptureFixture[str]) -> No
         (lambda m: m.update(format="1"), "'format': Input should be a valid integer, not '1'"),
         (lambda m: m.pop("files"), "'files': Field required"),
         (lambda m: m.update(files=[]), "'files': Tuple should have at least 1 item"),
-        (lambda m: m.update(files={}), "'files': Input should be a valid tuple"),
+        (lambda m: m.update(files={}), "'files': Input should be a valid array"),
         (lambda m: m["files"][0].update(bytes=10**30), "'files.0.bytes': Input should be"),
         (lambda m: m["files"][0].update(bytes=-1), "'files.0.bytes': Input should be greater"),
         (lambda m: m["files"][0].update(points=True), "'files.0.points': Input should be a valid"),
@@ -298,6 +299,15 @@ def test_a_pipe_is_refused(bits: Path, capsys: pytest.CaptureFixture[str]) -> No
         (lambda m: m["files"][0].update(codec="\x1b[2J"), r"'\x1b[2J', which is not listed"),
         (lambda m: m["files"][0].update(cloud="x" * 10_000), "at most 1000 characters"),
         (lambda m: m["codecs"].append(m["codecs"][0]), "two codecs have one name"),
+        (
+            lambda m: m["codecs"].append(m["codecs"][0] | {"name": "b"}),
+            "two codecs have one folder",
+        ),
+        (lambda m: m["files"].append(m["files"][0]), "a compressed file is listed twice"),
+        (
+            lambda m: m["files"].append(m["files"][0] | {"file": "other"}),
+            "decoded points are listed twice",
+        ),
     ],
 )
 def test_hostile_manifests_are_refused(
