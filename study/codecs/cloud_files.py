@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from study.config import StudyConfig
-    from study.data import DataSet
+    from study.data.cloud_set import CloudSet
     from study.storage.folder import StudyFolder
+
+_LONGEST_STEM = 100
+"""Characters of a file's name: file systems end at 255 bytes."""
 
 
 def write_validation_clouds(study: StudyFolder, config: StudyConfig, folder: Path) -> list[Path]:
@@ -37,7 +40,7 @@ def write_validation_clouds(study: StudyFolder, config: StudyConfig, folder: Pat
     Raises:
         StudyError: no trial has begun, its data are gone, or the folder exists.
     """
-    clouds = _data(study, config).clouds("validation")
+    clouds = validation_clouds(study, config)
     if folder.exists():
         raise StudyError(f"clouds are written into a new folder, and {folder} exists")
     files = [folder / f"{stem}.ply" for stem in file_stems([cloud.name for cloud in clouds])]
@@ -46,13 +49,19 @@ def write_validation_clouds(study: StudyFolder, config: StudyConfig, folder: Pat
     return files
 
 
-def _data(study: StudyFolder, config: StudyConfig) -> DataSet:
-    """Open the data set of the first trial that has one; all hold the same clouds."""
+def validation_clouds(study: StudyFolder, config: StudyConfig) -> CloudSet:
+    """Return the clouds that the study measures its codecs on.
+
+    They are read from the data set of the first trial that has one; all hold the same clouds.
+
+    Raises:
+        StudyError: no trial has begun, or its data are gone.
+    """
     progress = read_progress(study, config)
     for record in progress.records:
         store = progress.store
         if store and (data := data_of_trial(study, config, store, record.number)):
-            return open_data_set(data)
+            return open_data_set(data).clouds("validation")
     raise StudyError(
         f"the clouds of a study are there once its first trial trains, and none of {config.name} "
         "does yet; wait for one"
@@ -63,8 +72,10 @@ def file_stems(names: Sequence[str]) -> list[str]:
     """Return a file's name for each cloud, without the suffix that its source has."""
     stems: list[str] = []
     for number, name in enumerate(names):
-        stem = re.sub(r"[^\w.-]+", "_", bare_name(name)).strip("_.") or "cloud"
-        stems.append(f"{stem}-{number}" if stem in stems else stem)
+        stem = re.sub(r"[^\w.-]+", "_", bare_name(name))[-_LONGEST_STEM:].strip("_.") or "cloud"
+        while stem in stems:
+            stem = f"{stem}-{number}"
+        stems.append(stem)
     return stems
 
 

@@ -62,10 +62,7 @@ def check_export(arguments: argparse.Namespace) -> None:
             "--epoch takes an earlier codec of one trial: name it too, as in "
             f"`study export {arguments.name} --trial 7 --epoch {arguments.epoch} OUT`"
         )
-    if arguments.clouds and arguments.register:
-        raise StudyError("--clouds writes clouds, and --register is for codecs; leave one out")
-    if arguments.clouds and arguments.out is None:
-        raise StudyError("clouds are written into a new folder: name it, as in `--clouds clouds`")
+    _check_what_is_no_codec(arguments)
     if arguments.alias and not arguments.register:
         raise StudyError("--alias names a version in MLflow's registry: give --register with it")
     if arguments.alias and arguments.points:
@@ -77,6 +74,21 @@ def check_export(arguments: argparse.Namespace) -> None:
     for name in arguments.alias:
         check_alias(name)
     check_study(arguments)
+
+
+def _check_what_is_no_codec(arguments: argparse.Namespace) -> None:
+    """Refuse what goes with codecs only, where clouds or bitstreams are exported."""
+    if arguments.on and not arguments.bitstreams:
+        raise StudyError("--on names clouds for --bitstreams: give that too, or leave --on out")
+    for what in ("clouds", "bitstreams"):
+        if not getattr(arguments, what):
+            continue
+        if arguments.register:
+            raise StudyError(f"--{what} writes {what}, and --register is for codecs; leave one out")
+        if arguments.out is None:
+            raise StudyError(
+                f"{what} are written into a new folder: name it, as in `--{what} {what}`"
+            )
 
 
 def check_import(arguments: argparse.Namespace) -> None:

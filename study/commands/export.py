@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -10,15 +11,19 @@ from model.codec_folder import save_codec
 from study.base.next_command import next_command
 from study.checkpoints.export import take
 from study.checkpoints.operating_point import Wish, choose
-from study.codecs.cloud_files import write_validation_clouds
+from study.codecs.bitstreams import NamedCloud, require_new, write_bitstreams
+from study.codecs.cloud_files import validation_clouds, write_validation_clouds
+from study.commands.measuring import read_all
 from study.config.derived import constraints_of
 from study.config.judging import judge
 from study.fronts.feasible import told_of_breach
 from study.fronts.measures import MEASURES, estimate_name
 from study.registry.registering import Registry
+from study.report.live import progress_view
 from study.storage.folder import find_study
 from study.storage.progress import read_progress
 from study.tracking.opening import own_artifacts, tracking_uri
+from study.training.codec_files import codec_file
 
 if TYPE_CHECKING:
     import argparse
@@ -42,6 +47,8 @@ def export(arguments: argparse.Namespace, console: Console) -> int:
     config = study.config()
     if arguments.clouds:
         return _export_clouds(study, config, arguments.out, console)
+    if arguments.bitstreams:
+        return _export_bitstreams(study, config, arguments, console)
     progress = read_progress(study, config)
     judged = judge(config, progress.records)
     chosen = _chosen(arguments, judged)
@@ -70,6 +77,60 @@ def _export_clouds(study: StudyFolder, config: StudyConfig, folder: Path, consol
         soft_wrap=True,
     )
     return 0
+
+
+def _export_bitstreams(
+    study: StudyFolder, config: StudyConfig, arguments: argparse.Namespace, console: Console
+) -> int:
+    """Write the files of all codecs of the front that are kept."""
+    folder: Path = arguments.out
+    require_new(folder)
+    progress = read_progress(study, config)
+    judged = judge(config, progress.records)
+    front = sorted(judged.front, key=lambda record: record.number)
+    if not front:
+        choose(judged, Wish(knee=True))  # It says why there is none.
+    assert progress.store is not None, "there is a front, and it was read from there"
+    clouds = (
+        [
+            NamedCloud(_without_folder(name, arguments.on), c.points, c.normals)
+            for name, c in read_all(arguments.on).items()
+        ]
+        if arguments.on
+        else [NamedCloud(c.name, c.points, c.normals) for c in validation_clouds(study, config)]
+    )
+    kept = [r for r in front if codec_file(study.codecs, r.number, r.total_epochs).exists()]
+    # Where none is kept, `take` says so of the first.
+    taken = [take(study, config, progress.store, record) for record in kept or front]
+    with progress_view(console, "writing bitstreams", "files", lines=True) as on_progress:
+        manifest = write_bitstreams(
+            taken,
+            clouds,
+            folder,
+            study=config.name,
+            which="given" if arguments.on else "validation",
+            progress=on_progress,
+        )
+    count, codecs = len(manifest.files), len(manifest.codecs)
+    console.print(
+        f"[bold]{escape(str(folder))}[/]  {count:,} file{'s' * (count != 1)} of {codecs} "
+        f"codec{'s' * (codecs != 1)} of the front: `study verify {escape(str(folder))}` checks "
+        "them, here or on another machine",
+        soft_wrap=True,
+    )
+    if gone := [str(record.number) for record in front if record not in kept]:
+        console.print(
+            f"[yellow]note[/]   without trial{'s' * (len(gone) > 1)} {', '.join(gone)} of the "
+            "front, whose codecs are not kept any more",
+            soft_wrap=True,
+        )
+    return 0
+
+
+def _without_folder(name: str, files: Sequence[Path]) -> str:
+    """Return a cloud's name as others may see it: they need not know where it lay."""
+    longest = max((str(f) for f in files if name.startswith(str(f))), key=len)
+    return name[len(longest) - len(PurePath(longest).name) :]
 
 
 def _chosen(arguments: argparse.Namespace, study: JudgedStudy) -> list[TrialRecord]:

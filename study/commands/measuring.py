@@ -69,6 +69,9 @@ def _measure(
     file_format, force = arguments.format or COMPRESSAI, arguments.force
     default = None if name is None else Path(f"{name}-evaluation{SUFFIXES[file_format]}")
     out = arguments.out or default
+    twice = [file for file, count in Counter(arguments.clouds).items() if count > 1]
+    if twice:
+        raise StudyError(f"each file is measured once, and {twice[0]} is named twice; name it once")
     clouds = read_all(arguments.clouds)
     if out is not None:
         check_free(out, force=force)

@@ -33,12 +33,14 @@ COMMANDS = {
     "ui": ["--help", "--port", "--root", "-h", "name"],
     "export": [
         "--alias",
+        "--bitstreams",
         "--clouds",
         "--epoch",
         "--help",
         "--knee",
         "--max-bpp",
         "--min-psnr",
+        "--on",
         "--points",
         "--register",
         "--root",
@@ -47,6 +49,7 @@ COMMANDS = {
         "name",
         "out",
     ],
+    "verify": ["--help", "-h", "folder"],
     "compress": [
         "--cloud",
         "--counts",
