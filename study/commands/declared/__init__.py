@@ -5,7 +5,7 @@ Nothing in this package imports what takes time, for every call of `study` impor
 
 from __future__ import annotations
 
-from study.commands.declared import codecs, simulation, studies
+from study.commands.declared import codecs, simulation, studies, taking
 
-COMMANDS = (*studies.COMMANDS, *codecs.COMMANDS, *simulation.COMMANDS)
+COMMANDS = (*studies.COMMANDS, *taking.COMMANDS, *codecs.COMMANDS, *simulation.COMMANDS)
 """In the order of the help."""

@@ -1,4 +1,4 @@
-"""Commands around one codec: take it out of a study, code files with it, measure it."""
+"""Commands around one codec: code files with it, measure it, make another."""
 
 from __future__ import annotations
 
@@ -6,109 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from study.clouds.sampling import DEFAULT_SAMPLES, MOST_SAMPLES
-from study.commands.declared.command import Command, OneOf, Option
-from study.commands.declared.options import (
-    CODEC,
-    EDGE,
-    FORCE,
-    FORMAT,
-    ROOT,
-    STUDY,
-    list_of,
-    whole_number,
-)
+from study.commands.declared.command import Command, Option
+from study.commands.declared.options import CODEC, EDGE, FORCE, FORMAT, list_of, whole_number
 
 PUBLISHED_CUBE_SIZE = 22.0
 """What D-PCC cut ShapeNet's objects with; SemanticKITTI's sweeps it cut with 12."""
-
-EXPORT = Command(
-    "export",
-    "take a codec out of a study",
-    options=(
-        STUDY,
-        OneOf(
-            (
-                Option("--trial", "this trial", type=int, metavar="N"),
-                Option(
-                    "--knee",
-                    "the point of the front farthest below the line between its two ends",
-                    action="store_true",
-                ),
-                Option("--max-bpp", "the best D1 PSNR within a rate", type=float, metavar="X"),
-                Option("--min-psnr", "the lowest rate for a D1 PSNR", type=float, metavar="X"),
-                Option(
-                    "--points",
-                    "every point of the front that has a name, in folders OUT/knee, OUT/low-rate, "
-                    "...",
-                    action="store_true",
-                ),
-                Option(
-                    "--clouds",
-                    "no codec, but the validation clouds that all were measured on, as PLY files "
-                    "in OUT",
-                    action="store_true",
-                ),
-                Option(
-                    "--bitstreams",
-                    "the compressed files of the whole front, of the validation clouds or those of "
-                    "--on, with all that `study verify` needs to check them elsewhere",
-                    action="store_true",
-                ),
-            ),
-            required=True,
-        ),
-        Option(
-            "--on",
-            "with --bitstreams: code this file's clouds, in place of the validation clouds; may be "
-            "repeated",
-            type=Path,
-            action="append",
-            metavar="CLOUD",
-        ),
-        Option(
-            "--epoch",
-            "with --trial: its codec after this epoch, where that is kept (after the last)",
-            type=int,
-            metavar="E",
-        ),
-        Option(
-            "--register",
-            "make it a version in MLflow's model registry, with the names of its point of the "
-            "front as aliases; OUT may then be left out",
-            action="store_true",
-        ),
-        Option(
-            "--alias",
-            "with --register: another alias for it; may be repeated",
-            action="append",
-            metavar="NAME",
-        ),
-        Option("out", "the codec's folder, a new one", nargs="?", type=Path, metavar="OUT"),
-        ROOT,
-    ),
-    about="""\
-The folder holds everything that compressing and decompressing need: copy it whole.
-
-examples:
-  study export quickstart-001 --knee chair-codec       the best bargain on the front
-  study export quickstart-001 --max-bpp 0.8 codec      the best quality within 0.8 bits per point
-  study export quickstart-001 --min-psnr 36 codec      the lowest rate that reaches 36 dB
-  study export quickstart-001 --trial 3 codec          trial 3 of `study status quickstart-001`
-  study export quickstart-001 --trial 3 --epoch 4 codec
-                                                       ... as it was after its fourth epoch, if
-                                                       `study front` still names that one
-  study export quickstart-001 --points codecs          the knee and the front's ends, a folder each
-  study export quickstart-001 --points --register      the same, into MLflow's model registry:
-                                                       `study compress models:/dpcc-codec@knee ...`
-  study export quickstart-001 --trial 3 --register --alias chairs
-                                                       ... as models:/dpcc-codec@chairs
-  study export quickstart-001 --clouds clouds          the clouds that its codecs were measured on,
-                                                       for `study baseline draco clouds/*.ply`
-  study export quickstart-001 --bitstreams bits        the files of all codecs of the front, for
-                                                       `study verify bits` on another machine""",
-    run="study.commands.export:export",
-    check="study.commands.checks:check_export",
-)
 
 COMPRESS = Command(
     "compress",
@@ -179,23 +81,6 @@ examples:
   study decompress octree chair.dpcs           what `study compress octree` wrote
   study decompress codec chair.dpcs chair.npy  or .npz, or KITTI's .bin""",
     run="study.commands.coding:decompress",
-)
-
-VERIFY = Command(
-    "verify",
-    "check that bitstreams are decoded here to what they were elsewhere",
-    options=(Option("folder", "what `export --bitstreams` wrote", type=Path, metavar="FOLDER"),),
-    about="""\
-It decodes every file and compares the points with the recorded ones. Files are the same everywhere,
-points but for rounding: at most 1e-4 of the cloud's longest side. A count of points that differs
-rarely is told, and is no failure; docs/codecs.md has the rule.
-
-Exit code: 0 all is as promised, 1 it is not, 2 the folder cannot be used.
-
-examples:
-  study export quickstart-001 --bitstreams bits    on one machine
-  study verify bits                                on another one""",
-    run="study.commands.verify:run",
 )
 
 IMPORT_CHECKPOINT = Command(
@@ -331,7 +216,4 @@ examples:
     run="study.commands.tables:train",
 )
 
-COMMANDS = (
-    *(EXPORT, VERIFY, COMPRESS, DECOMPRESS, TRAIN_TABLES),
-    *(IMPORT_CHECKPOINT, EVALUATE, BASELINE),
-)
+COMMANDS = (COMPRESS, DECOMPRESS, TRAIN_TABLES, IMPORT_CHECKPOINT, EVALUATE, BASELINE)
