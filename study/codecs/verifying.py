@@ -86,7 +86,7 @@ class Checked:
 
 
 def too_often(checked: list[Checked]) -> bool:
-    """Whether counts or ties differ in more files than rarely: more than one, and than a tenth of all."""
+    """Whether counts or ties differ in more files than rarely: more than one, and than a tenth."""
     return sum(each.outcome is Outcome.COUNT for each in checked) > max(1, RARE * len(checked))
 
 

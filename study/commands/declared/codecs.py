@@ -179,7 +179,7 @@ rarely is told, and is no failure; docs/codecs.md has the rule.
 Exit code: 0 all is as promised, 1 it is not, 2 the folder cannot be used.
 
 examples:
-  study verify bits             what `study export quickstart-001 --bitstreams bits` wrote elsewhere""",
+  study verify bits       what `study export quickstart-001 --bitstreams bits` wrote elsewhere""",
     run="study.commands.verify:run",
 )
 
