@@ -96,11 +96,20 @@ class Machine(_Record):
 
 
 class CodecEntry(_Record):
-    """A codec: its name here, its folder, and its id in hexadecimal digits."""
+    """A codec.
+
+    Attributes:
+        name: what files call it here.
+        folder: where it is.
+        id: its id in hexadecimal digits.
+        has_ties: whether it searches neighbours among latents (`edge_conv`): a tie may be decided
+            otherwise elsewhere, and points of a patch then lie elsewhere.
+    """
 
     name: _Text
     folder: _Place
     id: Annotated[str, Field(pattern=r"\A[0-9a-f]{2,64}\z")]
+    has_ties: bool = False
 
 
 class FileEntry(_Record):

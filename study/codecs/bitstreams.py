@@ -82,7 +82,14 @@ def write_bitstreams(
             name = f"trial-{taken.record.number:04}"
             save_codec(taken.codec, partial / "codecs" / name, taken.about)
             codec = load_codec(partial / "codecs" / name).codec
-            entries.append(CodecEntry(name=name, folder=f"codecs/{name}", id=codec.codec_id.hex()))
+            entries.append(
+                CodecEntry(
+                    name=name,
+                    folder=f"codecs/{name}",
+                    id=codec.codec_id.hex(),
+                    has_ties=_has_ties(codec),
+                )
+            )
             with_normals = getattr(codec, "codes_normals", False)
             stems = file_stems([cloud.name for cloud in clouds])
             for stem, cloud in zip(stems, clouds, strict=True):
@@ -105,6 +112,12 @@ def write_bitstreams(
         )
         (partial / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return manifest
+
+
+def _has_ties(codec: object) -> bool:
+    """Whether a codec searches neighbours among latents; codecs of other kinds do not."""
+    config = getattr(getattr(codec, "coder", None), "config", None)
+    return getattr(config, "sub_point_conv_mode", None) == "edge_conv"
 
 
 def _write(

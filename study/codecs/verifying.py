@@ -35,12 +35,13 @@ if TYPE_CHECKING:
 
 ROUNDING = 1e-4
 """How far a point may be from the recorded one, in longest sides (docs/format.md)."""
-MOST_MORE_POINTS = 0.01
-"""How many points more or less are told as a rounded count: a share of the points, or one."""
+MOST_ODD_POINTS = 0.01
+"""Share of the points, or one: so many more or less are told as a rounded count, and so many that
+lie elsewhere as a tie."""
 MOST_ELSEWHERE = 0.01
-"""Mean distance to the nearest point, in longest sides, where the count differs."""
+"""Mean distance, in longest sides, of what is told as a count or a tie."""
 RARE = 0.1
-"""Share of the files, or one file, whose count may differ."""
+"""Share of the files, or one file, of which counts or ties may differ."""
 
 
 class Outcome(Enum):
@@ -48,7 +49,7 @@ class Outcome(Enum):
 
     SAME = "same bits"
     ROUNDING = "by rounding"
-    COUNT = "another count"
+    COUNT = "count or tie"
     POINTS = "other points"
     DAMAGED = "damaged"
 
@@ -85,12 +86,12 @@ class Checked:
 
 
 def too_often(checked: list[Checked]) -> bool:
-    """Whether counts differ in more files than rarely: more than one, and than a tenth of all."""
+    """Whether counts or ties differ in more files than rarely: more than one, and than a tenth."""
     return sum(each.outcome is Outcome.COUNT for each in checked) > max(1, RARE * len(checked))
 
 
 def as_promised(checked: list[Checked]) -> bool:
-    """Whether no file failed, and counts differ rarely."""
+    """Whether no file failed, and counts and ties differ rarely."""
     return not any(each.outcome.is_failure for each in checked) and not too_often(checked)
 
 
@@ -114,7 +115,7 @@ def verify(folder: Path, manifest: Manifest, progress: Callable[[int, int], None
         opened = _open(folder, codec)
         for entry in manifest.files:
             if entry.codec == codec.name:
-                checked.append(_check(folder, opened, entry))
+                checked.append(_check(folder, opened, entry, has_ties=codec.has_ties))
                 progress(len(checked), len(manifest.files))
     return checked
 
@@ -141,7 +142,7 @@ def _open(folder: Path, entry: CodecEntry) -> AnyCodec | str:
     return codec
 
 
-def _check(folder: Path, codec: AnyCodec | str, entry: FileEntry) -> Checked:
+def _check(folder: Path, codec: AnyCodec | str, entry: FileEntry, *, has_ties: bool) -> Checked:
     """Decode a file, and compare."""
     points = codec if isinstance(codec, str) else _decoded(folder, codec, entry)
     if isinstance(points, str):
@@ -151,7 +152,7 @@ def _check(folder: Path, codec: AnyCodec | str, entry: FileEntry) -> Checked:
         return Checked(entry, Outcome.DAMAGED, recorded, len(points))
     if points_hash(points) == entry.points_sha256:
         return Checked(entry, Outcome.SAME, "", len(points), Difference(0.0, 0.0))
-    return _compare(points, recorded, entry)
+    return _compare(points, recorded, entry, has_ties=has_ties)
 
 
 def _decoded(folder: Path, codec: AnyCodec, entry: FileEntry) -> NDArray[np.float64] | str:
@@ -201,7 +202,11 @@ def _recorded(folder: Path, entry: FileEntry) -> NDArray[np.float64] | str:
 
 
 def _compare(
-    points: NDArray[np.float64], recorded: NDArray[np.float64], entry: FileEntry
+    points: NDArray[np.float64],
+    recorded: NDArray[np.float64],
+    entry: FileEntry,
+    *,
+    has_ties: bool,
 ) -> Checked:
     """Say how far (m, 3) points are from the (r, 3) recorded ones."""
     if not np.isfinite(recorded).all():
@@ -212,14 +217,15 @@ def _compare(
         distance = distance / entry.longest_side
         found = Difference(float(distance.max()), float(distance.mean()))
     far = int((~(distance <= ROUNDING)).sum())
-    if alike:
-        outcome = Outcome.POINTS if far else Outcome.ROUNDING
-        told = f"{far:,} of {len(points):,} points are farther than {ROUNDING:g}" if far else ""
-        return Checked(entry, outcome, told, len(points), found)
-    more = abs(len(points) - len(recorded))
-    is_rounded = more <= max(1.0, MOST_MORE_POINTS * len(recorded)) and found.mean <= MOST_ELSEWHERE
     told = f"{len(points):,} points, and {len(recorded):,} were recorded"
-    outcome = Outcome.COUNT if is_rounded else Outcome.POINTS
+    if alike:
+        told = f"{far:,} of {len(points):,} points are farther than {ROUNDING:g}" if far else ""
+    if alike and not far:
+        return Checked(entry, Outcome.ROUNDING, told, len(points), found)
+    odd = far if alike else abs(len(points) - len(recorded))
+    is_small = odd <= max(1.0, MOST_ODD_POINTS * len(recorded)) and found.mean <= MOST_ELSEWHERE
+    is_allowed = is_small and (has_ties or not alike)
+    outcome = Outcome.COUNT if is_allowed else Outcome.POINTS
     return Checked(entry, outcome, told, len(points), found)
 
 

@@ -52,10 +52,14 @@ def _verdict(checked: list[Checked]) -> str:
     counts = sum(each.outcome is Outcome.COUNT for each in checked)
     if too_often(checked):
         return (
-            f"[bold red]not as promised[/]: {counts:,} of {files} have another number of points, "
+            f"[bold red]not as promised[/]: {counts:,} of {files} differ in a count or a tie, "
             f"and {RARE:.0%} may"
         )
-    rare = f"; {counts:,} with another number of points, which may be, rarely" if counts else ""
+    rare = (
+        f"; {counts:,} with a count or a tie decided otherwise, which may be, rarely"
+        if counts
+        else ""
+    )
     return f"[bold green]as promised[/]: {files}{rare}"
 
 

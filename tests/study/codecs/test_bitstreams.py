@@ -166,11 +166,29 @@ def test_a_count_that_differs_is_told_and_no_failure_while_it_is_rare(
     points = np.load(bits / first(bits).decoded)
     record(bits, points[1:])
     count = f"{len(points):,} points, and {len(points) - 1:,} were recorded"
-    checked(bits, capsys, count, "1 with another number of points, which may be, rarely", code=0)
+    checked(
+        bits,
+        capsys,
+        count,
+        "1 with a count or a tie decided otherwise, which may be, rarely",
+        code=0,
+    )
     record(bits, points[: len(points) // 2])
     checked(bits, capsys, "other points", "not as promised: 1 of")
     record(bits, points[1:] + 0.1 * first(bits).longest_side)
     checked(bits, capsys, "other points", "not as promised: 1 of")
+
+
+def test_a_tie_is_told_of_codecs_that_have_ties(
+    bits: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    points = np.load(bits / first(bits).decoded)
+    points[3] += 0.01 * first(bits).longest_side
+    record(bits, points)
+    told = f"1 of {len(points):,} points are farther than 0.0001"
+    checked(bits, capsys, told, "not as promised: 1 of")
+    change(bits, lambda manifest: manifest["codecs"][0].update(has_ties=True))
+    checked(bits, capsys, told, "1 with a count or a tie decided otherwise", code=0)
 
 
 def test_counts_may_differ_in_a_tenth_of_the_files(made: Path) -> None:
