@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from model.cloud_codec import CloudCodec
 from model.codec_folder import load_codec, save_codec
 from study.base.errors import StudyError
 from study.base.output import printable
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from model.codec_folder import AnyCodec
     from study.checkpoints.taken import TakenCodec
 
     Progress = Callable[[int, int], None]
@@ -75,6 +77,7 @@ def write_bitstreams(
     """
     if not clouds:
         raise StudyError("bitstreams are of one cloud or more, and there is none")
+    stems = file_stems([cloud.name for cloud in clouds])
     entries: list[CodecEntry] = []
     files: list[FileEntry] = []
     with _new_folder(folder) as partial:
@@ -90,8 +93,7 @@ def write_bitstreams(
                     has_ties=_has_ties(codec),
                 )
             )
-            with_normals = getattr(codec, "codes_normals", False)
-            stems = file_stems([cloud.name for cloud in clouds])
+            with_normals = codec.codes_normals
             for stem, cloud in zip(stems, clouds, strict=True):
                 if with_normals and cloud.normals is None:
                     raise StudyError(
@@ -114,10 +116,9 @@ def write_bitstreams(
     return manifest
 
 
-def _has_ties(codec: object) -> bool:
+def _has_ties(codec: AnyCodec) -> bool:
     """Whether a codec searches neighbours among latents; codecs of other kinds do not."""
-    config = getattr(getattr(codec, "coder", None), "config", None)
-    return getattr(config, "sub_point_conv_mode", None) == "edge_conv"
+    return isinstance(codec, CloudCodec) and codec.coder.config.sub_point_conv_mode == "edge_conv"
 
 
 def _write(
