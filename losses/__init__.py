@@ -1,12 +1,16 @@
-"""What is minimised: one module per term, one that adds them up. Imports torch only."""
+"""What is minimised: one module per term, one that adds them up. Knows tensors, and no codec."""
 
 from losses.chamfer import Matches, Reduction, Sides, chamfer
 from losses.clouds import Cloud, Search
 from losses.density import density_error
+from losses.density_aware import density_aware_chamfer
 from losses.latent_points import latent_point_error
 from losses.normals import normal_error
 from losses.point_count import point_count_error
 from losses.rate import bits
+from losses.shape import shape_error
+from losses.sinkhorn import sinkhorn_divergence
+from losses.sliced import sliced_wasserstein2
 from losses.total import WeightedLoss, weighted_sum
 
 __all__ = [
@@ -18,9 +22,13 @@ __all__ = [
     "WeightedLoss",
     "bits",
     "chamfer",
+    "density_aware_chamfer",
     "density_error",
     "latent_point_error",
     "normal_error",
     "point_count_error",
+    "shape_error",
+    "sinkhorn_divergence",
+    "sliced_wasserstein2",
     "weighted_sum",
 ]

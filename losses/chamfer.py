@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from losses.clouds import masked_mean, masked_sum
+from losses.clouds import masked_mean, masked_sum, matched_dist2
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,9 +71,5 @@ def chamfer(
 
 
 def _one_side(query: Cloud, reference: Cloud, match: Tensor, reduction: Reduction) -> Tensor:
-    dimensions = reference.xyz.shape[-1]
-    targets = reference.xyz.expand(match.shape[0], *reference.xyz.shape[1:])
-    matched = targets.gather(2, match[..., None].expand(-1, -1, -1, dimensions))
-    dist2 = (query.xyz - matched).square().sum(dim=-1)
     reduce = masked_mean if reduction is Reduction.MEAN else masked_sum
-    return reduce(dist2, query.valid)
+    return reduce(matched_dist2(query, reference, match), query.valid)

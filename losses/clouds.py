@@ -48,6 +48,23 @@ def masked_sum(values: Tensor, valid: Tensor) -> Tensor:
     return torch.where(valid, values, values.new_zeros(())).sum(dim=-1)
 
 
+def matched_dist2(query: Cloud, reference: Cloud, match: Tensor) -> Tensor:
+    """Squared distance from every query point to its match.
+
+    Args:
+        query: (L, B, P).
+        reference: (L, B, N).
+        match: (T, B, P) indices of reference points.
+
+    Returns:
+        (T, B, P); padded entries hold anything. Differentiable in both clouds.
+    """
+    dimensions = reference.xyz.shape[-1]
+    targets = reference.xyz.expand(match.shape[0], *reference.xyz.shape[1:])
+    matched = targets.gather(2, match[..., None].expand(-1, -1, -1, dimensions))
+    return (query.xyz - matched).square().sum(dim=-1)
+
+
 def rows_at(values: Tensor, index: Tensor) -> Tensor:
     """Entries of (L, B, N) at (T, B, P) indices, as (T, B, P)."""
     return values.expand(index.shape[0], *values.shape[1:]).gather(2, index)

@@ -26,7 +26,7 @@ MAX_LINES = 330
 
 # What each package may import besides the standard library and itself.
 MAY_IMPORT = {
-    "losses": {"torch"},
+    "losses": {"geomloss", "torch"},
     "model": {
         *("compressai", "fpsample", "numpy", "pykdtree", "safetensors", "scipy", "torch", "triton")
     },
