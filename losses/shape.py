@@ -69,7 +69,8 @@ def neighbourhood_covariances(cloud: CloudT, search: Search[CloudT], neighbours:
     apart = torch.where(found[..., None], near - inside[:, :, :, None].detach(), 0.0)
     apart = apart - apart.sum(dim=3, keepdim=True) / count
     apart = torch.where(found[..., None], apart, 0.0)
-    return apart.transpose(3, 4) @ apart / count
+    covariances: Tensor = apart.transpose(3, 4) @ apart / count
+    return covariances
 
 
 def _rows(covariances: Tensor, match: Tensor) -> Tensor:

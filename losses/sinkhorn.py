@@ -60,7 +60,8 @@ def sinkhorn_divergence(
         weights.append(of_cloud.expand(trials, -1, -1).flatten(0, 1))
         points.append(xyz.expand(trials, -1, -1, -1).flatten(0, 1))
     half: Tensor = solve(weights[0], points[0], weights[1], points[1])
-    return 2 * half.unflatten(0, (trials, -1))
+    divergence: Tensor = 2 * half.unflatten(0, (trials, -1))
+    return divergence
 
 
 def _as_measure(cloud: Cloud) -> tuple[Tensor, Tensor]:

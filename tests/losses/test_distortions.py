@@ -148,12 +148,12 @@ def test_gradients_are_those_of_small_steps(distortion: Distortion, seed: int) -
 def naive_density_aware(
     ours: NDArray[np.float64], theirs: NDArray[np.float64], sharpness: float
 ) -> float:
-    sides = []
+    sides: list[float] = []
     for query, reference in ((ours, theirs), (theirs, ours)):
         dist2 = ((query[:, None] - reference) ** 2).sum(axis=2)
         nearest = dist2.argmin(axis=1)
         fair = max(1.0, len(query) / len(reference))
-        of_each = [
+        of_each: list[float] = [
             1 - min(1.0, fair / (nearest == index).sum()) * math.exp(-sharpness * dist2[row, index])
             for row, index in enumerate(nearest)
         ]
