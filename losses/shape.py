@@ -77,7 +77,9 @@ def _rows(covariances: Tensor, match: Tensor) -> Tensor:
     """Matrices (L, B, N, D, D) at (T, B, Q) indices."""
     shape = covariances.shape[3:]
     flat = covariances.flatten(3).expand(len(match), -1, -1, -1)
-    return flat.gather(2, match[..., None].expand(-1, -1, -1, flat.shape[-1])).unflatten(3, shape)
+    index = match[..., None].expand(-1, -1, -1, flat.shape[-1])
+    chosen: Tensor = flat.gather(2, index).unflatten(3, shape)
+    return chosen
 
 
 def _relative(ours: Tensor, theirs: Tensor, where: Cloud) -> Tensor:
