@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from model.codec import Codec
+from study.families.dpcc.architecture import DpccArchitecture
 from study.training.flat import FlatAdam, Layout, by_name
 from tests.study.tiny import MODEL
 
@@ -18,7 +19,7 @@ STEPS = 12
 def fresh(seed: int) -> tuple[Layout, torch.Tensor]:
     codec = Codec(MODEL, TRIALS)
     codec.reset([seed, seed + 1, seed + 2])
-    layout = Layout(codec)
+    layout = Layout(codec, DpccArchitecture(MODEL))
     flat = torch.cat([parameter.detach().reshape(-1) for parameter in layout.parameters])
     layout.adopt(flat)
     return layout, flat
@@ -121,7 +122,7 @@ def test_parameters_are_views_of_the_flat_tensor_and_rows_go_there_and_back(seed
 
 @pytest.mark.parametrize("trials", [1, 4])
 def test_groups_tell_the_trial_and_the_quantiles(trials: int) -> None:
-    layout = Layout(Codec(MODEL, trials))
+    layout = Layout(Codec(MODEL, trials), DpccArchitecture(MODEL))
     rows = layout.rows(layout.groups(torch.device("cpu")))
     assert rows[:, 0].tolist() == [2 * trial for trial in range(trials)]
     assert rows[:, -1].tolist() == [2 * trial + 1 for trial in range(trials)]
