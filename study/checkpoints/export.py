@@ -11,6 +11,7 @@ from study.base.errors import StudyError
 from study.checkpoints.operating_point import choose
 from study.checkpoints.taken import TakenCodec
 from study.config import TrialConfig
+from study.config.family import settings_of
 from study.config.judging import judge
 from study.data.manifest import read_manifest
 from study.data.version import code_version
@@ -144,6 +145,7 @@ def _estimated(record: TrialRecord, epoch: int) -> Mapping[str, float]:
 
 def _of_trial(record: TrialRecord, trial: TrialConfig) -> dict[str, Any]:
     return {
+        "family": settings_of(trial.family).name,
         "trial": record.number,
         "published_coefficients": record.is_baseline,
         "params": dict(record.params),

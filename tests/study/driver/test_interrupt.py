@@ -116,7 +116,7 @@ def test_a_stopped_study_tells_the_truth_and_goes_on(
     assert any(f"{epoch}/8" in status("toy") for epoch in range(least, 9))
 
     done = subprocess.run(
-        [*COMMAND[:2], "resume", "toy"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [*COMMAND[:3], "resume", "toy"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "toy finished, 3 of 3 trials finished (3 complete)" in status("toy")
