@@ -60,14 +60,14 @@ def _changed(config: StudyConfig, name: str, fields: Mapping[str, object]) -> Ba
 
 def table_of(config: StudyConfig, name: str, value: Choice) -> dict[str, object]:
     """Return the settings of a choice for a whole section."""
-    settings = meaning_of(value)
+    settings, valid = meaning_of(value), type(config.model).model_fields
     if not isinstance(settings, dict):
+        known = ", ".join(valid)
         message = (
-            f"search.space: a choice of '{name}' must be a table of its settings, such as "
-            f"{{dim: 16, hidden_dim: 32}}, and is {value!r}"
+            f"search.space: a choice of '{name}' must be a table of its settings (of {known}), and "
+            f"is {value!r}"
         )
         raise StudyError(message)
-    valid = type(config.model).model_fields
     unknown = sorted(set(settings) - set(valid))
     if unknown:
         hint = did_you_mean(unknown[0], valid)

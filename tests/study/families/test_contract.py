@@ -295,7 +295,7 @@ def test_a_file_decodes_to_what_evaluation_promises(trained: Case) -> None:
     size = int(found.sizes[0, 0])
     scaled = found.xyz[0, 0, :size].double().numpy().clip(-1, 1)
     expected = cloud.placement.to_original(scaled * patches[0].half_width + patches[0].centre)
-    within = 1e-4 * np.ptp(cloud.points)
+    within = 1e-4 * float(np.ptp(cloud.points))
     np.testing.assert_allclose(coded.decoded.points[:size], expected, atol=within)
 
 
