@@ -94,7 +94,9 @@ class Stacked(nn.Module):
             batch: the same for all.
             own: further arguments, which lead with trials.
         """
-        one, stacked = self._one[0], self._stacked()
+        stacked = self._stacked()
+        # Its buffers, which are constants, go where the parameters are.
+        one = self._one[0].to(next(iter(stacked.values())).device)
 
         def of_one(parameters: dict[str, Tensor], *own: Tensor) -> Any:  # noqa: ANN401
             return functional_call(one, parameters, (method, batch, *own))
