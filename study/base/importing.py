@@ -21,7 +21,7 @@ def imported(key: str, name: str, path: str) -> object:
     module, _, attribute = path.partition(":")
     try:
         found: object = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         message = (
             f"{key}: {name} cannot be imported: {error}; give module:Class of a module "
             "that Python finds: its folder must be in PYTHONPATH"

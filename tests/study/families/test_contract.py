@@ -235,6 +235,12 @@ def training_of(case: Case, *trials: TrialConfig, moved_by: int | None = None) -
     return training
 
 
+def test_its_steps_can_be_timed(trained: Case) -> None:
+    (trial, _) = trained.trials()
+    step_s = trained.family.stopwatch(trial, "cpu")
+    assert all((step_s(size) or 0.0) > 0 for size in (1, 2))
+
+
 def test_a_gradient_reaches_every_parameter(trained: Case) -> None:
     """From some batch: a ReLU may sleep in one."""
     architecture, data = trained.architecture, trained.data

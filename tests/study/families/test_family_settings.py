@@ -89,6 +89,7 @@ def test_the_space_is_checked_against_the_familys_settings() -> None:
         ("ours:Tinny", "ours:Tinny cannot be imported"),
         ("ours:unsigned", "ours:unsigned must be a class"),
         ("ours:Half", "ours:Half must have all that a family has, and lacks model, loss"),
+        ("..ours:Tiny", "..ours:Tiny cannot be imported"),
         ("3", "'family'"),
     ],
 )
