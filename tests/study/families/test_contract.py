@@ -135,9 +135,6 @@ def lasting(metrics: Mapping[str, float]) -> dict[str, float]:
     return {name: metrics[name] for name in names if name != "population"}
 
 
-# All families.
-
-
 def test_it_has_every_member(case: Case) -> None:
     assert lacks(type(case.family), Family) == []
 
@@ -211,9 +208,6 @@ def test_its_networks_are_there_or_a_sentence_says_why_not(case: Case) -> None:
     else:
         with pytest.raises(StudyError, match="are no networks"):
             case.family.architecture(case.config.model)
-
-
-# Families that train networks.
 
 
 def training_of(case: Case, *trials: TrialConfig, moved_by: int | None = None) -> Training:
