@@ -14,6 +14,7 @@ from benchmarks.measuring import Way, device, measure, on_gpu, take_turns
 from benchmarks.members import members, quick_start
 from benchmarks.patches import prepared
 from benchmarks.step import plain_steps
+from study.families.family import family_of
 from study.training.training import Training
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def epochs_of(data: DataSet, size: int) -> tuple[Sample, Sample]:
     """The first and the second epoch of a cohort."""
     config = quick_start()
     training = Training(
-        model=config.model.build(),
+        architecture=family_of(config.family).architecture(config.model),
         members=members(size),
         data=data,
         order_seed=config.seed,

@@ -18,7 +18,9 @@ import study
 from benchmarks.measuring import device
 from benchmarks.patches import whole_objects
 from model.codec import Codec
-from study.config import TrainingConfig
+from model.config import ModelConfig
+from study.families.dpcc.architecture import DpccArchitecture
+from study.families.dpcc.settings import TrainingConfig
 from study.search.space import apply
 from study.storage.study_file import load_study
 from study.training.feeding import Feed
@@ -29,10 +31,10 @@ from study.training.population import Population, fresh_states
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from model.config import ModelConfig
     from model.patches import PatchBatch
-    from study.config import LossWeights, StudyConfig
+    from study.config import StudyConfig
     from study.data import DataSet
+    from study.families.dpcc.settings import LossWeights
     from study.training.members import MemberState
 
 STEPS_BEFORE = 100
@@ -53,12 +55,15 @@ def quick_start() -> StudyConfig:
 @cache
 def trained_states(config: ModelConfig, trials: int) -> list[MemberState]:
     """Members some steps into their training, whose weights are held from there."""
-    population = Population(config, fresh_states(config, members(trials), device()), device())
+    architecture = DpccArchitecture(config)
+    population = Population(
+        architecture, fresh_states(architecture, members(trials), device()), device()
+    )
     steps = batches(whole_objects())
     population.begin_epoch(0)
     for _ in range(STEPS_BEFORE):
-        latents, batch = next(steps)
-        population.draw_noise([latents])
+        shape, batch = next(steps)
+        population.draw_noise([shape])
         population.step(batch)
     training = TrainingConfig(learning_rate=HELD, bottleneck_learning_rate=HELD)
     return [
@@ -75,7 +80,9 @@ def settled_state(config: ModelConfig) -> MemberState:
     """
     (state,) = trained_states(config, 1)
     settled = replace(state, parameters=state.parameters.clone())
-    for name, values in by_name(settled.parameters, Layout(Codec(config)).shapes).items():
+    for name, values in by_name(
+        settled.parameters, Layout(Codec(config), DpccArchitecture(config)).shapes
+    ).items():
         if name.endswith("count.output.weight"):
             values.zero_()
         elif name.endswith("count.output.bias"):
@@ -99,8 +106,8 @@ def numbers_of_steps(data: DataSet) -> Iterator[list[int]]:
         yield from feed.plan(clock)
 
 
-def batches(data: DataSet, *, keep: bool = True) -> Iterator[tuple[tuple[int, int], PatchBatch]]:
-    """The same as batches, and how many patches and latent points each has.
+def batches(data: DataSet, *, keep: bool = True) -> Iterator[tuple[tuple[int, ...], PatchBatch]]:
+    """The same as batches, and the shape of each one's noise.
 
     Args:
         data: whose training patches.
@@ -110,7 +117,7 @@ def batches(data: DataSet, *, keep: bool = True) -> Iterator[tuple[tuple[int, in
         feed = _feed(data) if keep else _new_feed(data)
         plan = feed.plan(clock)
         for numbers, batch in zip(plan, feed.batches(plan), strict=True):
-            yield feed.latents(numbers), batch
+            yield feed.noise_shape(numbers), batch
 
 
 @cache
@@ -120,7 +127,7 @@ def _feed(data: DataSet) -> Feed:
 
 
 def _new_feed(data: DataSet) -> Feed:
-    return Feed(data, PATCHES_PER_STEP, 0, device())
+    return Feed(DpccArchitecture(ModelConfig()), data, PATCHES_PER_STEP, 0, device())
 
 
 def _coefficients() -> Iterator[LossWeights]:

@@ -34,6 +34,7 @@ AT_ONCE = 2
 
 _STUDY = """
 name: no-ops
+family: benchmarks.no_ops:NoOp
 data: {{max_objects: 6, points_per_object: 512, cube_size: 100.0}}
 training: {{epochs: 1}}
 search: {{trials: {trials}, sampler: {sampler}}}
@@ -115,8 +116,9 @@ def run_no_ops(folder: Path, trials: int, sampler: str) -> Told:
     config = parse_study(text, origin="no-ops")
     notes = _Notes()
     began = time.time()
-    with notes.taken():
-        ended = run_study(config, Console(file=io.StringIO()), trainable=no_ops.NoOpTrainable)
+    timed = patch("study.driver.tuning.CohortTrainable", no_ops.TimedTrainable)
+    with notes.taken(), timed:
+        ended = run_study(config, Console(file=io.StringIO()))
     told = notes.told(began, time.time())
     told.failed = [f"trial {r.number}: {r.outcome}" for r in ended.records if not r.final]
     return told

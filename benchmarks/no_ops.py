@@ -8,15 +8,20 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from study.base.errors import StudyError
+from study.families.dpcc.family import DpccSettings
 from study.training.codec_files import codec_file
-from study.training.members import EpochResult, Measured, Member
-from study.workers.trainable import CohortTrainable, member_of
+from study.training.members import EpochResult, Measured, Member, member_of
+from study.workers.trainable import CohortTrainable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from model.codec_folder import SavedCodec
     from study.config import CohortConfig, TrialConfig
+    from study.families.dpcc.settings import ModelSection
+    from study.training.architecture import Architecture
 
 EPOCH_S = 1.0
 OPENED, STEPPED, BEGAN, ENDED, TOLD, WORKER = (
@@ -95,29 +100,44 @@ class NoOps:
         (folder / "no_ops.json").write_text(json.dumps(self.finished), encoding="utf-8")
 
     def load(self, folder: Path) -> None:
-        """Refuse: nothing is lost in a benchmark."""
-        raise NotImplementedError(folder)
+        """Read it."""
+        self.finished = tuple(json.loads((folder / "no_ops.json").read_text(encoding="utf-8")))
+        self.living = tuple(number for number in self.living if number not in self.finished)
 
 
-class NoOpTrainable(CohortTrainable):
-    """Cohorts of such trials."""
+class NoOp(DpccSettings):
+    """The settings and data of D-PCC, and such trials."""
 
-    def open_work(self, cohort: CohortConfig) -> NoOps:
-        """Return them."""
-        self._no_ops = NoOps(cohort)
-        return self._no_ops
+    worker_modules = ()
 
-    def step(self) -> dict[str, Any]:
-        """Take note of when it begins and ends."""
-        self._no_ops.stepped = time.time()
-        said = super().step()
-        self._no_ops.told = time.time()
-        return said
+    def architecture(self, model: ModelSection) -> Architecture:
+        """Refuse: there is nothing to export."""
+        raise StudyError(f"trials of {model.dim} numbers that do nothing are no networks")
 
-    @staticmethod
-    def stopwatch(trial: TrialConfig) -> Callable[[int], float | None]:
+    def open_codec(self, folder: Path) -> SavedCodec:
+        """Refuse: there is none."""
+        raise StudyError(f"{folder} cannot be a codec, for no-ops have none")
+
+    def work(self, cohort: CohortConfig, _device: str) -> NoOps:
+        """Return what does nothing."""
+        return NoOps(cohort)
+
+    def stopwatch(self, trial: TrialConfig, _device: str) -> Callable[[int], float | None]:
         """Return what is never asked, as cohorts have one trial."""
         return lambda _: float(trial.trial)
+
+
+class TimedTrainable(CohortTrainable):
+    """Cohorts that take note of when their steps begin and end."""
+
+    def step(self) -> dict[str, Any]:
+        """Take a step."""
+        no_ops = self._work
+        assert isinstance(no_ops, NoOps), "it is the family of this benchmark"
+        no_ops.stepped = time.time()
+        said = super().step()
+        no_ops.told = time.time()
+        return said
 
 
 def _metrics(member: Member) -> dict[str, float]:

@@ -14,8 +14,10 @@ import moocore
 import numpy as np
 
 from model.config import ModelConfig
-from study.config import DataRecipe, LossWeights, TrainingConfig
+from study.config import DataRecipe
 from study.data import open_data_set, prepare
+from study.families.dpcc.architecture import DpccArchitecture
+from study.families.dpcc.settings import LossWeights, TrainingConfig
 from study.training.training import Member, Training
 
 SEEDS = (1, 2, 3)
@@ -50,16 +52,18 @@ def main() -> None:
 def trained(model: ModelConfig, epochs: int, objects: int, root: Path) -> Finished:
     """The finished codecs of all seeds and rates."""
     recipe = DataRecipe(max_objects=objects, points_per_object=4096)
-    data = open_data_set(
-        prepare(recipe, downsample_rate=model.downsample_rate, k=model.k, root=root.resolve())
-    )
+    architecture = DpccArchitecture(model)
+    form = architecture.form
+    data = open_data_set(prepare(recipe, form=form, root=root.resolve()), form)
     settings = TrainingConfig(epochs=epochs, decay_every=max(1, epochs // 3), learning_rate=4e-3)
     grid = [(seed, rate) for seed in SEEDS for rate in RATES]
     members = [
         Member(trial, seed, LossWeights(bpp_lambda=rate), settings)
         for trial, (seed, rate) in enumerate(grid)
     ]
-    training = Training(model=model, members=members, data=data, order_seed=0, device="cpu")
+    training = Training(
+        architecture=architecture, members=members, data=data, order_seed=0, device="cpu"
+    )
     while training.living:
         training.run_epoch()
         print(f"{model.norm}: epoch {training.clock} of {epochs}", flush=True)

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from benchmarks.measuring import Bar, Lap, cores, on_gpu, settle
-from benchmarks.members import trained_states
+from benchmarks.members import members, trained_states
 from benchmarks.patches import whole_objects
 from benchmarks.training_steps import OurStep
 from model.config import ModelConfig
 from study.data import open_data_set
+from study.families.dpcc.architecture import DpccArchitecture
 from study.training.members import MemberState
 
 if TYPE_CHECKING:
@@ -159,8 +160,10 @@ class Crew:
 def work(end: Connection, way: Packing, plain: Sequence[dict[str, object]], folder: Path) -> None:
     """Train a share of the trials, so many steps whenever a number comes; 0 ends it."""
     torch.set_num_threads(way.threads)
-    states = [MemberState.from_plain(state) for state in plain]
-    data, config = open_data_set(folder), ModelConfig()
+    (member,) = members(1)
+    states = [MemberState.from_plain(state, member) for state in plain]
+    config = ModelConfig()
+    data = open_data_set(folder, DpccArchitecture(config).form)
     cohorts = [
         OurStep(config, states[first : first + way.together], data)
         for first in range(0, len(states), way.together)

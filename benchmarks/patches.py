@@ -15,6 +15,7 @@ from model.placement import LONGEST_SIDE, place
 from study.config import DataRecipe
 from study.data import DataSet, open_data_set, prepare
 from study.data.sources import open_source
+from study.families.dpcc.architecture import DpccArchitecture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,11 +53,8 @@ def whole_objects() -> DataSet:
 
 def prepared(recipe: DataRecipe) -> DataSet:
     """The data set of a recipe, for the default model, until this process ends."""
-    model = ModelConfig()
-    folder = prepare(
-        recipe, downsample_rate=model.downsample_rate, k=model.k, root=scratch() / "data"
-    )
-    return open_data_set(folder)
+    form = DpccArchitecture(ModelConfig()).form
+    return open_data_set(prepare(recipe, form=form, root=scratch() / "data"), form)
 
 
 def scratch() -> Path:

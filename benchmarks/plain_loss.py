@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from benchmarks.plain_decoder import PlainStage
     from benchmarks.plain_geometry import PlainLevel, PlainTools
     from benchmarks.plain_twin import PlainOutput
-    from study.config import LossWeights
+    from study.families.dpcc.settings import LossWeights
 
 
 def plain_loss(

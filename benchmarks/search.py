@@ -13,12 +13,14 @@ import torch
 from benchmarks.measuring import Way, compare, device, on_gpu, take_turns
 from benchmarks.members import batches, trained_states
 from benchmarks.patches import whole_objects
+from model.codec import Codec
 from model.config import ModelConfig
 from model.nearest import nearest
 from model.nearest_choice import choose, size_of, why_no_triton
 from model.nearest_plain import nearest_by_brute_force, nearest_by_tree, nearest_on_cpu
 from model.points import Points
-from study.training.objective import loss_terms
+from study.families.dpcc.architecture import DpccArchitecture
+from study.families.dpcc.objective import loss_terms
 from study.training.population import Population
 
 if TYPE_CHECKING:
@@ -82,7 +84,8 @@ def searches_of_a_step(trials: int) -> Asked:
         return nearest(query, reference, k)
 
     config = ModelConfig()
-    codec = Population(config, trained_states(config, trials), device()).codec
+    codec = Population(DpccArchitecture(config), trained_states(config, trials), device()).network
+    assert isinstance(codec, Codec), "D-PCC's networks are codecs"
     _, batch = next(batches(whole_objects()))
     with torch.no_grad():
         loss_terms(codec(batch), batch, config.k, listen)

@@ -13,6 +13,7 @@ from benchmarks.training_steps import OurStep, PlainStep
 from model.codec import Codec
 from model.config import ModelConfig
 from model.published import to_published
+from study.families.dpcc.architecture import DpccArchitecture
 from study.training.flat import Layout, by_name
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def plain_steps(data: DataSet | None = None) -> list[PlainStep]:
 def twin_of(state: MemberState, config: ModelConfig, tools: PlainTools) -> PlainTwin:
     """A twin with the weights of a trial."""
     twin = PlainTwin(config, tools)
-    shapes = Layout(Codec(config)).shapes
+    shapes = Layout(Codec(config), DpccArchitecture(config)).shapes
     twin.load(to_published(by_name(state.parameters.cpu(), shapes), config))
     return twin
 

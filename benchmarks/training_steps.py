@@ -10,7 +10,9 @@ import torch
 from benchmarks.measuring import device
 from benchmarks.members import HELD, batches, numbers_of_steps
 from benchmarks.plain_loss import plain_loss
-from study.config import LossWeights
+from model.codec import Codec
+from study.families.dpcc.architecture import DpccArchitecture
+from study.families.dpcc.settings import LossWeights
 from study.training.population import Population
 
 if TYPE_CHECKING:
@@ -43,9 +45,11 @@ class OurStep:
         *,
         keep: bool = True,
     ) -> None:
-        self.population = Population(config, states, device())
+        self.population = Population(DpccArchitecture(config), states, device())
         self.population.begin_epoch(0)
-        self.population.codec.register_forward_hook(self._after_forward)
+        codec = self.population.network
+        assert isinstance(codec, Codec), "D-PCC's networks are codecs"
+        codec.register_forward_hook(self._after_forward)
         self.decoded = torch.zeros(0)
         self.rows = 0
         self._batches = batches(data, keep=keep)
@@ -53,8 +57,8 @@ class OurStep:
 
     def __call__(self, lap: Lap) -> None:
         """One step, from the mapped file to the changed weights."""
-        latents, batch = next(self._batches)
-        self.population.draw_noise([latents])
+        shape, batch = next(self._batches)
+        self.population.draw_noise([shape])
         lap("data")
         self._lap = lap
         with _backward_pressed(lap):
@@ -107,7 +111,7 @@ class PlainStep:
 
     def _points(self) -> Tensor:
         (number,) = next(self._numbers)
-        return torch.tensor(self._patches[number].hierarchy.points, device=device())
+        return torch.tensor(self._patches[number].contents.points, device=device())
 
 
 @contextmanager

@@ -13,7 +13,6 @@ import torch.nn.functional as F  # noqa: N812  the name everyone knows
 from torch import Tensor, nn
 
 from model.compressai_parts import new_bottleneck
-from model.errors import CodecError
 from model.layers import contiguous, each_alike
 
 if TYPE_CHECKING:
@@ -24,10 +23,6 @@ if TYPE_CHECKING:
 
 LARGEST_SYMBOL = 1 << 20
 """Far beyond any codec that has learned. Near 2^31 CompressAI's range coder never ends."""
-
-
-class UncodableError(CodecError):
-    """Latents that no range coder can take: the codec has diverged."""
 
 
 class PopulationBottleneck(nn.Module):

@@ -72,6 +72,11 @@ class CloudCodec:
         """Whether clouds must have normals, and decoded ones do."""
         return self.coder.config.compress_normal
 
+    @property
+    def has_ties(self) -> bool:
+        """Whether it searches neighbours among latents, where equal distances may be."""
+        return self.coder.config.sub_point_conv_mode == "edge_conv"
+
     @cached_property
     def codec_id(self) -> bytes:
         """4 bytes that stand for all that decoding depends on: SHA-256's first."""

@@ -16,7 +16,7 @@ Nothing in it is run when it is read: JSON and safetensors hold data only.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -51,6 +51,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
+    from model.coded_cloud import CodedLeaves, DecodedCloud
+
+    Progress = Callable[[int, int], None]
+
 FORMAT = 1
 """Of a learned codec's folder: readers before there were octree codecs know no other."""
 
@@ -60,8 +66,45 @@ TOTAL_FREQUENCY = 1 << 16
 SHORTEST_ROW = 3
 """From 0, over one symbol, to the slot of all the others."""
 
-AnyCodec = CloudCodec | OctreeCodec
 LEARNED = "learned"
+FAMILY = "family"
+"""Of a codec whose network is not in this program: its family opens it."""
+
+
+class FamilyCodec(Protocol):
+    """Such a codec: it writes itself, and writes files as `model.container` has them."""
+
+    partition: PartitionConfig
+
+    @property
+    def codes_normals(self) -> bool:
+        """Whether clouds must have normals, and decoded ones do."""
+
+    @property
+    def codec_id(self) -> bytes:
+        """4 bytes that stand for all that decoding depends on."""
+
+    def compress(
+        self,
+        points: NDArray[np.float64],
+        normals: NDArray[np.float32] | None = None,
+        progress: Progress | None = None,
+    ) -> bytes:
+        """See `CloudCodec`."""
+
+    def decompress(
+        self, data: bytes, progress: Progress | None = None, *, most_points: int | None = None
+    ) -> DecodedCloud:
+        """See `CloudCodec`."""
+
+    def read(self, data: bytes) -> CodedLeaves:
+        """Read a file's symbols, and check all that can be checked before the network runs."""
+
+    def save(self, folder: Path, about: Mapping[str, Any]) -> None:
+        """See `save_codec`."""
+
+
+AnyCodec = CloudCodec | OctreeCodec | FamilyCodec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,9 +127,10 @@ class SavedCodec:
             CodecError: it is none.
         """
         if not isinstance(self.codec, CloudCodec):
+            kind = "an octree codec" if isinstance(self.codec, OctreeCodec) else "another family's"
             raise CodecError(
-                f"this needs a learned codec, and codec {self.codec.codec_id.hex()} is an octree "
-                "codec; name another"
+                f"this needs a learned codec of D-PCC's, and codec {self.codec.codec_id.hex()} is "
+                f"{kind}; name another"
             )
         return self.codec
 
@@ -104,6 +148,9 @@ def save_codec(codec: AnyCodec, folder: Path, about: Mapping[str, Any]) -> None:
     """
     if isinstance(codec, OctreeCodec):
         save_octree(codec, folder, about)
+        return
+    if not isinstance(codec, CloudCodec):
+        codec.save(folder, about)
         return
     described = {
         "format": FORMAT,
@@ -135,6 +182,11 @@ def load_codec(folder: Path) -> SavedCodec:
 def _kind(folder: Path, described: Mapping[str, Any]) -> str:
     """Return which kind of codec it is; earlier folders do not say so, and are learned ones."""
     kind = described.get("kind", LEARNED)
+    if kind == FAMILY:
+        raise CodecError(
+            f"the network of the codec {folder} is not in this program; name where it is with "
+            "--family module:Class, if you trust that code: it is run"
+        )
     if not isinstance(kind, str) or kind not in _LOADERS:
         raise CodecError(
             f"this version reads codecs of the kinds {' and '.join(_LOADERS)}, and {folder} is of "

@@ -6,7 +6,7 @@ Legend: n points of a cloud, m decoded points, v voxels.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +30,14 @@ class DecodedCloud:
     points: NDArray[np.float64]
     normals: NDArray[np.float32] | None
     original_points: int
+
+
+class CodedLeaves(Protocol):
+    """What is known of any file of cubes and voxels, whatever codes the cubes."""
+
+    @property
+    def leaves(self) -> Leaves:
+        """Patches and voxels."""
 
 
 @dataclass(frozen=True)

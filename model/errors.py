@@ -16,3 +16,7 @@ class DamagedFileError(CodecError):
 
 class WrongCodecError(CodecError):
     """A compressed file that another codec wrote."""
+
+
+class UncodableError(CodecError):
+    """Latents that no range coder can take: the codec has diverged."""

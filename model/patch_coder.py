@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from model.bottleneck import LARGEST_SYMBOL, UncodableError
+from model.bottleneck import LARGEST_SYMBOL
+from model.errors import UncodableError
 from model.patches import collate
 from model.points import Points
 

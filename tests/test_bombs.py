@@ -52,7 +52,7 @@ from study.codecs.results import read_clouds, read_curve
 """
 READ_WEIGHTS = """
 from pathlib import Path
-from study.codecs.published_checkpoint import _read_state
+from study.families.dpcc.published_checkpoint import _read_state
 from study.training.checkpoint import load_tensors
 """
 

@@ -26,11 +26,14 @@ from model.partition import PartitionConfig
 from model.patch_coder import PatchCoder
 from model.patches import collate
 from model.points import Points, gather
-from study.config import DataRecipe, LossWeights, TrainingConfig
+from study.config import DataRecipe
 from study.data import open_data_set, prepare
-from study.training.objective import loss_terms, stacked_weights
+from study.families.dpcc.architecture import DpccArchitecture
+from study.families.dpcc.objective import loss_terms
+from study.families.dpcc.settings import LossWeights, TrainingConfig
 from study.training.population import Population, fresh_states
 from study.training.training import Member, Training
+from tests.model.support import stacked_weights
 
 if TYPE_CHECKING:
     from model.hierarchy import Hierarchy
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.gpu
 
 SMALL = ModelConfig(hidden_dim=16)
+ARCHITECTURE = DpccArchitecture(SMALL)
 
 
 def patches(seed: int) -> list[Hierarchy]:
@@ -137,10 +141,10 @@ def test_losses_and_gradients_are_those_of_the_cpu(seed: int) -> None:
 def test_a_step_waits_where_the_list_says(seed: int) -> None:
     """By what PyTorch tells of waits; the list is that of `tests/test_gpu_path.py`."""
     members = [Member(trial, trial, LossWeights(), TrainingConfig()) for trial in (0, 1)]
-    population = Population(SMALL, fresh_states(SMALL, members, "cuda"), "cuda")
+    population = Population(ARCHITECTURE, fresh_states(ARCHITECTURE, members, "cuda"), "cuda")
     batch = collate(patches(seed), "cuda")
     population.begin_epoch(0)
-    population.draw_noise([(3, batch.stages[-1].xyz.shape[2])] * 2)
+    population.draw_noise([(3, batch.stages[-1].xyz.shape[2], SMALL.symbol_channels)] * 2)
     population.step(batch)
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
@@ -175,8 +179,7 @@ def test_a_file_written_on_the_gpu_is_read_on_the_cpu(seed: int) -> None:
 def test_training_runs_and_resumes(tmp_path: Path) -> None:
     folder = prepare(
         DataRecipe(max_objects=8, points_per_object=512, min_points=32, min_points_evaluation=16),
-        downsample_rate=SMALL.downsample_rate,
-        k=SMALL.k,
+        form=ARCHITECTURE.form,
         root=tmp_path,
     )
     settings = TrainingConfig(epochs=2)
@@ -187,9 +190,9 @@ def test_training_runs_and_resumes(tmp_path: Path) -> None:
 
     def begin() -> Training:
         return Training(
-            model=SMALL,
+            architecture=ARCHITECTURE,
             members=members,
-            data=open_data_set(folder),
+            data=open_data_set(folder, ARCHITECTURE.form),
             order_seed=0,
             device="cuda",
         )

@@ -22,12 +22,14 @@ from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 from model import nearest, nearest_choice
 from model.cloud_codec import CloudCodec
+from model.codec import Codec
 from model.config import ModelConfig
 from model.native.library import usable
 from model.nearest_plain import nearest_by_brute_force
 from model.patch_coder import PatchCoder
 from model.patches import LevelBatch
-from study.config import TrainingConfig
+from study.families.dpcc.architecture import DpccArchitecture
+from study.families.dpcc.settings import TrainingConfig
 from study.training import feeding
 from study.training.evaluation import Validation
 from study.training.feeding import Feed
@@ -201,18 +203,19 @@ def walk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 def _trained(walk: Walk, data: DataSet, gpu: PretendedGpu) -> Population:
     """One step, and what an epoch has around its steps."""
-    model, waits, size = walk.model, walk.waits, PATCHES_PER_STEP[walk.model]
+    architecture = DpccArchitecture(walk.model)
+    waits, size = walk.waits, PATCHES_PER_STEP[walk.model]
     clipped = TrainingConfig(patches_per_step=size, max_grad_norm=1e-3)
     members = [member(0), member(1, seed=2, training=clipped)]
     with gpu.counting() as waits["made"]:
-        population = Population(model, fresh_states(model, members, "cuda"), "cuda")
-    feed = Feed(data, size, 0, "cuda")
+        population = Population(architecture, fresh_states(architecture, members, "cuda"), "cuda")
+    feed = Feed(architecture, data, size, 0, "cuda")
     plan = feed.plan(0)
     with gpu.counting() as waits["batches"]:
         batches = list(feed.batches(plan))
     with gpu.counting() as waits["noise"]:
         population.begin_epoch(0)
-        population.draw_noise([feed.latents(numbers) for numbers in plan])
+        population.draw_noise([feed.noise_shape(numbers) for numbers in plan])
     assert not usable(batches[0].stages[0].xyz), "the kernels are for the CPU"
     with pytest.MonkeyPatch.context() as patched, gpu.counting() as waits["step"]:
         real = LevelBatch.slot
@@ -237,14 +240,16 @@ def _coded(walk: Walk, data: DataSet, gpu: PretendedGpu, population: Population)
     """Validate both members, and write and read a file of the first."""
     waits = walk.waits
     with gpu.counting() as waits["chosen"]:
-        codec = population.codec.select([0, 1])
+        codec = population.network.select([0, 1])
     with gpu.counting() as waits["frozen"]:
         codec.freeze()
-    validation = Validation(data, "validation", "cuda")
+    validation = Validation(DpccArchitecture(walk.model), data, "validation", "cuda")
     with gpu.counting() as waits["validated"]:
         assert [found["bpp_estimated"] > 0 for found in validation.of(codec)] == [True, True]
     with gpu.counting() as waits["coder"]:
-        coder = PatchCoder.freeze(population.codec.select([0]))
+        chosen = population.network.select([0])
+        assert isinstance(chosen, Codec)
+        coder = PatchCoder.freeze(chosen)
     walk.parameters = len(list(coder.codec.parameters()))
     files = CloudCodec(coder, data.manifest.recipe.partition())
     (cloud,) = data.clouds("validation")
@@ -300,7 +305,13 @@ def test_a_cohort_trains_resumes_and_is_measured(tmp_path: Path) -> None:
     data = data_of(MASKED, tmp_path / "data")
 
     def begin() -> Training:
-        return Training(model=MASKED, members=members, data=data, order_seed=0, device="cuda")
+        return Training(
+            architecture=DpccArchitecture(MASKED),
+            members=members,
+            data=data,
+            order_seed=0,
+            device="cuda",
+        )
 
     with pretended() as gpu:
         training = begin()

@@ -93,6 +93,7 @@ LAYERS = (
     "search",
     "storage",
     "cohorts",
+    "families",
     "workers",
     "checkpoints",
     "report",

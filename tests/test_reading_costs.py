@@ -28,7 +28,7 @@ from model.config import ModelConfig
 from model.folder_files import CODEC
 from model.partition import PartitionConfig
 from model.patch_coder import PatchCoder
-from study.codecs.published_checkpoint import published_arguments, published_state
+from study.families.dpcc.published_checkpoint import published_arguments, published_state
 from tests import bombs
 from tests.hostile import cost_of, written
 from tests.model.support import fresh_codec, surface
@@ -217,7 +217,9 @@ def checkpoint(at: Path) -> Made:
     coder = PatchCoder.freeze(fresh_codec(1, config=ModelConfig(norm="published")))
     torch.save(published_state(coder), at / "c.pth")
     file = written(at / "a.json", json.dumps(published_arguments(coder.config)))
-    prepare = f"{READ_WEIGHTS}\nfrom study.codecs.published_checkpoint import import_checkpoint\n"
+    prepare = (
+        f"{READ_WEIGHTS}\nfrom study.families.dpcc.published_checkpoint import import_checkpoint\n"
+    )
     prepare += "from model.partition import PartitionConfig"
     paths = f"Path({str(at / 'c.pth')!r}), Path({str(file)!r}), Path({str(at / 'out')!r})"
     return at / "c.pth", prepare, f"import_checkpoint({paths}, PartitionConfig())"

@@ -1,7 +1,6 @@
 """The study that the kill drill torments: the command line, with workers that count epochs.
 
-    DRILL_LOG=log.jsonl DRILL_TRAINS=study.workers.trainable:CodecTrainable \
-        python -m tools.drilled run study.yaml
+    DRILL_LOG=log.jsonl python -m tools.drilled run study.yaml
 
 Every worker appends a line to the log when it begins, after each epoch that it has trained, and
 after each checkpoint. The log shows `tools.drill_checks` what was really done.
@@ -13,8 +12,8 @@ import json
 import os
 import sys
 import time
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
+from unittest.mock import patch
 
 from study.cohorts.folders import Opening
 from study.workers.trainable import CohortTrainable
@@ -23,13 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from study.config import CohortConfig
+    from study.cohorts.work import Work
     from study.training.members import EpochResult
-    from study.workers.trainable import Work
 
-LOG, TRAINS, EPOCH_S = "DRILL_LOG", "DRILL_TRAINS", "DRILL_EPOCH_S"
-"""Environment variables: the log, the trainable whose epochs are counted, and the least seconds of
-an epoch, because the drill needs time to kill, on a fast machine too."""
+LOG, EPOCH_S = "DRILL_LOG", "DRILL_EPOCH_S"
+"""Environment variables: the log, and the least seconds of an epoch, because the drill needs time
+to kill, on a fast machine too."""
 
 
 def note(what: str, **more: object) -> None:
@@ -67,13 +65,14 @@ def epochs_of(work: Work) -> dict[int, int]:
     return {trial: work.epochs_done(trial) for trial in (*work.living, *work.finished)}
 
 
-class _Counting(CohortTrainable):
-    """A mixin that counts the epochs of a trainable."""
+class CountingTrainable(CohortTrainable):
+    """A cohort that counts its epochs."""
 
-    def open_work(self, cohort: CohortConfig) -> Work:
-        return cast("Work", CountedWork(super().open_work(cohort)))  # type: ignore[safe-super]
+    def _open_work(self) -> Work:
+        return cast("Work", CountedWork(super()._open_work()))
 
     def begin(self, config: Mapping[str, Any]) -> None:
+        """Begin, and note how far the trials are."""
         super().begin(config)
         work = self._work
 
@@ -86,13 +85,8 @@ class _Counting(CohortTrainable):
         note("began", cohort=self._cohort.cohort, epochs=epochs_of(work))
 
 
-def counted(trainable: type[CohortTrainable]) -> type[CohortTrainable]:
-    """Return a trainable that does the same and counts its epochs."""
-    return type(f"Counted{trainable.__name__}", (_Counting, trainable), {})
-
-
 if __name__ == "__main__":
     from study.commands.main import main
 
-    module, _, name = os.environ[TRAINS].partition(":")
-    sys.exit(main(trainable=counted(getattr(import_module(module), name))))
+    with patch("study.driver.tuning.CohortTrainable", CountingTrainable):
+        sys.exit(main())

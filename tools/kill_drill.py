@@ -45,6 +45,7 @@ _WORKER = re.compile(r"ray::(?!IDLE)(?!.*Agent)")
 
 _STUDY = """\
 name: drill
+family: {family}
 seed: {seed}
 root: {root}
 data_root: {data}
@@ -78,18 +79,16 @@ class Driver:
 
     Args:
         folder: the drill's; the study's is below it.
-        trains: what workers do, as `tools.drilled` reads it.
         epoch_s: least seconds of an epoch.
     """
 
-    def __init__(self, folder: Path, trains: str, epoch_s: float) -> None:
+    def __init__(self, folder: Path, epoch_s: float) -> None:
         self._folder = folder
         self._env = {
             **os.environ,
             **child_variables(),
             "OMP_NUM_THREADS": "1",
             drilled.LOG: str(folder / "epochs.jsonl"),
-            drilled.TRAINS: trains,
             drilled.EPOCH_S: str(epoch_s),
         }
         self._log: IO[bytes] = (folder / "driver.log").open("ab")
@@ -284,8 +283,8 @@ def main() -> int:
     calm.mkdir()
     _write_study(calm, options, "null", data=folder / "data")
     driver, undisturbed = (
-        Driver(folder, options.trains, options.epoch_s),
-        Driver(calm, options.trains, 0.0),
+        Driver(folder, options.epoch_s),
+        Driver(calm, 0.0),
     )
     drill = Drill(driver, server, options)
     try:
@@ -323,7 +322,7 @@ def _write_study(
         tracking=tracking,
         **{
             name: getattr(options, name)
-            for name in ("sampler", "trials", "epochs", "cohort", "seed")
+            for name in ("family", "sampler", "trials", "epochs", "cohort", "seed")
         },
     )
     (folder / "drill.yaml").write_text(text, encoding="utf-8")
@@ -345,9 +344,7 @@ def _options() -> argparse.Namespace:
         "--pause", type=float, nargs=2, default=(3.0, 25.0), help="seconds between two kills"
     )
     parser.add_argument("--folder", type=Path, help="new; kept (default: a temporary one)")
-    parser.add_argument(
-        "--trains", default="study.workers.trainable:CodecTrainable", help="what a cohort does"
-    )
+    parser.add_argument("--family", default="dpcc", help="what is trained, as in a study file")
     return parser.parse_args()
 
 

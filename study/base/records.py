@@ -97,7 +97,7 @@ class TrialRecord:
         total_epochs: how many epochs the study asked for.
         final: metrics measured on the finished codec (``bpp`` is real bytes); empty until complete.
         outcome: the sentence a user reads about how it ended; empty while it runs.
-        is_baseline: it trained with D-PCC's published coefficients.
+        is_baseline: it trained with its family's published coefficients.
         elapsed_s: seconds of work so far.
         cohort: number of the cohort that it trains in; None before it joins one.
         feasible: False where the finished codec breaks a constraint: it is not on the front then.

@@ -6,17 +6,16 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from model.cloud_codec import CloudCodec
-from model.codec import Codec
 from model.codec_folder import save_codec
-from model.patch_coder import PatchCoder
 from study.base.errors import StudyError
 from study.checkpoints.operating_point import choose
 from study.checkpoints.taken import TakenCodec
 from study.config import TrialConfig
+from study.config.family import settings_of
 from study.config.judging import judge
 from study.data.manifest import read_manifest
 from study.data.version import code_version
+from study.families.family import family_of
 from study.metrics import PsnrConvention
 from study.search.space import apply
 from study.storage.folder import data_of
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from study.data.manifest import Manifest
     from study.storage.folder import StudyFolder
     from study.storage.trial_store import TrialStore
+    from study.training.architecture import Architecture, Network
 
 
 _MEASURED = "measured on the finished codec, in the bytes of its files"
@@ -86,13 +86,14 @@ def take(
     trial = TrialConfig.model_validate_json(json.dumps(store.worker_config(record.number)))
     last = trial.training.epochs
     epoch = last if epoch is None else epoch
-    coder = PatchCoder.freeze(_trained(study, record.number, epoch, trial))
+    architecture = family_of(trial.family).architecture(trial.model)
+    network = _trained(study, record.number, epoch, architecture)
     metrics = record.final if epoch == last else _estimated(record, epoch)
     data = data_of(study, config, trial.data_folder)
     manifest = read_manifest(data) if data.is_dir() else None
     # What shapes the data may be searched too.
     recipe = manifest.recipe if manifest else apply(config, record.params).preparation.recipe
-    codec = CloudCodec(coder, recipe.partition())
+    codec = architecture.coder(network, recipe.partition(), is_ours=False)
     about = {
         "source": "a trial of a study",
         "study": {"name": config.name, "identity": store.identity},
@@ -109,8 +110,8 @@ def take(
     return TakenCodec(codec, record, epoch, metrics, data, about)
 
 
-def _trained(study: StudyFolder, number: int, epoch: int, trial: TrialConfig) -> Codec:
-    """Return the codec of a trial after an epoch."""
+def _trained(study: StudyFolder, number: int, epoch: int, architecture: Architecture) -> Network:
+    """Return the network of a trial after an epoch."""
     place = codec_file(study.codecs, number, epoch)
     try:
         saved = read_codec(place)
@@ -122,16 +123,16 @@ def _trained(study: StudyFolder, number: int, epoch: int, trial: TrialConfig) ->
             f"is not in {study.codecs}: {there}, for only those of the front are; choose another, "
             "or put the file back"
         ) from None
-    codec = Codec(trial.model.build())
-    ours = {name: parameter.shape for name, parameter in codec.named_parameters()}
+    network = architecture.network(1)
+    ours = {name: parameter.shape for name, parameter in network.named_parameters()}
     theirs = {name: tensor.shape for name, tensor in saved.parameters.items()}
     if (saved.trial, saved.epoch) != (number, epoch) or theirs != ours:
         raise StudyError(
             f"{place} must be the codec of trial {number} after epoch {epoch}, and is another "
             f"(trial {saved.trial}, epoch {saved.epoch}); put the right file back"
         )
-    codec.restore(saved.parameters)
-    return codec
+    network.restore(saved.parameters)
+    return network
 
 
 def _epochs(kept: Sequence[int]) -> str:
@@ -144,6 +145,7 @@ def _estimated(record: TrialRecord, epoch: int) -> Mapping[str, float]:
 
 def _of_trial(record: TrialRecord, trial: TrialConfig) -> dict[str, Any]:
     return {
+        "family": settings_of(trial.family).name,
         "trial": record.number,
         "published_coefficients": record.is_baseline,
         "params": dict(record.params),

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from model.cloud_codec import CloudCodec
+    from model.codec_folder import AnyCodec
     from study.base.records import TrialRecord
 
 
@@ -26,7 +26,7 @@ class TakenCodec:
         about: where it comes from, for whoever finds it elsewhere.
     """
 
-    codec: CloudCodec
+    codec: AnyCodec
     record: TrialRecord
     epoch: int
     metrics: Mapping[str, float]

@@ -118,7 +118,7 @@ def write_bitstreams(
 
 def _has_ties(codec: AnyCodec) -> bool:
     """Whether a codec searches neighbours among latents; codecs of other kinds do not."""
-    return isinstance(codec, CloudCodec) and codec.coder.config.sub_point_conv_mode == "edge_conv"
+    return isinstance(codec, CloudCodec) and codec.has_ties
 
 
 def _write(

@@ -61,12 +61,13 @@ def is_built_in(place: Path) -> bool:
     return str(place) == BUILT_IN and not place.exists()
 
 
-def open_any(place: Path, wish: OctreeWish | None = None) -> AnyCodec:
+def open_any(place: Path, wish: OctreeWish | None = None, family: str | None = None) -> AnyCodec:
     """Open a codec.
 
     Args:
         place: `octree`, a folder, or an address in MLflow's registry.
         wish: options of an octree codec.
+        family: the family of a codec whose network is not in this program; its code is run.
 
     Raises:
         StudyError: it cannot be found, or options are given that it does not have.
@@ -77,7 +78,7 @@ def open_any(place: Path, wish: OctreeWish | None = None) -> AnyCodec:
         return wish.applied(OctreeCodec(OctreeOptions()))
     from study.registry.fetching import open_codec
 
-    codec = open_codec(place).codec
+    codec = open_codec(place, family).codec
     if isinstance(codec, OctreeCodec):
         return wish.applied(codec)
     if wish != OctreeWish():

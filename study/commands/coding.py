@@ -45,7 +45,7 @@ def compress(arguments: argparse.Namespace, console: Console) -> int:
     read = read_cloud(source, arguments.cloud, samples=arguments.samples)
     check_free(target, force=force)
     wish = wish_of(arguments)
-    codec = open_any(arguments.codec, wish)
+    codec = open_any(arguments.codec, wish, arguments.family)
     _warn_of_losses(read, codes_normals=codec.codes_normals)
     started = time.perf_counter()
     with progress_view(console, "compressing", "patches") as on_progress:
@@ -107,7 +107,7 @@ def decompress(arguments: argparse.Namespace, console: Console) -> int:
         ) from error
     head_of(data)  # What is no compressed file is told before anything of the output.
     check_free(target, force=force)
-    codec = open_any(arguments.codec)
+    codec = open_any(arguments.codec, family=arguments.family)
     started = time.perf_counter()
     with progress_view(console, "decompressing", "patches") as on_progress:
         decoded = codec.decompress(data, on_progress, most_points=arguments.most_points)

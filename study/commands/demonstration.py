@@ -58,12 +58,12 @@ def demonstrate(config: StudyConfig, ended: Ended, console: Console) -> None:
     if not judge(config, ended.records).front:
         return
     try:
-        _demonstrate(ended, console)
+        _demonstrate(config, ended, console)
     except (StudyError, CodecError, OSError, subprocess.SubprocessError) as error:
         console.print(f"[yellow]note[/]   no example: {escape(str(error))}", soft_wrap=True)
 
 
-def _demonstrate(ended: Ended, console: Console) -> None:
+def _demonstrate(config: StudyConfig, ended: Ended, console: Console) -> None:
     place = ended.folder.path
     # A study that went on has another knee, perhaps, than when it ended first.
     shutil.rmtree(place / CODEC, ignore_errors=True)
@@ -76,7 +76,7 @@ def _demonstrate(ended: Ended, console: Console) -> None:
     shown = [m for m in _SHOWN if m != "density" or len(example.points) <= _MOST_FOR_DENSITY]
     ours, coded = measured(exported.codec, example, shown)
     (place / COMPRESSED).write_bytes(coded.file)
-    process_s = _decompress_elsewhere(place, len(example.points))
+    process_s = _decompress_elsewhere(place, len(example.points), config.family)
     if not np.array_equal(read_cloud(place / DECODED).points, coded.decoded.points):
         raise StudyError(
             "a fresh process decoded other points from the same file; please report it"
@@ -95,10 +95,11 @@ def _demonstrate(ended: Ended, console: Console) -> None:
     )
 
 
-def _decompress_elsewhere(place: Path, points: int) -> float:
+def _decompress_elsewhere(place: Path, points: int, family: str) -> float:
     """Let `study decompress` decode the file in a process of its own; return what that took."""
     started = time.perf_counter()
-    words = ("decompress", place / CODEC, place / COMPRESSED, place / DECODED, "--force")
+    words = ["decompress", place / CODEC, place / COMPRESSED, place / DECODED, "--force"]
+    words += ["--family", family]
     done = subprocess.run(  # noqa: S603 (the command is ours)
         module_command("study", *map(str, words)),
         env=os.environ | child_variables(),

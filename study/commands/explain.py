@@ -10,8 +10,9 @@ from rich.table import Table
 from study.base.errors import StudyError
 from study.base.spelling import did_you_mean, nearest
 from study.config import StudyConfig
-from study.config.ranges import default_space
-from study.config.sentences import section_in
+from study.config.family import DPCC, settings_of
+from study.config.sections import section_in
+from study.config.study import sections_of
 from study.fronts.measures import MEASURES
 from study.report.rows import as_text
 from study.search.search_checks import SAMPLERS
@@ -30,11 +31,11 @@ if TYPE_CHECKING:
 
 def show(arguments: argparse.Namespace, console: Console) -> int:
     """Print what was asked for."""
-    explain(arguments.section, console)
+    explain(arguments.section, console, family=arguments.family)
     return 0
 
 
-def explain(asked: str | None, console: Console) -> None:
+def explain(asked: str | None, console: Console, *, family: str = DPCC) -> None:
     """Print every key of a study file, of one section, or one key, with its meaning and default.
 
     Besides the sections, `metrics` and `constraints` can be asked for.
@@ -42,15 +43,12 @@ def explain(asked: str | None, console: Console) -> None:
     Args:
         asked: a section, a key such as ``seed`` or ``loss.bpp_lambda``, or None for everything.
         console: where it is printed.
+        family: whose keys `model`, `loss` and `training` have.
 
     Raises:
-        StudyError: there is no such section or key.
+        StudyError: there is no such section, key or family.
     """
-    sections = {
-        name: model
-        for name, field in StudyConfig.model_fields.items()
-        if (model := section_in(field.annotation)) is not None
-    }
+    sections = sections_of(family)
     _check(asked, sections)
     if asked in {None, *StudyConfig.model_fields} - {*sections, "constraints"}:
         _print_fields("study file", StudyConfig, console, only=asked)
@@ -60,9 +58,9 @@ def explain(asked: str | None, console: Console) -> None:
             _print_fields(name, model, console, only=key or None)
             for place, print_more in _MORE:
                 if place == asked or (not key and place.partition(".")[0] == name):
-                    print_more(console)
+                    print_more(console, family)
     if asked in _TOPICS:
-        _TOPICS[asked](console)
+        _TOPICS[asked](console, family)
         return
     console.print(f"\n[dim]an example to copy: {QUICKSTART}[/]", soft_wrap=True)
 
@@ -107,17 +105,20 @@ def _print_fields(
     console.print(table)
 
 
-def _print_default_space(console: Console) -> None:
+def _print_default_space(console: Console, family: str) -> None:
     console.print("\n[bold]search.space[/]  Searched where the study file has no space of its own.")
     table = Table.grid(padding=(0, 2))
-    for name, searched in default_space().items():
+    for name, searched in settings_of(family).default_space().items():
+        if searched.options is not None:
+            table.add_row(f"  {name}", f"{{choices: {list(searched.options)}}}")
+            continue
         low, high = (as_text(float(end)) for end in searched.ends)
         scale = ", log: true" if searched.log else ""
         table.add_row(f"  {name}", f"{{low: {low}, high: {high}{scale}}}")
     console.print(table, highlight=False)
 
 
-def _print_samplers(console: Console) -> None:
+def _print_samplers(console: Console, _family: str) -> None:
     console.print("\n[bold]search.sampler[/]  Who proposes settings.")
     table = Table.grid(padding=(0, 2))
     for name, meaning in SAMPLERS.items():
@@ -126,7 +127,7 @@ def _print_samplers(console: Console) -> None:
     console.print(table, highlight=False)
 
 
-def _print_metrics(console: Console) -> None:
+def _print_metrics(console: Console, _family: str) -> None:
     console.print(
         "\n[bold]metrics[/]  What objectives and constraints may be on: measured on the finished "
         "codec, in the validation clouds, from files that were written and read back.",
@@ -142,7 +143,7 @@ def _print_metrics(console: Console) -> None:
     console.print(table, highlight=False)
 
 
-def _print_constraints(console: Console) -> None:
+def _print_constraints(console: Console, _family: str) -> None:
     console.print(
         "\n[bold]constraints[/]  A list such as [bold]\\[bpp <= 2, decode_s <= 0.05][/]: a metric, "
         "<= or >=, and a number. What breaks one is shown apart, and never on the front.",

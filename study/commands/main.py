@@ -6,7 +6,6 @@ was called are imported here, and nowhere else.
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import sys
@@ -24,11 +23,10 @@ from study.commands.parser import build_parser
 from study.driver.interrupts import INTERRUPTED
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import ConsoleOptions, RenderableType
-
-    from study.workers.trainable import CohortTrainable
 
 _LOG_WIDTH = 120
 _NOBODY_READS = 128 + signal.SIGPIPE
@@ -52,16 +50,13 @@ class _Console(Console):
             yield segment if shown == segment.text else Segment(shown, segment.style)
 
 
-def main(
-    argv: Sequence[str] | None = None, *, trainable: type[CohortTrainable] | None = None
-) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
     Args:
         argv: the command's words; None takes those of the process.
-        trainable: what a trial does where the command trains; None trains the codec.
     """
-    arguments = build_parser(COMMANDS).parse_args(argv, argparse.Namespace(trainable=trainable))
+    arguments = build_parser(COMMANDS).parse_args(argv)
     # Without a terminal rich takes 80 columns, into which the Pareto table does not fit.
     console = _Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
     try:

@@ -45,7 +45,7 @@ def evaluate(arguments: argparse.Namespace, console: Console) -> int:
 
     def measure(clouds: Mapping[str, Cloud], progress: Callable[[int, int], None]) -> Evaluation:
         # It may import the network; what else can be wrong is told before.
-        codec = open_any(folder, wish)
+        codec = open_any(folder, wish, arguments.family)
         return evaluate_codec(codec, clouds, name=name, progress=progress)
 
     return _measure(measure, name, arguments, console)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from model.partition import PartitionConfig, usual_voxel_depth
-from study.codecs.published_checkpoint import export_checkpoint, import_checkpoint
 from study.commands.declared.codecs import PUBLISHED_CUBE_SIZE
+from study.families.dpcc.published_checkpoint import export_checkpoint, import_checkpoint
 
 if TYPE_CHECKING:
     import argparse

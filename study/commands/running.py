@@ -14,6 +14,8 @@ from study.commands.ending import DONE, show_end
 from study.commands.status import is_finished
 from study.driver.resuming import check_can_go_on, with_more
 from study.driver.runner import prepare_data, resume_study, run_study
+from study.families.family import family_of
+from study.families.trained import TrainedFamily
 from study.storage.folder import find_study, folder_of
 from study.storage.progress import read_records
 
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from study.config import StudyConfig
     from study.driver.runner import Ended
     from study.storage.folder import StudyFolder
-    from study.workers.trainable import CohortTrainable
 
 
 def prepare(arguments: argparse.Namespace, console: Console) -> int:
@@ -42,11 +43,10 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
     folder = folder_of(config)
     if arguments.resume and folder.is_study:
         return _go_on(folder, config, arguments, console)
-    trainable = arguments.trainable
     with _told_what_is_left(folder, config):
-        ended = run_study(config, console, address=arguments.address, trainable=trainable)
+        ended = run_study(config, console, address=arguments.address)
         code = show_end(config, ended, console)
-    return _show_example(config, ended, code, console, trainable)
+    return _show_example(config, ended, code, console)
 
 
 def resume(arguments: argparse.Namespace, console: Console) -> int:
@@ -60,11 +60,10 @@ def _go_on(
     folder: StudyFolder, config: StudyConfig, arguments: argparse.Namespace, console: Console
 ) -> int:
     check_can_go_on(folder, config)
-    address, trainable = arguments.address, arguments.trainable
     with _told_what_is_left(folder, config):
-        ended = resume_study(folder, config, console, address=address, trainable=trainable)
+        ended = resume_study(folder, config, console, address=arguments.address)
         code = show_end(config, ended, console)
-    return _show_example(config, ended, code, console, trainable)
+    return _show_example(config, ended, code, console)
 
 
 @contextmanager
@@ -99,15 +98,10 @@ def _has_finished(folder: StudyFolder, config: StudyConfig) -> bool:
     return is_finished(config, records)
 
 
-def _show_example(
-    config: StudyConfig,
-    ended: Ended,
-    code: int,
-    console: Console,
-    trainable: type[CohortTrainable] | None,
-) -> int:
+def _show_example(config: StudyConfig, ended: Ended, code: int, console: Console) -> int:
     """Show an example of what a run made that ended well, and return its exit code."""
-    if code == DONE and trainable is None:  # Other trials than the codec's leave none to show.
+    # Trials that are no networks leave none to show.
+    if code == DONE and isinstance(family_of(config.family), TrainedFamily):
         # It imports PyTorch, which a driver does without until its trials have ended.
         from study.commands.demonstration import demonstrate  # noqa: PLC0415
 

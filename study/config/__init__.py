@@ -7,12 +7,13 @@ YAML, and `study.config.sentences` says what these models refuse.
 
 from __future__ import annotations
 
-from study.config.codec import Geometry, LossWeights, ModelSection, TrainingConfig
 from study.config.data import DataRecipe, SplitName
 from study.config.objectives import ObjectiveSection
 from study.config.resources import ResourcesSection, StorageSection, TrackingSection
 from study.config.search import BudgetSection, GainSection, HaltingSection, SearchSection
+from study.config.section import Section
 from study.config.study import Preparation, StudyConfig
+from study.config.training import TrainingSection
 from study.config.trial import CohortConfig, Shape, TrialConfig
 
 __all__ = [
@@ -20,19 +21,17 @@ __all__ = [
     "CohortConfig",
     "DataRecipe",
     "GainSection",
-    "Geometry",
     "HaltingSection",
-    "LossWeights",
-    "ModelSection",
     "ObjectiveSection",
     "Preparation",
     "ResourcesSection",
     "SearchSection",
+    "Section",
     "Shape",
     "SplitName",
     "StorageSection",
     "StudyConfig",
     "TrackingSection",
-    "TrainingConfig",
+    "TrainingSection",
     "TrialConfig",
 ]

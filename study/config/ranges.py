@@ -1,4 +1,4 @@
-"""What is searched: a setting's range or choices, and those that a study has by default."""
+"""What is searched: a setting's range or choices."""
 
 from __future__ import annotations
 
@@ -91,24 +91,3 @@ class Range(Section):
         if len(set(choices)) < len(choices):
             message = f"choices must differ from each other, but are {list(choices)}"
             raise ValueError(message)
-
-
-def default_space() -> dict[str, Range]:
-    """Return the ranges of the four coefficients that D-PCC's authors tuned by hand.
-
-    Every range holds the published value, which is the first trial.
-
-    - ``bpp_lambda``: on the embedded objects everything below 1e-3 is one and the same point in
-      short training, 1e-2 starts to move the rate and 5e-2 halves it; the low-rate side needs more
-      than 1e-1. The low end is the published 1e-4, the high end is where the rate term outweighs
-      the chamfer distance.
-    - ``chamfer_coe``: from nearly blind to the intermediate stages to as heavy as the last one.
-    - ``density_coe``, ``pts_num_coe``: a factor of ten and more to both sides of the published
-      value. Each guides the number of children, which the decoder needs but the rate does not see.
-    """
-    return {
-        "loss.bpp_lambda": Range(low=1e-4, high=0.3, log=True),
-        "loss.chamfer_coe": Range(low=0.01, high=1.0, log=True),
-        "loss.density_coe": Range(low=1e-5, high=1e-3, log=True),
-        "loss.pts_num_coe": Range(low=5e-8, high=1e-5, log=True),
-    }

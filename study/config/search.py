@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from study.config.numbers import Count, Positive
-from study.config.ranges import Range, SearchedChoice, default_space
+from study.config.ranges import Range, SearchedChoice
 from study.config.section import Section
 
 
@@ -46,7 +46,7 @@ class SearchSection(Section):
         "studies, or CSV or Parquet files with a column for each searched setting and objective",
     )
     space: dict[str, Range] = Field(
-        default_factory=default_space,
+        default_factory=dict,  # Of a study, its family's own.
         min_length=1,
         description="dotted name of a setting -> {low, high, log}, {choices} or {value}, with a "
         "condition in `when`; of loss, training and model all can be searched, of data how clouds "

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING
 
 from study.base.spelling import did_you_mean
-from study.config.study import StudyConfig
+from study.config.family import DPCC
+from study.config.sections import section_in
+from study.config.study import StudyConfig, sections_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pydantic import ValidationError
+    from pydantic import BaseModel, ValidationError
     from pydantic_core import ErrorDetails
 
 
@@ -26,26 +26,34 @@ _IN_WORDS = {"model_type": _TABLE, "dict_type": _TABLE, "tuple_type": "must be a
 """Pydantic speaks of objects and arrays, which a study file does not have, by the fault's type."""
 
 
-def describe(error: ValidationError, origin: str) -> str:
-    """Turn pydantic's list of faults into sentences, one line each."""
+def describe(error: ValidationError, origin: str, family: str = DPCC) -> str:
+    """Turn pydantic's list of faults into sentences, one line each.
+
+    Args:
+        error: what pydantic says.
+        origin: the file.
+        family: of the study, which decides what keys there are.
+    """
     # A union reports one fault for each of its members; one sentence for a place is enough.
     places: dict[tuple[int | str, ...], list[ErrorDetails]] = {}
     for fault in error.errors(include_url=False):
         places.setdefault(tuple(_readable(fault["loc"])), []).append(fault)
-    told = [f"{origin}: {_sentence(faults)}" for faults in list(places.values())[:_MOST_TOLD]]
+    told = [
+        f"{origin}: {_sentence(faults, family)}" for faults in list(places.values())[:_MOST_TOLD]
+    ]
     if (more := len(places) - len(told)) > 0:
         told.append(f"{origin}: {more:,} more places are wrong")
     return "\n".join(told)
 
 
-def _sentence(faults: Sequence[ErrorDetails]) -> str:
+def _sentence(faults: Sequence[ErrorDetails], family: str) -> str:
     """Say what is wrong at one place, where any of several things might have stood."""
     fault = faults[0]
     location = fault["loc"]
     path, which = dotted(_readable(location)), item(location)
     if fault["type"] == "extra_forbidden":
         *_, name = location
-        siblings = _field_names(StudyConfig, location[:-1])
+        siblings = _field_names(family, location[:-1])
         return f"unknown key '{path}'{which}; {did_you_mean(str(name), siblings)}"
     if fault["type"] == "missing":
         return f"'{path}'{which} is missing; `study explain` says what it means"
@@ -100,26 +108,18 @@ def _is_union_member(part: int | str) -> bool:
     )
 
 
-def _field_names(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+def _field_names(family: str, location: Sequence[int | str]) -> list[str]:
     """Return the keys that are valid at a place of the study file; empty where anything goes."""
-    found: type[BaseModel] | None = model
-    for part in location:
+    found: type[BaseModel] | None = StudyConfig
+    for depth, part in enumerate(location):
         if found is None:
             return []
-        if isinstance(part, str) and part in found.model_fields:
+        if depth == 0:
+            found = sections_of(family).get(str(part))
+        elif isinstance(part, str) and part in found.model_fields:
             found = section_in(found.model_fields[part].annotation)
         # Otherwise `part` is an index of a list or a key of a table: its type is `found` itself.
     return list(found.model_fields) if found else []
-
-
-def section_in(annotation: object) -> type[BaseModel] | None:
-    """Return the section that a field holds, itself or as the items of a list or table."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in get_args(annotation):
-        if (section := section_in(argument)) is not None:
-            return section
-    return None
 
 
 def reason_of(fault: ErrorDetails) -> str:

@@ -6,8 +6,9 @@ from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from study.config.codec import LossWeights, ModelSection, TrainingConfig
+from study.config.family import DPCC
 from study.config.numbers import Count
+from study.config.of_family import FamilyName, FamilySection, FamilyTraining
 from study.config.section import Section
 
 
@@ -29,21 +30,23 @@ class TrialConfig(Section):
     system_metrics: bool = Field(
         default=False, description="whether epochs tell what their machine was busy with"
     )
-    model: ModelSection
-    loss: LossWeights
-    training: TrainingConfig
+    family: FamilyName = Field(DPCC, description="what is trained")
+    model: FamilySection
+    loss: FamilySection
+    training: FamilyTraining
 
     @property
     def shape(self) -> Shape:
         """What trials must have in common to train together."""
         steps = self.training.patches_per_step
-        return Shape(self.model, self.data_folder, self.threads, steps, self.seed)
+        return Shape(self.family, self.model, self.data_folder, self.threads, steps, self.seed)
 
 
 class Shape(NamedTuple):
     """What the trials of a cohort have in common; all else is each one's own."""
 
-    model: ModelSection
+    family: str
+    model: Section
     data_folder: str
     threads: int
     patches_per_step: int

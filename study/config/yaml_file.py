@@ -17,6 +17,7 @@ from study.base.addresses import holds_secret
 from study.base.errors import StudyError
 from study.base.output import CONTROLS
 from study.base.spelling import did_you_mean
+from study.config.family import DPCC
 from study.config.sentences import describe
 from study.config.study import StudyConfig
 
@@ -253,7 +254,10 @@ def _validate(document: dict[str, Any], origin: str) -> StudyConfig:
         # Through JSON, for there a list may become a tuple even in strict mode.
         return StudyConfig.model_validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
-        raise StudyError(describe(error, origin)) from error
+        family = document.get("family", DPCC)
+        is_refused = any(fault["loc"] == ("family",) for fault in error.errors())
+        told = describe(error, origin, DPCC if is_refused else family)
+        raise StudyError(told) from error
     except (TypeError, ValueError) as error:  # What JSON does not know: a date, a huge number.
         message = f"{origin}: {error}; put quotes around it if it is meant as text"
         raise StudyError(message) from error

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model.errors import CodecError
-from model.hierarchy import build_hierarchy
-from model.overhead import overhead_bits
 from model.partition import partition
 from model.placement import place
 from study.base.errors import StudyError
@@ -43,6 +41,7 @@ if TYPE_CHECKING:
     from study.clouds import Cloud
     from study.config.data import DataRecipe, SplitName
     from study.data.manifest import FileEntry
+    from study.data.patch_form import PatchForm
     from study.data.sources import Source
 
 
@@ -54,14 +53,13 @@ class Job:
         source: where the clouds come from.
         recipe: how they are chosen and cut.
         splits: the chosen clouds and their splits, ordered by name.
-        downsample_rate, k: parameters of the hierarchies.
+        form: what is stored of a patch.
     """
 
     source: Source
     recipe: DataRecipe
     splits: Mapping[str, SplitName]
-    downsample_rate: tuple[float, ...]
-    k: int
+    form: PatchForm
 
     @property
     def folder_name(self) -> str:
@@ -70,8 +68,7 @@ class Job:
             "format": FORMAT,
             "fingerprint": self.source.fingerprint,
             "recipe": self.recipe.model_dump(),
-            "downsample_rate": self.downsample_rate,
-            "k": self.k,
+            **self.form.parameters,
         }
         text = json.dumps(parameters, sort_keys=True)
         return f"{self.source.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
@@ -80,7 +77,7 @@ class Job:
     def estimated_bytes(self) -> int:
         """Size of the numbers if no cube is dropped, without the files' overhead."""
         most, normals = self.recipe.points_per_object, self.recipe.normals
-        of_patch = bytes_per_point(self.downsample_rate, self.k, normals=normals)
+        of_patch = bytes_per_point(self.form, normals=normals)
         of_cloud = BYTES_PER_POINT + 12.0 * normals
         needed = 0.0
         for cloud, split in self.splits.items():
@@ -95,7 +92,7 @@ class Job:
         Raises:
             StudyError: a cloud is faulty, or a split is left without a patch.
         """
-        layout = patch_columns(len(self.downsample_rate), normals=self.recipe.normals)
+        layout = patch_columns(self.form, normals=self.recipe.normals)
         layouts = {patches_file(split): layout for split in SPLITS}
         layouts |= {clouds_file(split): CLOUD_LAYOUT for split in EVALUATED}
         with ExitStack() as stack:
@@ -128,10 +125,9 @@ class Job:
         cut = partition(placement.to_scaled(cloud.points), config)
         for cube in cut.patches:
             normals = None if cloud.normals is None else cloud.normals[cube.members]
-            hierarchy = build_hierarchy(cube.points, self.downsample_rate, self.k, normals)
-            writers[patches_file(split)].add(patch_row(index, cube, hierarchy))
+            writers[patches_file(split)].add(patch_row(index, cube, normals, self.form))
         if split in EVALUATED:
-            overhead = overhead_bits(cut, placement, config, self.downsample_rate)
+            overhead = self.form.overhead_bits(cut, placement, config)
             row = cloud_row(cloud.points, cloud.normals, cut.voxels, overhead)
             writers[clouds_file(split)].add(row)
         return _entry(name, split, cloud, cut, placement, config)
@@ -145,8 +141,7 @@ class Job:
             source=self.source.name,
             fingerprint=self.source.fingerprint,
             recipe=self.recipe,
-            downsample_rate=self.downsample_rate,
-            k=self.k,
+            geometry=dict(self.form.parameters),
             splits={split: _count(clouds[split]) for split in SPLITS},
             clouds=entries,
             files=files,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING
 
 from study.base.errors import StudyError
@@ -12,9 +13,11 @@ from study.data.manifest import Manifest, delete_it, read_manifest
 from study.data.patch_set import PatchSet
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from study.data.manifest import FileEntry
+    from study.data.patch_form import PatchForm
 
 EVALUATED: tuple[SplitName, ...] = ("validation", "test")
 """The splits whose clouds are kept whole, to judge files by."""
@@ -28,19 +31,20 @@ class DataSet:
         manifest: what it says about itself.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, form: PatchForm | None) -> None:
         self.folder = folder
         self.manifest = manifest
-        stages, normals = len(manifest.downsample_rate), manifest.recipe.normals
+        normals = manifest.recipe.normals
         entries = {split: manifest.clouds_of(split) for split in SPLITS}
         self._splits = {
             split: PatchSet(
                 folder / patches_file(split),
                 {entry.name: entry.patches for entry in entries[split]},
-                stages,
+                form,
                 normals=normals,
             )
             for split in SPLITS
+            if form is not None
         }
         self._clouds = {
             split: CloudSet(folder / clouds_file(split), entries[split], normals=normals)
@@ -49,6 +53,7 @@ class DataSet:
 
     def split(self, name: SplitName) -> PatchSet:
         """The patches to train on, to validate on, or to test on."""
+        assert self._splits, "whoever reads patches says of which form they are"
         return self._splits[name]
 
     def clouds(self, name: SplitName) -> CloudSet:
@@ -72,16 +77,18 @@ FILES = (*map(patches_file, SPLITS), *map(clouds_file, EVALUATED))
 """All files of a data set but its manifest."""
 
 
-def open_data_set(folder: Path, *, verify: bool = False) -> DataSet:
+def open_data_set(folder: Path, form: PatchForm | None = None, *, verify: bool = False) -> DataSet:
     """Open a folder that `prepare` made.
 
     Args:
         folder: the data set.
+        form: of its patches; None: they are not read, but whole clouds only.
         verify: read the files whole and compare their hashes. `prepare` does so once for a study;
             its trials then check sizes and columns only.
 
     Raises:
-        StudyError: something is missing, damaged or of another layout; says what to delete.
+        StudyError: something is missing, damaged or of another layout, or the patches are of
+            another form; says what to do.
     """
     manifest = read_manifest(folder)
     if sorted(manifest.files) != sorted(FILES):
@@ -91,7 +98,27 @@ def open_data_set(folder: Path, *, verify: bool = False) -> DataSet:
         )
     for name, entry in manifest.files.items():
         _check_file(folder / name, entry, verify=verify)
-    return DataSet(folder, manifest)
+    if form is not None:
+        check_form(form, manifest, folder)
+    return DataSet(folder, manifest, form)
+
+
+def check_form(form: PatchForm, manifest: Manifest, folder: Path) -> None:
+    """Refuse patches that were prepared for another model.
+
+    Raises:
+        StudyError: it names both.
+    """
+    wanted: dict[str, object] = json.loads(json.dumps(form.parameters))
+    if wanted != manifest.geometry:
+        raise StudyError(
+            f"data must be prepared with the model's {_told(wanted)}, and {folder} has "
+            f"{_told(manifest.geometry)}; prepare it anew"
+        )
+
+
+def _told(geometry: Mapping[str, object]) -> str:
+    return " and ".join(f"{name} = {value}" for name, value in geometry.items()) or "none of that"
 
 
 def _check_file(path: Path, entry: FileEntry, *, verify: bool) -> None:

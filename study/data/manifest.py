@@ -6,9 +6,16 @@ import hashlib
 import json
 import os
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from model.placement import LONGEST_SIDE, Placement
 from study.base.errors import StudyError
@@ -97,7 +104,8 @@ class Manifest(_Part):
         source: short name of the recipe's source.
         fingerprint: the source's when it was read.
         recipe: what the data set was made from.
-        downsample_rate, k: parameters of the hierarchies.
+        geometry: the parameters of the form of its patches (`study.data.patch_form`); in the file
+            they stand beside the rest, under their own names.
         peak: length of the longest side of every cloud in the scaled frame.
         peak_name: the peak in words.
         splits: counts per split.
@@ -111,8 +119,7 @@ class Manifest(_Part):
     source: str
     fingerprint: str
     recipe: DataRecipe
-    downsample_rate: tuple[float, ...]
-    k: int
+    geometry: dict[str, Any]
     peak: float = LONGEST_SIDE
     peak_name: str = "longest side"
     splits: dict[SplitName, SplitCounts]
@@ -120,6 +127,22 @@ class Manifest(_Part):
     files: dict[str, FileEntry]
     content_hash: str
     code_version: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_geometry(cls, given: Any) -> Any:  # noqa: ANN401  anything that JSON holds
+        if not isinstance(given, dict) or "geometry" in given:
+            return given
+        known = {name: value for name, value in given.items() if name in cls.model_fields}
+        others = {name: value for name, value in given.items() if name not in known}
+        return {**known, "geometry": others}
+
+    @model_serializer(mode="wrap")
+    def _spread_geometry(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        spread: dict[str, Any] = {}
+        for name, value in dump(self).items():
+            spread |= value if name == "geometry" else {name: value}
+        return spread
 
     def clouds_of(self, split: SplitName) -> tuple[CloudEntry, ...]:
         """Clouds of a split, in the order of its files; of `train`, only those with patches."""

@@ -16,10 +16,11 @@ from study.data.sources import open_source
 from study.data.splits import assign_splits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from study.config.data import DataRecipe
+    from study.data.patch_form import PatchForm
 
 _PARTIAL = ".partial"
 _OVERHEAD_FACTOR = 1.05
@@ -31,8 +32,7 @@ _OVERHEAD_BYTES = 1 << 17
 def prepare(
     recipe: DataRecipe,
     *,
-    downsample_rate: Sequence[float],
-    k: int,
+    form: PatchForm,
     root: Path,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Path:
@@ -44,8 +44,7 @@ def prepare(
 
     Args:
         recipe: which points, how they are cut, which are held out.
-        downsample_rate: per encoder stage, the share of the points that become samples.
-        k: neighbours of a sample.
+        form: what is stored of a patch.
         root: folder of all data sets.
         on_progress: called after each cloud with the numbers of clouds done and in all.
 
@@ -58,7 +57,7 @@ def prepare(
     """
     source = open_source(recipe)
     splits = assign_splits(source.point_counts, recipe)
-    job = Job(source, recipe, splits, tuple(downsample_rate), k)
+    job = Job(source, recipe, splits, form)
     root = root.expanduser().absolute()
     folder = root / job.folder_name
     if not folder.exists():
@@ -67,7 +66,7 @@ def prepare(
             if not folder.exists():  # else another process made it while this one waited
                 _require_room(job, root)
                 _build(job, folder, on_progress)
-    open_data_set(folder, verify=True)
+    open_data_set(folder, form, verify=True)
     return folder
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from study.config import ResourcesSection, StudyConfig, TrialConfig
-    from study.workers.trainable import CohortTrainable
 
 _SINGLE_TRIALS_PER_GPU = 4
 """Most cohorts of one trial that share a GPU by default. Sharing beyond the gaps between one
@@ -50,7 +49,6 @@ def check_machine(wanted: ResourcesSection) -> None:
 def plan(
     config: StudyConfig,
     first: TrialConfig,
-    trainable: type[CohortTrainable],
     *,
     joined: bool,
     tell: Callable[[str], None],
@@ -61,7 +59,6 @@ def plan(
     Args:
         config: the study.
         first: its first trial.
-        trainable: what a cohort does.
         joined: whether the cluster was running already. It may grow, so a cohort need not fit yet.
         tell: shows the user a line on what was measured, if anything was.
         look: called repeatedly during a measurement; may raise.
@@ -74,9 +71,7 @@ def plan(
     if not joined:
         check_fit(resources, there)
     at_once = slots(config.resources, resources, there, joined=joined)
-    size = cohort_size(
-        config, first, trainable, at_once=at_once, resources=resources, tell=tell, look=look
-    )
+    size = cohort_size(config, first, at_once=at_once, resources=resources, tell=tell, look=look)
     if size == 1:  # Then several may share a GPU.
         alone = config.resources.model_copy(update={"cohort": 1})
         resources = resources_per_cohort(alone, there)

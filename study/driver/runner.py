@@ -22,6 +22,7 @@ from study.data.version import code_version
 from study.driver.changes import began, check_changes
 from study.driver.reports import Exhibited, draw_report
 from study.driver.termination import COMPLETE, Reason, Stopped, Termination
+from study.families.family import family_of
 from study.fronts.measures import cautions
 from study.report.live import live_view, preparation_view
 from study.search.architectures import preparations
@@ -41,10 +42,6 @@ if TYPE_CHECKING:
     from study.storage.folder import StudyFolder
     from study.storage.trial_store import TrialStore
     from study.tracking.observer import MlflowObserver
-    from study.workers.trainable import CohortTrainable
-
-_OF_WORKERS = ("study.workers.trainable", "study.training.training")
-"""What a worker that trains codecs imports: PyTorch above all, which takes seconds."""
 
 _TRACKING_TIMEOUT_S = 60.0
 _TRACKING_TIMEOUT_INTERRUPTED_S = 3.0
@@ -74,7 +71,6 @@ def run_study(
     console: Console,
     *,
     address: str | None = None,
-    trainable: type[CohortTrainable] | None = None,
 ) -> Ended:
     """Run a new study to its end, or until it is stopped.
 
@@ -82,7 +78,6 @@ def run_study(
         config: the study.
         console: where its progress is shown.
         address: a running Ray cluster to join; None starts Ray on this machine.
-        trainable: what a cohort does; None trains codecs.
 
     Raises:
         StudyError: the name is taken, the data cannot be prepared, or Ray cannot be reached.
@@ -93,7 +88,7 @@ def run_study(
 
         check_new(config)
     with create_study_folder(config) as folder:
-        return _drive(config, folder, console, address, trainable)
+        return _drive(config, folder, console, address)
 
 
 def resume_study(
@@ -102,7 +97,6 @@ def resume_study(
     console: Console,
     *,
     address: str | None = None,
-    trainable: type[CohortTrainable] | None = None,
 ) -> Ended:
     """Go on with a study, after whatever ended its last driver.
 
@@ -114,13 +108,12 @@ def resume_study(
         config: as it began, but for what `study.driver.changes` allows to change.
         console: where its progress is shown.
         address: a running Ray cluster to join; None starts Ray on this machine.
-        trainable: what a cohort does; None trains codecs.
 
     Raises:
         StudyError: another driver is at work, or as for `run_study`. Nothing is lost then.
     """
     with open_study_folder(folder):
-        return _drive(config, folder, console, address, trainable)
+        return _drive(config, folder, console, address)
 
 
 def _drive(
@@ -128,7 +121,6 @@ def _drive(
     folder: StudyFolder,
     console: Console,
     address: str | None,
-    trainable: type[CohortTrainable] | None,
 ) -> Ended:
     """Be the study's driver."""
     objectives = objectives_of(config)
@@ -154,11 +146,12 @@ def _drive(
             from study.driver.local_ray import Preload
 
             store = opening.result()
-            preload = Preload(_OF_WORKERS, config.resources.cpus_per_cohort)
+            modules = ("study.workers.trainable", *family_of(config.family).worker_modules)
+            preload = Preload(modules, config.resources.cpus_per_cohort)
             with (
                 live_view(console, config, objectives) as view,
                 _outcome() as outcome,
-                ray_running(address, preload if trainable is None else None),
+                ray_running(address, preload),
             ):
                 # Its copy in the folder may have been edited.
                 check_changes(began(store.study_file(), config), config)
@@ -171,7 +164,7 @@ def _drive(
                 from study.driver.tuning import Site, run_trials
 
                 site = Site(folder, store, data, lease, address is not None)
-                outcome.termination = run_trials(config, site, observers, trainable, tell)
+                outcome.termination = run_trials(config, site, observers, tell)
             # Still under the lease: what MLflow lacks is written now.
             return finish(config, folder, store, tracking, outcome)
 
@@ -229,13 +222,12 @@ def prepare_data(config: StudyConfig, console: Console) -> dict[Preparation, Pat
     Raises:
         StudyError: the source cannot be read, or the data set cannot be written.
     """
-    folders = {}
+    folders, family = {}, family_of(config.family)
     for preparation in preparations(config):
         with preparation_view(console) as on_progress:
             folders[preparation] = prepare(
                 preparation.recipe,
-                downsample_rate=preparation.geometry.downsample_rate,
-                k=preparation.geometry.k,
+                form=family.patches(preparation.geometry),
                 root=Path(config.data_root).resolve(),
                 on_progress=on_progress,
             )

@@ -19,12 +19,13 @@ from ray.exceptions import RayError
 from study.cohorts.pace import Tried, even_size, learning_size, try_sizes
 from study.config import TrialConfig
 from study.data.version import code_version
+from study.families.family import family_of
+from study.workers.trainable import device_of_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from study.config import StudyConfig
-    from study.workers.trainable import CohortTrainable
 
 FILE_NAME = "cohort-sizes.json"
 """In the root of all studies."""
@@ -54,6 +55,7 @@ class Situation:
         shape = self.trial.shape
         facts = {
             "data": Path(shape.data_folder).name,
+            "family": shape.family,
             "model": shape.model.model_dump(mode="json"),
             "patches_per_step": shape.patches_per_step,
             "code": code_version(),
@@ -66,7 +68,6 @@ class Situation:
 def cohort_size(
     config: StudyConfig,
     trial: TrialConfig,
-    trainable: type[CohortTrainable],
     *,
     at_once: int,
     resources: Mapping[str, float],
@@ -78,7 +79,6 @@ def cohort_size(
     Args:
         config: the study.
         trial: its first trial.
-        trainable: what a cohort does.
         at_once: how many run at once.
         resources: CPUs and GPUs of one.
         tell: shows the user a line on what was measured, if anything was.
@@ -96,7 +96,7 @@ def cohort_size(
     tried = None if device == UNKNOWN_GPU else read_sizes(file).get(situation.key)
     if tried is None or not tried.says(most):
         try:
-            tried = _measure(trial, trainable, most, resources, look)
+            tried = _measure(trial, most, resources, look)
         except RayError as error:
             why = (str(error).strip().splitlines() or ["no reason given"])[-1]
             tell(f"trials train one by one, for no cohort could be measured: {why}")
@@ -169,7 +169,6 @@ def write_size(file: Path, key: str, tried: Tried) -> None:
 
 def _measure(
     trial: TrialConfig,
-    trainable: type[CohortTrainable],
     most: int,
     resources: Mapping[str, float],
     look: Callable[[], None],
@@ -178,7 +177,7 @@ def _measure(
     task = ray.remote(_try_in_worker).options(
         num_cpus=resources["cpu"], num_gpus=resources["gpu"], max_retries=1
     )
-    found = task.remote(trainable, trial.model_dump_json(), most)
+    found = task.remote(trial.model_dump_json(), most)
     look()
     while not ray.wait([found], timeout=_LOOK_EVERY_S)[0]:
         look()
@@ -186,6 +185,7 @@ def _measure(
     return tried
 
 
-def _try_in_worker(trainable: type[CohortTrainable], trial: str, most: int) -> Tried:
-    step_s = trainable.stopwatch(TrialConfig.model_validate_json(trial))
+def _try_in_worker(text: str, most: int) -> Tried:
+    trial = TrialConfig.model_validate_json(text)
+    step_s = family_of(trial.family).stopwatch(trial, device_of_worker())
     return try_sizes(step_s, most, _LONGEST_STEP_S)

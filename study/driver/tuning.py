@@ -22,7 +22,7 @@ from study.halting.budget import Budget
 from study.halting.halts import Halts
 from study.search.space import baseline, trial_config
 from study.storage.database import in_words
-from study.workers.trainable import COHORT, OPENING, CodecTrainable
+from study.workers.trainable import COHORT, OPENING, CohortTrainable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from study.storage.folder import StudyFolder
     from study.storage.lease import Lease
     from study.storage.trial_store import TrialStore
-    from study.workers.trainable import CohortTrainable
 
 
 # Tune gives its workers an environment of their own, for PyTorch Lightning: then none that Ray has
@@ -70,7 +69,6 @@ def run_trials(
     config: StudyConfig,
     site: Site,
     observers: Sequence[Observer],
-    trainable: type[CohortTrainable] | None,
     tell: Callable[[str], None],
 ) -> Termination:
     """Run the study's trials, in as many cohorts at once as there is room for.
@@ -81,7 +79,6 @@ def run_trials(
         config: the study.
         site: where it runs, and with what.
         observers: called after each change of a trial.
-        trainable: what a cohort does; None trains codecs.
         tell: shows the user a line on what was measured or decided.
 
     Returns:
@@ -93,11 +90,10 @@ def run_trials(
         StudyError: Ray was started for this study, and one cohort does not fit.
     """
     make_config = partial(trial_config, config, data_folders=site.data)
-    does = trainable or CodecTrainable
     with noted_interrupts() as interrupted:
         stop = Stop(config, site.store, site.lease, interrupted, joined=site.joined)
         first = make_config(0, baseline(config))
-        planned = plan(config, first, does, joined=site.joined, tell=tell, look=stop.check)
+        planned = plan(config, first, joined=site.joined, tell=tell, look=stop.check)
         folders = CohortFolders(site.folder.cohorts)
         longest_s = config.resources.longest_step_s
         settings = Settings(
@@ -115,7 +111,7 @@ def run_trials(
                 callbacks = [WorkerFailures(cohorts), leave]
                 _keep_to_ourselves(site.folder.ray)
                 if not (budget.spent() and cohorts.is_done()):
-                    _tuner(does, planned, site.folder, searcher, callbacks).fit()
+                    _tuner(planned, site.folder, searcher, callbacks).fit()
             finally:
                 leave.close()
                 cohorts.settle()
@@ -143,14 +139,13 @@ def _keep_to_ourselves(folder: Path) -> None:
 
 
 def _tuner(
-    trainable: type[CohortTrainable],
     planned: Plan,
     folder: StudyFolder,
     searcher: CohortSearcher,
     callbacks: list[tune.Callback],
 ) -> tune.Tuner:
     return tune.Tuner(
-        tune.with_resources(trainable, dict(planned.resources)),
+        tune.with_resources(CohortTrainable, dict(planned.resources)),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             num_samples=-1,  # The searcher says when it is enough.

@@ -28,6 +28,10 @@ holds all code: here are only numbers (JSON and safetensors), and nothing here i
 """
 
 
+_FIRST_FAMILY = "D-PCC"
+"""Of codecs that do not say theirs: there was no other when they were exported."""
+
+
 def card(about: Mapping[str, Any], model: str) -> str:
     """Return the card of a codec; its first line stands by itself in MLflow's list of versions.
 
@@ -38,8 +42,9 @@ def card(about: Mapping[str, Any], model: str) -> str:
         model: the registered model's name.
     """
     trial, study, epoch = about["trial"], plain(about["study"]["name"]), about["epochs"]
+    kind = f"a point cloud codec ({plain(about.get('family', _FIRST_FAMILY))})"
     parts = [
-        f"Trial {trial} of the study {study} after epoch {epoch}: a point cloud codec (D-PCC).\n",
+        f"Trial {trial} of the study {study} after epoch {epoch}: {kind}.\n",
         f"## Numbers\n\nOf {about['data']['measured_on']}; {about['metrics_are']}.\n",
         _table("measure", "value", _numbers(about["metrics"])),
         f"PSNR: {about['data']['psnr']}.\n",

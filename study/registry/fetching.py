@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from model.codec_folder import load_codec
 from study.base.addresses import masked
 from study.base.errors import StudyError
+from study.families.family import family_of
 from study.tracking.client import cause_of, connect, is_missing, quieten
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _ADDRESS = re.compile(r"models:/(?P<model>[^/:@]+)(@(?P<alias>[\w-]+)|/(?P<version>\d+))")
 
 
-def open_codec(place: Path) -> SavedCodec:
+def open_codec(place: Path, family: str | None = None) -> SavedCodec:
     """Read a codec from its folder, or from a registry.
 
     Of a registered model only the codec's own folder is read. MLflow's description of how to load
@@ -28,15 +29,17 @@ def open_codec(place: Path) -> SavedCodec:
     Args:
         place: a folder, or ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION`` in the MLflow that
             MLFLOW_TRACKING_URI names, else in that of the folder ``studies``.
+        family: of a codec whose network is not in this program; its code is run.
 
     Raises:
         StudyError: the address is malformed, or MLflow cannot be reached or has no such version.
         CodecError: the codec cannot be read.
     """
+    opener = load_codec if family is None else family_of(family).open_codec
     if not str(place).startswith("models:"):
-        return load_codec(place)
+        return opener(place)
     with tempfile.TemporaryDirectory() as folder:
-        return load_codec(_fetch(str(place), Path(folder)))
+        return opener(_fetch(str(place), Path(folder)))
 
 
 def _fetch(address: str, into: Path) -> Path:

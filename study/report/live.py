@@ -37,7 +37,7 @@ _STYLES = {
     TrialState.FAILED: "red",
 }
 _PUBLISHED, _ON_FRONT = "★", "◆"
-"""Marks of the trial with D-PCC's published coefficients, and of those on the front."""
+"""Marks of the trial with the published coefficients, and of those on the front."""
 
 _WIDTH = 78
 """Least width of the table: its caption fits in one line."""

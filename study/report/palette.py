@@ -43,7 +43,7 @@ BEATEN_TRIALS = "complete, beaten by the front"
 INFEASIBLE_TRIALS = "complete, breaks a constraint"
 INFEASIBLE_MARK = ("P", "plus-open")
 """Of trials that break a constraint, likewise."""
-PUBLISHED = "D-PCC's published coefficients"
+PUBLISHED = "published coefficients"
 
 
 def front_text(objectives: int) -> str:

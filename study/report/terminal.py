@@ -8,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from study.base.records import TrialState
+from study.report import palette
 from study.report.rows import (
     as_text,
     breaks_text,
@@ -182,7 +183,7 @@ def _footnotes(
     if _GAIN not in left_out:
         yield _GAIN_NOTE
     if any(record.is_baseline for record in study.records):
-        yield f"{_BASELINE_MARK} D-PCC's published coefficients"
+        yield f"{_BASELINE_MARK} {palette.PUBLISHED}"
     hidden = [name for name in searched_names(study.records) if name in left_out]
     if hidden:
         yield f"no room for {', '.join(hidden)}: front.csv has all"

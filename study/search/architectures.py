@@ -7,19 +7,23 @@ from typing import TYPE_CHECKING
 
 from study.base.errors import StudyError
 from study.config.derived import asked_metrics
+from study.config.family import codes_normals
 from study.metrics.table import MEASURES
 from study.search.conditions import ordered
 from study.search.space import apply, baseline
 
 if TYPE_CHECKING:
-    from study.config import ModelSection, Preparation, StudyConfig
+    from collections.abc import Sequence
+
+    from study.config import Preparation, StudyConfig
     from study.config.choices import Choice
+    from study.config.of_family import FamilySection
 
 MOST_COMBINATIONS = 1000
 """Each is checked before anything starts, and data are prepared for each that needs its own."""
 
 
-def architectures(config: StudyConfig) -> list[ModelSection]:
+def architectures(config: StudyConfig) -> list[FamilySection]:
     """Return every architecture that a trial may have, the first trial's first.
 
     Raises:
@@ -66,9 +70,27 @@ def check_architectures(config: StudyConfig) -> None:
             a setting would reach nothing.
     """
     reached = architectures(config)
-    if any(model.compress_normal for model in reached) and not config.data.normals:
+    _check_normals(config, reached)
+    for name, switch, value in config.of_family.dependent:
+        if any(getattr(model, switch) is value for model in reached):
+            continue
+        section, _, field = name.partition(".")
+        own: object = getattr(getattr(config, section), field)
+        default = type(getattr(config, section)).model_fields[field].default
+        if name in config.search.space or own != default:
+            raise StudyError(
+                f"{name} reaches nothing unless model.{switch} is {str(value).lower()}; set that, "
+                f"or leave {name} out"
+            )
+
+
+def _check_normals(config: StudyConfig, reached: Sequence[FamilySection]) -> None:
+    """Check that normals are there where they are coded or measured, and are not there unread."""
+    coded = [codes_normals(config.of_family, model) for model in reached]
+    switch = config.of_family.normals_switch
+    if any(coded) and not config.data.normals:
         raise StudyError(
-            "model.compress_normal needs the points' normals, and data.normals is false; set "
+            f"model.{switch} needs the points' normals, and data.normals is false; set "
             "data.normals: true"
         )
     asked = [name for name in asked_metrics(config) if "normals" in MEASURES[name].needs]
@@ -78,33 +100,20 @@ def check_architectures(config: StudyConfig) -> None:
             "true, or ask for d1_psnr_db"
         )
     of_decoded = [name for name in asked if "decoded normals" in MEASURES[name].needs]
-    if of_decoded and not all(model.compress_normal for model in reached):
+    if of_decoded and switch is None:
         raise StudyError(
-            f"{of_decoded[0]} needs decoded normals, and model.compress_normal is false; set "
-            "model.compress_normal: true, or ask for d2_psnr_db"
+            f"{of_decoded[0]} needs decoded normals, and codecs of the family {config.family} "
+            "code none; ask for d2_psnr_db"
         )
-    if config.data.normals and not (asked or any(model.compress_normal for model in reached)):
+    if of_decoded and not all(coded):
         raise StudyError(
-            "data.normals: true would go unread, for model.compress_normal is false and neither an "
+            f"{of_decoded[0]} needs decoded normals, and model.{switch} is false; set "
+            f"model.{switch}: true, or ask for d2_psnr_db"
+        )
+    if config.data.normals and not (asked or any(coded)):
+        none_coded = "no codec codes them" if switch is None else f"model.{switch} is false"
+        raise StudyError(
+            f"data.normals: true would go unread, for {none_coded} and neither an "
             "objective nor a constraint is on d2_psnr_db or f1; change one of them, or remove "
             "data.normals"
         )
-    for name, needed, value in _DEPENDENT:
-        if any(getattr(model, needed) is value for model in reached):
-            continue
-        section, _, field = name.partition(".")
-        own: object = getattr(getattr(config, section), field)
-        default = type(getattr(config, section)).model_fields[field].default
-        if name in config.search.space or own != default:
-            raise StudyError(
-                f"{name} reaches nothing unless model.{needed} is {str(value).lower()}; set that, "
-                f"or leave {name} out"
-            )
-
-
-_DEPENDENT = (
-    ("loss.normal_coe", "compress_normal", True),
-    ("loss.latent_xyzs_coe", "quantize_latent_xyzs", True),
-    ("model.latent_xyzs_conv_mode", "quantize_latent_xyzs", True),
-)
-"""Settings that matter in one mode only: name, the model's switch, and its value in that mode."""

@@ -12,13 +12,13 @@ from __future__ import annotations
 import copy
 import inspect
 import warnings
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseGASampler, BaseSampler, CmaEsSampler
 
 from study.base.errors import StudyError
+from study.base.importing import imported
 from study.base.spelling import did_you_mean
 from study.search.conditions import is_conditional
 from study.search.numbered import (
@@ -225,15 +225,7 @@ def maker(config: StudyConfig, source: Sequence[FrozenTrial] = ()) -> Callable[[
 
 
 def _imported(name: str, path: str) -> type[BaseSampler]:
-    module, _, attribute = path.partition(":")
-    try:
-        found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        message = (
-            f"search.sampler: {name} cannot be imported: {error}; give module:Class of a module "
-            "that Python finds: its folder must be in PYTHONPATH"
-        )
-        raise StudyError(message) from error
+    found = imported("search.sampler", name, path)
     if not (isinstance(found, type) and issubclass(found, BaseSampler)):
         message = (
             f"search.sampler: {name} must be a class made from optuna.samplers.BaseSampler, and "

@@ -9,9 +9,10 @@ from pydantic import BaseModel, ValidationError
 
 from study.base.errors import StudyError
 from study.base.spelling import did_you_mean
-from study.config import LossWeights, ModelSection, StudyConfig, TrialConfig
+from study.config import StudyConfig, TrialConfig
 from study.config.choices import meaning_of
 from study.config.derived import extra_metrics
+from study.config.family import published
 from study.config.sentences import reason_of
 from study.search.conditions import is_active, ordered
 
@@ -23,12 +24,6 @@ if TYPE_CHECKING:
     from study.config.choices import Choice
     from study.config.ranges import Range
 
-PUBLISHED: Mapping[str, float] = {
-    f"loss.{name}": LossWeights.model_fields[name].default
-    for name in ("bpp_lambda", "chamfer_coe", "density_coe", "pts_num_coe")
-}
-"""D-PCC's published coefficients: what the first trial of every study trains with."""
-
 
 def apply(config: StudyConfig, settings: Mapping[str, Choice]) -> StudyConfig:
     """Return the study with searched settings in their places, checked like a study file's.
@@ -39,7 +34,7 @@ def apply(config: StudyConfig, settings: Mapping[str, Choice]) -> StudyConfig:
     changes: dict[str, dict[str, object]] = {}
     for name, value in settings.items():
         section, _, field = name.partition(".")
-        changed = {field: meaning_of(value)} if field else table_of(name, value)
+        changed = {field: meaning_of(value)} if field else table_of(config, name, value)
         changes.setdefault(section, {}).update(changed)
     applied = {name: _changed(config, name, fields) for name, fields in changes.items()}
     return config.model_copy(update=applied)
@@ -63,18 +58,19 @@ def _changed(config: StudyConfig, name: str, fields: Mapping[str, object]) -> Ba
         raise StudyError(message) from error
 
 
-def table_of(name: str, value: Choice) -> dict[str, object]:
+def table_of(config: StudyConfig, name: str, value: Choice) -> dict[str, object]:
     """Return the settings of a choice for a whole section."""
-    settings = meaning_of(value)
+    settings, valid = meaning_of(value), type(config.model).model_fields
     if not isinstance(settings, dict):
+        known = ", ".join(valid)
         message = (
-            f"search.space: a choice of '{name}' must be a table of its settings, such as "
-            f"{{dim: 16, hidden_dim: 32}}, and is {value!r}"
+            f"search.space: a choice of '{name}' must be a table of its settings (of {known}), and "
+            f"is {value!r}"
         )
         raise StudyError(message)
-    unknown = sorted(set(settings) - set(ModelSection.model_fields))
+    unknown = sorted(set(settings) - set(valid))
     if unknown:
-        hint = did_you_mean(unknown[0], ModelSection.model_fields)
+        hint = did_you_mean(unknown[0], valid)
         message = f"search.space: there is no setting '{name}.{unknown[0]}'; {hint}"
         raise StudyError(message)
     return settings
@@ -83,6 +79,7 @@ def table_of(name: str, value: Choice) -> dict[str, object]:
 def baseline(config: StudyConfig) -> dict[str, Choice]:
     """Return the first trial: published coefficients, and the study's own value for the rest."""
     first: dict[str, Choice] = {}
+    known = published(config.of_family)
     for name in ordered(config.search.space):
         searched = config.search.space[name]
         if not is_active(searched, first):
@@ -90,7 +87,7 @@ def baseline(config: StudyConfig) -> dict[str, Choice]:
         if searched.value is not None:
             first[name] = searched.value
         else:
-            first[name] = PUBLISHED[name] if name in PUBLISHED else _own_choice(config, name)
+            first[name] = known[name] if name in known else _own_choice(config, name)
     return first
 
 
@@ -112,8 +109,8 @@ def _own_choice(config: StudyConfig, name: str) -> Choice:
 
 
 def is_published(config: StudyConfig, settings: Mapping[str, Choice]) -> bool:
-    """Tell whether a trial trains with all of D-PCC's coefficients, searched or not."""
-    return apply(config, settings).loss == LossWeights()
+    """Tell whether a trial trains with all published coefficients, searched or not."""
+    return bool(apply(config, settings).loss == config.of_family.loss())
 
 
 def is_integer(config: StudyConfig, name: str) -> bool:
@@ -155,6 +152,7 @@ def trial_config(
         data_folder=str(data_folders[applied.preparation]),
         extra_metrics=extra_metrics(config),
         system_metrics=config.tracking.system_metrics,
+        family=config.family,
         model=applied.model,
         loss=applied.loss,
         training=applied.training,

@@ -8,10 +8,12 @@ from pydantic import BaseModel
 
 from study.base.errors import StudyError
 from study.base.spelling import did_you_mean
-from study.config import LossWeights, ModelSection, StudyConfig, TrainingConfig
+from study.config import StudyConfig
 from study.config.derived import most_epochs
+from study.config.family import published
+from study.config.of_family import kinds
 from study.search.conditions import check_conditions, is_active
-from study.search.space import PUBLISHED, apply, baseline, contains, table_of, value_of
+from study.search.space import apply, baseline, contains, table_of, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,11 +21,7 @@ if TYPE_CHECKING:
     from study.config.choices import Choice
     from study.config.ranges import Range
 
-_SECTIONS: Mapping[str, type[BaseModel]] = {
-    "loss": LossWeights,
-    "training": TrainingConfig,
-    "model": ModelSection,
-}
+_SECTIONS = ("loss", "training", "model")
 """Sections that describe a trial, with all that is in them."""
 
 SEARCHABLE_DATA = ("cube_size", "min_points", "min_points_evaluation", "max_points", "voxel_depth")
@@ -59,20 +57,17 @@ def _ends(searched: Range) -> tuple[Choice, ...]:
     return searched.ends if searched.options is None else searched.options
 
 
-def searchable() -> list[str]:
-    """Return the dotted names of all settings that a study may search."""
+def searchable(family: str) -> list[str]:
+    """Return the dotted names of all settings that a study of a family may search."""
+    kind = kinds(family)
     return [
-        *(
-            f"{name}.{field}"
-            for name, section in _SECTIONS.items()
-            for field in section.model_fields
-        ),
+        *(f"{name}.{field}" for name in _SECTIONS for field in kind[name].model_fields),
         *(f"data.{field}" for field in SEARCHABLE_DATA),
     ]
 
 
 def _check_name(config: StudyConfig, name: str) -> None:
-    valid = searchable()
+    valid = searchable(config.family)
     if name in [*valid, "model"]:
         return
     section, _, field = name.partition(".")
@@ -93,7 +88,7 @@ def _check_no_overlap(config: StudyConfig) -> None:
     """Refuse to search a setting both by itself and within the model's tables."""
     tables = config.search.space.get("model")
     for choice in (tables.options or ()) if tables else ():
-        for field in table_of("model", choice):
+        for field in table_of(config, "model", choice):
             if f"model.{field}" in config.search.space:
                 message = (
                     f"search.space: model.{field} is searched by itself and within the choices of "
@@ -134,7 +129,7 @@ def _check_published(config: StudyConfig, name: str, searched: Range) -> None:
         raise StudyError(message)
     if searched.value is not None:
         _check_constant(config, name, searched.value)
-    elif name in PUBLISHED and own != first:
+    elif name in published(config.of_family) and own != first:
         message = (
             f"{name} is searched, and its first trial takes the published {first!r}, so the study "
             f"file's own value {own!r} would go unread; remove it, or do not search {name}"

@@ -100,7 +100,7 @@ def read_warm_start(config: StudyConfig, source: str) -> WarmStart:
         told += f" (others: {why})"
     if not found:
         raise StudyError(f"{told}; a search cannot begin from them, leave {source} out")
-    unread = _unread(table.column_names)
+    unread = _unread(config, table.column_names)
     if unread:
         told += f"; not looked at: {', '.join(unread)}"
     return WarmStart(tuple(found), told)
@@ -170,7 +170,7 @@ def _fit(config: StudyConfig, row: Row) -> WarmTrial | str:
         if value is None:
             return _OUTSIDE
         settings[name] = value
-    for name in searchable():
+    for name in searchable(config.family):
         if name in space or "model" in space or _is_missing(row.get(name)):
             continue
         if not _same(as_choice(value_of(config, name)), row[name]):
@@ -215,8 +215,8 @@ def _is_missing(cell: object) -> bool:
     return cell is None or cell == "" or (isinstance(cell, float) and math.isnan(cell))
 
 
-def _unread(columns: list[str]) -> list[str]:
+def _unread(config: StudyConfig, columns: list[str]) -> list[str]:
     if set(columns) >= _REPORTED:
         return []
-    known = {"state", *MEASURES, *searchable(), "model"}
+    known = {"state", *MEASURES, *searchable(config.family), "model"}
     return [name for name in columns if name not in known]

@@ -116,8 +116,7 @@ def _described(folder: Path) -> Mapping[str, Any]:
         "content_hash": manifest.content_hash,
         "fingerprint": manifest.fingerprint,
         "folder": str(folder),
-        "k": manifest.k,
-        "downsample_rate": list(manifest.downsample_rate),
+        **manifest.geometry,
         **{
             f"{split}_{what}": getattr(counts, what)
             for split, counts in manifest.splits.items()

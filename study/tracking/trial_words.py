@@ -68,7 +68,7 @@ def trial_note(record: TrialRecord, facts: StudyFacts) -> str:
     lines = [
         f"**Trial {record.number}** of study {code(facts.name)}: "
         f"{plain(record.outcome or record.state.value)}."
-        + (" It has D-PCC's published coefficients." if record.is_baseline else ""),
+        + (" It has the published coefficients." if record.is_baseline else ""),
         "",
         "| setting | value |",
         "| --- | --- |",

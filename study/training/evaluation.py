@@ -11,17 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from losses import chamfer as patch_chamfer
-from model.nearest import nearest
-from model.overhead import NORMAL_BITS
-from model.patches import collate
 from study.base.errors import StudyError
 from study.metrics import PeakRule, PsnrConvention
 from study.metrics.measurement import known_over_clouds, measure_clouds, result_of
 from study.metrics.sample import Convention, Sample
 from study.metrics.table import MEASURES
 from study.training.batch_cache import BatchCache
-from study.training.objective import bits_per_point
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,14 +24,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from model.cloud_codec import CloudCodec
-    from model.codec import Codec
-    from model.patches import PatchBatch
-    from model.points import Points
     from study.config import SplitName
     from study.data import DataSet, StoredCloud, StoredPatch
-    from study.metrics.measurement import CloudResult
+    from study.metrics.measurement import CloudResult, Coder
     from study.metrics.sample import Need
+    from study.training.architecture import Architecture, Batch, Evaluated, Network
 
 PATCHES_AT_ONCE = {"cpu": 1, "cuda": 8}
 """Per forward pass; results do not depend on it. On the CPU 8 took 1.7 times as long as one by one,
@@ -46,64 +38,71 @@ for 8 trials: tensors left the caches, and patches of several sizes are padded."
 class Validation:
     """The clouds of a split, to evaluate populations on again and again."""
 
-    def __init__(self, data: DataSet, split: SplitName, device: str) -> None:
+    def __init__(
+        self, architecture: Architecture, data: DataSet, split: SplitName, device: str
+    ) -> None:
         """Note what is evaluated on; patches are read when they are needed, and kept.
 
         Args:
+            architecture: of the networks.
             data: with whole clouds beside the patches of the split.
             split: whose clouds.
-            device: where the codecs lie.
+            device: where the networks lie.
         """
+        self._architecture = architecture
         self._patches, self._clouds = data.split(split), data.clouds(split)
         self._device = device
-        self._batches: BatchCache[PatchBatch] = BatchCache()
+        self._batches: BatchCache[Batch] = BatchCache()
         convention = convention_of(data)
         self._originals = [convention.original(cloud) for cloud in self._clouds]
         self._input_points = sum(len(each.points) for each in self._originals)
 
     @torch.no_grad()
-    def of(self, codec: Codec, extra: Sequence[str] = ()) -> list[dict[str, float]]:
+    def of(self, network: Network, extra: Sequence[str] = ()) -> list[dict[str, float]]:
         """Evaluate every trial with hard rounding, as the files would be written.
 
         Args:
-            codec: of any number of trials.
+            network: of any number of trials.
             extra: what to measure besides, at a cost in time: names of `MEASURES`.
 
         Returns:
             Per trial: ``bpp_estimated`` (bits of all clouds over their points: those of the
-            likelihoods and those that a file has besides), ``patch_chamfer`` (mean over patches,
-            squared patch units), those of `MEASURES` that cost an epoch nothing and stand for
-            themselves, such as ``d1_psnr_db`` (of clouds put together from patches and voxels),
-            and what is extra.
+            likelihoods and those that a file has besides), the family's own (of D-PCC
+            ``patch_chamfer``; means over patches), those of `MEASURES` that cost an epoch nothing
+            and stand for themselves, such as ``d1_psnr_db`` (of clouds put together from patches
+            and voxels), and what is extra.
 
         Raises:
             StudyError: the clouds have not what an extra metric needs.
         """
-        bits: Tensor | float = self._overhead_bits(codec)
-        distance: Tensor | float = 0.0
+        bits: Tensor | float = self._overhead_bits()
+        own: dict[str, Tensor | float] = {}
         decoded: dict[int, list[list[NDArray[np.float64]]]] = defaultdict(list)
         for numbers in self._numbers():
             stored = [self._patches[number] for number in numbers]
-            batch = self._batches.get(numbers[0]) or collate(
-                [patch.hierarchy for patch in stored], self._device
+            batch = self._batches.get(numbers[0]) or self._architecture.collate(
+                [patch.contents for patch in stored], self._device
             )
-            output = codec(batch)
-            bits = bits + (bits_per_point(output, batch) * batch.point_counts).double().sum(dim=1)
-            found, _ = patch_chamfer(output.decoded, batch.stages[0], nearest)
-            distance = distance + found.double().sum(dim=1)
-            for number, points in zip(numbers, placed(output.decoded, stored), strict=True):
+            found = self._architecture.evaluate(network, batch)
+            bits = bits + found.bits.double().sum(dim=1)
+            for name, values in found.own.items():
+                own[name] = own.get(name, 0.0) + values.double().sum(dim=1)
+            for number, points in zip(numbers, placed(found, stored), strict=True):
                 decoded[int(self._patches.cloud_of[number])].append(points)
             self._batches.keep(numbers[0], batch)
         totals = torch.stack(
-            [torch.as_tensor(each).expand(codec.trials) for each in (bits, distance)]
+            [torch.as_tensor(each).expand(network.trials) for each in (bits, *own.values())]
         )
         return [
             {
                 "bpp_estimated": of_bits / self._input_points,
-                "patch_chamfer": of_distance / max(len(self._patches), 1),
+                **{
+                    name: total / max(len(self._patches), 1)
+                    for name, total in zip(own, of_own, strict=True)
+                },
                 **self._quality(self._put_together(decoded, trial), extra),
             }
-            for trial, (of_bits, of_distance) in enumerate(totals.T.tolist())
+            for trial, (of_bits, *of_own) in enumerate(totals.T.tolist())
         ]
 
     def _quality(
@@ -127,11 +126,11 @@ class Validation:
             for number, cloud in enumerate(self._clouds)
         ]
 
-    def _overhead_bits(self, codec: Codec) -> float:
+    def _overhead_bits(self) -> float:
         total = float(sum(cloud.overhead_bits for cloud in self._clouds))
-        if codec.config.compress_normal:
-            total += NORMAL_BITS * sum(len(cloud.voxels) for cloud in self._clouds)
-        return total
+        return total + self._architecture.voxel_bits * sum(
+            len(cloud.voxels) for cloud in self._clouds
+        )
 
     def _numbers(self) -> list[list[int]]:
         """The patches of each forward pass; those of similar size share one."""
@@ -140,12 +139,7 @@ class Validation:
         return [order[first : first + size] for first in range(0, len(order), size)]
 
 
-def validate(codec: Codec, data: DataSet, split: SplitName, device: str) -> list[dict[str, float]]:
-    """Evaluate once; see :meth:`Validation.of`."""
-    return Validation(data, split, device).of(codec)
-
-
-def measure(codec: CloudCodec, data: DataSet, split: SplitName) -> dict[str, float]:
+def measure(codec: Coder, data: DataSet, split: SplitName) -> dict[str, float]:
     """Write the clouds of a split as files, read them back, and measure.
 
     Returns:
@@ -155,7 +149,7 @@ def measure(codec: CloudCodec, data: DataSet, split: SplitName) -> dict[str, flo
     return known_over_clouds(measure_each(codec, data, split), MEASURES)
 
 
-def measure_each(codec: CloudCodec, data: DataSet, split: SplitName) -> list[CloudResult]:
+def measure_each(codec: Coder, data: DataSet, split: SplitName) -> list[CloudResult]:
     """Return the same of each cloud, in their order."""
     clouds = [(cloud.name, cloud) for cloud in data.clouds(split)]
     return list(measure_clouds(codec, clouds, convention_of(data)))
@@ -170,10 +164,10 @@ def _scaled(cloud: StoredCloud, points: NDArray[np.float64]) -> NDArray[np.float
     return cloud.placement.to_scaled(points)
 
 
-def placed(points: Points, stored: Sequence[StoredPatch]) -> list[list[NDArray[np.float64]]]:
+def placed(found: Evaluated, stored: Sequence[StoredPatch]) -> list[list[NDArray[np.float64]]]:
     """The points of every patch, by trial, in the data set's scaled frame."""
-    xyz = torch.nan_to_num(points.xyz).cpu().double().numpy()
-    sizes = points.sizes.tolist()
+    xyz = torch.nan_to_num(found.xyz).cpu().double().numpy()
+    sizes = found.sizes.tolist()
     # As files are decoded: a patch's points stay in its cube.
     return [
         [

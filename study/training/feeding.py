@@ -1,6 +1,6 @@
 """What a cohort is fed: batches of patches, in an order that is the same for all its members.
 
-Legend: B patches, M latent points.
+Legend: B patches.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from model.patches import collate
 from study.base.seeds import Purpose, derived_seed
 from study.training.batch_cache import CACHE_BYTES, BatchCache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from model.patches import PatchBatch
     from study.data import DataSet
+    from study.training.architecture import Architecture, Batch
 
 Plan = list[list[int]]
 """An epoch's batches of patch numbers."""
@@ -36,13 +35,21 @@ class Feed:
     the CPU that would take the cores that train.
     """
 
-    def __init__(self, data: DataSet, patches_per_step: int, order_seed: int, device: str) -> None:
+    def __init__(
+        self,
+        architecture: Architecture,
+        data: DataSet,
+        patches_per_step: int,
+        order_seed: int,
+        device: str,
+    ) -> None:
         """Note what is fed; nothing is read yet."""
+        self._architecture = architecture
         self._patches = data.split("train")
         self._size = patches_per_step
         self._order_seed = order_seed
         self._device = device
-        self._kept: BatchCache[PatchBatch] = BatchCache(CACHE_BYTES if patches_per_step == 1 else 0)
+        self._kept: BatchCache[Batch] = BatchCache(CACHE_BYTES if patches_per_step == 1 else 0)
 
     def plan(self, clock: int) -> Plan:
         """An epoch's batches; the same for all members of a cohort, and after a resume.
@@ -72,21 +79,21 @@ class Feed:
         held = sum(len(each) * int(each.max()) for each in counts)
         return 1 - sum(int(each.sum()) for each in counts) / held
 
-    def latents(self, numbers: Sequence[int]) -> tuple[int, int]:
-        """B and M of a batch."""
-        return len(numbers), int(self._patches.latent_counts[numbers].max())
+    def noise_shape(self, numbers: Sequence[int]) -> tuple[int, ...]:
+        """Return the shape of a trial's noise for a batch."""
+        return self._architecture.noise_shape(self._patches.point_counts[numbers].tolist())
 
-    def batches(self, plan: Plan) -> Iterator[PatchBatch]:
+    def batches(self, plan: Plan) -> Iterator[Batch]:
         """The batches of a plan, in its order."""
         ready = self._made(plan) if self._device == "cpu" else self._made_ahead(plan)
         for numbers, batch in zip(plan, ready, strict=True):
             yield batch
             self._kept.keep(numbers[0], batch)
 
-    def _made(self, plan: Plan) -> Iterator[PatchBatch]:
+    def _made(self, plan: Plan) -> Iterator[Batch]:
         return (self._batch(numbers) for numbers in plan)
 
-    def _made_ahead(self, plan: Plan) -> Iterator[PatchBatch]:
+    def _made_ahead(self, plan: Plan) -> Iterator[Batch]:
         with ThreadPoolExecutor(1) as thread:
             coming = thread.submit(self._batch, plan[0])
             for following in [*plan[1:], None]:
@@ -95,7 +102,7 @@ class Feed:
                     coming = thread.submit(self._batch, following)
                 yield batch
 
-    def _batch(self, numbers: Sequence[int]) -> PatchBatch:
-        return self._kept.get(numbers[0]) or collate(
-            [self._patches[number].hierarchy for number in numbers], self._device
+    def _batch(self, numbers: Sequence[int]) -> Batch:
+        return self._kept.get(numbers[0]) or self._architecture.collate(
+            [self._patches[number].contents for number in numbers], self._device
         )

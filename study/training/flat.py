@@ -1,15 +1,16 @@
 """The parameters of a population as one flat tensor, and Adam on it.
 
-A codec has some 240 small parameter tensors. Optimisers that go through them one by one cost more
-than the arithmetic does: fused Adam took 3.3 ms of a step on the CPU. Here the parameters are views
-of one tensor, so that a step is a dozen operations for any number of trials.
+A codec of D-PCC has some 240 small parameter tensors. Optimisers that go through them one by one
+cost more than the arithmetic does: fused Adam took 3.3 ms of a step on the CPU. Here the parameters
+are views of one tensor, so that a step is a dozen operations for any number of trials.
 
-Legend: T trials, P numbers of one codec's parameters.
+Legend: T trials, P numbers of one network's parameters, G learning rates.
 """
 
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from model.codec import Codec
+    from study.training.architecture import Architecture, Network
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 """Of Adam (Kingma and Ba, arXiv 1412.6980, section 2)."""
 
 
 def by_name(row: Tensor, shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
-    """The parameters of one codec, (P,), as a population of one names and shapes them; views."""
+    """The parameters of one network, (P,), as a population of one names and shapes them; views."""
     parts = row.split([math.prod(shape) for shape in shapes.values()])
     return {
         name: part.view(*shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)
@@ -37,33 +38,34 @@ class Layout:
     """Where each parameter of a population lies in a flat tensor, (T * P,).
 
     Parameter after parameter, and trial after trial within each: so every parameter is contiguous,
-    as products of matrices want it. The network comes first, the bottleneck's quantiles last: they
-    have a learning rate of their own.
+    as products of matrices want it. They come by learning rate, those of the first rate first.
 
     Attributes:
         trials: T.
         shapes: by name, of each parameter of a population of one.
         columns: P.
-        network_columns: how many of them are the network's.
+        rates: how many of them have each learning rate, G.
     """
 
-    def __init__(self, codec: Codec) -> None:
-        """Note where the parameters of a codec are to lie."""
-        self.trials = codec.trials
-        named = sorted(codec.named_parameters(), key=lambda pair: pair[0].endswith("quantiles"))
+    def __init__(self, network: Network, architecture: Architecture) -> None:
+        """Note where the parameters of a network are to lie."""
+        self.trials = network.trials
+        place = {name: number for number, name in enumerate(architecture.rates)}
+        of_rate = {
+            name: place[architecture.rate_of(name)] for name, _ in network.named_parameters()
+        }
+        named = sorted(network.named_parameters(), key=lambda pair: of_rate[pair[0]])
         self.parameters = tuple(parameter for _, parameter in named)
         self._sizes = [parameter.numel() // self.trials for parameter in self.parameters]
-        # A bottleneck's leading axis holds the channels of every trial in turn.
+        # A leading axis may hold several rows of every trial in turn.
         self.shapes = {
             name: (parameter.shape[0] // self.trials, *parameter.shape[1:])
             for name, parameter in named
         }
         self.columns = sum(self._sizes)
-        self.network_columns = self.columns - sum(
-            size
-            for (name, _), size in zip(named, self._sizes, strict=True)
-            if name.endswith("quantiles")
-        )
+        self.rates = [0] * len(place)
+        for (name, _), size in zip(named, self._sizes, strict=True):
+            self.rates[of_rate[name]] += size
 
     def views(self, flat: Tensor) -> list[Tensor]:
         """Each parameter's part, (T, entries)."""
@@ -80,15 +82,17 @@ class Layout:
         return torch.cat([part.reshape(-1) for part in parts])
 
     def adopt(self, flat: Tensor) -> None:
-        """Make the codec's parameters views of a flat tensor."""
+        """Make the network's parameters views of a flat tensor."""
         for parameter, part in zip(self.parameters, self.views(flat), strict=True):
             parameter.data = part.view(parameter.shape)
 
     def groups(self, device: torch.device) -> Tensor:
-        """(T * P,) int32: 2 * trial, and 1 more for quantiles."""
-        of_rows = torch.arange(0, 2 * self.trials, 2, dtype=torch.int32, device=device)
+        """(T * P,) int32: G * trial + the number of the learning rate."""
+        count = len(self.rates)
+        of_rows = torch.arange(0, count * self.trials, count, dtype=torch.int32, device=device)
         rows = of_rows[:, None].repeat(1, self.columns)
-        rows[:, self.network_columns :] += 1
+        for first in list(accumulate(self.rates))[:-1]:
+            rows[:, first:] += 1
         return self.flat(rows)
 
 
@@ -122,7 +126,7 @@ class FlatAdam:
         self._layout = layout
         self.parameters, self.mean, self.square = parameters, mean, square
         self.steps = list(steps)
-        self.rates = [(0.0, 0.0)] * layout.trials
+        self.rates: list[tuple[float, ...]] = [(0.0,) * len(layout.rates)] * layout.trials
         self._group = layout.groups(device)
         self._rate = torch.zeros_like(parameters)
         # Kept from step to step: touching fresh memory took ten times as long as the arithmetic.
@@ -132,8 +136,8 @@ class FlatAdam:
             torch.tensor(limits).to(device, non_blocking=True) if min(limits) < torch.inf else None
         )
 
-    def set_rates(self, rates: Sequence[tuple[float, float]]) -> None:
-        """Set each trial's learning rates, of the network and of the quantiles."""
+    def set_rates(self, rates: Sequence[tuple[float, ...]]) -> None:
+        """Set each trial's learning rates, G of each."""
         self.rates = list(rates)
         self._rate = self._spread(torch.tensor(rates).flatten())
 
@@ -163,16 +167,17 @@ class FlatAdam:
         """One number where all trials are of one age, as they mostly are, else (T * P,)."""
         if len(set(values)) == 1:
             return values[0]
-        return self._spread(torch.tensor(values).repeat_interleave(2))
+        return self._spread(torch.tensor(values).repeat_interleave(len(self._layout.rates)))
 
     def _spread(self, of_groups: Tensor) -> Tensor:
-        """(T * P,) from one number for each trial's network and quantiles, (2T,)."""
+        """(T * P,) from one number for each trial and learning rate, (G * T,)."""
         return of_groups.to(self._group.device, non_blocking=True).index_select(0, self._group)
 
     def _shortening(self, gradients: Sequence[Tensor], limits: Tensor) -> Tensor:
-        """(2T,) factors by group: the network's, and 1 for the quantiles, which are not clipped."""
+        """(G * T,) factors: of the first rate's parameters, and 1 for others, never clipped."""
         rows = self._denominator.view(self._layout.trials, -1)
         torch.cat([part.view(self._layout.trials, -1) for part in gradients], dim=1, out=rows)
-        norm = torch.linalg.vector_norm(rows[:, : self._layout.network_columns], dim=1)
+        norm = torch.linalg.vector_norm(rows[:, : self._layout.rates[0]], dim=1)
         factor = torch.where(limits.isinf(), 1.0, (limits / norm).clamp(max=1.0))
-        return torch.stack([factor, torch.ones_like(factor)], dim=1).flatten()
+        others = [torch.ones_like(factor)] * (len(self._layout.rates) - 1)
+        return torch.stack([factor, *others], dim=1).flatten()

@@ -1,6 +1,6 @@
 """The members of a cohort: what sets one apart, what it is made of, and what is said of it.
 
-Legend: P numbers of one codec's parameters.
+Legend: P numbers of one network's parameters.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from study.config import LossWeights, TrainingConfig
-
 if TYPE_CHECKING:
     from torch import Tensor
 
     from study.base.records import Failure
+    from study.config import TrainingSection, TrialConfig
+    from study.config.of_family import FamilySection
     from study.metrics.measurement import CloudResult
 
 
@@ -33,8 +33,8 @@ class Member:
 
     trial: int
     seed: int
-    loss: LossWeights
-    training: TrainingConfig
+    loss: FamilySection
+    training: TrainingSection
     order_from: int = 0
 
     def to_plain(self) -> dict[str, Any]:
@@ -47,16 +47,14 @@ class Member:
             "order_from": self.order_from,
         }
 
-    @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> Self:
-        """The way back."""
-        return cls(
-            **{
-                **plain,
-                "loss": LossWeights.model_validate(plain["loss"]),
-                "training": TrainingConfig.model_validate(plain["training"]),
-            }
-        )
+    def alike(self, plain: dict[str, Any]) -> Member:
+        """The way back, for a member of the same family as this one."""
+        loss, training = type(self.loss), type(self.training)
+        read = {
+            "loss": loss.model_validate(plain["loss"]),
+            "training": training.model_validate(plain["training"]),
+        }
+        return Member(**{**plain, **read})
 
 
 @dataclass(frozen=True)
@@ -85,9 +83,9 @@ class MemberState:
         return {"member": self.member.to_plain(), "steps": self.steps, **tensors}
 
     @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> Self:
-        """The way back."""
-        return cls(**{**plain, "member": Member.from_plain(plain["member"])})
+    def from_plain(cls, plain: dict[str, Any], like: Member) -> Self:
+        """The way back, for a member of the same family as another."""
+        return cls(**{**plain, "member": like.alike(plain["member"])})
 
 
 _TENSORS = ("parameters", "mean", "square", "noise")
@@ -110,9 +108,9 @@ class Trained:
         return {"member": self.member.to_plain(), "parameters": self.parameters}
 
     @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> Self:
-        """The way back."""
-        return cls(Member.from_plain(plain["member"]), plain["parameters"])
+    def from_plain(cls, plain: dict[str, Any], like: Member) -> Self:
+        """The way back, for a member of the same family as another."""
+        return cls(like.alike(plain["member"]), plain["parameters"])
 
 
 @dataclass(frozen=True)
@@ -120,8 +118,8 @@ class EpochResult:
     """What one epoch says about one member.
 
     Attributes:
-        metrics: validation metrics (see :func:`study.training.evaluation.validate`), ``loss`` (of
-            training, mean over steps), every loss term as ``term_NAME`` before and
+        metrics: validation metrics (see :meth:`study.training.evaluation.Validation.of`), ``loss``
+            (of training, mean over steps), every loss term as ``term_NAME`` before and
             ``weighted_NAME`` after weighting, ``learning_rate``, ``population`` (members that
             trained as one with it, itself included), ``padding_share`` (of the points computed
             with), ``train_s`` and ``validate_s`` (of all members together). Empty when it cannot
@@ -146,3 +144,14 @@ class Measured:
     metrics: dict[str, float]
     failure: Failure | None = None
     clouds: tuple[CloudResult, ...] = ()
+
+
+def member_of(trial: TrialConfig) -> Member:
+    """Return what training needs to know of one trial."""
+    return Member(
+        trial=trial.trial,
+        seed=trial.seed,
+        loss=trial.loss,
+        training=trial.training,
+        order_from=trial.order_from,
+    )

@@ -33,8 +33,8 @@ def out_of_memory(device: str) -> Failure:
     return Failure.of(
         Fault.OUT_OF_MEMORY,
         f"even alone this trial needs more of the {whose} memory than is free; "
-        "smaller patches (data.cube_size), fewer training.patches_per_step, a smaller "
-        "model.hidden_dim or fewer resources.concurrent_cohorts help",
+        "smaller patches (data.cube_size), fewer training.patches_per_step, a smaller network "
+        "(model) or fewer resources.concurrent_cohorts help",
     )
 
 

@@ -1,38 +1,36 @@
-"""Members that train as one fused codec.
+"""Members that train as one network.
 
-Legend: T members, B patches, M latent points, S symbols per latent point, P parameters of a codec.
+Legend: T members, P parameters of a network.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
 
 import study.training.exact  # noqa: F401  it has to come before the first product of matrices
-from losses import weighted_sum
-from model.codec import Codec
 from study.base.seeds import Purpose, derived_seed
 from study.training.flat import FlatAdam, Layout
 from study.training.members import MemberState
-from study.training.objective import loss_terms, stacked_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from torch import Tensor
 
-    from losses import WeightedLoss
-    from model.config import ModelConfig
-    from model.patches import PatchBatch
+    from study.training.architecture import Architecture, Batch, Loss
     from study.training.members import Member
 
 
-def fresh_states(model: ModelConfig, members: Sequence[Member], device: str) -> list[MemberState]:
+def fresh_states(
+    architecture: Architecture, members: Sequence[Member], device: str
+) -> list[MemberState]:
     """Members before their first step, each as its own seed makes it."""
-    codec = Codec(model, len(members))
-    codec.reset([derived_seed(member.seed, Purpose.WEIGHTS) for member in members])
-    layout = Layout(codec)
+    network = architecture.network(len(members))
+    network.reset([derived_seed(member.seed, Purpose.WEIGHTS) for member in members])
+    layout = Layout(network, architecture)
     flat = torch.cat([parameter.detach().reshape(-1) for parameter in layout.parameters])
     rows = layout.rows(flat).to(device, non_blocking=True)
     return [
@@ -51,28 +49,30 @@ def fresh_states(model: ModelConfig, members: Sequence[Member], device: str) -> 
 
 
 class Population:
-    """A codec of T trials, one for each member, and what trains it.
+    """The networks of T trials, one for each member, and what trains them.
 
     Members are independent: each has its own weights, noise, gradients and optimiser state, and a
     loss that becomes NaN stays its own. So any states can be put together, and taken apart again.
 
     Attributes:
-        members: in the order of the codec's trials.
-        codec: theirs.
+        members: in the order of the network's trials.
+        network: theirs.
     """
 
-    def __init__(self, model: ModelConfig, states: Sequence[MemberState], device: str) -> None:
+    def __init__(
+        self, architecture: Architecture, states: Sequence[MemberState], device: str
+    ) -> None:
         """Put members together.
 
         Args:
-            model: the architecture of all.
+            architecture: of all.
             states: on any device; copied.
             device: "cpu" or "cuda".
         """
         self.members = tuple(state.member for state in states)
-        self.codec = Codec(model, len(states)).to(device, non_blocking=True)
-        self.layout = Layout(self.codec)
-        self._model, self._device = model, device
+        self.network = architecture.network(len(states)).to(device, non_blocking=True)
+        self.layout = Layout(self.network, architecture)
+        self._architecture, self._device = architecture, device
 
         def flat(rows: Iterable[Tensor]) -> Tensor:
             moved = [row.to(device, non_blocking=True) for row in rows]
@@ -92,7 +92,8 @@ class Population:
         for generator, state in zip(self._generators, states, strict=True):
             generator.set_state(state.noise)
         self._noise: list[Tensor] = []
-        self._weights = stacked_weights([member.loss for member in self.members], device)
+        weights = [architecture.weights(member.loss) for member in self.members]
+        self._weights = stacked(weights, device)
         self._tally = LossTally()
 
     def states(self) -> list[MemberState]:
@@ -114,36 +115,37 @@ class Population:
     def begin_epoch(self, clock: int) -> None:
         """Set every member's learning rates for the epoch that the order of patches is in."""
         self._tally = LossTally()
-        self._adam.set_rates([learning_rates(member, clock) for member in self.members])
+        rates = self._architecture.rates
+        self._adam.set_rates([learning_rates(member, clock, rates) for member in self.members])
 
-    def draw_noise(self, latents: Sequence[tuple[int, int]]) -> None:
-        """Draw what the next steps quantise with, for so many (patches, latent points) each.
+    def draw_noise(self, shapes: Sequence[tuple[int, ...]]) -> None:
+        """Draw the next steps' noise, of these shapes for each member.
 
         The numbers do not depend on how many steps they are drawn for at once, and one transfer
         to a GPU serves all.
         """
-        symbols = self.codec.config.symbol_channels
-        sizes = [patches * points * symbols for patches, points in latents]
+        sizes = [math.prod(shape) for shape in shapes]
         on_gpu = self._device != "cpu"
         drawn = torch.empty((len(self.members), sum(sizes)), pin_memory=on_gpu)
         for row, generator in zip(drawn, self._generators, strict=True):
             row.uniform_(-0.5, 0.5, generator=generator)
         drawn = drawn.to(self._device, non_blocking=True)
         self._noise = [
-            part.view(len(self.members), patches, points, symbols)
-            for part, (patches, points) in zip(drawn.split(sizes, dim=1), latents, strict=True)
+            part.view(len(self.members), *shape)
+            for part, shape in zip(drawn.split(sizes, dim=1), shapes, strict=True)
         ]
 
-    def step(self, batch: PatchBatch) -> int:
+    def step(self, batch: Batch) -> int:
         """Train on a batch with the next noise that was drawn. Taken whole or not at all.
 
         Returns:
             How many members did.
         """
-        output = self.codec(batch, self._noise[0])
-        loss = weighted_sum(loss_terms(output, batch, self._model.k), self._weights)
+        loss = self._architecture.loss(self.network, batch, self._noise[0], self._weights)
         # The sum over trials gives every trial exactly its own gradient.
-        objective = loss.total.sum() + self.codec.bottleneck.quantile_loss()
+        objective = loss.total.sum()
+        if loss.auxiliary is not None:
+            objective = objective + loss.auxiliary
         gradients = torch.autograd.grad(
             objective, self.layout.parameters, allow_unused=True, materialize_grads=True
         )
@@ -168,18 +170,30 @@ class Population:
         return self._tally.means()
 
     def _part(self, states: Sequence[MemberState], part: slice) -> Population:
-        chosen = Population(self._model, states[part], self._device)
+        chosen = Population(self._architecture, states[part], self._device)
         chosen._adam.set_rates(self._adam.rates[part])
         chosen._noise = [noise[part] for noise in self._noise]
         chosen._tally = self._tally.part(part)
         return chosen
 
 
-def learning_rates(member: Member, clock: int) -> tuple[float, float]:
-    """Of the network and of the quantiles, in the epoch that the order of patches is in."""
+def stacked(weights: Sequence[Mapping[str, float]], device: str) -> dict[str, Tensor]:
+    """One (T,) tensor per term, of the weights of T trials."""
+    values = torch.tensor([list(each.values()) for each in weights])
+    return dict(zip(weights[0], values.T.to(device, non_blocking=True), strict=True))
+
+
+def learning_rates(member: Member, clock: int, rates: Sequence[str]) -> tuple[float, ...]:
+    """Those of a member, in the epoch that the order of patches is in.
+
+    Args:
+        member: whose.
+        clock: the epoch.
+        rates: the keys of `training` that hold them.
+    """
     settings = member.training
     factor = settings.decay_factor ** ((clock - member.order_from) // settings.decay_every)
-    return settings.learning_rate * factor, settings.bottleneck_learning_rate * factor
+    return tuple(getattr(settings, name) * factor for name in rates)
 
 
 class LossTally:
@@ -190,7 +204,7 @@ class LossTally:
         self._steps = 0
         self._sums = torch.zeros((1, 1))
 
-    def row(self, loss: WeightedLoss) -> Tensor:
+    def row(self, loss: Loss) -> Tensor:
         """What is to be added for a step, (values, T)."""
         if self._steps == 0:
             self._names = [

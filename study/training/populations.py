@@ -11,8 +11,7 @@ from study.training.population import Population
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from model.config import ModelConfig
-    from model.patches import PatchBatch
+    from study.training.architecture import Architecture, Batch
     from study.training.feeding import Feed, Plan
     from study.training.members import Member, MemberState
 
@@ -28,9 +27,9 @@ class Populations:
         populations: each trains as one. There is one, unless it once did not fit into memory.
     """
 
-    def __init__(self, model: ModelConfig, device: str) -> None:
+    def __init__(self, architecture: Architecture, device: str) -> None:
         """Begin without members."""
-        self._model, self._device = model, device
+        self._architecture, self._device = architecture, device
         self.populations: list[Population] = []
         self._most: int | None = None
 
@@ -49,7 +48,7 @@ class Populations:
         parts = -(-len(states) // most)
         bounds = [len(states) * part // parts for part in range(parts + 1)] if parts else [0]
         self.populations = [
-            Population(self._model, states[first:last], self._device)
+            Population(self._architecture, states[first:last], self._device)
             for first, last in pairwise(bounds)
         ]
 
@@ -73,7 +72,7 @@ class Populations:
         for first in range(0, len(plan), STEPS_BETWEEN_LOOKS):
             stretch = plan[first : first + STEPS_BETWEEN_LOOKS]
             for population in self.populations:
-                population.draw_noise([feed.latents(numbers) for numbers in stretch])
+                population.draw_noise([feed.noise_shape(numbers) for numbers in stretch])
             for batch in islice(batches, len(stretch)):
                 self._step(batch)
             if not any(population.any_finite() for population in self.populations):
@@ -81,7 +80,7 @@ class Populations:
         living = self.members
         return [member.trial for member in before if member not in living]
 
-    def _step(self, batch: PatchBatch) -> None:
+    def _step(self, batch: Batch) -> None:
         """Step every population, in halves where it does not fit into memory."""
         self.populations = [
             part

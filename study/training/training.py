@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from model.bottleneck import UncodableError
-from model.cloud_codec import CloudCodec
-from model.codec import Codec
-from model.patch_coder import PatchCoder
+from model.errors import UncodableError
 from study.base.errors import StudyError
 from study.base.records import Failure, Fault
+from study.data.dataset import check_form
 from study.metrics.measurement import known_over_clouds
 from study.metrics.table import MEASURES
 from study.training.checkpoint import read_checkpoint, write_checkpoint, write_codec
@@ -31,8 +28,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from model.config import ModelConfig
     from study.data import DataSet
+    from study.training.architecture import Architecture
     from study.training.population import Population
 
 __all__ = ["EpochResult", "Measured", "Member", "Training"]
@@ -53,7 +50,7 @@ class Training:
     def __init__(
         self,
         *,
-        model: ModelConfig,
+        architecture: Architecture,
         members: Sequence[Member],
         data: DataSet,
         order_seed: int,
@@ -63,10 +60,10 @@ class Training:
         """Begin before the first epoch.
 
         Args:
-            model: the architecture of all members.
+            architecture: of all members.
             members: one or more, of equal patches per step, and all from the same place in the
                 order of patches.
-            data: prepared with the same architecture.
+            data: prepared for the same architecture.
             order_seed: of the order in which patches are seen.
             device: "cpu" or "cuda".
             extra_metrics: what epochs measure besides: names of `study.metrics.table.MEASURES`.
@@ -74,16 +71,17 @@ class Training:
         Raises:
             StudyError: the data was prepared for another architecture.
         """
-        _check_data_fits(model, data)
-        self._model, self._data, self._device = model, data, device
+        _check_data_fits(architecture, data)
+        self._architecture, self._data, self._device = architecture, data, device
         self._order_seed = order_seed
         self._patches_per_step = members[0].training.patches_per_step
-        self._feed = Feed(data, self._patches_per_step, order_seed, device)
-        self._validation = Validation(data, "validation", device)
+        self._feed = Feed(architecture, data, self._patches_per_step, order_seed, device)
+        self._validation = Validation(architecture, data, "validation", device)
         self._extra_metrics = tuple(extra_metrics)
-        self._shapes = Layout(Codec(model)).shapes
+        self._shapes = Layout(architecture.network(1), architecture).shapes
+        self._like = members[0]
         self.clock = members[0].order_from
-        self._cohort = Populations(model, device)
+        self._cohort = Populations(architecture, device)
         self._epochs: dict[int, int] = {}
         self._finished: dict[int, Trained] = {}
         self._trained_last: frozenset[int] = frozenset()
@@ -123,7 +121,7 @@ class Training:
             assert member.trial not in self._epochs, f"{member} was a member before"
             self._epochs[member.trial] = 0
         if members:
-            fresh = fresh_states(self._model, members, self._device)
+            fresh = fresh_states(self._architecture, members, self._device)
             self._cohort.put_together([*self._cohort.states(), *fresh])
 
     def leave(self, trials: Sequence[int]) -> None:
@@ -166,11 +164,11 @@ class Training:
         return measured or Measured({}, out_of_memory(self._device))
 
     def _measured(self, trained: Trained) -> Measured:
-        codec = Codec(self._model)
-        codec.restore(by_name(trained.parameters, self._shapes))
-        coder = PatchCoder.freeze(codec.to(self._device))
-        (estimated,) = self._validation.of(coder.codec)
-        files = CloudCodec(coder, self._data.manifest.recipe.partition(), is_ours=True)
+        network = self._architecture.network(1)
+        network.restore(by_name(trained.parameters, self._shapes))
+        partition = self._data.manifest.recipe.partition()
+        files = self._architecture.coder(network.to(self._device), partition, is_ours=True)
+        (estimated,) = self._validation.of(network)
         try:
             clouds = measure_each(files, self._data, "validation")
             metrics = {**estimated, **known_over_clouds(clouds, MEASURES)}
@@ -224,15 +222,17 @@ class Training:
                 f"{theirs}; name the checkpoint of this training"
             )
         self.clock, self._epochs = state["clock"], state["epochs"]
-        self._finished = {t: Trained.from_plain(one) for t, one in state["finished"].items()}
+        self._finished = {
+            t: Trained.from_plain(one, self._like) for t, one in state["finished"].items()
+        }
         self._trained_last = frozenset()
-        living = [MemberState.from_plain(plain) for plain in state["living"].values()]
+        living = [MemberState.from_plain(plain, self._like) for plain in state["living"].values()]
         self._cohort.put_together(living)
 
     def _identity(self) -> dict[str, object]:
         """What must be equal to go on from a checkpoint."""
         return {
-            "model": asdict(self._model),
+            "model": dict(self._architecture.identity),
             "shapes": self._shapes,
             "order_seed": self._order_seed,
             "patches_per_step": self._patches_per_step,
@@ -251,7 +251,7 @@ class Training:
             elif not metrics or not all(map(math.isfinite, metrics.values())):
                 result = EpochResult({}, _diverged(self._epochs[member.trial] + 1))
             else:
-                rate, _ = learning_rates(member, self.clock)
+                rate, *_ = learning_rates(member, self.clock, self._architecture.rates)
                 own = {"learning_rate": rate, "population": float(len(population.members))}
                 result = EpochResult({**metrics, **means[index], **own})
             results[member.trial] = result
@@ -268,9 +268,9 @@ class Training:
             return {}
 
         def evaluate(some: list[int]) -> list[dict[str, float]]:
-            codec = population.codec.select(some)
-            codec.freeze()
-            return self._validation.of(codec, self._extra_metrics)
+            network = population.network.select(some)
+            network.freeze()
+            return self._validation.of(network, self._extra_metrics)
 
         found: dict[int, dict[str, float] | None] = dict.fromkeys(chosen)
         for some, metrics in in_parts(chosen, evaluate, _halves):
@@ -303,17 +303,11 @@ def _diverged(epoch: int) -> Failure:
     )
 
 
-def _check_data_fits(model: ModelConfig, data: DataSet) -> None:
-    """Raise StudyError where the hierarchies are not those that the model reads."""
-    manifest = data.manifest
-    if model.compress_normal and not manifest.recipe.normals:
+def _check_data_fits(architecture: Architecture, data: DataSet) -> None:
+    """Raise StudyError where the patches are not those that the networks read."""
+    if architecture.codes_normals and not data.manifest.recipe.normals:
         raise StudyError(
             f"a codec of normals needs data with normals, and {data.folder} has none; prepare it "
             "with data.normals: true"
         )
-    if (manifest.k, tuple(manifest.downsample_rate)) != (model.k, model.downsample_rate):
-        raise StudyError(
-            f"data must be prepared with the model's k = {model.k} and downsample_rate = "
-            f"{model.downsample_rate}, and {data.folder} has k = {manifest.k} and "
-            f"{tuple(manifest.downsample_rate)}; prepare it anew"
-        )
+    check_form(architecture.form, data.manifest, data.folder)

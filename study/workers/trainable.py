@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
@@ -14,17 +13,20 @@ from study.cohorts.folders import HUNG_FILE, Opening
 from study.cohorts.orders import orders_after
 from study.cohorts.reports import EpochReport, FailureReport, FinalReport, to_json
 from study.cohorts.worker_progress import PROGRESS_FILE, CohortProgress
-from study.config import CohortConfig, TrialConfig
+from study.config import CohortConfig
+from study.families.family import family_of
 from study.training.cloud_results import write_results
-from study.training.members import Member
+from study.training.members import member_of
 from study.workers.machine import Machine
 from study.workers.patience import BEGINNING, Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from study.cohorts.reports import Report
-    from study.training.members import EpochResult, Measured
+    from study.cohorts.work import Work
+    from study.config import TrialConfig
+    from study.training.members import EpochResult
 
 REPORTS = "reports"
 ROOM = "room"
@@ -40,70 +42,14 @@ by this driver, and a `CohortConfig` as text (Ray takes apart what it can look i
 things after it)."""
 
 
-class Work(Protocol):
-    """What a cohort does, epoch by epoch: see `study.training.training`. Trials have numbers."""
-
-    @property
-    def living(self) -> Sequence[int]:
-        """The trials in training."""
-
-    @property
-    def finished(self) -> Sequence[int]:
-        """The trials that were trained to their last epoch and wait to be measured."""
-
-    def epochs_done(self, trial: int) -> int:
-        """Epochs that a living or finished trial has trained."""
-
-    def run_epoch(self) -> Mapping[int, EpochResult]:
-        """Train and validate one epoch, a result for each living trial."""
-
-    def measure(self, trial: int) -> Measured:
-        """Measure the codec of a finished trial, which leaves."""
-
-    def join(self, members: Sequence[Member]) -> None:
-        """Take in trials that have not begun."""
-
-    def leave(self, trials: Sequence[int]) -> None:
-        """Let living or finished trials go."""
-
-    def write_codecs(self, folder: Path) -> Mapping[int, tuple[int, int]]:
-        """Write the codec of each trial that the last epoch trained.
-
-        See `study.training.codec_files` for where. Returns the epochs that each has trained, and
-        the bytes of its file.
-        """
-
-    def save(self, folder: Path) -> None:
-        """Write everything that is needed to go on."""
-
-    def load(self, folder: Path) -> None:
-        """Go on from what was saved, with the trials that were in it.
-
-        Raises:
-            StudyError: it is not whole.
-        """
-
-
-class CohortTrainable(tune.Trainable, ABC):
-    """A cohort as an actor of Ray's. A subclass says what is trained.
+class CohortTrainable(tune.Trainable):
+    """A cohort as an actor of Ray's. Its family says what is trained.
 
     Each step ends with a checkpoint that holds its reports, and each measuring is a step of its
     own. So a failure costs one step at most, and no epoch is trained again because a driver missed
     its report. Checkpoints are written here rather than through Ray, which would need another round
     trip. A worker runs one cohort after the other.
     """
-
-    @abstractmethod
-    def open_work(self, cohort: CohortConfig) -> Work:
-        """Return the cohort's work, at its first epoch."""
-
-    @staticmethod
-    @abstractmethod
-    def stopwatch(trial: TrialConfig) -> Callable[[int], float | None]:
-        """Return a function from a number of trials like this one to the seconds of their step.
-
-        It runs in a process with a cohort's resources, and returns None where memory runs out.
-        """
 
     def setup(self, config: Mapping[str, Any]) -> None:
         """Begin a cohort in a new worker, or go on with one.
@@ -124,7 +70,7 @@ class CohortTrainable(tune.Trainable, ABC):
         note, longest_s = self._opening.path / HUNG_FILE, self._cohort.longest_step_s
         self._patience = Patience(note, longest_s, getattr(self, "_patience", None))
         with self._patience.limit(BEGINNING):
-            self._work = self.open_work(self._cohort)
+            self._work = self._open_work()
             self._progress = CohortProgress(
                 trials={trial.trial: trial for trial in self._cohort.trials}
             )
@@ -161,6 +107,10 @@ class CohortTrainable(tune.Trainable, ABC):
                 self._opening.write_checkpoint(self._progress.steps, self._save)
         return self._told(reports)
 
+    def _open_work(self) -> Work:
+        family = family_of(self._cohort.trials[0].family)
+        return family.work(self._cohort, device_of_worker())
+
     def _told(self, reports: Sequence[Report]) -> dict[str, Any]:
         note, self._note = self._note, ""
         done = not self._is_busy()
@@ -182,7 +132,7 @@ class CohortTrainable(tune.Trainable, ABC):
                 self._progress = CohortProgress.model_validate_json(progress)
                 self._work.load(path)
             except (OSError, ValueError):  # ValueError: damaged text, and any StudyError
-                self._work = self.open_work(self._cohort)
+                self._work = self._open_work()
                 continue
             self._progress.followed = 0
             self._match_members()
@@ -261,47 +211,7 @@ class CohortTrainable(tune.Trainable, ABC):
         return size - living if self._progress.pace.worth_refilling(living, size) else 0
 
 
-class CodecTrainable(CohortTrainable):
-    """A cohort that trains point cloud codecs, on the GPU if it was given one or a share of one."""
-
-    def open_work(self, cohort: CohortConfig) -> Work:
-        """Return the training of the cohort's trials."""
-        # Workers alone pay for torch: the driver imports this module too.
-        import torch
-
-        from study.data import open_data_set
-        from study.training.training import Training
-
-        first = cohort.trials[0]
-        torch.set_num_threads(first.threads)
-        return Training(
-            model=first.model.build(),
-            members=[member_of(trial) for trial in cohort.trials],
-            data=open_data_set(Path(first.data_folder)),
-            order_seed=first.seed,
-            device=_device(),
-            extra_metrics=first.extra_metrics,
-        )
-
-    @staticmethod
-    def stopwatch(trial: TrialConfig) -> Callable[[int], float | None]:
-        """Return what measures training steps on the trial's own data."""
-        from study.workers.stopwatch import stopwatch
-
-        return stopwatch(trial, member_of(trial), _device())
-
-
-def member_of(trial: TrialConfig) -> Member:
-    """Return what training needs to know of one trial."""
-    return Member(
-        trial=trial.trial,
-        seed=trial.seed,
-        loss=trial.loss,
-        training=trial.training,
-        order_from=trial.order_from,
-    )
-
-
-def _device() -> str:
+def device_of_worker() -> str:
+    """Return where a worker's tensors lie: on the GPU, if it was given one or a share of one."""
     has_gpu = bool(ray.get_runtime_context().get_accelerator_ids().get("GPU"))
     return "cuda" if has_gpu else "cpu"

@@ -144,7 +144,7 @@ def test_members_keep_their_weights_while_they_are_measured() -> None:
 
 def test_patches_have_as_many_points_as_promised() -> None:
     stored = patches.whole_objects().split("train")
-    assert {len(patch.hierarchy.points) for patch in stored} == {patches.POINTS}
+    assert {len(patch.contents.points) for patch in stored} == {patches.POINTS}
 
 
 @pytest.mark.parametrize("name", sorted(BENCHMARKS.keys() - OWN_TESTS))

@@ -27,8 +27,9 @@ from model.hierarchy import Hierarchy, Level
 from model.nearest_plain import nearest_by_brute_force
 from model.patches import collate
 from model.published import load_published, to_published
-from study.config import LossWeights
-from study.training.objective import loss_terms, stacked_weights
+from study.families.dpcc.objective import loss_terms
+from study.families.dpcc.settings import LossWeights
+from tests.model.support import stacked_weights
 from tests.rounding import DISTURBANCES, TIMES, all_moved_by_a_bit
 
 if TYPE_CHECKING:

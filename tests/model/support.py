@@ -14,8 +14,9 @@ from model.config import ModelConfig
 from model.hierarchy import build_hierarchy
 from model.patches import collate
 from model.points import Points
-from study.config import LossWeights
-from study.training.objective import loss_terms, stacked_weights
+from study.families.dpcc.objective import loss_terms, weight_per_term
+from study.families.dpcc.settings import LossWeights
+from study.training.population import stacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,6 +98,11 @@ def run(
     output = codec(patches, noise)
     weights = stacked_weights([LossWeights()] * codec.trials, "cpu")
     return output, weighted_sum(loss_terms(output, patches, codec.config.k), weights)
+
+
+def stacked_weights(members: Sequence[LossWeights], device: str) -> dict[str, Tensor]:
+    """One (T,) tensor per term of D-PCC's loss."""
+    return stacked([weight_per_term(member) for member in members], device)
 
 
 def points(*patches: NDArray[np.float32], padding: float = 0.0) -> Points:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from model.bottleneck import UncodableError
 from model.codec import Codec
 from model.config import ModelConfig
 from model.decoder import choose
 from model.directions import candidate_directions
+from model.errors import UncodableError
 from model.hierarchy import build_hierarchy, latent_count
 from model.patch_coder import PatchCoder
 from model.patches import collate

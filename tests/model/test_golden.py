@@ -23,9 +23,9 @@ from model.patches import PatchBatch, collate
 from model.points import Points
 from model.published import load_published
 from model.rans import SymbolWriter
-from study.config import LossWeights
-from study.training.objective import loss_terms, stacked_weights
-from tests.model.support import naming
+from study.families.dpcc.objective import loss_terms
+from study.families.dpcc.settings import LossWeights
+from tests.model.support import naming, stacked_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

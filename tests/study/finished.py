@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from study.base.records import Failure, Fault
 from study.data import open_data_set, prepare
+from study.families.family import family_of
 from study.search.space import trial_config
 from study.storage.folder import create_study_folder
 from study.storage.study_file import parse_study
@@ -36,10 +37,9 @@ def finished_study(root: Path, study: str = STUDY, extra: str = "") -> StudyFold
     """Two trials trained and measured, one that failed, and one that never came to its end."""
     places = f"root: {root}/studies\ndata_root: {root}/data\n"
     config = parse_study(study + extra + places, origin="small")
-    geometry = config.model.geometry
-    data = prepare(
-        config.data, downsample_rate=geometry.downsample_rate, k=geometry.k, root=root / "data"
-    )
+    family = family_of(config.family)
+    form = family.patches(config.preparation.geometry)
+    data = prepare(config.data, form=form, root=root / "data")
     with create_study_folder(config) as folder:
         store = TrialStore(config, folder.database)
         store.enqueue_first("v1.2-3-gabc")
@@ -48,9 +48,9 @@ def finished_study(root: Path, study: str = STUDY, extra: str = "") -> StudyFold
             store.record_cohort(number, number)
             trial = trial_config(config, number, settings, {config.preparation: data})
             training = Training(
-                model=trial.model.build(),
+                architecture=family.architecture(trial.model),
                 members=[Member(number, trial.seed, trial.loss, trial.training)],
-                data=open_data_set(Path(trial.data_folder)),
+                data=open_data_set(Path(trial.data_folder), form),
                 order_seed=trial.seed,
                 device="cpu",
             )

@@ -14,6 +14,8 @@ import torch
 
 from study.base.records import Failure, Fault
 from study.data import prepare
+from study.families.dpcc.architecture import DpccArchitecture
+from study.families.family import family_of
 from study.search.space import trial_config
 from study.storage.folder import create_study_folder
 from study.storage.study_file import parse_study
@@ -50,10 +52,9 @@ def shown_study(root: Path, trials: int = 12) -> StudyFolder:
     """Make the study below a folder: most trials complete, some of them on the front."""
     places = f"root: {root}/studies\ndata_root: {root}/data\n"
     config = parse_study(_STUDY + places, origin=NAME)
-    geometry = config.model.geometry
-    data = prepare(
-        config.data, downsample_rate=geometry.downsample_rate, k=geometry.k, root=root / "data"
-    )
+    family = family_of(config.family)
+    form = family.patches(config.preparation.geometry)
+    data = prepare(config.data, form=form, root=root / "data")
     with create_study_folder(config) as folder:
         store = TrialStore(config, folder.database)
         store.enqueue_first("v1.2-3-gabc")
@@ -96,7 +97,7 @@ def _estimates(index: int, epoch: int) -> dict[str, float]:
 
 
 def _write_codec(folder: StudyFolder, number: int) -> None:
-    layout = Layout(fresh_codec(number))
+    layout = Layout(codec := fresh_codec(number), DpccArchitecture(codec.config))
     parameters = torch.cat([parameter.flatten() for parameter in layout.parameters])
     write_codec(
         codec_file(folder.codecs, number, EPOCHS), number, EPOCHS, parameters, layout.shapes

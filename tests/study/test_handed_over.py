@@ -56,12 +56,12 @@ def test_the_files_of_codecs_and_of_the_gallery_run_nothing(tmp_path: Path) -> N
 @pytest.mark.timeout(400)  # Ray starts twice.
 def test_a_resumed_folder_runs_nothing_that_lies_in_it(tmp_path: Path) -> None:
     pytest.importorskip("cmaes")
-    text = toy.STUDY.replace(RATE, "").replace("trials: 3,", "trials: 3, sampler: cmaes,")
+    text = toy.TOY_STUDY.replace(RATE, "").replace("trials: 3,", "trials: 3, sampler: cmaes,")
     uri = f"http://me:{SECRET}@127.0.0.1:{unused_port()}"  # MLflow is out of reach.
     (tmp_path / "toy.yaml").write_text(f"{text}tracking: {{uri: '{uri}'}}\n")
 
     def study(*words: str) -> None:
-        command = [sys.executable, toy.__file__, *words]
+        command = [sys.executable, "-m", "study", *words]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert SECRET not in done.stdout + done.stderr

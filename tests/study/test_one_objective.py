@@ -29,11 +29,11 @@ def test_studies_of_one_objective_run_to_their_reports(
     root = tmp_path / "studies"
     with ray_running(None):
         for sampler in ("tpe", "cmaes"):
-            text = toy.STUDY.replace(RATE, "").replace("name: toy", f"name: {sampler}")
+            text = toy.TOY_STUDY.replace(RATE, "").replace("name: toy", f"name: {sampler}")
             text = text.replace("startup_trials: 2", f"startup_trials: 2, sampler: {sampler}")
             file = tmp_path / f"{sampler}.yaml"
             file.write_text(f"{text}root: {root}\ndata_root: {tmp_path}/data\n")
-            assert main(["run", str(file)], trainable=toy.ToyTrainable) == 0
+            assert main(["run", str(file)]) == 0
             assert "1 of 3 complete trials" in capsys.readouterr().out
     client = MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
     for sampler in ("tpe", "cmaes"):

@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from model.config import ModelConfig
-from study.config import DataRecipe, LossWeights, TrainingConfig
+from study.config import DataRecipe
 from study.data import open_data_set, prepare
+from study.families.dpcc.architecture import DpccArchitecture
+from study.families.dpcc.settings import LossWeights, TrainingConfig
+from study.training.evaluation import Validation
 from study.training.training import EpochResult, Member, Training
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from model.codec import Codec
+    from study.config import SplitName, TrainingSection
     from study.data import DataSet
 
 MODEL = ModelConfig(k=8, hidden_dim=16)
@@ -24,8 +29,8 @@ RECIPE = DataRecipe(max_objects=8, points_per_object=150, cube_size=100.0, min_p
 def tiny_data_set(root: Path, recipe: DataRecipe = RECIPE, model: ModelConfig = MODEL) -> DataSet:
     """Six objects of 150 points to train on, one to validate on, one to test on."""
     recipe = recipe.model_copy(update={"normals": model.compress_normal})
-    folder = prepare(recipe, downsample_rate=model.downsample_rate, k=model.k, root=root)
-    return open_data_set(folder)
+    form = DpccArchitecture(model).form
+    return open_data_set(prepare(recipe, form=form, root=root), form)
 
 
 def member(
@@ -33,7 +38,7 @@ def member(
     *,
     seed: int = 1,
     loss: LossWeights = LOSS,
-    training: TrainingConfig = SETTINGS,
+    training: TrainingSection = SETTINGS,
     order_from: int = 0,
 ) -> Member:
     return Member(trial=trial, seed=seed, loss=loss, training=training, order_from=order_from)
@@ -47,7 +52,7 @@ def training_of(
     extra_metrics: tuple[str, ...] = (),
 ) -> Training:
     return Training(
-        model=model,
+        architecture=DpccArchitecture(model),
         members=members or [member()],
         data=data,
         order_seed=order_seed,
@@ -78,3 +83,8 @@ def without_clocks(results: Mapping[int, EpochResult]) -> dict[int, dict[str, fl
         trial: {k: v for k, v in result.metrics.items() if not k.endswith("_s")}
         for trial, result in results.items()
     }
+
+
+def validate(codec: Codec, data: DataSet, split: SplitName, device: str) -> list[dict[str, float]]:
+    """Evaluate once."""
+    return Validation(DpccArchitecture(codec.config), data, split, device).of(codec)

@@ -1,9 +1,4 @@
-"""Trials that need no codec: closed-form rate-distortion curves, approached epoch by epoch.
-
-Run as a script it is the command line with these trials:
-
-    python tests/study/toy.py run study.yaml
-"""
+"""Trials that need no codec: closed-form rate-distortion curves, approached epoch by epoch."""
 
 from __future__ import annotations
 
@@ -12,21 +7,24 @@ import math
 import os
 import shutil
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from study.base.errors import StudyError
 from study.base.records import Failure, Fault
 from study.data import open_data_set
+from study.families.dpcc.family import DpccSettings
 from study.training.codec_files import codec_file
-from study.training.members import EpochResult, Measured, Member
-from study.workers.trainable import CohortTrainable, member_of
+from study.training.members import EpochResult, Measured, Member, member_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from model.codec_folder import SavedCodec
     from study.config import CohortConfig, TrialConfig
+    from study.families.dpcc.settings import ModelSection
+    from study.training.architecture import Architecture
 
 FINE, DIVERGES, RAISES, DIES_ONCE, UNMEASURABLE, DIES_AT_BIRTH = 15, 2, 3, 4, 5, 6
 HANGS, EATS_MEMORY, LOSES_DATA = 7, 8, 9
@@ -42,6 +40,8 @@ objectives:
   - {metric: bpp, direction: minimize, reference: 3.0}
   - {metric: d1_psnr_db, direction: maximize, reference: 25.0}
 """
+
+TOY_STUDY = f"family: tests.study.toy:Toy{STUDY}"
 
 PACE_FILE = "pace.json"
 
@@ -131,7 +131,8 @@ class ToyWork:
 
     def load(self, folder: Path) -> None:
         state = json.loads((folder / "toy.json").read_text())
-        members = [Member.from_plain(plain) for plain in state["members"]]
+        like = next(iter(self._members.values()))
+        members = [like.alike(plain) for plain in state["members"]]
         self._members = {member.trial: member for member in members}
         self._epochs = {int(number): epochs for number, epochs in state["epochs"].items()}
         self.finished = tuple(state["finished"])
@@ -175,17 +176,20 @@ class ToyWork:
         return False
 
 
-class ToyTrainable(CohortTrainable):
-    def open_work(self, cohort: CohortConfig) -> ToyWork:
+class Toy(DpccSettings):
+    """The settings and data of D-PCC, and trials that need neither."""
+
+    worker_modules = ()
+
+    def architecture(self, model: ModelSection) -> Architecture:
+        raise StudyError(f"toys of {model.dim} numbers are no networks")
+
+    def open_codec(self, folder: Path) -> SavedCodec:
+        raise StudyError(f"{folder} cannot be a codec, for toys have none")
+
+    def work(self, cohort: CohortConfig, _device: str) -> ToyWork:
         open_data_set(Path(cohort.trials[0].data_folder))
         return ToyWork(cohort)
 
-    @staticmethod
-    def stopwatch(trial: TrialConfig) -> Callable[[int], float | None]:
+    def stopwatch(self, trial: TrialConfig, _device: str) -> Callable[[int], float | None]:
         return lambda size: epoch_s(trial, size) or 1e-3 * size
-
-
-if __name__ == "__main__":
-    from study.commands.main import main
-
-    sys.exit(main(trainable=ToyTrainable))

@@ -7,7 +7,15 @@ from pathlib import Path
 
 from study.clouds.sampling import DEFAULT_SAMPLES, MOST_SAMPLES
 from study.commands.declared.command import Command, Option
-from study.commands.declared.options import CODEC, EDGE, FORCE, FORMAT, list_of, whole_number
+from study.commands.declared.options import (
+    CODEC,
+    EDGE,
+    FAMILY,
+    FORCE,
+    FORMAT,
+    list_of,
+    whole_number,
+)
 
 PUBLISHED_CUBE_SIZE = 22.0
 """What D-PCC cut ShapeNet's objects with; SemanticKITTI's sweeps it cut with 12."""
@@ -17,6 +25,7 @@ COMPRESS = Command(
     "compress a point cloud with a codec",
     options=(
         CODEC,
+        FAMILY,
         Option("cloud_file", "the cloud", type=Path, metavar="IN"),
         Option(
             "out",
@@ -56,6 +65,7 @@ DECOMPRESS = Command(
     "decompress what `compress` wrote",
     options=(
         CODEC,
+        FAMILY,
         Option("file", "the compressed file", type=Path, metavar="IN"),
         Option(
             "out",
@@ -132,7 +142,7 @@ _NUMBERS = Option(
 EVALUATE = Command(
     "evaluate",
     "measure a codec on clouds of yours",
-    options=(CODEC, _CLOUDS, _NUMBERS, *EDGE, FORMAT, FORCE),
+    options=(CODEC, FAMILY, _CLOUDS, _NUMBERS, *EDGE, FORMAT, FORCE),
     about="""\
 examples:
   study evaluate codec clouds/*.ply                     writes codec-evaluation.json

@@ -81,6 +81,11 @@ CODEC = Option(
     type=Path,
     metavar="CODEC",
 )
+FAMILY = Option(
+    "--family",
+    "of a codec that a family of your own wrote: where that is, as module:Class; its code is run",
+    metavar="FAMILY",
+)
 EDGE = (
     OneOf(
         (

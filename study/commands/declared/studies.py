@@ -185,6 +185,12 @@ EXPLAIN = Command(
             nargs="?",
             metavar="SECTION",
         ),
+        Option(
+            "--family",
+            "the family of models whose keys are told: dpcc, or one of yours as module:Class",
+            default="dpcc",
+            metavar="FAMILY",
+        ),
     ),
     about="""\
 examples:

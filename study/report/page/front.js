@@ -317,7 +317,7 @@ function publishedLayers(data, x, y) {
   return [
     {
       key: "published",
-      legend: "D-PCC's published coefficients",
+      legend: "published coefficients",
       points: { x: [px], y: [py] },
       on: true,
       color: data.colors.published,

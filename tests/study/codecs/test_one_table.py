@@ -19,11 +19,11 @@ from study.metrics import PsnrConvention
 from study.metrics.table import MEASURES, Measure
 from study.report.exhibits import Gallery
 from study.storage.progress import read_progress
-from study.training.evaluation import measure, validate
+from study.training.evaluation import measure
 from study.yardsticks.draco import draco
 from tests.model.support import fresh_codec, surface
 from tests.study.finished import finished_study
-from tests.study.tiny import MODEL, RECIPE, tiny_data_set
+from tests.study.tiny import MODEL, RECIPE, tiny_data_set, validate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -28,7 +28,7 @@ COMMANDS = {
     "compare": ["--help", "--root", "-h", "first", "second"],
     "status": ["--help", "--root", "-h", "name"],
     "prepare": ["--help", "-h", "file"],
-    "explain": ["--help", "-h", "section"],
+    "explain": ["--family", "--help", "-h", "section"],
     "mlflow": ["--help", "--root", "--uri", "-h", "action", "name"],
     "ui": ["--help", "--port", "--root", "-h", "name"],
     "export": [
@@ -55,6 +55,7 @@ COMMANDS = {
         "--counts",
         "--depth",
         "--edge",
+        "--family",
         "--force",
         "--help",
         "--placing",
@@ -64,7 +65,7 @@ COMMANDS = {
         "codec",
         "out",
     ],
-    "decompress": ["--force", "--help", "--most-points", "-h", "codec", "file", "out"],
+    "decompress": ["--family", "--force", "--help", "--most-points", "-h", "codec", "file", "out"],
     "train-tables": ["--depths", "--help", "--seed", "-h", "clouds", "out"],
     "import-checkpoint": [
         "--cube-size",
@@ -80,6 +81,7 @@ COMMANDS = {
         "--counts",
         "--depth",
         "--edge",
+        "--family",
         "--force",
         "--format",
         "--help",

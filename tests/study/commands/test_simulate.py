@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TRIALS = 10
-STUDY = toy.STUDY.replace(
+STUDY = toy.TOY_STUDY.replace(
     "trials: 3, startup_trials: 2",
     f"trials: {TRIALS}, sampler: random, space: {{loss.bpp_lambda: "
     "{low: 1e-4, high: 0.1, log: true}}",
@@ -40,7 +40,7 @@ def test_a_recorded_study_is_replayed_as_it_was(
     """With its own sampler and seed it proposes the recorded settings, of which all is known."""
     file = here / "toy.yaml"
     file.write_text(f"{STUDY}resources: {{cohort: 1, concurrent_cohorts: 1}}\n")
-    assert main(["run", "toy.yaml"], trainable=toy.ToyTrainable) == 0
+    assert main(["run", "toy.yaml"]) == 0
     assert main(["record", "toy", "toy.parquet"]) == 0
     assert "toy.parquet  10 trials of 3 epochs, " in capsys.readouterr().out
 

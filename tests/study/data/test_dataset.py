@@ -20,6 +20,7 @@ from study.config.data import SPLITS
 from study.data import StoredPatch, open_data_set, prepare
 from study.data.dataset import EVALUATED
 from study.data.sources import open_source
+from study.families.dpcc.hierarchies import Hierarchies
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,17 +28,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RATE, K = (1 / 3, 1 / 2), 4
+FORM = Hierarchies(RATE, K)
 
 
 @pytest.fixture
 def folder(tmp_path: Path, recipe: DataRecipe) -> Path:
-    return prepare(recipe, downsample_rate=RATE, k=K, root=tmp_path / "data")
+    return prepare(recipe, form=FORM, root=tmp_path / "data")
 
 
 def assert_same_numbers(patch: StoredPatch, points: NDArray[np.float32]) -> None:
     fresh = build_hierarchy(points, RATE, K)
-    np.testing.assert_array_equal(patch.hierarchy.points, fresh.points)
-    for stored, level in zip(patch.hierarchy.levels, fresh.levels, strict=True):
+    np.testing.assert_array_equal(patch.contents.points, fresh.points)
+    for stored, level in zip(patch.contents.levels, fresh.levels, strict=True):
         for name, expected in vars(level).items():
             found = getattr(stored, name)
             np.testing.assert_array_equal(found, expected)
@@ -49,7 +51,7 @@ def assert_same_numbers(patch: StoredPatch, points: NDArray[np.float32]) -> None
 def test_patches_come_back_as_they_were_built(
     folder: Path, clouds: dict[str, NDArray[np.float64]]
 ) -> None:
-    data = open_data_set(folder)
+    data = open_data_set(folder, FORM)
     entries = {entry.name: entry for entry in data.manifest.clouds}
     for split in SPLITS:
         patches = data.split(split)
@@ -70,12 +72,12 @@ def test_patches_come_back_as_they_were_built(
 def test_patches_lead_back_to_the_original_points(
     folder: Path, clouds: dict[str, NDArray[np.float64]]
 ) -> None:
-    data = open_data_set(folder)
+    data = open_data_set(folder, FORM)
     name = data.split("train").clouds[0]
     placement = next(entry.placement for entry in data.manifest.clouds if entry.name == name)
     for patch in data.split("train"):
         if patch.cloud == name:
-            scaled = patch.hierarchy.points * patch.half_width + patch.centre
+            scaled = patch.contents.points * patch.half_width + patch.centre
             back = placement.to_original(scaled)
             nearest = np.abs(back[:, None] - clouds[name][None]).max(axis=-1).min(axis=1)
             assert nearest.max() < 1e-6
@@ -85,7 +87,7 @@ def test_clouds_to_evaluate_are_kept_whole(
     tmp_path: Path, recipe: DataRecipe, clouds: dict[str, NDArray[np.float64]]
 ) -> None:
     recipe = recipe.model_copy(update={"cube_size": 25.0, "min_points_evaluation": 8})
-    data = open_data_set(prepare(recipe, downsample_rate=RATE, k=K, root=tmp_path))
+    data = open_data_set(prepare(recipe, form=FORM, root=tmp_path), FORM)
     config = recipe.partition()
     for split in EVALUATED:
         whole, patches = data.clouds(split), data.split(split)
@@ -113,7 +115,7 @@ def test_clouds_to_evaluate_are_kept_whole(
 def test_fuller_cubes_are_split(tmp_path: Path, recipe: DataRecipe) -> None:
     changes = {"max_points": 60, "min_points": 1, "min_points_evaluation": 1}
     recipe = recipe.model_copy(update={"cube_size": 100.0, **changes})
-    data = open_data_set(prepare(recipe, downsample_rate=RATE, k=K, root=tmp_path))
+    data = open_data_set(prepare(recipe, form=FORM, root=tmp_path), FORM)
     for split in SPLITS:
         assert data.split(split).point_counts.max() <= 60
     assert sum(data.split("train").point_counts) == 4 * 300, "none is sparse at 1"
@@ -125,7 +127,7 @@ def test_deeper_voxels_are_more_and_cost_more(tmp_path: Path, recipe: DataRecipe
     made = []
     for depth in (1, 4):
         deeper = recipe.model_copy(update={"voxel_depth": depth})
-        data = open_data_set(prepare(deeper, downsample_rate=RATE, k=K, root=tmp_path))
+        data = open_data_set(prepare(deeper, form=FORM, root=tmp_path), FORM)
         clouds = [cloud for split in EVALUATED for cloud in data.clouds(split)]
         made.append([(len(cloud.voxels), cloud.overhead_bits) for cloud in clouds])
     for (few, cheap), (many, dear) in zip(*made, strict=True):
@@ -135,19 +137,19 @@ def test_deeper_voxels_are_more_and_cost_more(tmp_path: Path, recipe: DataRecipe
 
 def test_normals_follow_their_points(tmp_path: Path) -> None:
     recipe = DataRecipe(max_objects=3, points_per_object=1000, min_points=50, normals=True)
-    data = open_data_set(prepare(recipe, downsample_rate=RATE, k=K, root=tmp_path))
+    data = open_data_set(prepare(recipe, form=FORM, root=tmp_path), FORM)
     source = open_source(recipe)
     entries = {entry.name: entry for entry in data.manifest.clouds}
     for split in SPLITS:
         for patch in data.split(split):
             cloud = source.read(patch.cloud)
             scaled = entries[patch.cloud].placement.to_scaled(cloud.points)
-            where = patch.hierarchy.points * patch.half_width + patch.centre
+            where = patch.contents.points * patch.half_width + patch.centre
             distance, found = cKDTree(scaled).query(where)
             assert distance.max() < 1e-4
             assert cloud.normals is not None
-            assert patch.hierarchy.normals is not None
-            same = (patch.hierarchy.normals == cloud.normals[found]).all(axis=1)
+            assert patch.contents.normals is not None
+            same = (patch.contents.normals == cloud.normals[found]).all(axis=1)
             assert same.mean() > 0.95, "all but points that coincide"
     for split in EVALUATED:
         for whole in data.clouds(split):
@@ -162,11 +164,11 @@ def test_a_cloud_without_normals_is_refused_where_they_are_wanted(
     with pytest.raises(
         StudyError, match=r"box0\.ply has none \(it has red\); compute them, or set data\.normals"
     ):
-        prepare(recipe, downsample_rate=RATE, k=K, root=tmp_path)
+        prepare(recipe, form=FORM, root=tmp_path)
 
 
 def test_patches_can_be_iterated_and_end(folder: Path) -> None:
-    patches = open_data_set(folder).split("train")
+    patches = open_data_set(folder, FORM).split("train")
     assert len(list(patches)) == len(patches)
     for outside in (-1, len(patches)):
         with pytest.raises(IndexError):
@@ -177,7 +179,7 @@ def test_a_data_set_without_a_test_split_has_an_empty_one(
     tmp_path: Path, recipe: DataRecipe
 ) -> None:
     recipe = recipe.model_copy(update={"test_fraction": 0.0})
-    empty = open_data_set(prepare(recipe, downsample_rate=RATE, k=K, root=tmp_path)).split("test")
+    empty = open_data_set(prepare(recipe, form=FORM, root=tmp_path), FORM).split("test")
     assert len(empty) == len(empty.clouds) == len(empty.point_counts) == 0
 
 
@@ -185,7 +187,7 @@ def test_a_truncated_file_is_refused_with_the_way_out(folder: Path) -> None:
     path = folder / "train.arrow"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(StudyError, match=rf"train\.arrow must have .* delete the folder {folder}"):
-        open_data_set(folder)
+        open_data_set(folder, FORM)
 
 
 def test_a_flipped_byte_is_found_when_the_data_are_prepared_again(
@@ -196,12 +198,12 @@ def test_a_flipped_byte_is_found_when_the_data_are_prepared_again(
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(StudyError, match=rf"validation\.arrow are damaged; delete .*{folder.name}"):
-        prepare(recipe, downsample_rate=RATE, k=K, root=folder.parent)
+        prepare(recipe, form=FORM, root=folder.parent)
 
 
 def complaint(folder: Path) -> str | None:
     try:
-        open_data_set(folder)
+        open_data_set(folder, FORM)
     except StudyError as error:
         return str(error)
     return None
@@ -224,7 +226,7 @@ def test_damage_anywhere_never_crashes(folder: Path, tmp_path: Path, seed: int) 
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(StudyError, match=rf"{name} cannot be read .*delete the folder"):
-        open_data_set(folder)
+        open_data_set(folder, FORM)
 
 
 @pytest.mark.parametrize("kept", [0, 500])
@@ -232,7 +234,7 @@ def test_a_truncated_manifest_is_refused(folder: Path, kept: int) -> None:
     path = folder / "manifest.json"
     path.write_text(path.read_text()[:kept])
     with pytest.raises(StudyError, match=r"manifest\.json is damaged .*delete the folder"):
-        open_data_set(folder)
+        open_data_set(folder, FORM)
 
 
 def test_a_manifest_changed_by_hand_is_refused(folder: Path) -> None:
@@ -241,11 +243,11 @@ def test_a_manifest_changed_by_hand_is_refused(folder: Path) -> None:
     manifest["clouds"][0]["side"] *= 2
     path.write_text(json.dumps(manifest))
     with pytest.raises(StudyError, match=r"changed after it was written; delete the folder"):
-        open_data_set(folder)
+        open_data_set(folder, FORM)
 
 
 def test_files_of_another_data_set_are_refused(folder: Path, recipe: DataRecipe) -> None:
-    other = prepare(recipe, downsample_rate=RATE[:1], k=K, root=folder.parent)
+    other = prepare(recipe, form=Hierarchies(RATE[:1], K), root=folder.parent)
     manifest = json.loads((other / "manifest.json").read_text())
     ours = json.loads((folder / "manifest.json").read_text())
     manifest |= {"downsample_rate": ours["downsample_rate"]}
@@ -253,7 +255,7 @@ def test_files_of_another_data_set_are_refused(folder: Path, recipe: DataRecipe)
     with pytest.raises(
         StudyError, match=r"columns are not those that it should have.* delete the folder"
     ):
-        open_data_set(other)
+        open_data_set(other, FORM)
 
 
 def test_another_format_is_refused(folder: Path) -> None:
@@ -261,4 +263,4 @@ def test_another_format_is_refused(folder: Path) -> None:
     text = path.read_text().replace('"format": 2', '"format": 99')
     path.write_text(text.replace('"splits"', '"parts"'))  # other layouts have other names
     with pytest.raises(StudyError, match=r"reads data sets of format 2, .* is of format 99"):
-        open_data_set(folder)
+        open_data_set(folder, FORM)

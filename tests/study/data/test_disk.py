@@ -13,6 +13,7 @@ import pytest
 from study.base.errors import StudyError
 from study.config import DataRecipe
 from study.data import prepare
+from study.families.dpcc.hierarchies import Hierarchies
 
 CHECKOUT = Path(__file__).parents[3]
 
@@ -45,7 +46,7 @@ if action == "limit":
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 recipe = DataRecipe(source=source, min_points=10, min_points_evaluation=10)
 try:
-    prepare(recipe, downsample_rate=(1 / 3, 1 / 3, 1 / 3), k=16, root=Path(root),
+    prepare(recipe, form=Hierarchies((1 / 3, 1 / 3, 1 / 3), 16), root=Path(root),
             on_progress={"kill": kill, "interrupt": interrupt, "fill": fill}.get(action))
 except StudyError as error:
     print(error)
@@ -53,7 +54,7 @@ except StudyError as error:
 
 
 def make(recipe: DataRecipe, root: Path) -> Path:
-    return prepare(recipe, downsample_rate=(1 / 3, 1 / 3, 1 / 3), k=16, root=root)
+    return prepare(recipe, form=Hierarchies((1 / 3, 1 / 3, 1 / 3), 16), root=root)
 
 
 def visible(root: Path) -> list[str]:

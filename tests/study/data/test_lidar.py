@@ -11,6 +11,7 @@ from study.clouds import read_clouds, write_cloud
 from study.config import DataRecipe
 from study.config.data import SPLITS
 from study.data import describe, open_data_set, prepare
+from study.families.dpcc.hierarchies import Hierarchies
 
 SWEEPS = Path(__file__).parents[2] / "data" / "lidar_real.npz"
 UNIT_M = 0.005
@@ -31,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 def test_sweeps_are_prepared(tmp_path: Path, folder: Path) -> None:
     recipe = DataRecipe(source=str(folder), cube_size=12.0, max_points=4096)
     data = open_data_set(
-        prepare(recipe, downsample_rate=(1 / 3, 1 / 3, 1 / 3), k=16, root=tmp_path / "data")
+        prepare(recipe, form=Hierarchies((1 / 3, 1 / 3, 1 / 3), 16), root=tmp_path / "data")
     )
     entries = {entry.name: entry for entry in data.manifest.clouds}
     assert {name: entry.all_points for name, entry in entries.items()} == {
@@ -63,6 +64,6 @@ def test_units_do_not_matter(tmp_path: Path, folder: Path) -> None:
     write_cloud(folder / "steps.npy", sweep)
     write_cloud(folder / "half.npy", sweep / 2)
     recipe = DataRecipe(source=str(folder), min_points=100, validation_fraction=0.34)
-    data = open_data_set(prepare(recipe, downsample_rate=(1 / 3,), k=8, root=tmp_path / "data"))
+    data = open_data_set(prepare(recipe, form=Hierarchies((1 / 3,), 8), root=tmp_path / "data"))
     assert {entry.points for entry in data.manifest.clouds} == {data.manifest.clouds[0].points}
     assert len({entry.voxels for entry in data.manifest.clouds if entry.split != "train"}) == 1

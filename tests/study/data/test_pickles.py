@@ -20,6 +20,7 @@ from study.data import open_data_set, prepare
 from study.data.pickles import PickledDataSet
 from study.data.sources import open_source
 from study.data.unpickling import as_array, read_pickle
+from study.families.dpcc.hierarchies import Hierarchies
 from tests.study.clouds.making import points_and_normals
 
 if TYPE_CHECKING:
@@ -102,9 +103,9 @@ def test_arrays_come_back_as_they_were(array: NDArray[Any], protocol: int) -> No
 def test_a_pickled_data_set_is_prepared(tmp_path: Path) -> None:
     path = written(tmp_path / "train.pkl", dpcc_clouds())
     recipe = DataRecipe(source=str(path), min_points=20, min_points_evaluation=20, normals=True)
-    data = open_data_set(prepare(recipe, downsample_rate=(1 / 3,), k=8, root=tmp_path / "data"))
+    data = open_data_set(prepare(recipe, form=Hierarchies((1 / 3,), 8), root=tmp_path / "data"))
     assert sum(entry.all_points for entry in data.manifest.clouds) == 4 * 400
-    assert all(patch.hierarchy.normals is not None for patch in data.split("train"))
+    assert all(patch.contents.normals is not None for patch in data.split("train"))
 
 
 class Runs:

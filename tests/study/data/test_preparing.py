@@ -14,17 +14,19 @@ from study.base.errors import StudyError
 from study.config import DataRecipe
 from study.config.data import SPLITS
 from study.data import describe, open_data_set, prepare
+from study.families.dpcc.hierarchies import Hierarchies
 from tests.study.clouds.making import write_ply
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RATE, K = (1 / 3, 1 / 3, 1 / 3), 16
+FORM = Hierarchies(RATE, K)
 CHECKOUT = Path(__file__).parents[3]
 
 
 def make(recipe: DataRecipe, root: Path) -> Path:
-    return prepare(recipe, downsample_rate=RATE, k=K, root=root)
+    return prepare(recipe, form=FORM, root=root)
 
 
 def visible(root: Path) -> list[str]:
@@ -39,7 +41,7 @@ def test_equal_recipes_give_equal_bytes(tmp_path: Path, recipe: DataRecipe) -> N
     for split in SPLITS:
         path = f"{split}.arrow"
         assert (first / path).read_bytes() == (second / path).read_bytes()
-    hashes = {open_data_set(folder).manifest.content_hash for folder in (first, second)}
+    hashes = {open_data_set(folder, FORM).manifest.content_hash for folder in (first, second)}
     assert len(hashes) == 1
 
 
@@ -74,7 +76,7 @@ def test_what_exists_is_returned_untouched(tmp_path: Path, recipe: DataRecipe) -
 def test_another_recipe_is_another_data_set(
     tmp_path: Path, recipe: DataRecipe, change: dict[str, float]
 ) -> None:
-    first = open_data_set(make(recipe, tmp_path))
+    first = open_data_set(make(recipe, tmp_path), FORM)
     second = open_data_set(make(DataRecipe(**(recipe.model_dump() | change)), tmp_path))
     assert first.folder != second.folder
     assert first.manifest.content_hash != second.manifest.content_hash
@@ -91,7 +93,7 @@ def test_the_seed_changes_the_splits_and_no_object_is_in_two(
 ) -> None:
     members = []
     for seed in (0, 1):
-        data = open_data_set(make(recipe.model_copy(update={"seed": seed}), tmp_path))
+        data = open_data_set(make(recipe.model_copy(update={"seed": seed}), tmp_path), FORM)
         splits = [set(data.split(split).clouds) for split in SPLITS]
         assert sum(map(len, splits)) == len(set.union(*splits)) == 6
         members.append(splits)
@@ -100,7 +102,7 @@ def test_the_seed_changes_the_splits_and_no_object_is_in_two(
 
 def test_every_point_is_kept_or_counted(tmp_path: Path, recipe: DataRecipe) -> None:
     recipe = recipe.model_copy(update={"cube_size": 25.0, "min_points": 12})
-    data = open_data_set(make(recipe, tmp_path))
+    data = open_data_set(make(recipe, tmp_path), FORM)
     counts = data.manifest.splits.values()
     assert sum(split.points + split.sparse_points for split in counts) == 6 * 300
     assert all(split.sparse_cubes > 0 for split in counts)
@@ -113,7 +115,7 @@ def test_every_point_is_kept_or_counted(tmp_path: Path, recipe: DataRecipe) -> N
 
 def test_the_summary_says_what_was_kept_and_dropped(tmp_path: Path, recipe: DataRecipe) -> None:
     recipe = recipe.model_copy(update={"cube_size": 25.0, "min_points": 12})
-    manifest = open_data_set(make(recipe, tmp_path)).manifest
+    manifest = open_data_set(make(recipe, tmp_path), FORM).manifest
     text = describe(manifest)
     train, *others = (manifest.splits[split] for split in SPLITS)
     assert text.startswith("my-boxes: 6 objects, ")
@@ -129,7 +131,7 @@ def test_the_summary_says_what_was_kept_and_dropped(tmp_path: Path, recipe: Data
 def test_an_object_without_a_patch_is_said(tmp_path: Path, recipe: DataRecipe) -> None:
     for i in range(6):
         write_ply(Path(recipe.source) / f"tiny{i}.ply", np.eye(3))
-    data = open_data_set(make(recipe, tmp_path))
+    data = open_data_set(make(recipe, tmp_path), FORM)
     empty = [entry for entry in data.manifest.clouds if not entry.patches]
     assert sorted(entry.name for entry in empty) == [f"tiny{i}.ply" for i in range(6)]
     lost = [entry.name for entry in empty if entry.split == "train"]
@@ -140,7 +142,7 @@ def test_an_object_without_a_patch_is_said(tmp_path: Path, recipe: DataRecipe) -
 def test_an_object_of_voxels_only_is_evaluated(tmp_path: Path, recipe: DataRecipe) -> None:
     for i in range(6):
         write_ply(Path(recipe.source) / f"tiny{i}.ply", np.eye(3))
-    data = open_data_set(make(recipe, tmp_path))
+    data = open_data_set(make(recipe, tmp_path), FORM)
     sparse = [e for e in data.manifest.clouds if e.split != "train" and not e.patches]
     assert sparse, "the seed holds some out"
     for entry in sparse:
@@ -168,7 +170,7 @@ def test_a_recipe_that_leaves_no_patch_is_refused(
 
 def test_points_per_object_is_a_seeded_choice(tmp_path: Path, recipe: DataRecipe) -> None:
     recipe = recipe.model_copy(update={"points_per_object": 120})
-    manifest = open_data_set(make(recipe, tmp_path)).manifest
+    manifest = open_data_set(make(recipe, tmp_path), FORM).manifest
     assert {entry.all_points for entry in manifest.clouds} == {120}
 
 
@@ -200,10 +202,10 @@ def test_odd_clouds_work(tmp_path: Path, kind: str) -> None:
     for i in range(3):
         write_ply(tmp_path / "odd" / f"{i}.ply", odd_points(kind))
     recipe = DataRecipe(source=str(tmp_path / "odd"), min_points=1, min_points_evaluation=1)
-    data = open_data_set(make(recipe, tmp_path / "data"))
+    data = open_data_set(make(recipe, tmp_path / "data"), FORM)
     for split in SPLITS:
         for patch in data.split(split):
-            for level in patch.hierarchy.levels:
+            for level in patch.contents.levels:
                 assert np.isfinite(level.mean_distance).all()
                 assert len(level.samples) >= 1
 
@@ -225,8 +227,7 @@ def test_progress_counts_the_clouds(tmp_path: Path, recipe: DataRecipe) -> None:
     seen: list[tuple[int, int]] = []
     prepare(
         recipe,
-        downsample_rate=RATE,
-        k=K,
+        form=FORM,
         root=tmp_path / "data",
         on_progress=lambda done, total: seen.append((done, total)),
     )
@@ -234,7 +235,7 @@ def test_progress_counts_the_clouds(tmp_path: Path, recipe: DataRecipe) -> None:
 
 
 def test_fifty_embedded_objects_have_patches_of_the_size_that_trains_fast(tmp_path: Path) -> None:
-    data = open_data_set(make(DataRecipe(max_objects=50), tmp_path))
+    data = open_data_set(make(DataRecipe(max_objects=50), tmp_path), FORM)
     train = data.split("train")
     assert (len(train.clouds), len(data.split("validation").clouds)) == (34, 8)
     assert 500 <= np.median(train.point_counts) <= 1200

@@ -30,12 +30,12 @@ def one_ray() -> Iterator[None]:
 
 
 def run(folder: Path, search: str, resources: str, training: str = "") -> Ended:
-    text = toy.STUDY.replace("{trials: 3, startup_trials: 2}", search)
+    text = toy.TOY_STUDY.replace("{trials: 3, startup_trials: 2}", search)
     if training:
         text = text.replace("{epochs: 3}", training)
     text += f"resources: {resources}\nroot: {folder}/studies\ndata_root: {folder}/data\n"
     config = parse_study(text, origin="toy")
-    return run_study(config, Console(file=io.StringIO()), trainable=toy.ToyTrainable)
+    return run_study(config, Console(file=io.StringIO()))
 
 
 def trials(*others: tuple[int, int]) -> str:

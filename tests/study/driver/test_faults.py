@@ -37,11 +37,11 @@ def run(folder: Path, fates: list[int], resources: str = "") -> Ended:
         f"{{trials: {1 + len(fates)}, first: [{first}], "
         "space: {training.decay_every: {low: 1, high: 15}}}"
     )
-    text = toy.STUDY.replace("{trials: 3, startup_trials: 2}", search)
+    text = toy.TOY_STUDY.replace("{trials: 3, startup_trials: 2}", search)
     text += f"root: {folder}/studies\ndata_root: {folder}/data\n"
     text += f"resources: {{cohort: 1, concurrent_cohorts: 2{resources}}}\n"
     config = parse_study(text, origin="toy")
-    return run_study(config, Console(file=io.StringIO()), trainable=toy.ToyTrainable)
+    return run_study(config, Console(file=io.StringIO()))
 
 
 def optunas_states(ended: Ended) -> set[str]:

@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 def databases_are_quickly_read(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The first one that a process reads takes seconds, and no epoch of the driver's waits."""
     database = tmp_path_factory.mktemp("first") / "optuna.db"
-    store = TrialStore(parse_study(toy.STUDY, origin="toy"), database)
+    store = TrialStore(parse_study(toy.TOY_STUDY, origin="toy"), database)
     assert store.records(driver_alive=False) == []
 
 
-COMMAND = [sys.executable, toy.__file__, "run", "toy.yaml"]
+COMMAND = [sys.executable, "-m", "study", "run", "toy.yaml"]
 
 
 @contextmanager
 def driver(
-    folder: Path, resources: str = "{}", seconds: int = 3, study: str = toy.STUDY
+    folder: Path, resources: str = "{}", seconds: int = 3, study: str = toy.TOY_STUDY
 ) -> Iterator[subprocess.Popen[str]]:
     """A `study run` in a process group of its own, as a shell would start it."""
     (folder / "toy.yaml").write_text(f"{study}resources: {resources}\n")
@@ -91,7 +91,7 @@ def test_a_stopped_study_tells_the_truth_and_goes_on(
         return capsys.readouterr().out
 
     # Of more epochs than may pass between two looks: the line of the first may be left out.
-    longer = toy.STUDY.replace("epochs: 3", "epochs: 8")
+    longer = toy.TOY_STUDY.replace("epochs: 3", "epochs: 8")
     with driver(tmp_path, study=longer) as process:
         shown = wait_for_epoch(process)
         assert "toy  running, 0 of 3 trials finished" in status()
@@ -116,7 +116,7 @@ def test_a_stopped_study_tells_the_truth_and_goes_on(
     assert any(f"{epoch}/8" in status("toy") for epoch in range(least, 9))
 
     done = subprocess.run(
-        [*COMMAND[:2], "resume", "toy"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [*COMMAND[:3], "resume", "toy"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "toy finished, 3 of 3 trials finished (3 complete)" in status("toy")
@@ -166,7 +166,9 @@ def test_a_driver_whose_study_was_taken_over_writes_nothing_more(tmp_path: Path)
     """As after a machine that slept: meanwhile another one took the lease."""
     with driver(tmp_path) as process:
         wait_for("epoch 1/3", process)
-        store = TrialStore(parse_study(toy.STUDY, origin="toy"), tmp_path / "studies/toy/optuna.db")
+        store = TrialStore(
+            parse_study(toy.TOY_STUDY, origin="toy"), tmp_path / "studies/toy/optuna.db"
+        )
         theirs = {**(store.lease() or {}), "id": "another", "host": "elsewhere", "machine": "other"}
         store.write_lease(theirs)
         shown, errors = process.communicate(timeout=60)

@@ -78,12 +78,12 @@ def listening(
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A `study run` whose workers are in an epoch, which lasts as long as the tests."""
     folder = tmp_path_factory.mktemp("study")
-    (folder / "toy.yaml").write_text(toy.STUDY)
+    (folder / "toy.yaml").write_text(toy.TOY_STUDY)
     home = folder / "home"
     home.mkdir()
     others = {n: v for n, v in os.environ.items() if not n.startswith("RAY_")}
     with subprocess.Popen(
-        [sys.executable, toy.__file__, "run", "toy.yaml"],
+        [sys.executable, "-m", "study", "run", "toy.yaml"],
         cwd=folder,
         env={**others, "TOY_EPOCH_S": "300", "HOME": str(home), "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 def test_resources_beyond_the_machine_are_refused_before_ray_starts(
     resources: str, sentence: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "toy.yaml").write_text(f"{toy.STUDY}resources: {{{resources}}}\n")
+    (tmp_path / "toy.yaml").write_text(f"{toy.TOY_STUDY}resources: {{{resources}}}\n")
     done = subprocess.run(
-        [sys.executable, toy.__file__, "run", "toy.yaml"],
+        [sys.executable, "-m", "study", "run", "toy.yaml"],
         cwd=tmp_path,
         env={**os.environ, "RAY_TMPDIR": str(tmp_path / "ray")},
         capture_output=True,

@@ -14,7 +14,7 @@ from study.driver.resuming import check_left, with_more
 from study.driver.runner import Ended
 from study.storage.folder import StudyFolder, create_study_folder, folder_of, open_study_folder
 from study.storage.study_file import parse_study
-from tests.study.toy import STUDY, ToyTrainable
+from tests.study.toy import STUDY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,13 +81,13 @@ def refused(words: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
 def test_an_interrupted_study_goes_on_where_it_lies(
     words: list[str], study: StudyFolder, driver: Driver
 ) -> None:
-    assert main([*words, "--address", "10.0.0.5:6379"], trainable=ToyTrainable) == 130
+    assert main([*words, "--address", "10.0.0.5:6379"]) == 130
     ((folder, config, options),) = driver.resumed
     assert folder == study
     began = study.config()
     assert config.model_copy(update={"root": began.root}) == began
     assert Path(config.root).resolve() == study.path.parent
-    assert options == {"address": "10.0.0.5:6379", "trainable": ToyTrainable}
+    assert options == {"address": "10.0.0.5:6379"}
 
 
 def test_more_trials_and_hours_may_be_given(study: StudyFolder, driver: Driver) -> None:

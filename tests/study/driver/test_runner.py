@@ -51,14 +51,14 @@ def one_ray() -> Iterator[None]:
 
 
 def study(folder: Path, search: str = "{trials: 3, startup_trials: 2}") -> StudyConfig:
-    text = toy.STUDY.replace("{trials: 3, startup_trials: 2}", search)
+    text = toy.TOY_STUDY.replace("{trials: 3, startup_trials: 2}", search)
     text += f"root: {folder}/studies\ndata_root: {folder}/data\n"
     return parse_study(text, origin="toy")
 
 
 def run(config: StudyConfig) -> tuple[Ended, str]:
     console = Console(file=io.StringIO(), width=120)
-    ended = run_study(config, console, trainable=toy.ToyTrainable)
+    ended = run_study(config, console)
     assert isinstance(console.file, io.StringIO)
     return ended, console.file.getvalue()
 
@@ -117,7 +117,7 @@ def test_a_name_is_used_once(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_of_a_study_that_could_not_begin(tmp_path: Path) -> None:
-    text = toy.STUDY.replace("max_objects: 6", f"source: {tmp_path}/nowhere")
+    text = toy.TOY_STUDY.replace("max_objects: 6", f"source: {tmp_path}/nowhere")
     text += f"root: {tmp_path}/studies\ndata_root: {tmp_path}/data\n"
     with pytest.raises(StudyError, match="nowhere"):
         run(parse_study(text, origin="x"))
@@ -235,7 +235,7 @@ def test_tune_may_not_be_told_of_one_metric(tmp_path: Path) -> None:
 def test_as_many_cohorts_run_at_once_as_there_is_room_for(
     wanted: str, cluster: dict[str, float], cohorts_at_once: int
 ) -> None:
-    resources = parse_study(toy.STUDY + f"resources: {wanted}", origin="x").resources
+    resources = parse_study(toy.TOY_STUDY + f"resources: {wanted}", origin="x").resources
     per_cohort = resources_per_cohort(resources, cluster)
     check_fit(per_cohort, cluster)
     assert slots(resources, per_cohort, cluster, joined=False) == cohorts_at_once
@@ -246,14 +246,14 @@ def test_as_many_cohorts_run_at_once_as_there_is_room_for(
     [("{}", 1), ("{gpus_per_cohort: 0.25}", 1), ("{concurrent_cohorts: 16}", 16)],
 )
 def test_cohorts_wait_for_a_joined_cluster_to_grow(wanted: str, cohorts_at_once: int) -> None:
-    resources = parse_study(toy.STUDY + f"resources: {wanted}", origin="x").resources
+    resources = parse_study(toy.TOY_STUDY + f"resources: {wanted}", origin="x").resources
     only_a_head = {"memory": 1e9}
     per_cohort = resources_per_cohort(resources, only_a_head)
     assert slots(resources, per_cohort, only_a_head, joined=True) == cohorts_at_once
 
 
 def test_a_cohort_that_no_machine_can_hold_is_refused() -> None:
-    resources = parse_study(toy.STUDY + "resources: {cpus_per_cohort: 9}", origin="x").resources
+    resources = parse_study(toy.TOY_STUDY + "resources: {cpus_per_cohort: 9}", origin="x").resources
     with pytest.raises(StudyError, match="asks for 9 and there are 2"):
         check_fit(resources_per_cohort(resources, {"CPU": 2.0}), {"CPU": 2.0})
 
@@ -266,9 +266,9 @@ def test_ray_is_left_running_for_whoever_started_it() -> None:
 
 def test_a_study_joins_a_cluster_that_runs_already(tmp_path: Path) -> None:
     """It outlives the study, and asks for the token that the user has set."""
-    (tmp_path / "toy.yaml").write_text(toy.STUDY)
+    (tmp_path / "toy.yaml").write_text(toy.TOY_STUDY)
     access = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "5" * 64}
-    command = [sys.executable, toy.__file__, "run", "toy.yaml", "--address", "auto"]
+    command = [sys.executable, "-m", "study", "run", "toy.yaml", "--address", "auto"]
     with running_cluster(tmp_path, access) as address:
         done = subprocess.run(
             command,

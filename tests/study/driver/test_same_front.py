@@ -9,6 +9,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from model.cloud_codec import CloudCodec
 from study.base.records import TrialState
 from study.checkpoints.export import export
 from study.checkpoints.operating_point import Wish
@@ -98,6 +99,8 @@ def test_trials_are_the_same_in_cohorts_as_one_by_one(
             export(ended.folder, Wish(trial=number), tmp_path / f"{name}-{number}")
             for name, ended in (("together", together), ("alone", alone))
         )
+        assert isinstance(theirs.codec, CloudCodec)
+        assert isinstance(ours.codec, CloudCodec)
         theirs_by_name = dict(theirs.codec.coder.codec.named_parameters())
         for name, weights in ours.codec.coder.codec.named_parameters():
             torch.testing.assert_close(weights, theirs_by_name[name], atol=1e-2, rtol=1e-3)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from study.cohorts.pace import Tried
-from study.config import ModelSection
 from study.data import prepare
 from study.driver.cluster import ray_running
 from study.driver.sizing import (
@@ -21,9 +20,10 @@ from study.driver.sizing import (
     write_size,
 )
 from study.driver.termination import INTERRUPTED, Stopped
+from study.families.dpcc.settings import ModelSection
+from study.families.family import family_of
 from study.search.space import baseline, trial_config
 from study.storage.study_file import parse_study
-from study.workers.trainable import CodecTrainable
 from tests.study import toy
 from tests.study.tiny import RECIPE
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from study.config import StudyConfig, TrialConfig
-    from study.workers.trainable import CohortTrainable
 
 RESOURCES = {"cpu": 1.0, "gpu": 0.0}
 
@@ -43,8 +42,10 @@ def one_ray() -> Iterator[None]:
         yield
 
 
-def study(folder: Path, trials: int, resources: str = "{}") -> StudyConfig:
-    text = toy.STUDY.replace("trials: 3", f"trials: {trials}")
+def study(
+    folder: Path, trials: int, resources: str = "{}", text: str = toy.TOY_STUDY
+) -> StudyConfig:
+    text = text.replace("trials: 3", f"trials: {trials}")
     return parse_study(f"{text}root: {folder}\nresources: {resources}\n", origin="x")
 
 
@@ -56,13 +57,11 @@ def size_of(
     config: StudyConfig,
     lines: list[str],
     data: Path,
-    trainable: type[CohortTrainable] = toy.ToyTrainable,
     at_once: int = 1,
 ) -> int:
     return cohort_size(
         config,
         first_trial(config, data),
-        trainable,
         at_once=at_once,
         resources=RESOURCES,
         tell=lines.append,
@@ -148,7 +147,6 @@ def test_ctrl_c_is_heard_while_a_worker_measures(tmp_path: Path) -> None:
         cohort_size(
             config,
             first_trial(config, tmp_path),
-            toy.ToyTrainable,
             at_once=1,
             resources=RESOURCES,
             tell=print,
@@ -158,7 +156,7 @@ def test_ctrl_c_is_heard_while_a_worker_measures(tmp_path: Path) -> None:
 
 def test_a_measuring_that_fails_leaves_trials_alone_and_says_so(tmp_path: Path) -> None:
     lines: list[str] = []
-    assert size_of(study(tmp_path, 8), lines, tmp_path / "none", CodecTrainable) == 1
+    assert size_of(study(tmp_path, 8, text=toy.STUDY), lines, tmp_path / "none") == 1
     (line,) = lines
     assert line.startswith("trials train one by one, for no cohort could be measured: ")
     assert "none" in line
@@ -166,11 +164,11 @@ def test_a_measuring_that_fails_leaves_trials_alone_and_says_so(tmp_path: Path) 
 
 
 def test_the_codecs_own_steps_are_measured(tmp_path: Path) -> None:
-    config = study(tmp_path, 8)
-    model = config.model
-    data = prepare(RECIPE, downsample_rate=model.downsample_rate, k=model.k, root=tmp_path)
+    config = study(tmp_path, 8, text=toy.STUDY)
+    form = family_of("dpcc").patches(config.preparation.geometry)
+    data = prepare(RECIPE, form=form, root=tmp_path)
     lines: list[str] = []
-    assert size_of(config, lines, data, CodecTrainable) in (1, 2, 4)
+    assert size_of(config, lines, data) in (1, 2, 4)
     (tried,) = read_sizes(tmp_path / FILE_NAME).values()
     assert all(0 < seconds < 10 for seconds in tried.seconds.values())
     assert {1, 2} <= tried.seconds.keys()

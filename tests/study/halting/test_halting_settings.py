@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from study.base.errors import StudyError
-from study.config import HaltingSection, TrainingConfig
+from study.config import HaltingSection
 from study.config.ranges import Range
+from study.families.dpcc.settings import TrainingConfig
 from study.fronts.front import Direction, Objective
 from study.halting.halts import Halts
 from study.halting.rules import check_halting, make_rule, rungs_of

@@ -8,14 +8,16 @@ import pytest
 
 from study.base.errors import StudyError
 from study.config import StudyConfig
-from study.config.ranges import Range, default_space
-from study.config.sentences import section_in
+from study.config.family import published
+from study.config.ranges import Range
+from study.config.study import sections_of
 from study.config.yaml_file import write_study
+from study.families.dpcc.family import Dpcc
 from study.search.architectures import architectures, preparations
 from study.search.conditions import ordered
-from study.search.space import PUBLISHED, apply, baseline, contains, trial_config
+from study.search.space import apply, baseline, contains, trial_config
 from study.search.space_checks import searchable
-from study.storage.study_file import load_study, parse_study
+from study.storage.study_file import load_study
 from tests.study.proposing import study_of
 
 QUANTIZED = "model.quantize_latent_xyzs: {choices: [true, false]}"
@@ -25,6 +27,9 @@ LATENT = (
 )
 
 
+PUBLISHED = published(Dpcc())
+
+
 def refusal_of(space: str, more: str = "", search: str = "sampler: tpe") -> str:
     with pytest.raises(StudyError) as refusal:
         study_of(space, search, more=more)
@@ -32,7 +37,7 @@ def refusal_of(space: str, more: str = "", search: str = "sampler: tpe") -> str:
 
 
 def test_the_default_ranges_hold_the_published_values_and_more_on_both_sides() -> None:
-    space = default_space()
+    space = Dpcc().default_space()
     assert space.keys() == PUBLISHED.keys()
     for name, searched in space.items():
         assert contains(searched, PUBLISHED[name])
@@ -154,21 +159,17 @@ def test_a_wish_names_what_its_condition_needs() -> None:
 
 
 def test_every_field_of_the_study_file_can_be_searched_or_is_refused_as_the_studys() -> None:
-    def names(config: StudyConfig) -> list[str]:
+    def names() -> list[str]:
         found = []
-        for section, field in StudyConfig.model_fields.items():
-            inner = section_in(field.annotation)
-            fields = inner.model_fields if inner and hasattr(config, section) else {}
-            found += [f"{section}.{name}" for name in fields] or [section]
+        for section in StudyConfig.model_fields:
+            inner = sections_of("dpcc").get(section)
+            found += [f"{section}.{name}" for name in (inner.model_fields if inner else [])] or [
+                section
+            ]
         return found
 
-    config = parse_study(
-        "name: x\nsearch: {trials: 1}\nobjectives: "
-        "[{metric: bpp, direction: minimize, reference: 3.0}]",
-        origin="x",
-    )
-    for name in names(config):
-        if name in searchable() or name.startswith("objectives."):
+    for name in names():
+        if name in searchable("dpcc") or name.startswith("objectives."):
             continue
         assert "cannot be searched" in refusal_of(f"{name}: {{choices: [1]}}"), name
 

@@ -10,8 +10,8 @@ import pytest
 
 from study.base.errors import StudyError
 from study.base.records import EpochRecord, TrialRecord, TrialState
-from study.config.ranges import default_space
-from study.search.space import PUBLISHED
+from study.config.family import published
+from study.families.dpcc.family import Dpcc
 from study.simulation import EMBEDDED
 from study.simulation.recording import Begun, join, recorded
 from study.simulation.table_file import read_recording, write_recording
@@ -195,5 +195,5 @@ def test_the_table_that_comes_with_the_package_is_small_and_holds_enough() -> No
     shipped = read_recording(EMBEDDED)
     assert EMBEDDED.stat().st_size < 300_000
     assert len(shipped.trials) >= 150
-    assert set(shipped.config.search.space) == set(default_space())
-    assert shipped.trials[0].settings == PUBLISHED
+    assert set(shipped.config.search.space) == set(Dpcc().default_space())
+    assert shipped.trials[0].settings == published(Dpcc())

@@ -14,7 +14,7 @@ from study.driver.sizing import FILE_NAME
 from study.storage.folder import create_study_folder, folder_of
 from study.storage.study_file import load_study, parse_study
 from study.tracking.opening import artifact_root, tracking_uri
-from tests.study.toy import STUDY, ToyTrainable
+from tests.study.toy import STUDY, TOY_STUDY
 
 if TYPE_CHECKING:
     from study.config import StudyConfig
@@ -75,8 +75,8 @@ def test_a_root_that_is_a_file_is_refused_with_a_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("taken").write_text("mine")
-    Path("toy.yaml").write_text(f"{STUDY}root: taken{below}\n")
-    assert main(["run", "toy.yaml"], trainable=ToyTrainable) == 2
+    Path("toy.yaml").write_text(f"{TOY_STUDY}root: taken{below}\n")
+    assert main(["run", "toy.yaml"]) == 2
     sentence = capsys.readouterr().err
     assert sentence.startswith("error: ")
     assert sentence.count("\n") == 1

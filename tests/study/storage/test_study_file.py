@@ -9,9 +9,10 @@ import pytest
 
 from model.config import ModelConfig
 from study.base.errors import StudyError
-from study.config import ModelSection, StudyConfig
-from study.config.sentences import section_in
+from study.config import StudyConfig
+from study.config.sections import section_in
 from study.config.yaml_file import write_study
+from study.families.dpcc.settings import ModelSection
 from study.storage.study_file import QUICKSTART, load_study, parse_study
 from tests.study.toy import STUDY
 

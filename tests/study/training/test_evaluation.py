@@ -18,12 +18,13 @@ from model.patches import collate
 from study.base.errors import StudyError
 from study.config import DataRecipe
 from study.data import open_data_set, prepare
+from study.families.dpcc.architecture import DpccArchitecture
 from study.metrics.table import MEASURES
 from study.training import evaluation
-from study.training.evaluation import Validation, measure, placed, validate
+from study.training.evaluation import Validation, measure, placed
 from tests.model.support import ARCHITECTURES, fresh_codec, points, valid_points
 from tests.study.metrics import plain
-from tests.study.tiny import MODEL, RECIPE, tiny_data_set
+from tests.study.tiny import MODEL, RECIPE, tiny_data_set, validate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,7 +77,7 @@ def naive_metrics(codec: Codec, data: DataSet, trial: int) -> dict[str, float]:
         total_bits += cloud.overhead_bits
         for index in np.flatnonzero(patches.cloud_of == number):
             stored = patches[int(index)]
-            batch = collate([stored.hierarchy])
+            batch = collate([stored.contents])
             output = codec(batch)
             total_bits += bits(output.likelihoods, batch.stages[-1].valid)[trial, 0].item()
             distance, _ = chamfer(output.decoded, batch.stages[0], nearest_by_brute_force)
@@ -105,7 +106,7 @@ def test_metrics_are_sums_over_patches_and_means_over_clouds(
 
 
 def test_evaluating_again_gives_the_same_of_other_codecs_too(codec: Codec, data: DataSet) -> None:
-    validation = Validation(data, "validation", "cpu")
+    validation = Validation(DpccArchitecture(MODEL), data, "validation", "cpu")
     first = validation.of(codec)
     assert validation.of(codec.select([1])) == [pytest.approx(first[1], rel=1e-5)]
     assert validation.of(codec) == first
@@ -135,9 +136,8 @@ def test_estimates_hold_on_clouds_of_8192_points(
     config = ARCHITECTURES[mode]
     recipe = DataRecipe(max_objects=3, normals=config.compress_normal)
     root = tmp_path_factory.getbasetemp() / "whole"
-    data = open_data_set(
-        prepare(recipe, downsample_rate=config.downsample_rate, k=config.k, root=root)
-    )
+    form = DpccArchitecture(config).form
+    data = open_data_set(prepare(recipe, form=form, root=root), form)
     coder = PatchCoder.freeze(fresh_codec(5, config=config))
     measured = measure(CloudCodec(coder, recipe.partition()), data, "validation")
     (estimated,) = validate(coder.codec, data, "validation", "cpu")
@@ -187,14 +187,16 @@ def test_what_is_extra_agrees_with_naive_twins_in_the_frame_of_each_original(
     measured = measure(files, data, "validation")
     # A placement's side is 2^-16 longer than the box, and the peak of a study is that side.
     assert {name: measured[name] for name in extra} == pytest.approx(expected, rel=1e-4)
-    (estimated,) = Validation(data, "validation", "cpu").of(coder.codec, extra)
+    (estimated,) = Validation(DpccArchitecture(MODEL), data, "validation", "cpu").of(
+        coder.codec, extra
+    )
     assert {name: estimated[name] for name in extra} == pytest.approx(expected, rel=1e-2)
     assert set(validate(coder.codec, data, "validation", "cpu")[0]).isdisjoint(extra)
 
 
 def test_d2_without_normals_is_a_sentence(codec: Codec, data: DataSet) -> None:
     with pytest.raises(StudyError, match="needs the clouds' normals"):
-        Validation(data, "validation", "cpu").of(codec, ["d2_psnr_db"])
+        Validation(DpccArchitecture(MODEL), data, "validation", "cpu").of(codec, ["d2_psnr_db"])
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,19 @@ import torch
 
 from model.points import Points
 from study.base.seeds import Purpose, derived_seed
+from study.families.dpcc.architecture import DpccArchitecture
 from study.training import feeding
 from study.training.batch_cache import TREE_BYTES_PER_POINT, held_bytes
 from study.training.feeding import Feed
-from tests.study.tiny import member, tiny_data_set, training_of
+from tests.study.tiny import MODEL, member, tiny_data_set, training_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from study.data import DataSet
+
+
+ARCHITECTURE = DpccArchitecture(MODEL)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +46,7 @@ class Sizes:
 
 def feed_of(sizes: NDArray[np.int64], patches_per_step: int) -> Feed:
     data: Any = Sizes(sizes)
-    return Feed(data, patches_per_step, 5, "cpu")
+    return Feed(ARCHITECTURE, data, patches_per_step, 5, "cpu")
 
 
 def test_one_patch_a_step_comes_in_the_order_of_its_seed() -> None:
@@ -86,9 +90,9 @@ def test_a_batch_of_one_patch_is_kept_while_there_is_room(
     data: DataSet, monkeypatch: pytest.MonkeyPatch, room: float, kept: int
 ) -> None:
     """Room for so many batches."""
-    (any_batch, *_) = Feed(data, 1, 0, "cpu").batches([[0]])
+    (any_batch, *_) = Feed(ARCHITECTURE, data, 1, 0, "cpu").batches([[0]])
     monkeypatch.setattr(feeding, "CACHE_BYTES", int(room * held_bytes(any_batch)))
-    feed = Feed(data, 1, 0, "cpu")
+    feed = Feed(ARCHITECTURE, data, 1, 0, "cpu")
     plan = feed.plan(0)
     first, again = list(feed.batches(plan)), list(feed.batches(plan))
     assert sum(a is b for a, b in zip(first, again, strict=True)) == kept
@@ -96,7 +100,7 @@ def test_a_batch_of_one_patch_is_kept_while_there_is_room(
 
 def test_batches_of_several_patches_are_made_anew(data: DataSet) -> None:
     """Their first patch does not tell what else is in them."""
-    feed = Feed(data, 2, 0, "cpu")
+    feed = Feed(ARCHITECTURE, data, 2, 0, "cpu")
     plan = feed.plan(0)
     first, again = list(feed.batches(plan)), list(feed.batches(plan))
     assert not any(a is b for a, b in zip(first, again, strict=True))
@@ -117,7 +121,7 @@ def test_the_next_batch_is_made_in_a_thread_for_a_gpu(
     data: DataSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same batches in the same order."""
-    feed = Feed(data, 2, 0, "cpu")
+    feed = Feed(ARCHITECTURE, data, 2, 0, "cpu")
     plan = feed.plan(0)
     expected = [batch.stages[0].xyz for batch in feed.batches(plan)]
     monkeypatch.setattr(feed, "_made", feed._made_ahead)

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 
 from model.codec import Codec
+from study.families.dpcc.architecture import DpccArchitecture
 from study.training.flat import FlatAdam, Layout, by_name
 from tests.study.tiny import MODEL
 
 TRIALS = 3
-RATES = [(1e-3, 2e-3), (3e-2, 1e-4), (5e-4, 5e-4)]
+RATES = [(1e-3, 2e-3, 4e-3), (3e-2, 1e-4, 1e-3), (5e-4, 5e-4, 1e-2)]
+"""Of each trial, for as many groups of parameters as there are."""
 LIMITS = [None, 0.5, 1e6]
 STEPS = 12
 
 
-def fresh(seed: int) -> tuple[Layout, torch.Tensor]:
+@dataclass(frozen=True)
+class Parts(DpccArchitecture):
+    """D-PCC with another number of learning rates: one for all, or another for the encoder."""
+
+    ends: tuple[str, ...] = ("quantiles",)
+
+    rates = ("first", "second", "third")  # type: ignore[assignment]
+
+    def rate_of(self, parameter: str) -> str:
+        places = [place for place, end in enumerate(self.ends, start=1) if end in parameter]
+        return self.rates[places[0] if places else 0]
+
+
+DPCC = DpccArchitecture(MODEL)
+
+
+def fresh(seed: int, architecture: DpccArchitecture = DPCC) -> tuple[Layout, torch.Tensor]:
     codec = Codec(MODEL, TRIALS)
     codec.reset([seed, seed + 1, seed + 2])
-    layout = Layout(codec)
+    layout = Layout(codec, architecture)
     flat = torch.cat([parameter.detach().reshape(-1) for parameter in layout.parameters])
     layout.adopt(flat)
     return layout, flat
@@ -33,7 +53,7 @@ def adam_of(layout: Layout, flat: torch.Tensor, steps: list[int] | None = None) 
         steps or [0] * TRIALS,
         LIMITS,
     )
-    adam.set_rates(RATES)
+    adam.set_rates([rates[: len(layout.rates)] for rates in RATES])
     return adam
 
 
@@ -46,9 +66,12 @@ def gradients_of(layout: Layout, generator: torch.Generator) -> list[torch.Tenso
     ]
 
 
-def test_steps_are_those_of_pytorch(seed: int) -> None:
-    """Each trial with its own rates; the network's gradient is clipped, the quantiles' is not."""
-    layout, flat = fresh(seed)
+@pytest.mark.parametrize(
+    "architecture", [DPCC, Parts(MODEL, ()), Parts(MODEL, ("quantiles", "encoder"))]
+)
+def test_steps_are_those_of_pytorch(architecture: DpccArchitecture, seed: int) -> None:
+    """Each trial with its own rates; of the first rate's parameters the gradient is clipped."""
+    layout, flat = fresh(seed, architecture)
     adam, before = adam_of(layout, flat), layout.rows(flat)
     generator = torch.Generator().manual_seed(seed)
     given = [gradients_of(layout, generator) for _ in range(STEPS)]
@@ -58,12 +81,14 @@ def test_steps_are_those_of_pytorch(seed: int) -> None:
     for trial in range(TRIALS):
         named = by_name(before[trial].clone(), layout.shapes)
         ours = {name: torch.nn.Parameter(tensor) for name, tensor in named.items()}
-        network = [tensor for name, tensor in ours.items() if not name.endswith("quantiles")]
-        quantiles = [tensor for name, tensor in ours.items() if name.endswith("quantiles")]
-        network_rate, quantiles_rate = RATES[trial]
+        groups = {
+            rate: [each for name, each in ours.items() if architecture.rate_of(name) == rate]
+            for rate in architecture.rates
+        }
+        network = groups[architecture.rates[0]]
+        rates = zip(groups.values(), RATES[trial], strict=False)
         optimiser = torch.optim.Adam([
-            {"params": network, "lr": network_rate},
-            {"params": quantiles, "lr": quantiles_rate},
+            {"params": parameters, "lr": rate} for parameters, rate in rates if parameters
         ])  # fmt: skip
         for gradients in given:
             row = torch.cat([part.view(TRIALS, -1)[trial] for part in gradients])
@@ -121,7 +146,7 @@ def test_parameters_are_views_of_the_flat_tensor_and_rows_go_there_and_back(seed
 
 @pytest.mark.parametrize("trials", [1, 4])
 def test_groups_tell_the_trial_and_the_quantiles(trials: int) -> None:
-    layout = Layout(Codec(MODEL, trials))
+    layout = Layout(Codec(MODEL, trials), DpccArchitecture(MODEL))
     rows = layout.rows(layout.groups(torch.device("cpu")))
     assert rows[:, 0].tolist() == [2 * trial for trial in range(trials)]
     assert rows[:, -1].tolist() == [2 * trial + 1 for trial in range(trials)]

@@ -22,7 +22,6 @@ from tests.study.training.alone import assert_same, begun_alone, bound, trained_
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from study.config import TrainingConfig
     from study.data import DataSet
     from study.training.training import Member, Training
 
@@ -39,7 +38,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
 
 def some_members(count: int, seed: int, **settings: object) -> list[Member]:
     rng = np.random.default_rng(seed)
-    base: TrainingConfig = member().training
+    base = member().training
     return [
         member(
             trial,

@@ -255,13 +255,14 @@ import torch
 torch.set_num_threads(1)
 import tests.study.training.test_memory as here
 from study.data import open_data_set
+from study.families.dpcc.architecture import DpccArchitecture
 from tests.study.tiny import training_of
 
 def vm(key):
     (line,) = [l for l in Path("/proc/self/status").read_text().splitlines() if l.startswith(key)]
     return int(line.split()[1]) * 1024
 
-data = open_data_set(Path(sys.argv[1]))
+data = open_data_set(Path(sys.argv[1]), DpccArchitecture(here.LARGE).form)
 training_of(data, here.one(0), model=here.LARGE).run_epoch()  # everything is loaded
 training = training_of(data, *map(here.one, range(4)), model=here.LARGE)
 before = vm("VmSize")

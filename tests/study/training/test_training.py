@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from study.base.records import Fault
-from study.config import TrainingConfig
+from study.families.dpcc.settings import TrainingConfig
 from tests.study.tiny import (
     LOSS,
     SETTINGS,

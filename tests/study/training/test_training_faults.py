@@ -11,7 +11,7 @@ import pytest
 from model.config import ModelConfig
 from study.base.errors import StudyError
 from study.base.records import Fault
-from study.config import TrainingConfig
+from study.families.dpcc.settings import TrainingConfig
 from study.training.checkpoint import FILE_NAME
 from tests.study.tiny import LOSS, SETTINGS, member, tiny_data_set, training_of
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from study.config import LossWeights, TrainingConfig
+from study.families.dpcc.settings import LossWeights, TrainingConfig
 from study.training.training import Member
 from tests.study.tiny import MODEL, tiny_data_set, training_of
 

@@ -14,9 +14,11 @@ import pytest
 import torch
 
 from model.config import ModelConfig
-from study.config import DataRecipe, LossWeights, ModelSection, StudyConfig, TrainingConfig
+from study.config import DataRecipe, StudyConfig, TrainingSection
 from study.config.choices import as_choice
 from study.data import open_data_set, prepare
+from study.families.dpcc.settings import LossWeights, ModelSection, TrainingConfig
+from study.families.family import family_of
 from study.search.space import apply, baseline, trial_config
 from study.search.space_checks import searchable
 from tests.study.tiny import LOSS, MODEL, member, tiny_data_set, train, training_of
@@ -115,7 +117,7 @@ def trained(
     folder: Path,
     *,
     loss: LossWeights = LOSS,
-    settings: TrainingConfig = BASE,
+    settings: TrainingSection = BASE,
     model: ModelConfig = MODEL,
 ) -> Training:
     training = training_of(data, member(loss=loss, training=settings), model=model)
@@ -135,7 +137,7 @@ def differing(training: Training, unchanged: dict[str, Tensor]) -> set[str]:
 
 
 def test_every_setting_is_listed_here() -> None:
-    assert set(CHANGES) == set(searchable())
+    assert set(CHANGES) == set(searchable("dpcc"))
     assert set(MODEL_CHANGES) == {f.name for f in fields(ModelConfig)}
 
 
@@ -198,7 +200,7 @@ def test_every_way_to_cut_clouds_changes_what_is_trained_or_validated(
     root: Path, name: str
 ) -> None:
     def metrics(config: StudyConfig) -> dict[str, float]:
-        data = open_data_set(prepared(config, root))
+        data = prepared(config, root)
         settings = config.training.model_copy(update={"epochs": 1})
         result = training_of(data, member(training=settings), model=MODEL).run_epoch()[0]
         return {name: value for name, value in result.metrics.items() if not name.endswith("_s")}
@@ -206,9 +208,10 @@ def test_every_way_to_cut_clouds_changes_what_is_trained_or_validated(
     assert metrics(changed(f"data.{name}")) != metrics(STUDY)
 
 
-def prepared(config: StudyConfig, root: Path) -> Path:
+def prepared(config: StudyConfig, root: Path) -> DataSet:
     made, geometry = config.preparation
-    return prepare(made, downsample_rate=geometry.downsample_rate, k=geometry.k, root=root)
+    form = family_of(config.family).patches(geometry)
+    return open_data_set(prepare(made, form=form, root=root), form)
 
 
 @pytest.mark.parametrize("name", CHANGES)

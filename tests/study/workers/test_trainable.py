@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -23,34 +23,25 @@ from study.workers.trainable import (
     REPORTS,
     CohortTrainable,
 )
-from tests.study.toy import STUDY, ToyWork
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.study.toy import TOY_STUDY, Toy, ToyWork
 
 EPOCHS = 3
 
 
-class Worker(CohortTrainable):
-    """Toy trials that need no data, in this process."""
-
-    def open_work(self, cohort: CohortConfig) -> ToyWork:
-        return ToyWork(cohort)
-
-    @staticmethod
-    def stopwatch(trial: TrialConfig) -> Callable[[int], float | None]:
-        raise NotImplementedError
-
-
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CohortFolders:
+    def without_data(_toy: Toy, cohort: CohortConfig, _device: str) -> ToyWork:
+        return ToyWork(cohort)
+
+    monkeypatch.setattr(Toy, "work", without_data)
+    monkeypatch.setattr("study.workers.trainable.device_of_worker", lambda: "cpu")
     # Without a cluster Ray makes a folder for each worker in the user's home.
     monkeypatch.setattr("ray.tune.trainable.trainable.DEFAULT_STORAGE_PATH", str(tmp_path / "ray"))
     return CohortFolders(tmp_path / "cohorts")
 
 
 def trials(more: str = "") -> tuple[TrialConfig, ...]:
-    config = parse_study(STUDY + more, origin="toy")
+    config = parse_study(TOY_STUDY + more, origin="toy")
     places = dict.fromkeys(preparations(config), Path("nowhere"))
     return tuple(
         trial_config(config, number, baseline(config), data_folders=places) for number in (0, 1)
@@ -60,8 +51,7 @@ def trials(more: str = "") -> tuple[TrialConfig, ...]:
 def opened(
     folders: CohortFolders,
     members: tuple[TrialConfig, ...] | None = None,
-    does: type[Worker] = Worker,
-) -> Worker:
+) -> CohortTrainable:
     """A worker that is handed the cohort as the driver does it."""
     before = folders.checkpoints([0])
     cohort = CohortConfig(
@@ -71,10 +61,10 @@ def opened(
         folder=str(folders.open(0).path),
         restore=tuple(map(str, before)),
     )
-    return does({COHORT_CONFIG: cohort.model_dump_json()})
+    return CohortTrainable({COHORT_CONFIG: cohort.model_dump_json()})
 
 
-def stepped(worker: Worker) -> tuple[list[tuple[int, int | str]], str]:
+def stepped(worker: CohortTrainable) -> tuple[list[tuple[int, int | str]], str]:
     """What a step says of each trial, an epoch's number or that it is measured, and its note."""
     result: dict[str, Any] = worker.step()
     said = [
@@ -126,7 +116,7 @@ def test_where_no_checkpoint_is_whole_the_cohort_begins_anew_and_says_so(
 
 def test_who_ended_meanwhile_is_let_go_and_who_is_new_is_taken_in(folders: CohortFolders) -> None:
     stepped(opened(folders))
-    config = parse_study(STUDY, origin="toy")
+    config = parse_study(TOY_STUDY, origin="toy")
     places = dict.fromkeys(preparations(config), Path("nowhere"))
     new = trial_config(config, 5, baseline(config), data_folders=places)
     second = opened(folders, (trials()[1], new))
@@ -192,13 +182,15 @@ def test_reports_of_an_earlier_version_keep_all_that_they_say(earlier: CohortFol
     assert (failed.trial, failed.failure) == (2, Failure(Fault.DIVERGED, sentence))
 
 
-def test_a_step_tells_what_setting_up_could_not(folders: CohortFolders) -> None:
+def test_a_step_tells_what_setting_up_could_not(
+    folders: CohortFolders, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of a step's error Ray keeps the type, of a setup's the text alone."""
 
-    class Unlucky(Worker):
-        def open_work(self, cohort: CohortConfig) -> ToyWork:
-            raise StudyError(f"no luck with {cohort.cohort}")
+    def unlucky(_toy: Toy, cohort: CohortConfig, _device: str) -> ToyWork:
+        raise StudyError(f"no luck with {cohort.cohort}")
 
-    worker = opened(folders, does=Unlucky)
+    monkeypatch.setattr(Toy, "work", unlucky)
+    worker = opened(folders)
     with pytest.raises(StudyError, match="no luck with 0"):
         worker.step()

@@ -16,6 +16,7 @@ from study.commands.main import main
 from study.config import DataRecipe
 from study.config.judging import judge
 from study.data import open_data_set, prepare
+from study.families.dpcc.hierarchies import Hierarchies
 from study.metrics import d1_psnr_db, longest_side
 from study.metrics.measurement import CloudResult
 from study.report.page.assembling import unpack
@@ -44,7 +45,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int | None], Pat
 
     def make(points: int | None) -> Path:
         recipe = DataRecipe(max_objects=3, points_per_object=points, cube_size=100.0)
-        return prepare(recipe, downsample_rate=(1 / 3,), k=8, root=root)
+        return prepare(recipe, form=Hierarchies((1 / 3,), 8), root=root)
 
     return make
 

@@ -16,8 +16,12 @@ from model.errors import CodecError
 from model.hierarchy import build_hierarchy
 from model.partition import PartitionConfig
 from study.base.errors import StudyError
-from study.codecs.published_checkpoint import export_checkpoint, import_checkpoint, published_state
 from study.commands.main import main
+from study.families.dpcc.published_checkpoint import (
+    export_checkpoint,
+    import_checkpoint,
+    published_state,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

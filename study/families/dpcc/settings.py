@@ -1,4 +1,4 @@
-"""What one trial is made of: the codec, the weights of its loss, and how it trains."""
+"""What one trial of D-PCC is made of: the codec, the weights of its loss, and how it trains."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from model.config import ConvolutionMode, ModelConfig, NormMode
 from study.config.numbers import Count, Positive
 from study.config.section import Section
+from study.config.training import TrainingSection
 
 
 def _parse_ratio(value: object) -> object:
@@ -76,11 +77,6 @@ class ModelSection(Section):
         """
         return ModelConfig(**dict(self))
 
-    @property
-    def geometry(self) -> Geometry:
-        """What the data must be prepared with."""
-        return Geometry(self.downsample_rate, self.k)
-
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         self.build()
@@ -113,19 +109,9 @@ class LossWeights(Section):
     )
 
 
-class TrainingConfig(Section):
+class TrainingConfig(TrainingSection):
     """How one trial trains. The defaults are D-PCC's, as published."""
 
-    epochs: Count = Field(50, description="passes over the training patches")
-    patches_per_step: Count = Field(1, description="patches in one optimiser step")
-    learning_rate: Positive = Field(1e-3, description="Adam's rate for the network")
     bottleneck_learning_rate: Positive = Field(
         1e-3, description="Adam's rate for the quantiles of the entropy bottleneck"
-    )
-    decay_every: Count = Field(15, description="epochs between two cuts of the learning rates")
-    decay_factor: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
-        0.5, description="what a cut multiplies the learning rates by"
-    )
-    max_grad_norm: Positive | None = Field(
-        None, description="gradients longer than this are shortened to it, per trial; null: never"
     )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from model.codec import CodecOutput
     from model.nearest_plain import Search
     from model.patches import PatchBatch
-    from study.config import LossWeights
+    from study.families.dpcc.settings import LossWeights
 
 
 def weight_per_term(weights: LossWeights) -> dict[str, float]:
@@ -48,13 +48,6 @@ def weight_per_term(weights: LossWeights) -> dict[str, float]:
         "normals": weights.normal_coe,
         "bpp": weights.bpp_lambda,
     }
-
-
-def stacked_weights(members: Sequence[LossWeights], device: str) -> dict[str, Tensor]:
-    """One (T,) tensor per term."""
-    per_member = [weight_per_term(member) for member in members]
-    values = torch.tensor([list(weights.values()) for weights in per_member])
-    return dict(zip(per_member[0], values.T.to(device, non_blocking=True), strict=True))
 
 
 def loss_terms(

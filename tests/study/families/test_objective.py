@@ -13,9 +13,9 @@ from model.config import ModelConfig
 from model.decoder import DecodedStage
 from model.patches import PatchBatch, collate
 from model.points import Points
-from study.config import LossWeights
-from study.training.objective import loss_terms, stacked_weights, weight_per_term
-from tests.model.support import SMALL, fresh_codec, patch, run
+from study.families.dpcc.objective import loss_terms, weight_per_term
+from study.families.dpcc.settings import LossWeights
+from tests.model.support import SMALL, fresh_codec, patch, run, stacked_weights
 
 WEIGHTS = LossWeights()
 

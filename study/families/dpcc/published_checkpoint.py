@@ -22,8 +22,8 @@ from model.patch_coder import PatchCoder, Tables
 from model.published import load_published, to_published
 from study.base.errors import StudyError
 from study.base.output import check_free, new_file
-from study.config import ModelSection
 from study.config.sentences import describe
+from study.families.dpcc.settings import ModelSection
 from study.training.checkpoint import load_tensors
 
 if TYPE_CHECKING:

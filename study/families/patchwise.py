@@ -1,0 +1,293 @@
+"""A codec of whole clouds made of one that codes patches as bytes.
+
+Cutting, the octree of the cubes and the header are those of every learned codec's file
+(`model.container`). Each patch is the length of its bytes, and the bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from model.codec_folder import FAMILY, SavedCodec
+from model.coded_cloud import DecodedCloud
+from model.container import CODEC_ID_BYTES, Header, padding_words, read_file, write_file
+from model.errors import CodecError, DamagedFileError, UncodableError, WrongCodecError
+from model.folder_files import (
+    CODEC,
+    WEIGHTS,
+    damaged,
+    read_description,
+    read_part,
+    require_id,
+    require_keys,
+    write_folder,
+)
+from model.growth import FREE_POINTS, MOST_GROWTH
+from model.normals import check_shapes
+from model.partition import PartitionConfig, partition
+from model.placement import place
+from model.rans import SymbolReader, SymbolWriter
+from model.structure import read_leaves, write_leaves
+from study.families.point_patches import LENGTH_BITS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from model.partition import Leaves
+
+    Progress = Callable[[int, int], None]
+
+FORMAT = 2
+"""Of a codec's folder that says of which kind it is."""
+
+
+class PatchModule(Protocol):
+    """What codes a patch."""
+
+    def encode(self, points: Tensor) -> bytes:
+        """Code (n, 3) points in [-1, 1] as fewer than 65,536 bytes."""
+
+    def decode(self, data: bytes) -> Tensor:
+        """Return (m, 3) points."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """PyTorch's."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CodedPatches:
+    """The symbols of a file.
+
+    Attributes:
+        header: of the file.
+        leaves: patches and voxels.
+        patches: the bytes of each patch.
+    """
+
+    header: Header
+    leaves: Leaves
+    patches: tuple[bytes, ...]
+
+
+class PatchwiseCodec:
+    """A trained module and how clouds are cut for it."""
+
+    codes_normals = False
+
+    def __init__(
+        self,
+        module: PatchModule,
+        partition: PartitionConfig,
+        identity: Mapping[str, Any],
+        *,
+        is_ours: bool,
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            module: on the CPU.
+            partition: cuts a cloud; its `voxel_depth` is a default, files carry their own.
+            identity: of the architecture, as JSON can hold it: its family, and its settings.
+            is_ours: it was trained in this process: what it decodes to has no limit by default.
+        """
+        self.module, self.partition, self.identity = module, partition, dict(identity)
+        self._is_ours = is_ours
+
+    @cached_property
+    def codec_id(self) -> bytes:
+        """4 bytes that stand for all that decoding depends on: SHA-256's first."""
+        cutting = dataclasses.asdict(self.partition)
+        del cutting["voxel_depth"]
+        shape = {"architecture": self.identity, "partition": cutting}
+        digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode())
+        digest.update(save_tensors(self._weights()))
+        return digest.digest()[:CODEC_ID_BYTES]
+
+    def compress(
+        self,
+        points: NDArray[np.float64],
+        normals: NDArray[np.float32] | None = None,
+        progress: Progress | None = None,
+    ) -> bytes:
+        """Code a cloud as a file.
+
+        Raises:
+            CodecError: no points, or such that cannot be coded.
+            UncodableError: the module has diverged.
+        """
+        points = np.asarray(points, dtype=np.float64)
+        check_shapes(points, normals, wanted=False)
+        placement = place(points, "the cloud")
+        cut = partition(placement.to_scaled(points), self.partition)
+        writer = SymbolWriter()
+        write_leaves(writer, cut.leaves, self.partition)
+        for done, cube in enumerate(cut.patches, start=1):
+            with torch.no_grad():
+                data = self.module.encode(torch.from_numpy(cube.points.astype(np.float32)))
+            if len(data) >= 1 << LENGTH_BITS:
+                raise UncodableError(
+                    f"a patch must be coded in fewer than {1 << LENGTH_BITS:,} bytes, and one "
+                    f"takes {len(data):,}; cut smaller cubes (data.cube_size, data.max_points)"
+                )
+            writer.uniform(np.array([len(data)], np.uint16))
+            writer.uniform(np.frombuffer(data, np.uint8))
+            if progress is not None:
+                progress(done, len(cut.patches))
+        header = Header(
+            self.codec_id,
+            len(points),
+            placement,
+            self.partition.voxel_depth,
+            normals=False,
+            float16_coordinates=False,
+        )
+        return write_file(header, writer.finish())
+
+    def decompress(
+        self, data: bytes, progress: Progress | None = None, *, most_points: int | None = None
+    ) -> DecodedCloud:
+        """Decode a file.
+
+        Raises:
+            CodecError: not such a file, or it decodes to more than `most_points`; where none are
+                given, to more than 16 times as many as the cloud had.
+            WrongCodecError: another codec's.
+            DamagedFileError: cut, changed or made up.
+        """
+        coded = self.read(data)
+        leaves, most = coded.leaves, self._most(coded.header, most_points)
+        centres, edges = leaves.centres(self.partition), self.partition.edges(leaves.level)
+        parts, total = [], int((~leaves.is_patch).sum())
+        numbered = zip(np.flatnonzero(leaves.is_patch), coded.patches, strict=True)
+        for done, (leaf, patch) in enumerate(numbered, start=1):
+            # The cube holds all true points: nothing moves away from them.
+            inside = self._decoded(patch).clip(-1.0, 1.0)
+            parts.append(inside * (edges[leaf] / 2) + centres[leaf])
+            total += len(inside)
+            if total > most:
+                raise CodecError(
+                    f"a file must decode to at most {most:,} points, and this one, of a cloud of "
+                    f"{coded.header.points:,}, makes more; allow more (most_points, "
+                    "--most-points), if you trust it"
+                )
+            if progress is not None:
+                progress(done, len(coded.patches))
+        scaled = np.concatenate([*parts, centres[~leaves.is_patch]])
+        original = coded.header.placement.to_original(scaled)
+        return DecodedCloud(original, None, coded.header.points)
+
+    def read(self, data: bytes) -> CodedPatches:
+        """Read a file, and check all that can be checked before the module runs.
+
+        Raises:
+            CodecError: as :meth:`decompress`.
+        """
+        header, stream = read_file(data)
+        if header.codec_id != self.codec_id:
+            raise WrongCodecError(
+                f"a file is decompressed with the codec that wrote it, which has the id "
+                f"{header.codec_id.hex()}, and this one has {self.codec_id.hex()}; name that codec"
+            )
+        try:
+            cutting = dataclasses.replace(self.partition, voxel_depth=header.voxel_depth)
+        except CodecError as error:
+            raise DamagedFileError(f"no encoder writes such a file: {error}") from error
+        reader = SymbolReader(stream)
+        leaves = read_leaves(reader, cutting, header.points)
+        patches = tuple(
+            reader.uniform_bytes(int(reader.uniform_words(1)[0])).tobytes()
+            for _ in range(int(leaves.is_patch.sum()))
+        )
+        padding = reader.finish()
+        if padding != padding_words(header.points, len(data) - 4 * padding):
+            raise DamagedFileError(
+                f"a file must end with its symbols, and {padding} words follow; it was made up or "
+                "changed, get it anew"
+            )
+        return CodedPatches(header, leaves, patches)
+
+    def _most(self, header: Header, most_points: int | None) -> float:
+        """Return how many points a file may decode to."""
+        if most_points is not None:
+            return most_points
+        return math.inf if self._is_ours else max(FREE_POINTS, MOST_GROWTH * header.points)
+
+    def save(self, folder: Path, about: Mapping[str, Any]) -> None:
+        """Write the codec as a new folder, whole or not at all.
+
+        Raises:
+            CodecError: there is something at `folder` already, or it cannot be written.
+        """
+        described = {
+            "format": FORMAT,
+            "kind": FAMILY,
+            "id": self.codec_id.hex(),
+            "architecture": self.identity,
+            "partition": dataclasses.asdict(self.partition),
+            "about": dict(about),
+        }
+        write_folder(folder, described, {WEIGHTS: save_tensors(self._weights())})
+
+    def _decoded(self, data: bytes) -> NDArray[np.float64]:
+        try:
+            with torch.no_grad():
+                points = self.module.decode(data).double().numpy()
+        except (ValueError, IndexError, RuntimeError) as error:
+            raise DamagedFileError(
+                f"a patch must be decodable, and one is not ({error}); the file was made up or "
+                "changed, get it anew"
+            ) from error
+        if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
+            raise DamagedFileError(
+                "a patch must decode to finite points, and one does not; the file was made up or "
+                "changed, get it anew"
+            )
+        return points
+
+    def _weights(self) -> dict[str, Tensor]:
+        state = self.module.state_dict()
+        return {name: state[name].detach().cpu().contiguous() for name in sorted(state)}
+
+
+def load_patchwise(folder: Path, identity: Mapping[str, Any], module: nn.Module) -> SavedCodec:
+    """Read a codec that :meth:`PatchwiseCodec.save` wrote.
+
+    Args:
+        folder: the codec's.
+        identity: what the architecture must be, as in the codec.
+        module: of that architecture; it is given the codec's weights.
+
+    Raises:
+        CodecError: it is of another architecture, or a file is missing or damaged.
+    """
+    described = read_description(folder)
+    require_keys(folder / CODEC, described, {"architecture": dict, "partition": dict})
+    if described["architecture"] != dict(identity):
+        raise CodecError(
+            f"{folder} must be a codec of {dict(identity)}, and is one of "
+            f"{described['architecture']}; name its own family"
+        )
+    try:
+        cutting = PartitionConfig(**described["partition"])
+        module.load_state_dict(load_tensors(read_part(folder / WEIGHTS)))
+    except (SafetensorError, ValueError, TypeError, KeyError, RuntimeError) as error:
+        raise damaged(folder, " ".join(str(error).split())[:300]) from error
+    coder: Any = module
+    codec = PatchwiseCodec(coder, cutting, identity, is_ours=False)
+    require_id(folder, described, codec.codec_id)
+    return SavedCodec(codec, described["about"])

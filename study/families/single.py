@@ -1,0 +1,80 @@
+"""Families whose models were written for one trial, which are most: the short way to a family."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from study.config.training import TrainingSection
+from study.families.trained import TrainedFamily
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+    from model.codec_folder import SavedCodec
+    from study.config.family import Dependent
+    from study.config.section import Section
+    from study.families.point_patches import PointPatches
+    from study.families.stacked import SingleArchitecture
+
+
+class SingleFamily(TrainedFamily):
+    """A family of `study.families.stacked.SingleModule`; see docs/families.md.
+
+    A subclass has a `name`, the sections `model` and `loss` (a weight for each term of its name), a
+    `default_space`, and makes a module.
+    """
+
+    name: str
+    model: type[Section]
+    loss: type[Section]
+    training: type[TrainingSection] = TrainingSection
+    normals_switch: str | None = None
+    dependent: tuple[Dependent, ...] = ()
+    worker_modules = ("study.training.training", "study.families.stacked")
+
+    @abstractmethod
+    def module(self, model: Any) -> nn.Module:  # noqa: ANN401  its own section
+        """Return a module with these settings, on the CPU."""
+
+    def geometry(self, _model: Any) -> tuple[()]:  # noqa: ANN401  its own section
+        """Return nothing: patches are points."""
+        return ()
+
+    def patches(self, _geometry: Any) -> PointPatches:  # noqa: ANN401
+        """Return points alone."""
+        from study.families.point_patches import PointPatches
+
+        return PointPatches()
+
+    def architecture(self, model: Any) -> SingleArchitecture:  # noqa: ANN401  its own section
+        """Return the module, stacked."""
+        from study.families.point_patches import PointPatches
+        from study.families.stacked import SingleArchitecture
+
+        return SingleArchitecture(lambda: self.module(model), self._identity(model), PointPatches())
+
+    def open_codec(self, folder: Path) -> SavedCodec:
+        """Make the module that the folder describes, and give it the weights."""
+        from model.folder_files import CODEC, damaged, read_description
+        from study.families.patchwise import load_patchwise
+
+        told = read_description(folder).get("architecture")
+        held = told.get("model") if isinstance(told, dict) else None
+        try:
+            model = self.model.model_validate_json(json.dumps(held), strict=True)
+        except ValueError as error:
+            raise damaged(folder / CODEC, f"its settings are not those of {self.name}") from error
+        found: SavedCodec = load_patchwise(folder, self._identity(model), self.module(model))
+        return found
+
+    def _identity(self, model: Section) -> dict[str, Any]:
+        """Return what decides the shapes of the parameters, and where the code is."""
+        kind = type(self)
+        return {
+            "family": f"{kind.__module__}:{kind.__qualname__}",
+            "model": model.model_dump(mode="json"),
+        }
