@@ -6,6 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from model.bag.codec import BagCodec
 from model.cloud_codec import CloudCodec
 from model.codec import Codec
 from model.codec_folder import save_codec
@@ -15,6 +16,7 @@ from study.checkpoints.operating_point import choose
 from study.checkpoints.taken import TakenCodec
 from study.config import TrialConfig
 from study.config.judging import judge
+from study.data import open_data_set
 from study.data.manifest import read_manifest
 from study.data.version import code_version
 from study.metrics import PsnrConvention
@@ -23,6 +25,7 @@ from study.storage.folder import data_of
 from study.storage.progress import read_progress
 from study.training.checkpoint import read_codec
 from study.training.codec_files import codec_file, codec_files
+from study.training.octree_member import SLOPE, slope_beside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,7 +95,9 @@ def take(
     manifest = read_manifest(data) if data.is_dir() else None
     # What shapes the data may be searched too.
     recipe = manifest.recipe if manifest else apply(config, record.params).preparation.recipe
-    codec = CloudCodec(coder, recipe.partition())
+    codec: CloudCodec | BagCodec = CloudCodec(coder, recipe.partition())
+    if trial.codec.has_octree:
+        codec = BagCodec(codec, _slope(metrics, data))
     about = {
         "source": "a trial of a study",
         "study": {"name": config.name, "identity": store.identity},
@@ -136,6 +141,23 @@ def _trained(study: StudyFolder, number: int, epoch: int, trial: TrialConfig) ->
 
 def _epochs(kept: Sequence[int]) -> str:
     return f"epoch{'s' * (len(kept) > 1)} {', '.join(map(str, kept))}"
+
+
+def _slope(metrics: Mapping[str, float], data: Path) -> float:
+    """Return what a decibel is worth to a codec with the octree as a member.
+
+    Raises:
+        StudyError: it was not measured, and the clouds to measure it on are gone.
+    """
+    if SLOPE in metrics:
+        return metrics[SLOPE]
+    if not data.is_dir():
+        raise StudyError(
+            "what a decibel is worth to a codec with the octree as a member is measured on the "
+            f"validation clouds, and {data} is gone; prepare the data again (`study prepare`), or "
+            "export the trial's last epoch, of which it is known"
+        )
+    return slope_beside(open_data_set(data), metrics["d1_psnr_db"])
 
 
 def _estimated(record: TrialRecord, epoch: int) -> Mapping[str, float]:

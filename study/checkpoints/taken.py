@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from model.bag.codec import BagCodec
     from model.cloud_codec import CloudCodec
     from study.base.records import TrialRecord
 
@@ -26,7 +27,7 @@ class TakenCodec:
         about: where it comes from, for whoever finds it elsewhere.
     """
 
-    codec: CloudCodec
+    codec: CloudCodec | BagCodec
     record: TrialRecord
     epoch: int
     metrics: Mapping[str, float]

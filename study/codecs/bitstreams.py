@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from model.bag.codec import BagCodec
 from model.cloud_codec import CloudCodec
 from model.codec_folder import load_codec, save_codec
 from study.base.errors import StudyError
@@ -117,8 +118,11 @@ def write_bitstreams(
 
 
 def _has_ties(codec: AnyCodec) -> bool:
-    """Whether a codec searches neighbours among latents; codecs of other kinds do not."""
-    return isinstance(codec, CloudCodec) and codec.coder.config.sub_point_conv_mode == "edge_conv"
+    """Whether a codec searches neighbours among latents; octree codecs do not."""
+    learned = codec.learned if isinstance(codec, BagCodec) else codec
+    if not isinstance(learned, CloudCodec):
+        return False
+    return learned.coder.config.sub_point_conv_mode == "edge_conv"
 
 
 def _write(

@@ -64,6 +64,13 @@ def _told(codec: AnyCodec) -> tuple[str, str]:
     if isinstance(codec, OctreeCodec):
         tables = "trained tables" if codec.options.tables else "no tables"
         return f"octree codec {identity}, {tables}", codec.options.setting
+    from model.bag.codec import BagCodec  # An octree codec does without what this imports.
+
+    if isinstance(codec, BagCodec):
+        return (
+            f"codec {identity} with the members learned and octree",
+            f"{codec.slope:.3g} bpp for a decibel",
+        )
     normals = "with normals" if codec.codes_normals else "without normals"
     return f"learned codec {identity}, {normals}", "as trained"
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from model.cloud_codec import CloudCodec
+    from model.codec_folder import AnyCodec
     from study.config import SplitName, StudyConfig
     from study.data import DataSet, StoredCloud
     from study.fronts.judged import JudgedStudy
@@ -161,7 +161,7 @@ class _Codecs:
     ) -> None:
         self._folder, self._config, self._store = folder, config, store
         self._records = {record.number: record for record in study.front}
-        self._ready: dict[int, CloudCodec] = {}
+        self._ready: dict[int, AnyCodec] = {}
 
     def data_of(self, trial: int) -> DataSet:
         """Open the data set of a trial."""
@@ -181,7 +181,7 @@ class _Codecs:
         _write(place, made)
         return made
 
-    def _codec(self, trial: int) -> CloudCodec:
+    def _codec(self, trial: int) -> AnyCodec:
         from study.checkpoints.export import take
 
         if trial not in self._ready:
@@ -190,7 +190,7 @@ class _Codecs:
         return self._ready[trial]
 
 
-def _coded(codec: CloudCodec, trial: int, cloud: StoredCloud) -> Reconstruction:
+def _coded(codec: AnyCodec, trial: int, cloud: StoredCloud) -> Reconstruction:
     """Write an object as a file, read it back, and measure what came out."""
     coded = code(codec, cloud)
     result = measure_coded(cloud.name, cloud, coded, Convention(), _metrics())

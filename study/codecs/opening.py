@@ -83,6 +83,12 @@ def open_any(place: Path, wish: OctreeWish | None = None) -> AnyCodec:
     if wish != OctreeWish():
         raise StudyError(
             "--edge, --depth, --counts and --placing are options of octree codecs, and "
-            f"{place} is a learned one; leave them out, or name `{BUILT_IN}`"
+            f"{place} is {_kind(codec)}; leave them out, or name `{BUILT_IN}`"
         )
     return codec
+
+
+def _kind(codec: AnyCodec) -> str:
+    from model.bag.codec import BagCodec
+
+    return "one with members" if isinstance(codec, BagCodec) else "a learned one"

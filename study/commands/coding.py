@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from model.file_head import head_of
 from model.octree.codec import OctreeCodec
+from model.octree.contents import CodedOctree
 from model.octree.frame import Counts
 from study.base.errors import StudyError
 from study.base.output import check_free, new_file, printable
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from model.bag.mixed import CodedMixed
     from model.codec_folder import AnyCodec
-    from model.octree.contents import CodedOctree
     from study.clouds import Cloud
 
 DECODED_SUFFIX = ".decoded.ply"
@@ -71,16 +72,37 @@ def _contents(codec: AnyCodec, data: bytes) -> tuple[str, str]:
     """Say what a file holds, and what its user should know about it, if anything."""
     if isinstance(codec, OctreeCodec):
         return _octree_contents(codec.read(data)), ""
-    leaves = codec.read(data).leaves
+    # An octree codec does without what these import.
+    from model.bag.codec import BagCodec
+    from model.bag.mixed import CodedMixed
+
+    coded = codec.read(data)
+    by_member = isinstance(codec, BagCodec)
+    if isinstance(coded, CodedMixed):
+        return _mixed_contents(coded), ""
+    if isinstance(coded, CodedOctree):
+        return f"{_octree_contents(coded)}, by the octree alone", ""
+    leaves = coded.leaves
     patches = int(leaves.is_patch.sum())
     voxels = len(leaves.is_patch) - patches
     held = f"{patches:,} patch{'es' * (patches != 1)}, {voxels:,} voxel{'s' * (voxels != 1)}"
+    if by_member:
+        return f"{held}, by the learned member alone", ""
     if patches:
         return held, ""
     return held, (
         "the network coded nothing: no cube of this cloud holds the "
         f"{codec.partition.min_points:,} points that a patch needs, so voxels stand for all of "
         "them; a codec that was trained with larger cubes (data.cube_size) suits sparse clouds"
+    )
+
+
+def _mixed_contents(coded: CodedMixed) -> str:
+    learned, voxels = len(coded.learned.latents), len(coded.voxels)
+    return (
+        f"{learned:,} of {coded.patches:,} patches by the learned member, "
+        f"{_points(coded.header.by_octree)} by the octree, in {voxels:,} "
+        f"voxel{'s' * (voxels != 1)}"
     )
 
 

@@ -7,7 +7,7 @@ YAML, and `study.config.sentences` says what these models refuse.
 
 from __future__ import annotations
 
-from study.config.codec import Geometry, LossWeights, ModelSection, TrainingConfig
+from study.config.codec import CodecSection, Geometry, LossWeights, ModelSection, TrainingConfig
 from study.config.data import DataRecipe, SplitName
 from study.config.objectives import ObjectiveSection
 from study.config.resources import ResourcesSection, StorageSection, TrackingSection
@@ -17,6 +17,7 @@ from study.config.trial import CohortConfig, Shape, TrialConfig
 
 __all__ = [
     "BudgetSection",
+    "CodecSection",
     "CohortConfig",
     "DataRecipe",
     "GainSection",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -129,3 +129,28 @@ class TrainingConfig(Section):
     max_grad_norm: Positive | None = Field(
         None, description="gradients longer than this are shortened to it, per trial; null: never"
     )
+
+
+class CodecSection(Section):
+    """Who codes the files of finished codecs."""
+
+    members: tuple[Literal["learned", "octree"], ...] = Field(
+        ("learned",),
+        description="[learned]: the trained codec alone; [learned, octree]: each file, and each "
+        "patch in it, is coded by the member that is cheaper at equal quality (docs/codecs.md). "
+        "Epochs estimate the trained codec alone; what is measured and exported has both",
+    )
+
+    @property
+    def has_octree(self) -> bool:
+        """Whether the octree is a member."""
+        return "octree" in self.members
+
+    @model_validator(mode="after")
+    def _check_members(self) -> Self:
+        if self.members not in {("learned",), ("learned", "octree")}:
+            message = (
+                f"members must be [learned] or [learned, octree], not [{', '.join(self.members)}]"
+            )
+            raise ValueError(message)
+        return self

@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from study.config.codec import Geometry, LossWeights, ModelSection, TrainingConfig
+from study.config.codec import CodecSection, Geometry, LossWeights, ModelSection, TrainingConfig
 from study.config.data import DataRecipe
 from study.config.names import Name
 from study.config.objectives import ObjectiveSection, check_constraints, check_objectives
@@ -37,6 +37,7 @@ class StudyConfig(Section):
     training: TrainingConfig = Field(
         default_factory=TrainingConfig, description=TrainingConfig.__doc__
     )
+    codec: CodecSection = Field(default_factory=CodecSection, description=CodecSection.__doc__)
     search: SearchSection = Field(description=SearchSection.__doc__)
     objectives: tuple[ObjectiveSection, ...] = Field(description=ObjectiveSection.__doc__)
     constraints: tuple[str, ...] = Field(

@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from study.config.codec import LossWeights, ModelSection, TrainingConfig
+from study.config.codec import CodecSection, LossWeights, ModelSection, TrainingConfig
 from study.config.numbers import Count
 from study.config.section import Section
 
@@ -32,6 +32,7 @@ class TrialConfig(Section):
     model: ModelSection
     loss: LossWeights
     training: TrainingConfig
+    codec: CodecSection = Field(default_factory=CodecSection)
 
     @property
     def shape(self) -> Shape:

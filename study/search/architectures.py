@@ -71,11 +71,23 @@ def check_architectures(config: StudyConfig) -> None:
             "model.compress_normal needs the points' normals, and data.normals is false; set "
             "data.normals: true"
         )
-    asked = [name for name in asked_metrics(config) if "normals" in MEASURES[name].needs]
+    if any(model.compress_normal for model in reached) and config.codec.has_octree:
+        raise StudyError(
+            "codec.members has octree, which codes no normals, and model.compress_normal is true; "
+            "set codec.members: [learned], or model.compress_normal: false"
+        )
+    named = asked_metrics(config)
+    asked = [name for name in named if "normals" in MEASURES[name].needs]
     if asked and not config.data.normals:
         raise StudyError(
             f"{asked[0]} needs the points' normals, and data.normals is false; set data.normals: "
             "true, or ask for d1_psnr_db"
+        )
+    of_members = [name for name in named if "octree member" in MEASURES[name].needs]
+    if of_members and not config.codec.has_octree:
+        raise StudyError(
+            f"{of_members[0]} is of codecs with the octree as a member, and codec.members is "
+            "[learned]; set codec.members: [learned, octree], or ask for another metric"
         )
     of_decoded = [name for name in asked if "decoded normals" in MEASURES[name].needs]
     if of_decoded and not all(model.compress_normal for model in reached):

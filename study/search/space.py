@@ -158,6 +158,7 @@ def trial_config(
         model=applied.model,
         loss=applied.loss,
         training=applied.training,
+        codec=config.codec,
     )
 
 

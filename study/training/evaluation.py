@@ -29,13 +29,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from model.cloud_codec import CloudCodec
     from model.codec import Codec
     from model.patches import PatchBatch
     from model.points import Points
     from study.config import SplitName
     from study.data import DataSet, StoredCloud, StoredPatch
-    from study.metrics.measurement import CloudResult
+    from study.metrics.measurement import CloudResult, Coder
     from study.metrics.sample import Need
 
 PATCHES_AT_ONCE = {"cpu": 1, "cuda": 8}
@@ -145,7 +144,7 @@ def validate(codec: Codec, data: DataSet, split: SplitName, device: str) -> list
     return Validation(data, split, device).of(codec)
 
 
-def measure(codec: CloudCodec, data: DataSet, split: SplitName) -> dict[str, float]:
+def measure(codec: Coder, data: DataSet, split: SplitName) -> dict[str, float]:
     """Write the clouds of a split as files, read them back, and measure.
 
     Returns:
@@ -155,7 +154,7 @@ def measure(codec: CloudCodec, data: DataSet, split: SplitName) -> dict[str, flo
     return known_over_clouds(measure_each(codec, data, split), MEASURES)
 
 
-def measure_each(codec: CloudCodec, data: DataSet, split: SplitName) -> list[CloudResult]:
+def measure_each(codec: Coder, data: DataSet, split: SplitName) -> list[CloudResult]:
     """Return the same of each cloud, in their order."""
     clouds = [(cloud.name, cloud) for cloud in data.clouds(split)]
     return list(measure_clouds(codec, clouds, convention_of(data)))
@@ -196,6 +195,8 @@ _NEEDED: Mapping[Need, str] = {
     "seconds": "files, which are written when a trial has ended; ask no epoch for it",
     "normals": "the clouds' normals, and the data have none; prepare them with data.normals: true",
     "decoded normals": "decoded normals, which epochs do not keep; ask no epoch for it",
+    "octree member": "files of a codec with the octree as a member, which are written when a trial "
+    "has ended; ask no epoch for it",
     "extent": "clouds with an extent, and of one all points are the same; leave that out",
 }
 """What to say of a metric that needs what is not there."""

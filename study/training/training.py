@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from model.bag.codec import BagCodec
 from model.bottleneck import UncodableError
 from model.cloud_codec import CloudCodec
 from model.codec import Codec
@@ -22,6 +23,7 @@ from study.training.feeding import Feed
 from study.training.flat import Layout, by_name
 from study.training.members import EpochResult, Measured, Member, MemberState, Trained
 from study.training.memory import in_parts, out_of_memory
+from study.training.octree_member import SLOPE, slope_beside
 from study.training.population import fresh_states, learning_rates
 from study.training.populations import Populations
 
@@ -59,6 +61,7 @@ class Training:
         order_seed: int,
         device: str,
         extra_metrics: Sequence[str] = (),
+        with_octree: bool = False,
     ) -> None:
         """Begin before the first epoch.
 
@@ -70,6 +73,7 @@ class Training:
             order_seed: of the order in which patches are seen.
             device: "cpu" or "cuda".
             extra_metrics: what epochs measure besides: names of `study.metrics.table.MEASURES`.
+            with_octree: whether finished codecs are measured with an octree as a member.
 
         Raises:
             StudyError: the data was prepared for another architecture.
@@ -81,6 +85,7 @@ class Training:
         self._feed = Feed(data, self._patches_per_step, order_seed, device)
         self._validation = Validation(data, "validation", device)
         self._extra_metrics = tuple(extra_metrics)
+        self._with_octree = with_octree
         self._shapes = Layout(Codec(model)).shapes
         self.clock = members[0].order_from
         self._cohort = Populations(model, device)
@@ -170,7 +175,10 @@ class Training:
         codec.restore(by_name(trained.parameters, self._shapes))
         coder = PatchCoder.freeze(codec.to(self._device))
         (estimated,) = self._validation.of(coder.codec)
-        files = CloudCodec(coder, self._data.manifest.recipe.partition(), is_ours=True)
+        learned = CloudCodec(coder, self._data.manifest.recipe.partition(), is_ours=True)
+        if self._with_octree:
+            estimated[SLOPE] = slope_beside(self._data, estimated["d1_psnr_db"])
+        files = BagCodec(learned, estimated[SLOPE]) if self._with_octree else learned
         try:
             clouds = measure_each(files, self._data, "validation")
             metrics = {**estimated, **known_over_clouds(clouds, MEASURES)}

@@ -281,6 +281,7 @@ class CodecTrainable(CohortTrainable):
             order_seed=first.seed,
             device=_device(),
             extra_metrics=first.extra_metrics,
+            with_octree=first.codec.has_octree,
         )
 
     @staticmethod
