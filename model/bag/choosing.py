@@ -154,13 +154,19 @@ class Choice:
         for number, members in enumerate(self._members):
             self._patch[members] = number
         data = learned.write(encoded)
+        # The last part are the voxels outside of patches.
         parts = [part.points for part in learned.parts(learned.read(data))]
+        self._decoded = parts[:-1]
         errors = self.errors(np.concatenate(parts))
         self.learned = File(data, errors.d1)
         self._by_learned = Shares(
             np.array([*(_bits(learned, encoded, i) for i in range(len(self._members))), 0.0]),
             self._sums(errors, np.repeat(np.arange(len(parts)), [len(part) for part in parts])),
         )
+
+    def decoded(self, by_octree: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
+        """Return what the learned codec decodes of the patches that the octree does not code."""
+        return [part for part, bit in zip(self._decoded, by_octree, strict=True) if not bit]
 
     def errors(self, decoded: NDArray[np.float64]) -> Errors:
         """Compare (m, 3) decoded points, original frame."""

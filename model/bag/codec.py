@@ -137,7 +137,8 @@ class BagCodec:
         )
         tables = self.octree.options.tables
         data = write_mixed(self.learned, encoded, choice.scaled, plan.by_octree, header, tables)
-        return File(data, choice.errors(self.decompress(data).points).d1)
+        decoded = [*choice.decoded(plan.by_octree), self._read_mixed(data).octree_points()]
+        return File(data, choice.errors(np.concatenate(decoded)).d1)
 
     def decompress(
         self, data: bytes, progress: Progress | None = None, *, most_points: int | None = None
