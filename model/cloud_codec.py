@@ -51,6 +51,9 @@ class CloudCodec:
     compressed before.
     """
 
+    members: tuple[str, ...] = ("learned",)
+    """Who codes clouds: it alone, here."""
+
     def __init__(
         self, coder: PatchCoder, partition: PartitionConfig, *, is_ours: bool = False
     ) -> None:

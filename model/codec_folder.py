@@ -115,11 +115,10 @@ def save_codec(codec: AnyCodec, folder: Path, about: Mapping[str, Any]) -> None:
         return
     kind: dict[str, Any] = {"format": FORMAT}
     others = {}
-    learned = codec
     if isinstance(codec, BagCodec):
-        learned = codec.learned
         kind = {"format": FORMAT_OF_BAG, "kind": BAG, "slope": codec.slope}
         others = {OCTREE_TABLES: save_tables(codec.octree.options.tables)}
+    learned = codec.learned if isinstance(codec, BagCodec) else codec
     described = {
         **kind,
         "id": codec.codec_id.hex(),

@@ -57,6 +57,7 @@ class BagCodec:
     """
 
     codes_normals = False
+    members: tuple[str, ...] = ("learned", "octree")
 
     def __init__(
         self, learned: CloudCodec, slope: float, tables: OctreeTables | None = None

@@ -21,7 +21,6 @@ from model.errors import DamagedFileError
 from model.morton import interleave, separate
 from model.octree import coding
 from model.octree.placing import FINE_BITS, between, equal_counts
-from model.partition import Leaves
 from model.placement import LONGEST_SIDE
 from model.rans import AdaptiveBit, SymbolReader, SymbolWriter
 from model.structure import read_leaves, write_leaves
@@ -91,7 +90,7 @@ def write_mixed(
         tables: what the octree's coder knows beforehand.
     """
     cut = encoded.cut
-    kept = Leaves(*(column[cut.leaves.is_patch] for column in _columns(cut.leaves)))
+    kept = cut.leaves.where(cut.leaves.is_patch)
     writer = SymbolWriter()
     write_leaves(writer, kept, learned.partition)
     model = AdaptiveBit()
@@ -111,10 +110,6 @@ def of_octree(encoded: EncodedCloud, by_octree: NDArray[np.bool_]) -> NDArray[np
     cubes = zip(encoded.cut.patches, by_octree, strict=True)
     chosen = [cube.members for cube, bit in cubes if bit]
     return np.sort(np.concatenate([encoded.cut.voxel_members, *chosen]))
-
-
-def _columns(leaves: Leaves) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    return leaves.level, leaves.key, leaves.is_patch
 
 
 def _root(cells: int) -> tuple[int, tuple[int, int, int]]:
@@ -175,8 +170,7 @@ def read_mixed(
         normals=False,
         float16_coordinates=not learned.coder.config.quantize_latent_xyzs,
     )
-    own = Leaves(*(column[is_learned] for column in _columns(leaves)))
-    coded = CodedCloud(inner, own, latents, None)
+    coded = CodedCloud(inner, leaves.where(is_learned), latents, None)
     return CodedMixed(header, coded, len(leaves.key), found.voxels, counts)
 
 

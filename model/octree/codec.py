@@ -117,6 +117,7 @@ class OctreeCodec:
     """
 
     codes_normals = False
+    members: tuple[str, ...] = ("octree",)
 
     def __init__(self, options: OctreeOptions | None = None) -> None:
         """Take the options; None: the usual ones."""

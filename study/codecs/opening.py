@@ -81,14 +81,9 @@ def open_any(place: Path, wish: OctreeWish | None = None) -> AnyCodec:
     if isinstance(codec, OctreeCodec):
         return wish.applied(codec)
     if wish != OctreeWish():
+        kind = "a learned one" if len(codec.members) == 1 else "one with two members"
         raise StudyError(
             "--edge, --depth, --counts and --placing are options of octree codecs, and "
-            f"{place} is {_kind(codec)}; leave them out, or name `{BUILT_IN}`"
+            f"{place} is {kind}; leave them out, or name `{BUILT_IN}`"
         )
     return codec
-
-
-def _kind(codec: AnyCodec) -> str:
-    from model.bag.codec import BagCodec
-
-    return "one with members" if isinstance(codec, BagCodec) else "a learned one"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.markup import escape
 
+from model.coded_cloud import CodedCloud
 from model.file_head import head_of
-from model.octree.codec import OctreeCodec
 from model.octree.contents import CodedOctree
 from model.octree.frame import Counts
 from study.base.errors import StudyError
@@ -70,24 +70,18 @@ def compress(arguments: argparse.Namespace, console: Console) -> int:
 
 def _contents(codec: AnyCodec, data: bytes) -> tuple[str, str]:
     """Say what a file holds, and what its user should know about it, if anything."""
-    if isinstance(codec, OctreeCodec):
-        return _octree_contents(codec.read(data)), ""
-    # An octree codec does without what these import.
-    from model.bag.codec import BagCodec
-    from model.bag.mixed import CodedMixed
-
     coded = codec.read(data)
-    by_member = isinstance(codec, BagCodec)
-    if isinstance(coded, CodedMixed):
-        return _mixed_contents(coded), ""
+    has_others = len(codec.members) > 1
     if isinstance(coded, CodedOctree):
-        return f"{_octree_contents(coded)}, by the octree alone", ""
+        return _octree_contents(coded) + ", by the octree alone" * has_others, ""
+    if not isinstance(coded, CodedCloud):
+        return _mixed_contents(coded), ""
     leaves = coded.leaves
     patches = int(leaves.is_patch.sum())
     voxels = len(leaves.is_patch) - patches
     held = f"{patches:,} patch{'es' * (patches != 1)}, {voxels:,} voxel{'s' * (voxels != 1)}"
-    if by_member:
-        return f"{held}, by the learned member alone", ""
+    if has_others:
+        return f"{held}, by the learned codec alone", ""
     if patches:
         return held, ""
     return held, (
@@ -100,7 +94,7 @@ def _contents(codec: AnyCodec, data: bytes) -> tuple[str, str]:
 def _mixed_contents(coded: CodedMixed) -> str:
     learned, voxels = len(coded.learned.latents), len(coded.voxels)
     return (
-        f"{learned:,} of {coded.patches:,} patches by the learned member, "
+        f"{learned:,} of {coded.patches:,} patches by the learned codec, "
         f"{_points(coded.header.by_octree)} by the octree, in {voxels:,} "
         f"voxel{'s' * (voxels != 1)}"
     )
