@@ -151,8 +151,8 @@ def _kind(folder: Path, described: Mapping[str, Any]) -> str:
     kind = described.get("kind", LEARNED)
     if not isinstance(kind, str) or kind not in _LOADERS:
         raise CodecError(
-            f"this version reads codecs of the kinds {' and '.join(_LOADERS)}, and {folder} is of "
-            f"kind {kind!r}; use the version that wrote it, or a newer one"
+            f"this version reads codecs of the kinds {LEARNED}, {KIND} and {BAG}, and {folder} is "
+            f"of kind {kind!r}; use the version that wrote it, or a newer one"
         )
     return kind
 

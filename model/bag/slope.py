@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     """(e, 2): bits per point, and decibels of the D1 error in the scaled frame, of each edge."""
 
 SLOPES = 2.0 ** (np.arange(-160, 41) / 8)
-"""Bits per point for a decibel that may be found: 1e-6 to 32, in steps of 9 %. Of objects of 4,096
-points it is 0.01 at 33 dB D1 PSNR and 0.3 at 45."""
+"""Bits per point for a decibel that may be found: 1e-6 to 32, in steps of 9 %."""
 
 
 def octree_curve(points: NDArray[np.float64], tables: OctreeTables | None = None) -> Curve:

@@ -95,9 +95,9 @@ def take(
     manifest = read_manifest(data) if data.is_dir() else None
     # What shapes the data may be searched too.
     recipe = manifest.recipe if manifest else apply(config, record.params).preparation.recipe
-    codec: CloudCodec | BagCodec = CloudCodec(coder, recipe.partition())
-    if trial.codec.has_octree:
-        codec = BagCodec(codec, _slope(metrics, data))
+    learned = CloudCodec(coder, recipe.partition())
+    has_octree = trial.codec.has_octree
+    codec = BagCodec(learned, _slope(metrics, data)) if has_octree else learned
     about = {
         "source": "a trial of a study",
         "study": {"name": config.name, "identity": store.identity},

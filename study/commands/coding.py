@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from rich.markup import escape
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from model.bag.mixed import CodedMixed
+    from model.cloud_codec import CloudCodec
     from model.codec_folder import AnyCodec
     from study.clouds import Cloud
 
@@ -84,9 +85,10 @@ def _contents(codec: AnyCodec, data: bytes) -> tuple[str, str]:
         return f"{held}, by the learned codec alone", ""
     if patches:
         return held, ""
+    least = cast("CloudCodec", codec).partition.min_points
     return held, (
         "the network coded nothing: no cube of this cloud holds the "
-        f"{codec.partition.min_points:,} points that a patch needs, so voxels stand for all of "
+        f"{least:,} points that a patch needs, so voxels stand for all of "
         "them; a codec that was trained with larger cubes (data.cube_size) suits sparse clouds"
     )
 

@@ -98,6 +98,6 @@ def test_trials_are_the_same_in_cohorts_as_one_by_one(
             export(ended.folder, Wish(trial=number), tmp_path / f"{name}-{number}")
             for name, ended in (("together", together), ("alone", alone))
         )
-        theirs_by_name = dict(theirs.codec.coder.codec.named_parameters())
-        for name, weights in ours.codec.coder.codec.named_parameters():
+        theirs_by_name = dict(parameters(theirs))
+        for name, weights in parameters(ours):
             torch.testing.assert_close(weights, theirs_by_name[name], atol=1e-2, rtol=1e-3)
