@@ -181,5 +181,5 @@ def _default(field: FieldInfo) -> str:
         return ""
     if isinstance(field.default, tuple):
         items = (item if isinstance(item, str) else f"{item:.3g}" for item in field.default)
-        return f"[{', '.join(items)}]"
+        return escape(f"[{', '.join(items)}]")
     return "null" if field.default is None else str(field.default)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from model.bag.mixed import of_octree, write_mixed
+from model.bag.mixed import CodedMixed, of_octree, write_mixed
 from model.bag.mixed_file import MixedHeader
 from model.cloud_codec import CloudCodec
 from model.codec import Codec
@@ -93,3 +93,10 @@ def mixed_file(
     scaled = encoded.placement.to_scaled(points)
     tables = bag.octree.options.tables
     return write_mixed(bag.learned, encoded, scaled, by_octree, header, tables)
+
+
+def read(bag: BagCodec, data: bytes) -> CodedMixed:
+    """What a mixed file holds."""
+    coded = bag.read(data)
+    assert isinstance(coded, CodedMixed)
+    return coded

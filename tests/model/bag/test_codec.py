@@ -18,7 +18,7 @@ from model.octree.codec import OctreeCodec, OctreeOptions
 from model.patch_coder import PatchCoder
 from model.placement import place
 from study.metrics import d1_psnr_db
-from tests.model.bag.support import figure, halves, mixed_file
+from tests.model.bag.support import figure, halves, mixed_file, read
 from tests.model.support import ARCHITECTURES, fresh_codec, surface
 from tests.model.test_partition import NAMES, shapes
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from model.patch_coder import PatchLatents
+    from study.metrics.measurement import Coder
 
 SLOPE = 1.6
 """At which both halves of the clouds here are worth being told apart."""
@@ -45,7 +46,7 @@ def test_each_half_of_a_cloud_is_coded_by_the_member_that_it_suits(seed: int) ->
     points = halves(seed, side=4)
     codec = bag()
     data = codec.compress(points)
-    coded = codec.read(data)
+    coded = read(codec, data)
     assert head_of(data).kind == "mixed"
     # A sheet's cube may be so poor in points that the figure is as good; no figure is a sheet.
     patches = len(figure().codec.encode(points).cut.patches)
@@ -57,9 +58,10 @@ def test_each_half_of_a_cloud_is_coded_by_the_member_that_it_suits(seed: int) ->
     assert decoded.octree_share == coded.octree_share
     # It costs less than either member alone, at any edge.
     ours = cost(points, data, decoded.points)
-    members = [OctreeCodec(OctreeOptions(edge_of_longest_side=1 / c)) for c in LADDER]
-    for member in (codec.learned, *members):
-        alone = member.compress(points)
+    members: list[Coder] = [codec.learned]
+    members += [OctreeCodec(OctreeOptions(edge_of_longest_side=1 / c)) for c in LADDER]
+    for member in members:
+        alone = member.compress(points, None)
         assert ours < cost(points, alone, member.decompress(alone).points)
 
 
@@ -68,7 +70,7 @@ def test_a_naive_twin_chooses_the_same_patches(seed: int) -> None:
     points = halves(seed, side=4)
     points = points[np.lexsort(points.T)]
     codec = bag()
-    coded = codec.read(codec.compress(points))
+    coded = read(codec, codec.compress(points))
     cells = coded.header.cells
     edge = min(LADDER, key=lambda each: abs(each - cells))
     encoded = codec.learned.encode(points)
@@ -95,7 +97,7 @@ def test_a_naive_twin_chooses_the_same_patches(seed: int) -> None:
     voxel = [tuple(each) for each in np.floor(scaled * cells / 100 + 0.5).astype(int).tolist()]
     made_by = [*np.repeat(np.arange(len(parts) - 1), [len(p) for p in parts[:-1]])]
     made_by += [-1] * len(parts[-1])
-    errors: dict[str, list[tuple[float, float]]] = {"learned": [], "octree": []}
+    errors: dict[str, list[float]] = {"learned": [], "octree": []}
     for name, decoded, whose in (
         ("learned", mine, np.array(made_by)),
         ("octree", there, owner[nearest(there, points)]),
@@ -196,7 +198,7 @@ def test_the_octree_decodes_to_about_as_many_points_as_it_codes(cells: int, seed
     patches = len(codec.learned.encode(points).cut.patches)
     by_octree = np.arange(patches) % 2 == 0
     data = mixed_file(codec, points, by_octree, cells)
-    coded = codec.read(data)
+    coded = read(codec, data)
     made = len(coded.octree_points())
     assert made == min(coded.header.by_octree, 128 * len(coded.voxels), 512 * len(data))
     decoded = codec.decompress(data)

@@ -16,7 +16,7 @@ from study.config import DataRecipe
 from study.data.sources import open_source
 from study.metrics.measurement import measure_clouds, over_clouds
 from study.metrics.sample import Convention
-from study.yardsticks.octree import octree
+from study.yardsticks.octree import HALF_STEPS, octree
 from tests.model.bag.support import figure
 from tests.model.support import surface
 
@@ -53,8 +53,7 @@ def yardstick() -> list[tuple[float, float]]:
 
 
 def test_its_ladder_is_that_of_the_yardstick() -> None:
-    assert octree().description.endswith("2 to 256 voxels over the longest side")
-    assert len(LADDER) == len(yardstick())
+    assert [2.0 ** (step / 2) for step in HALF_STEPS] == list(LADDER)
 
 
 @pytest.mark.parametrize("slope", [0.001, 0.02, 0.1, 0.5])
@@ -99,14 +98,14 @@ def test_the_slope_is_the_least_at_which_octrees_are_as_good(seed: int) -> None:
 
     def mean_at(slope: float) -> float:
         best = [min(rows.tolist(), key=lambda row: row[0] + slope * row[1]) for rows in made]
-        return sum(row[1] for row in best) / len(best)
+        return float(np.mean([row[1] for row in best]))
 
     for wanted in (20.0, 12.0, 5.0, 0.0, -3.0):
         slope = slope_for(made, wanted)
         assert slope in SLOPES
         if slope < SLOPES[-1]:
             assert mean_at(slope) <= wanted
-        for less in SLOPES[SLOPES < slope]:
+        for less in SLOPES[slope > SLOPES]:
             assert mean_at(less) > wanted
     assert slope_for(made, 1000.0) == SLOPES[0]
     assert slope_for(made, -1000.0) == SLOPES[-1]

@@ -9,6 +9,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from model.cloud_codec import CloudCodec
 from study.base.records import TrialState
 from study.checkpoints.export import export
 from study.checkpoints.operating_point import Wish
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from torch.nn import Parameter
+
     from study.base.records import TrialRecord
+    from study.checkpoints.taken import TakenCodec
     from study.driver.runner import Ended
 
 STUDY = """
@@ -53,6 +57,11 @@ halting: {{rule: none}}
 def one_ray() -> Iterator[None]:
     with ray_running(None):
         yield
+
+
+def parameters(taken: TakenCodec) -> Iterator[tuple[str, Parameter]]:
+    assert isinstance(taken.codec, CloudCodec)
+    return taken.codec.coder.codec.named_parameters()
 
 
 def run(folder: Path, cohort: int, epochs: int, rate: float) -> Ended:
