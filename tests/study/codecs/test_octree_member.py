@@ -19,12 +19,15 @@ from study.checkpoints.export import export, take
 from study.checkpoints.operating_point import Wish
 from study.clouds import read_cloud, write_cloud
 from study.commands.main import main
+from study.config.judging import judge
 from study.data import open_data_set
+from study.fronts.rivals import dominated_by
 from study.report.page.assembling import unpack
 from study.storage.progress import read_progress
 from study.storage.study_file import parse_study
 from study.training.evaluation import measure
 from study.training.octree_member import SLOPE, slope_beside
+from study.yardsticks.keeping import Site, rivals_of
 from tests.study.finished import STUDY, finished_study
 
 if TYPE_CHECKING:
@@ -155,6 +158,23 @@ def test_tables_and_the_page_have_its_share(
     assert float(shares[0]) == pytest.approx(records_of(made)[0].final["octree_share"])
     page = unpack((tmp_path / "small" / "front.html").read_text())
     assert "share of patches that the octree codes" in json.dumps(page)
+
+
+def test_the_octree_beside_a_front_dominates_none_of_it(
+    made: StudyFolder, alone: StudyFolder
+) -> None:
+    found = []
+    for study in (made, alone):
+        config = study.config()
+        progress = read_progress(study, config)
+        judged = judge(config, progress.records)
+        (rival,) = rivals_of(Site(study, config, judged, progress.store)).found
+        dominated = dominated_by(judged, rival)
+        assert dominated is not None
+        found.append((len(judged.front), len(dominated)))
+    (_, of_both), (front, of_learned) = found
+    assert of_both == 0
+    assert of_learned == front > 0
 
 
 def test_the_folder_says_its_members(made: StudyFolder, tmp_path: Path) -> None:
