@@ -248,7 +248,7 @@ MEASURES = Measures(
         "0 to 1",
         "patches that the octree codes, mean over clouds; needs codec.members: [learned, octree]",
         in_files="0 to 1, patches that the octree codes",
-        heading="octree",
+        heading="octree share",
         axis_title="share of patches that the octree codes",
         digits=".3f",
         phrase="{:.3f} of the patches by the octree",
