@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model.coded_cloud import CodedCloud, DecodedCloud
+from model.coded_cloud import CodedCloud, DecodedCloud, EncodedCloud
 from model.container import (
     CODEC_ID_BYTES,
     Header,
@@ -22,7 +22,7 @@ from model.container import (
     write_file,
 )
 from model.errors import CodecError, DamagedFileError, WrongCodecError
-from model.growth import FREE_POINTS, MOST_GROWTH, TooManyPointsError, most_of_patch
+from model.growth import FREE_POINTS, MOST_GROWTH, TooManyPointsError, grown, most_of_patch
 from model.hierarchy import build_hierarchy
 from model.normals import check_shapes, of_steps, voxel_normals
 from model.partition import partition
@@ -32,7 +32,7 @@ from model.rans import SymbolReader, SymbolWriter
 from model.structure import PatchSizes, read_leaves, write_leaves
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -50,6 +50,8 @@ class CloudCodec:
     Nothing of a file depends on the order of the points, on the number of threads, or on what was
     compressed before.
     """
+
+    """Who codes clouds: it alone, here."""
 
     def __init__(
         self, coder: PatchCoder, partition: PartitionConfig, *, is_ours: bool = False
@@ -111,6 +113,15 @@ class CloudCodec:
             CodecError: no points, or points or normals that cannot be coded.
             UncodableError: the codec has diverged.
         """
+        return self.write(self.encode(points, normals, progress))
+
+    def encode(
+        self,
+        points: NDArray[np.float64],
+        normals: NDArray[np.float32] | None = None,
+        progress: Progress | None = None,
+    ) -> EncodedCloud:
+        """Cut a cloud and code its patches; arguments and errors are those of :meth:`compress`."""
         points = np.asarray(points, dtype=np.float64)
         if normals is not None:
             with np.errstate(over="ignore"):  # what float32 cannot hold is not finite below
@@ -122,20 +133,31 @@ class CloudCodec:
             order = np.lexsort((*normals.T, *points.T))
             points, normals = points[order], normals[order]
         cut = partition(placement.to_scaled(points), self.partition)
-        writer = SymbolWriter()
-        write_leaves(writer, cut.leaves, self.partition)
-        if normals is not None:
-            writer.uniform(voxel_normals(cut, normals))
-        sizes = self._sizes.writer(writer)
+        latents = []
         for done, cube in enumerate(cut.patches, start=1):
-            latents = self._encode(cube, normals)
-            sizes.write(len(latents.symbols))
-            writer.table(latents.symbols, self.coder.tables)
-            if latents.coordinates is not None:
-                writer.uniform(latents.coordinates.view(np.uint16))
+            latents.append(self._encode(cube, normals))
             if progress is not None:
                 progress(done, len(cut.patches))
-        return write_file(self._header(len(points), placement), writer.finish())
+        of_voxels = None if normals is None else voxel_normals(cut, normals)
+        return EncodedCloud(len(points), placement, cut, tuple(latents), of_voxels)
+
+    def write(self, encoded: EncodedCloud) -> bytes:
+        """Return the file of a cloud that this codec encoded."""
+        writer = SymbolWriter()
+        write_leaves(writer, encoded.cut.leaves, self.partition)
+        if encoded.voxel_normals is not None:
+            writer.uniform(encoded.voxel_normals)
+        self.write_latents(writer, encoded.latents)
+        return write_file(self._header(encoded.points, encoded.placement), writer.finish())
+
+    def write_latents(self, writer: SymbolWriter, latents: Sequence[PatchLatents]) -> None:
+        """Write patches: of each the number of latent points, then these."""
+        sizes = self._sizes.writer(writer)
+        for each in latents:
+            sizes.write(len(each.symbols))
+            writer.table(each.symbols, self.coder.tables)
+            if each.coordinates is not None:
+                writer.uniform(each.coordinates.view(np.uint16))
 
     def _encode(self, cube: Cube, normals: NDArray[np.float32] | None) -> PatchLatents:
         config = self.coder.config
@@ -197,10 +219,8 @@ class CloudCodec:
         normals = None
         if header.normals:
             normals = of_steps(reader.uniform_bytes(3 * voxels).reshape(voxels, 3))
-        sizes = self._sizes.reader(reader, header.points - voxels)
-        latents = tuple(
-            self._read_latents(reader, sizes.read()) for _ in range(len(leaves.key) - voxels)
-        )
+        patches = len(leaves.key) - voxels
+        latents = self.read_latents(reader, patches, header.points - voxels)
         padding = reader.finish()
         if padding != padding_words(header.points, len(data) - 4 * padding):
             raise DamagedFileError(
@@ -229,7 +249,23 @@ class CloudCodec:
             )
         return cutting
 
-    def _read_latents(self, reader: SymbolReader, count: int) -> PatchLatents:
+    def read_latents(
+        self, reader: SymbolReader, patches: int, points: int
+    ) -> tuple[PatchLatents, ...]:
+        """Read what :meth:`write_latents` wrote.
+
+        Args:
+            reader: at the place where it was written.
+            patches: how many.
+            points: the most that they can have, all together.
+
+        Raises:
+            DamagedFileError: no encoder writes such patches of so many points.
+        """
+        sizes = self._sizes.reader(reader, points)
+        return tuple(self._read_patch(reader, sizes.read()) for _ in range(patches))
+
+    def _read_patch(self, reader: SymbolReader, count: int) -> PatchLatents:
         symbols = reader.table(count, self.coder.tables)
         if self.coder.config.quantize_latent_xyzs:
             return PatchLatents(symbols)
@@ -262,11 +298,12 @@ class CloudCodec:
             try:
                 points, normals = self._decode(latents, left)
             except TooManyPointsError:
-                raise _grown(header, most_points) from None
+                raise grown(header.points, most_points) from None
             left = None if left is None else left - len(points)
             total += len(points)
+            # Each of many small patches may be decoded to 8,192.
             if left is None and not self._is_ours and total > most:
-                raise _grown(header, None)  # Each of many small patches may be decoded to 8,192.
+                raise grown(header.points, None)
             if not np.isfinite(points).all():
                 raise DamagedFileError(
                     "points must be finite, and the codec makes others of this file; the file was "
@@ -277,7 +314,7 @@ class CloudCodec:
             scaled = inside * half_widths[leaf] + centres[leaf]
             yield DecodedCloud(header.placement.to_original(scaled), normals, header.points)
         if left is not None and left < 0:
-            raise _grown(header, most_points)
+            raise grown(header.points, most_points)
         voxels = header.placement.to_original(centres[~leaves.is_patch])
         yield DecodedCloud(voxels, coded.voxel_normals, header.points)
 
@@ -289,17 +326,3 @@ class CloudCodec:
             points = self._sizes.most_points(len(latents.symbols))
             left = most_of_patch(points, self.coder.config)
         return self.coder.decode(latents, left)
-
-
-def _grown(header: Header, most_points: int | None) -> CodecError:
-    if most_points is not None:
-        return CodecError(
-            f"a file must decode to at most the {most_points:,} points that were asked for "
-            f"(most_points, --most-points), and this one, of a cloud of {header.points:,}, makes "
-            "more; allow more, if you trust it"
-        )
-    return CodecError(
-        f"a file must decode to about as many points as its cloud had, {header.points:,} here, and "
-        "this codec makes many more of it: one of them was made up, or the codec is of no use; if "
-        "you trust both, say how many points they may be (most_points, --most-points)"
-    )

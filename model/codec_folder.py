@@ -2,12 +2,14 @@
 
 ==========================  ========================================================================
 ``codec.json``              format version, kind, codec id, architecture and partition (or, of an
-                            octree codec, options), and what is known about the codec: where it
-                            comes from and what it was measured to do
+                            octree codec, options; of one with an octree as a member, its slope
+                            too), and what is known about the codec: where it comes from and what
+                            it was measured to do
 ``weights.safetensors``     the trained parameters, float32, under their names in `model.codec`;
                             an octree codec has none
 ``tables.safetensors``      the integer tables of the range coder: ``cdf``, ``cdf_length``,
                             ``offset``, or an octree coder's; a decoder never recomputes them
+``octree.safetensors``      those of the octree, where it is a member
 ==========================  ========================================================================
 
 Nothing in it is run when it is read: JSON and safetensors hold data only.
@@ -26,6 +28,7 @@ from safetensors.numpy import save as save_arrays
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
+from model.bag.codec import BagCodec
 from model.bottleneck import LARGEST_SYMBOL
 from model.cloud_codec import CloudCodec
 from model.codec import Codec
@@ -43,7 +46,7 @@ from model.folder_files import (
     write_folder,
 )
 from model.octree.codec import OctreeCodec
-from model.octree.folder import KIND, load_octree, save_octree
+from model.octree.folder import KIND, load_octree, load_tables, save_octree, save_tables
 from model.partition import PartitionConfig
 from model.patch_coder import PatchCoder, Tables
 
@@ -66,7 +69,7 @@ TOTAL_FREQUENCY = 1 << 16
 SHORTEST_ROW = 3
 """From 0, over one symbol, to the slot of all the others."""
 
-LEARNED = "learned"
+LEARNED, BAG = "learned", "bag"
 FAMILY = "family"
 """Of a codec whose network is not in this program: its family opens it."""
 
@@ -104,7 +107,10 @@ class FamilyCodec(Protocol):
         """See `save_codec`."""
 
 
-AnyCodec = CloudCodec | OctreeCodec | FamilyCodec
+AnyCodec = CloudCodec | OctreeCodec | BagCodec | FamilyCodec
+FORMAT_OF_BAG = 2
+"""Of the folder of a codec with members: readers of octree codecs say that they do not know it."""
+OCTREE_TABLES = "octree.safetensors"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,11 +127,13 @@ class SavedCodec:
 
     @property
     def learned(self) -> CloudCodec:
-        """The codec, where only a learned one will do.
+        """The codec, where only a learned one will do; of one with members, that member.
 
         Raises:
             CodecError: it is none.
         """
+        if isinstance(self.codec, BagCodec):
+            return self.codec.learned
         if not isinstance(self.codec, CloudCodec):
             kind = "an octree codec" if isinstance(self.codec, OctreeCodec) else "another family's"
             raise CodecError(
@@ -149,22 +157,28 @@ def save_codec(codec: AnyCodec, folder: Path, about: Mapping[str, Any]) -> None:
     if isinstance(codec, OctreeCodec):
         save_octree(codec, folder, about)
         return
-    if not isinstance(codec, CloudCodec):
+    if not isinstance(codec, (CloudCodec, BagCodec)):
         codec.save(folder, about)
         return
+    kind: dict[str, Any] = {"format": FORMAT}
+    others = {}
+    if isinstance(codec, BagCodec):
+        kind = {"format": FORMAT_OF_BAG, "kind": BAG, "slope": codec.slope}
+        others = {OCTREE_TABLES: save_tables(codec.octree.options.tables)}
+    learned = codec.learned if isinstance(codec, BagCodec) else codec
     described = {
-        "format": FORMAT,
+        **kind,
         "id": codec.codec_id.hex(),
-        "architecture": dataclasses.asdict(codec.coder.config),
-        "partition": dataclasses.asdict(codec.partition),
+        "architecture": dataclasses.asdict(learned.coder.config),
+        "partition": dataclasses.asdict(learned.partition),
         "about": dict(about),
     }
     weights = {
         name: parameter.detach().cpu().contiguous()
-        for name, parameter in codec.coder.codec.named_parameters()
+        for name, parameter in learned.coder.codec.named_parameters()
     }
-    tables = save_arrays(dataclasses.asdict(codec.coder.tables))
-    write_folder(folder, described, {WEIGHTS: save_tensors(weights), TABLES: tables})
+    tables = save_arrays(dataclasses.asdict(learned.coder.tables))
+    write_folder(folder, described, {WEIGHTS: save_tensors(weights), TABLES: tables, **others})
 
 
 def load_codec(folder: Path) -> SavedCodec:
@@ -189,13 +203,32 @@ def _kind(folder: Path, described: Mapping[str, Any]) -> str:
         )
     if not isinstance(kind, str) or kind not in _LOADERS:
         raise CodecError(
-            f"this version reads codecs of the kinds {' and '.join(_LOADERS)}, and {folder} is of "
-            f"kind {kind!r}; use the version that wrote it, or a newer one"
+            f"this version reads codecs of the kinds {LEARNED}, {KIND} and {BAG}, and {folder} is "
+            f"of kind {kind!r}; use the version that wrote it, or a newer one"
         )
     return kind
 
 
 def _load_learned(folder: Path, described: Mapping[str, Any]) -> CloudCodec:
+    loaded = _read_learned(folder, described)
+    require_id(folder, described, loaded.codec_id)
+    return loaded
+
+
+def _load_bag(folder: Path, described: Mapping[str, Any]) -> BagCodec:
+    require_keys(folder / CODEC, described, {"slope": float})
+    tables = load_tables(folder / OCTREE_TABLES)
+    learned = _read_learned(folder, described)
+    try:
+        loaded = BagCodec(learned, described["slope"], tables)
+    except CodecError as error:
+        raise damaged(folder / CODEC, str(error)) from error
+    require_id(folder, described, loaded.codec_id)
+    return loaded
+
+
+def _read_learned(folder: Path, described: Mapping[str, Any]) -> CloudCodec:
+    """Read a learned codec, or that member of another; its id is not looked at."""
     require_keys(folder / CODEC, described, {"architecture": dict, "partition": dict})
     try:
         # Codecs from before there was a choice have the published normalisation.
@@ -206,14 +239,13 @@ def _load_learned(folder: Path, described: Mapping[str, Any]) -> CloudCodec:
         raise damaged(folder / CODEC, str(error)) from error
     codec = _load_weights(folder / WEIGHTS, config)
     tables = _load_tables(folder / TABLES, config)
-    loaded = CloudCodec(PatchCoder(codec, tables), partition)
-    require_id(folder, described, loaded.codec_id)
-    return loaded
+    return CloudCodec(PatchCoder(codec, tables), partition)
 
 
 _LOADERS: dict[str, Callable[[Path, Mapping[str, Any]], AnyCodec]] = {
     LEARNED: _load_learned,
     KIND: load_octree,
+    BAG: _load_bag,
 }
 
 

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from model.container import Header
-    from model.partition import Leaves
+    from model.partition import Leaves, Partition
     from model.patch_coder import PatchLatents
+    from model.placement import Placement
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,26 @@ class CodedLeaves(Protocol):
     @property
     def leaves(self) -> Leaves:
         """Patches and voxels."""
+
+
+@dataclass(frozen=True)
+class EncodedCloud:
+    """A cloud that was cut and coded, before it is a file.
+
+    Attributes:
+        points: n, how many it has.
+        placement: where it lies.
+        cut: its patches and voxels; members are counted as it was given, or, where it has normals,
+            as it was sorted.
+        latents: of each patch.
+        voxel_normals: (v, 3) uint8 where the codec has normals, or None.
+    """
+
+    points: int
+    placement: Placement
+    cut: Partition
+    latents: tuple[PatchLatents, ...]
+    voxel_normals: NDArray[np.uint8] | None
 
 
 @dataclass(frozen=True)

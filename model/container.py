@@ -1,4 +1,7 @@
-"""The file around a learned codec's symbols, version 1; see `docs/format.md`."""
+"""The file around a learned codec's symbols, version 1; see `docs/format.md`.
+
+What files of all versions have in common is here too.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ MAGIC = b"DPC"
 VERSION = 1
 """Of the files of learned codecs."""
 OCTREE_VERSION = 2
-"""Of the files of octree codecs. The next change that a reader of today would misread is 3."""
+"""Of the files of octree codecs."""
+MIXED_VERSION = 3
+"""Of files that a learned codec and an octree write together (`model.bag`). The next change that a
+reader of today would misread is 4."""
 VERSION_MASK = 7
 """What of the byte after the magic is the version, from version 2 on."""
 POINTS_PER_BYTE = 512
@@ -53,8 +59,26 @@ class Header:
         """Magic, version and header as in a file."""
         flags = self.voxel_depth | self.normals * _NORMALS | self.float16_coordinates * _FLOAT16
         fixed = struct.pack("<3sBB4s", MAGIC, VERSION, flags, self.codec_id)
-        centre = b"".join(varint(zigzag(c)) for c in self.placement.centre)
-        return fixed + varint(self.points) + struct.pack("<f", self.placement.side) + centre
+        return fixed + varint(self.points) + placement_bytes(self.placement)
+
+
+def placement_bytes(placement: Placement) -> bytes:
+    """Return where a cloud lies, as in a file."""
+    centre = b"".join(varint(zigzag(c)) for c in placement.centre)
+    return struct.pack("<f", placement.side) + centre
+
+
+def read_placement(fields: BitReader) -> Placement:
+    """Read what `placement_bytes` returned.
+
+    Raises:
+        DamagedFileError: no encoder writes such a side or centre.
+    """
+    (side,) = struct.unpack("<f", fields.take(4))
+    if not (math.isfinite(side) and side > 0.0):
+        raise impossible(f"a longest side of {side:g}")
+    x, y, z = (from_zigzag(fields.varint(2 * _FARTHEST_CENTRE)) for _ in range(3))
+    return Placement(side, (x, y, z))
 
 
 def write_file(header: Header, stream: bytes) -> bytes:
@@ -78,14 +102,17 @@ def read_file(data: bytes) -> tuple[Header, bytes]:
 
     Raises:
         CodecError: not a file of this program, or one of a newer version.
-        WrongCodecError: an octree's.
+        WrongCodecError: of another kind of codec.
         DamagedFileError: cut, changed, or impossible.
     """
-    if version_of(data) == OCTREE_VERSION:
+    version = version_of(data)
+    if version == OCTREE_VERSION:
         raise WrongCodecError(
             "a file is decompressed with the codec that wrote it, and this one is of an octree "
             "codec, not of a learned one; name that codec: `octree`, or its folder"
         )
+    if version == MIXED_VERSION:
+        raise of_members(data)
     content, checksum = data[:-CHECKSUM_BYTES], data[-CHECKSUM_BYTES:]
     if checksum != struct.pack("<I", zlib.crc32(content)):
         raise cut_or_changed(data)
@@ -97,7 +124,7 @@ def read_file(data: bytes) -> tuple[Header, bytes]:
 
 
 def version_of(data: bytes) -> int:
-    """Return the version of a file: 1, or 2 for an octree's (`model.octree.frame`).
+    """Return the version of a file: 1, 2 for an octree's (`model.octree.frame`), 3 for a mixed one.
 
     Raises:
         CodecError: not a file of this program, or one of a newer version.
@@ -113,13 +140,22 @@ def version_of(data: bytes) -> int:
     told = data[len(MAGIC)]
     if told <= VERSION:
         return VERSION
-    version = told & VERSION_MASK  # The other bits are an octree's own.
-    if version != OCTREE_VERSION:
+    version = told & VERSION_MASK  # The other bits are flags.
+    if version not in {OCTREE_VERSION, MIXED_VERSION}:
         raise CodecError(
-            f"this program reads files up to version {OCTREE_VERSION}, and this one has version "
-            f"{max(version, OCTREE_VERSION + 1)}; decompress it with a newer program"
+            f"this program reads files up to version {MIXED_VERSION}, and this one has version "
+            f"{max(version, MIXED_VERSION + 1)}; decompress it with a newer program"
         )
     return version
+
+
+def of_members(data: bytes) -> WrongCodecError:
+    """Return the error about a file that only a codec with members reads."""
+    return WrongCodecError(
+        "a file is decompressed with the codec that wrote it, and this one is of a codec with the "
+        "members learned and octree, with the id "
+        f"{data[len(MAGIC) + 1 :][:CODEC_ID_BYTES].hex()}; name that codec"
+    )
 
 
 def cut_or_changed(data: bytes) -> DamagedFileError:
@@ -135,14 +171,12 @@ def _read_header(fields: BitReader) -> Header:
     if version < 1 or flags & _RESERVED:
         raise impossible(f"version {version} and flags {flags:#04x}")
     points = fields.varint(MOST_POINTS)
-    (side,) = struct.unpack("<f", fields.take(4))
-    if points < 1 or not (math.isfinite(side) and side > 0.0):
-        raise impossible(f"{points:,} points and a longest side of {side:g}")
-    x, y, z = (fields.varint(2 * _FARTHEST_CENTRE) for _ in range(3))
+    if points < 1:
+        raise impossible(f"{points:,} points")
     return Header(
         codec_id=codec_id,
         points=points,
-        placement=Placement(side, (from_zigzag(x), from_zigzag(y), from_zigzag(z))),
+        placement=read_placement(fields),
         voxel_depth=flags & _DEPTH_MASK,
         normals=bool(flags & _NORMALS),
         float16_coordinates=bool(flags & _FLOAT16),

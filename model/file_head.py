@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from model import container
+from model.bag import mixed_file
 from model.octree import frame
 
 
@@ -14,13 +15,13 @@ class FileHead:
     """What every compressed file says of itself.
 
     Attributes:
-        kind: of the codec that wrote it.
+        kind: of the codec that wrote it; mixed: one with members, a learned codec and an octree.
         codec_id: the id of that codec, 4 bytes; of an octree codec its first 2, or none where the
             codec has no tables.
         points: number of points of the original cloud.
     """
 
-    kind: Literal["learned", "octree"]
+    kind: Literal["learned", "octree", "mixed"]
     codec_id: bytes
     points: int
 
@@ -32,8 +33,12 @@ def head_of(data: bytes) -> FileHead:
         CodecError: not a file of this program, or one of a newer version.
         DamagedFileError: cut, changed, or impossible.
     """
-    if container.version_of(data) == container.OCTREE_VERSION:
+    version = container.version_of(data)
+    if version == container.OCTREE_VERSION:
         found, _ = frame.read_file(data)
         return FileHead("octree", found.codec_id or b"", found.points)
+    if version == container.MIXED_VERSION:
+        mixed, _ = mixed_file.read_file(data)
+        return FileHead("mixed", mixed.codec_id, mixed.points)
     header, _ = container.read_file(data)
     return FileHead("learned", header.codec_id, header.points)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from model.errors import CodecError
+
 if TYPE_CHECKING:
     from model.config import ModelConfig
 
@@ -55,3 +57,23 @@ def check_growth(children: int, room: int, most: int) -> None:
     """
     if children > most or room > ROOM * most:
         raise TooManyPointsError
+
+
+def grown(points: int, most_points: int | None) -> CodecError:
+    """Return the error about a file that decodes to too many points.
+
+    Args:
+        points: of the original cloud.
+        most_points: what the user allowed; None: nothing was said.
+    """
+    if most_points is not None:
+        return CodecError(
+            f"a file must decode to at most the {most_points:,} points that were asked for "
+            f"(most_points, --most-points), and this one, of a cloud of {points:,}, makes "
+            "more; allow more, if you trust it"
+        )
+    return CodecError(
+        f"a file must decode to about as many points as its cloud had, {points:,} here, and "
+        "this codec makes many more of it: one of them was made up, or the codec is of no use; if "
+        "you trust both, say how many points they may be (most_points, --most-points)"
+    )

@@ -130,6 +130,10 @@ class Leaves:
     key: NDArray[np.int64]
     is_patch: NDArray[np.bool_]
 
+    def where(self, chosen: NDArray[np.bool_]) -> Leaves:
+        """Return some of the leaves, by (l,) whether each is one of them."""
+        return Leaves(self.level[chosen], self.key[chosen], self.is_patch[chosen])
+
     def centres(self, config: PartitionConfig) -> NDArray[np.float64]:
         """(l, 3) in the scaled frame."""
         cells = np.stack(separate(self.key), axis=1)

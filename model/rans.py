@@ -269,13 +269,27 @@ class SymbolReader:
         Raises:
             DamagedFileError: not the state from which an encoder starts, or something follows.
         """
-        rest = self._words[self._next :]
-        if self._state != _LOWEST_STATE or any(rest):
-            raise DamagedFileError(
-                "a stream of symbols must end where the symbols end, and this one does not; the "
-                "file was made up or changed, get it anew"
-            )
+        rest = self._words[self.end() // 4 :]
+        if any(rest):
+            raise _goes_on()
         return len(rest)
+
+    def end(self) -> int:
+        """Say after how many bytes of the stream the symbols end.
+
+        Raises:
+            DamagedFileError: not the state from which an encoder starts.
+        """
+        if self._state != _LOWEST_STATE:
+            raise _goes_on()
+        return 4 * self._next
+
+
+def _goes_on() -> DamagedFileError:
+    return DamagedFileError(
+        "a stream of symbols must end where the symbols end, and this one does not; the file was "
+        "made up or changed, get it anew"
+    )
 
 
 def _ended() -> DamagedFileError:

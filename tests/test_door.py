@@ -16,6 +16,8 @@ from tests.test_layout import ROOT, module_names, own_graph
 DPCC = "study.families.dpcc"
 
 LIBRARY = {
+    "model.bag.codec",
+    "model.bag.slope",
     "losses.total",
     "model.coded_cloud",
     "model.container",

@@ -43,7 +43,6 @@ _OPTIONS: dict[str, tuple[type, ...]] = {
 
 def save_octree(codec: OctreeCodec, folder: Path, about: Mapping[str, Any]) -> None:
     """Write an octree codec as a new folder; see `model.codec_folder.save_codec`."""
-    tables = codec.options.tables
     described = {
         "format": FORMAT,
         "kind": KIND,
@@ -51,7 +50,7 @@ def save_octree(codec: OctreeCodec, folder: Path, about: Mapping[str, Any]) -> N
         "options": {name: getattr(codec.options, name) for name in _OPTIONS},
         "about": dict(about),
     }
-    write_folder(folder, described, {TABLES: save_arrays(tables.arrays() if tables else {})})
+    write_folder(folder, described, {TABLES: save_tables(codec.options.tables)})
 
 
 def load_octree(folder: Path, described: Mapping[str, Any]) -> OctreeCodec:
@@ -66,7 +65,7 @@ def load_octree(folder: Path, described: Mapping[str, Any]) -> OctreeCodec:
     """
     path = folder / CODEC
     require_keys(path, described, {"options": dict})
-    tables = _load_tables(folder / TABLES)
+    tables = load_tables(folder / TABLES)
     try:
         options = _options(described["options"], tables)
     except ValueError as error:
@@ -86,7 +85,17 @@ def _options(given: dict[str, Any], tables: OctreeTables | None) -> OctreeOption
     return OctreeOptions(**given, tables=tables)
 
 
-def _load_tables(path: Path) -> OctreeTables | None:
+def save_tables(tables: OctreeTables | None) -> bytes:
+    """Return the file of tables; of none it is empty."""
+    return save_arrays(tables.arrays() if tables else {})
+
+
+def load_tables(path: Path) -> OctreeTables | None:
+    """Read what `save_tables` returned.
+
+    Raises:
+        CodecError: it is missing or damaged.
+    """
     content = read_part(path, MOST_TABLES)
     try:
         arrays = load_arrays(content)

@@ -15,7 +15,15 @@ from enum import IntEnum
 
 from model.bit_fields import BitReader, BitWriter, impossible, varint
 from model.container import CODEC_ID_BYTES as LEARNED_ID_BYTES
-from model.container import MAGIC, OCTREE_VERSION, POINTS_PER_BYTE, cut_or_changed, version_of
+from model.container import (
+    MAGIC,
+    MIXED_VERSION,
+    OCTREE_VERSION,
+    POINTS_PER_BYTE,
+    cut_or_changed,
+    of_members,
+    version_of,
+)
 from model.errors import WrongCodecError
 from model.partition import MOST_POINTS
 
@@ -156,16 +164,27 @@ def write_file(frame: Frame, stream: bytes, decoded: int) -> bytes:
     """
     for checksum_bytes in (2, 4):
         head = frame.to_bytes()
-        missing = -(-decoded // POINTS_PER_BYTE) - len(head) - len(stream) - checksum_bytes
-        padding = 0
-        if missing > 0:
-            likely = range(max(missing - 6, 1), missing + 1)
-            padding = next(each for each in likely if each + len(varint(each)) >= missing)
+        padding = padding_bytes(decoded, len(head) + len(stream) + checksum_bytes)
+        if padding:
             head = frame.to_bytes(padding)
         content = head + stream + bytes(padding)
         if len(content) + checksum_bytes < LONG_FILE:
             break
     return content + _checksum(content, checksum_bytes)
+
+
+def padding_bytes(points: int, length: int) -> int:
+    """Return the bytes of padding of a file, which tells their number, too, where there are any.
+
+    Args:
+        points: that the file has to pay for.
+        length: of the file without padding and its number.
+    """
+    missing = -(-points // POINTS_PER_BYTE) - length
+    if missing <= 0:
+        return 0
+    likely = range(max(missing - 6, 1), missing + 1)
+    return next(each for each in likely if each + len(varint(each)) >= missing)
 
 
 def _checksum(content: bytes, width: int) -> bytes:
@@ -182,10 +201,13 @@ def read_file(data: bytes) -> tuple[Frame, bytes]:
 
     Raises:
         CodecError: not a file of this program, or one of a newer version.
-        WrongCodecError: one of version 1: of a learned codec.
+        WrongCodecError: one of another version: of a learned codec, or of one with members.
         DamagedFileError: cut, changed, or impossible.
     """
-    if version_of(data) != OCTREE_VERSION:
+    version = version_of(data)
+    if version == MIXED_VERSION:
+        raise of_members(data)
+    if version != OCTREE_VERSION:
         raise WrongCodecError(
             "a file is decompressed with the codec that wrote it, and this one is of a learned "
             f"codec, with the id {data[5 : 5 + LEARNED_ID_BYTES].hex()}, not of an octree codec; "

@@ -13,6 +13,7 @@ from study.checkpoints.taken import TakenCodec
 from study.config import TrialConfig
 from study.config.family import settings_of
 from study.config.judging import judge
+from study.data import open_data_set
 from study.data.manifest import read_manifest
 from study.data.version import code_version
 from study.families.family import family_of
@@ -22,6 +23,7 @@ from study.storage.folder import data_of
 from study.storage.progress import read_progress
 from study.training.checkpoint import read_codec
 from study.training.codec_files import codec_file, codec_files
+from study.training.octree_member import SLOPE, beside_octree, slope_beside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,6 +96,8 @@ def take(
     # What shapes the data may be searched too.
     recipe = manifest.recipe if manifest else apply(config, record.params).preparation.recipe
     codec = architecture.coder(network, recipe.partition(), is_ours=False)
+    if trial.codec.has_octree:
+        codec = beside_octree(codec, _slope(metrics, data))
     about = {
         "source": "a trial of a study",
         "study": {"name": config.name, "identity": store.identity},
@@ -137,6 +141,23 @@ def _trained(study: StudyFolder, number: int, epoch: int, architecture: Architec
 
 def _epochs(kept: Sequence[int]) -> str:
     return f"epoch{'s' * (len(kept) > 1)} {', '.join(map(str, kept))}"
+
+
+def _slope(metrics: Mapping[str, float], data: Path) -> float:
+    """Return what a decibel is worth to a codec with the octree as a member.
+
+    Raises:
+        StudyError: it was not measured, and the clouds to measure it on are gone.
+    """
+    if SLOPE in metrics:
+        return metrics[SLOPE]
+    if not data.is_dir():
+        raise StudyError(
+            "what a decibel is worth to a codec with the octree as a member is measured on the "
+            f"validation clouds, and {data} is gone; prepare the data again (`study prepare`), or "
+            "export the trial's last epoch, of which it is known"
+        )
+    return slope_beside(open_data_set(data), metrics["d1_psnr_db"])
 
 
 def _estimated(record: TrialRecord, epoch: int) -> Mapping[str, float]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from model.bag.codec import BagCodec
 from model.cloud_codec import CloudCodec
 from model.codec_folder import load_codec, save_codec
 from study.base.errors import StudyError
@@ -118,7 +119,8 @@ def write_bitstreams(
 
 def _has_ties(codec: AnyCodec) -> bool:
     """Whether a codec searches neighbours among latents; codecs of other kinds do not."""
-    return isinstance(codec, CloudCodec) and codec.has_ties
+    learned = codec.learned if isinstance(codec, BagCodec) else codec
+    return isinstance(learned, CloudCodec) and learned.has_ties
 
 
 def _write(

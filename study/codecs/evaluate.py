@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from model.bag.codec import BagCodec
 from model.octree.codec import OctreeCodec
 from study.base.errors import StudyError
 from study.codecs.evaluation import Evaluation, RatePoint, require_measurable
@@ -64,6 +65,11 @@ def _told(codec: AnyCodec) -> tuple[str, str]:
     if isinstance(codec, OctreeCodec):
         tables = "trained tables" if codec.options.tables else "no tables"
         return f"octree codec {identity}, {tables}", codec.options.setting
+    if isinstance(codec, BagCodec):
+        return (
+            f"codec {identity} with the members learned and octree",
+            f"{codec.slope:.3g} bpp for a decibel",
+        )
     normals = "with normals" if codec.codes_normals else "without normals"
     return f"learned codec {identity}, {normals}", "as trained"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from model.bag.codec import BagCodec
 from model.octree.codec import OctreeCodec, OctreeOptions
 from study.base.errors import StudyError
 
@@ -82,8 +83,9 @@ def open_any(place: Path, wish: OctreeWish | None = None, family: str | None = N
     if isinstance(codec, OctreeCodec):
         return wish.applied(codec)
     if wish != OctreeWish():
+        kind = "one with two members" if isinstance(codec, BagCodec) else "a learned one"
         raise StudyError(
             "--edge, --depth, --counts and --placing are options of octree codecs, and "
-            f"{place} is a learned one; leave them out, or name `{BUILT_IN}`"
+            f"{place} is {kind}; leave them out, or name `{BUILT_IN}`"
         )
     return codec

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from rich.markup import escape
 
+from model.bag.codec import BagCodec
+from model.bag.mixed import CodedMixed
 from model.file_head import head_of
-from model.octree.codec import OctreeCodec
+from model.octree.contents import CodedOctree
 from model.octree.frame import Counts
 from study.base.errors import StudyError
 from study.base.output import check_free, new_file, printable
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from model.cloud_codec import CloudCodec
     from model.codec_folder import AnyCodec
-    from model.octree.contents import CodedOctree
     from study.clouds import Cloud
 
 DECODED_SUFFIX = ".decoded.ply"
@@ -69,18 +71,34 @@ def compress(arguments: argparse.Namespace, console: Console) -> int:
 
 def _contents(codec: AnyCodec, data: bytes) -> tuple[str, str]:
     """Say what a file holds, and what its user should know about it, if anything."""
-    if isinstance(codec, OctreeCodec):
-        return _octree_contents(codec.read(data)), ""
-    leaves = codec.read(data).leaves
+    coded = codec.read(data)
+    has_others = isinstance(codec, BagCodec)
+    if isinstance(coded, CodedOctree):
+        return _octree_contents(coded) + ", by the octree alone" * has_others, ""
+    if isinstance(coded, CodedMixed):
+        return _mixed_contents(coded), ""
+    leaves = coded.leaves
     patches = int(leaves.is_patch.sum())
     voxels = len(leaves.is_patch) - patches
     held = f"{patches:,} patch{'es' * (patches != 1)}, {voxels:,} voxel{'s' * (voxels != 1)}"
+    if has_others:
+        return f"{held}, by the learned codec alone", ""
     if patches:
         return held, ""
+    least = cast("CloudCodec", codec).partition.min_points
     return held, (
         "the network coded nothing: no cube of this cloud holds the "
-        f"{codec.partition.min_points:,} points that a patch needs, so voxels stand for all of "
+        f"{least:,} points that a patch needs, so voxels stand for all of "
         "them; a codec that was trained with larger cubes (data.cube_size) suits sparse clouds"
+    )
+
+
+def _mixed_contents(coded: CodedMixed) -> str:
+    learned, voxels = len(coded.learned.latents), len(coded.voxels)
+    return (
+        f"{learned:,} of {coded.patches:,} patches by the learned codec, "
+        f"{_points(coded.header.by_octree)} by the octree, in {voxels:,} "
+        f"voxel{'s' * (voxels != 1)}"
     )
 
 

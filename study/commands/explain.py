@@ -181,5 +181,6 @@ def _default(field: FieldInfo) -> str:
     if field.default_factory is not None:
         return ""
     if isinstance(field.default, tuple):
-        return "[" + ", ".join(f"{item:.3g}" for item in field.default) + "]"
+        items = (item if isinstance(item, str) else f"{item:.3g}" for item in field.default)
+        return escape(f"[{', '.join(items)}]")
     return "null" if field.default is None else str(field.default)

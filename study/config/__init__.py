@@ -7,6 +7,7 @@ YAML, and `study.config.sentences` says what these models refuse.
 
 from __future__ import annotations
 
+from study.config.codec import CodecSection
 from study.config.data import DataRecipe, SplitName
 from study.config.objectives import ObjectiveSection
 from study.config.resources import ResourcesSection, StorageSection, TrackingSection
@@ -18,6 +19,7 @@ from study.config.trial import CohortConfig, Shape, TrialConfig
 
 __all__ = [
     "BudgetSection",
+    "CodecSection",
     "CohortConfig",
     "DataRecipe",
     "GainSection",

@@ -51,6 +51,7 @@ class FamilySettings(Protocol):
         normals_switch: the key of `model` that says whether normals are coded; None: they never
             are.
         dependent: settings that would go unread in some modes.
+        takes_octree: whether `codec.members` may have the octree: its codecs are `CloudCodec`s.
     """
 
     @property
@@ -75,6 +76,10 @@ class FamilySettings(Protocol):
 
     @property
     def dependent(self) -> tuple[Dependent, ...]:
+        """See above."""
+
+    @property
+    def takes_octree(self) -> bool:
         """See above."""
 
     def default_space(self) -> dict[str, Range]:

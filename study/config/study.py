@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, model_validator
 
+from study.config.codec import CodecSection
 from study.config.data import DataRecipe
 from study.config.family import DPCC, FamilySettings, settings_of
 from study.config.names import Name
@@ -60,6 +61,7 @@ class StudyConfig(Section):
     search: Annotated[SearchSection, AfterValidator(_with_space)] = Field(
         description=SearchSection.__doc__
     )
+    codec: CodecSection = Field(default_factory=CodecSection, description=CodecSection.__doc__)
     objectives: tuple[ObjectiveSection, ...] = Field(description=ObjectiveSection.__doc__)
     constraints: tuple[str, ...] = Field(
         (), description="what a codec must keep to, such as ['bpp <= 2', 'decode_s <= 0.05']"

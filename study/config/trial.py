@@ -6,6 +6,7 @@ from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
+from study.config.codec import CodecSection
 from study.config.family import DPCC
 from study.config.numbers import Count
 from study.config.of_family import FamilyName, FamilySection, FamilyTraining
@@ -34,6 +35,7 @@ class TrialConfig(Section):
     model: FamilySection
     loss: FamilySection
     training: FamilyTraining
+    codec: CodecSection = Field(default_factory=CodecSection)
 
     @property
     def shape(self) -> Shape:

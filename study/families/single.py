@@ -34,6 +34,7 @@ class SingleFamily(TrainedFamily):
     training: type[TrainingSection] = TrainingSection
     normals_switch: str | None = None
     dependent: tuple[Dependent, ...] = ()
+    takes_octree = False
     worker_modules = ("study.training.training", "study.families.stacked")
 
     @abstractmethod

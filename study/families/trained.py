@@ -52,6 +52,7 @@ class TrainedFamily(ABC):
             order_seed=first.seed,
             device=device,
             extra_metrics=first.extra_metrics,
+            with_octree=first.codec.has_octree,
         )
 
     @final

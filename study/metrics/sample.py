@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from study.metrics.distances import Searchable, as_points, longest_side, to_unit_frame
 from study.metrics.psnr import PsnrConvention
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Need = Literal["file", "seconds", "normals", "decoded normals", "extent"]
+    Need = Literal["file", "seconds", "normals", "decoded normals", "extent", "octree member"]
     """What a sample may lack: a file that was written, times taken, normals of the original and of
-    what was decoded, and an original whose points are not all the same."""
+    what was decoded, an original whose points are not all the same, and a codec with an octree as
+    a member."""
 
     Points = NDArray[np.float64]
     Normals = NDArray[np.float32]
@@ -48,6 +49,15 @@ class Decoded(Protocol):
     @property
     def normals(self) -> Normals | None:
         """(m, 3), where they are coded."""
+
+
+@runtime_checkable
+class DecodedByMembers(Decoded, Protocol):
+    """What comes out of a file of a codec with an octree as a member."""
+
+    @property
+    def octree_share(self) -> float:
+        """Of the cloud's patches, those that the octree codes."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +165,14 @@ class Sample:
                 return self.decoded_normals is not None
             case "extent":
                 return self.original.has_extent
+            case "octree member":
+                return self.octree_share is not None
+
+    @property
+    def octree_share(self) -> float | None:
+        """The share of patches that the octree codes; None where it is no member of the codec."""
+        decoded = None if self.coded is None else self.coded.decoded
+        return decoded.octree_share if isinstance(decoded, DecodedByMembers) else None
 
     @cached_property
     def in_unit_frame(self) -> tuple[Points, Points]:

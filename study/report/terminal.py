@@ -37,6 +37,7 @@ _GAIN_NOTE = "gain: what validation's D1 PSNR gained from the first epoch to the
 
 
 _TIME, _GAIN = "time", "gain dB"
+_SHARE = "octree_share"
 
 _WIDEST = 100_000
 """Columns that no table needs."""
@@ -88,8 +89,8 @@ def front_table(
 ) -> Table:
     """Return the front, best first objective first, then the other trials, dim and apart.
 
-    The objectives' columns come first, then those of metrics with a constraint, then what other
-    codecs need for the same quality.
+    The objectives' columns come first, then those of metrics with a constraint and the share of
+    the octree where it is a member, then what other codecs need for the same quality.
     Settings have short headings (see `study.report.rows.short_names`); with four of them the table
     fits in 100 columns. A value that is not measured on a finished codec but is the last epoch's
     estimate has a ``~``. The last column names the front's ends and its knee, and tells the state
@@ -109,6 +110,8 @@ def front_table(
     settings = short_names(searched_names(study.records))
     shown = {name: short for name, short in settings.items() if name not in left_out}
     named = [*(each.metric for each in study.objectives), *(c.metric for c in study.constraints)]
+    # Of codecs with the octree as a member, whatever is asked for.
+    named += [_SHARE] if any(_SHARE in record.final for record in study.records) else []
     metrics = list(dict.fromkeys(named))
     headings = {metric: heading(metric) for metric in metrics}
     # Two fit beside four settings in 100 columns; of more, headings take two lines.

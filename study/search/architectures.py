@@ -71,6 +71,7 @@ def check_architectures(config: StudyConfig) -> None:
     """
     reached = architectures(config)
     _check_normals(config, reached)
+    _check_members(config)
     for name, switch, value in config.of_family.dependent:
         if any(getattr(model, switch) is value for model in reached):
             continue
@@ -84,6 +85,21 @@ def check_architectures(config: StudyConfig) -> None:
             )
 
 
+def _check_members(config: StudyConfig) -> None:
+    """Check that codecs can have the members that they are asked for, and metrics have theirs."""
+    if config.codec.has_octree and not config.of_family.takes_octree:
+        raise StudyError(
+            f"codec.members has octree, and codecs of the family {config.family} code clouds "
+            "without one; set codec.members: [learned]"
+        )
+    of_members = [name for name in asked_metrics(config) if "octree member" in MEASURES[name].needs]
+    if of_members and not config.codec.has_octree:
+        raise StudyError(
+            f"{of_members[0]} is of codecs with the octree as a member, and codec.members is "
+            "[learned]; set codec.members: [learned, octree], or ask for another metric"
+        )
+
+
 def _check_normals(config: StudyConfig, reached: Sequence[FamilySection]) -> None:
     """Check that normals are there where they are coded or measured, and are not there unread."""
     coded = [codes_normals(config.of_family, model) for model in reached]
@@ -92,6 +108,11 @@ def _check_normals(config: StudyConfig, reached: Sequence[FamilySection]) -> Non
         raise StudyError(
             f"model.{switch} needs the points' normals, and data.normals is false; set "
             "data.normals: true"
+        )
+    if any(coded) and config.codec.has_octree:
+        raise StudyError(
+            f"codec.members has octree, which codes no normals, and model.{switch} is true; set "
+            f"codec.members: [learned], or model.{switch}: false"
         )
     asked = [name for name in asked_metrics(config) if "normals" in MEASURES[name].needs]
     if asked and not config.data.normals:

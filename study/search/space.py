@@ -156,6 +156,7 @@ def trial_config(
         model=applied.model,
         loss=applied.loss,
         training=applied.training,
+        codec=config.codec,
     )
 
 

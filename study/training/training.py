@@ -19,6 +19,7 @@ from study.training.feeding import Feed
 from study.training.flat import Layout, by_name
 from study.training.members import EpochResult, Measured, Member, MemberState, Trained
 from study.training.memory import in_parts, out_of_memory
+from study.training.octree_member import SLOPE, beside_octree, slope_beside
 from study.training.population import fresh_states, learning_rates
 from study.training.populations import Populations
 
@@ -56,6 +57,7 @@ class Training:
         order_seed: int,
         device: str,
         extra_metrics: Sequence[str] = (),
+        with_octree: bool = False,
     ) -> None:
         """Begin before the first epoch.
 
@@ -67,6 +69,7 @@ class Training:
             order_seed: of the order in which patches are seen.
             device: "cpu" or "cuda".
             extra_metrics: what epochs measure besides: names of `study.metrics.table.MEASURES`.
+            with_octree: whether finished codecs are measured with an octree as a member.
 
         Raises:
             StudyError: the data was prepared for another architecture.
@@ -80,6 +83,7 @@ class Training:
         self._extra_metrics = tuple(extra_metrics)
         self._shapes = Layout(architecture.network(1), architecture).shapes
         self._like = members[0]
+        self._with_octree = with_octree
         self.clock = members[0].order_from
         self._cohort = Populations(architecture, device)
         self._epochs: dict[int, int] = {}
@@ -169,6 +173,9 @@ class Training:
         partition = self._data.manifest.recipe.partition()
         files = self._architecture.coder(network.to(self._device), partition, is_ours=True)
         (estimated,) = self._validation.of(network)
+        if self._with_octree:
+            estimated[SLOPE] = slope_beside(self._data, estimated["d1_psnr_db"])
+            files = beside_octree(files, estimated[SLOPE])
         try:
             clouds = measure_each(files, self._data, "validation")
             metrics = {**estimated, **known_over_clouds(clouds, MEASURES)}

@@ -8,7 +8,7 @@ import pytest
 
 from model.container import (
     MAGIC,
-    OCTREE_VERSION,
+    MIXED_VERSION,
     POINTS_PER_BYTE,
     Header,
     padding_words,
@@ -113,8 +113,8 @@ def test_other_files(data: bytes) -> None:
 
 def test_a_newer_version() -> None:
     data = bytearray(write_file(HEADER, STREAM))
-    data[3] = OCTREE_VERSION + 1
-    with pytest.raises(CodecError, match="up to version 2, and this one has version 3") as info:
+    data[3] = MIXED_VERSION + 1
+    with pytest.raises(CodecError, match="up to version 3, and this one has version 4") as info:
         read_file(bytes(data))
     assert not isinstance(info.value, DamagedFileError)
 

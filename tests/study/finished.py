@@ -53,6 +53,7 @@ def finished_study(root: Path, study: str = STUDY, extra: str = "") -> StudyFold
                 data=open_data_set(Path(trial.data_folder), form),
                 order_seed=trial.seed,
                 device="cpu",
+                with_octree=trial.codec.has_octree,
             )
             store.record_config(number, json.loads(trial.model_dump_json()))
             for epoch in range(1, EPOCHS + 1):

@@ -25,6 +25,7 @@ class DpccSettings:
     loss = LossWeights
     training = TrainingConfig
     normals_switch = "compress_normal"
+    takes_octree = True
     dependent = (
         Dependent("loss.normal_coe", "compress_normal", True),  # noqa: FBT003  a value, no option
         Dependent("loss.latent_xyzs_coe", "quantize_latent_xyzs", True),  # noqa: FBT003

@@ -62,7 +62,10 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     ("change", "sentence"),
     [
         (lambda d: d.update(format=3), "up to format 2, .* is of format 3; use"),
-        (lambda d: d.update(kind="other"), "of the kinds learned and octree, and .* 'other'; use"),
+        (
+            lambda d: d.update(kind="other"),
+            "of the kinds learned, octree and bag, and .* 'other'; use",
+        ),
         (lambda d: d.update(kind=[]), r"is of kind \[\]"),
         (lambda d: d.pop("kind"), "'architecture' is missing"),
         (lambda d: d.pop("options"), "'options' is missing or of another kind"),

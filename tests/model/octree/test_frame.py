@@ -165,8 +165,11 @@ def test_every_byte_after_the_magic(flags: int) -> None:
     elif flags & 7 == 2:
         with pytest.raises(DamagedFileError):
             read_file(data)
+    elif flags & 7 == 3:
+        with pytest.raises(WrongCodecError, match="with the members learned and octree"):
+            read_file(data)
     else:
-        with pytest.raises(CodecError, match=r"up to version 2, and this one has version [3-7]"):
+        with pytest.raises(CodecError, match=r"up to version 3, and this one has version [4-7]"):
             read_file(data)
 
 

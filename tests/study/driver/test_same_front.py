@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from torch.nn import Parameter
+
     from study.base.records import TrialRecord
+    from study.checkpoints.taken import TakenCodec
     from study.driver.runner import Ended
 
 STUDY = """
@@ -54,6 +57,11 @@ halting: {{rule: none}}
 def one_ray() -> Iterator[None]:
     with ray_running(None):
         yield
+
+
+def parameters(taken: TakenCodec) -> Iterator[tuple[str, Parameter]]:
+    assert isinstance(taken.codec, CloudCodec)
+    return taken.codec.coder.codec.named_parameters()
 
 
 def run(folder: Path, cohort: int, epochs: int, rate: float) -> Ended:
@@ -99,8 +107,6 @@ def test_trials_are_the_same_in_cohorts_as_one_by_one(
             export(ended.folder, Wish(trial=number), tmp_path / f"{name}-{number}")
             for name, ended in (("together", together), ("alone", alone))
         )
-        assert isinstance(theirs.codec, CloudCodec)
-        assert isinstance(ours.codec, CloudCodec)
-        theirs_by_name = dict(theirs.codec.coder.codec.named_parameters())
-        for name, weights in ours.codec.coder.codec.named_parameters():
+        theirs_by_name = dict(parameters(theirs))
+        for name, weights in parameters(ours):
             torch.testing.assert_close(weights, theirs_by_name[name], atol=1e-2, rtol=1e-3)
