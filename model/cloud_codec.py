@@ -51,8 +51,6 @@ class CloudCodec:
     compressed before.
     """
 
-    """Who codes clouds: it alone, here."""
-
     def __init__(
         self, coder: PatchCoder, partition: PartitionConfig, *, is_ours: bool = False
     ) -> None:
