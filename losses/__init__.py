@@ -1,6 +1,6 @@
 """What is minimised: one module per term, one that adds them up. Knows tensors, and no codec."""
 
-from losses.chamfer import Matches, Reduction, Sides, chamfer
+from losses.chamfer import Matches, Reduction, Sides, chamfer, one_side
 from losses.clouds import Cloud, Search
 from losses.density import density_error
 from losses.density_aware import density_aware_chamfer
@@ -26,6 +26,7 @@ __all__ = [
     "density_error",
     "latent_point_error",
     "normal_error",
+    "one_side",
     "point_count_error",
     "shape_error",
     "sinkhorn_divergence",

@@ -61,15 +61,18 @@ def chamfer(
     true_of_decoded = decoded_of_true = None
     if sides is not Sides.TRUE_TO_DECODED:
         true_of_decoded = search(decoded, true, 1).squeeze(-1)
-        total = _one_side(decoded, true, true_of_decoded, reduction)
+        total = one_side(decoded, true, true_of_decoded, reduction)
     if sides is not Sides.DECODED_TO_TRUE:
         decoded_of_true = search(true, decoded, 1).squeeze(-1)
-        other = _one_side(true, decoded, decoded_of_true, reduction)
+        other = one_side(true, decoded, decoded_of_true, reduction)
         total = other if total is None else total + other
     assert total is not None, f"no side is named {sides}"
     return total, Matches(true_of_decoded, decoded_of_true)
 
 
-def _one_side(query: Cloud, reference: Cloud, match: Tensor, reduction: Reduction) -> Tensor:
+def one_side(
+    query: Cloud, reference: Cloud, match: Tensor, reduction: Reduction = Reduction.MEAN
+) -> Tensor:
+    """One of the two sums: squared distances of the query points to their matches, (T, B)."""
     reduce = masked_mean if reduction is Reduction.MEAN else masked_sum
     return reduce(matched_dist2(query, reference, match), query.valid)

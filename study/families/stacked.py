@@ -165,6 +165,7 @@ class SingleArchitecture:
     rates = ("learning_rate",)
     codes_normals = False
     voxel_bits = 0
+    optional_terms: frozenset[str] = frozenset()
 
     def __init__(
         self, make: Callable[[], nn.Module], identity: Mapping[str, Any], form: PointPatches

@@ -98,9 +98,14 @@ class Architecture(Protocol):
         form: what is stored of a patch.
         codes_normals: whether its codecs code normals too.
         voxel_bits: bits of a file for each voxel, besides `PatchForm.overhead_bits`.
+        optional_terms: of the loss, those that are not computed while no trial weighs them.
         rates: the keys of `training` that are learning rates. The first is the network's, whose
             gradient `max_grad_norm` shortens.
     """
+
+    @property
+    def optional_terms(self) -> frozenset[str]:
+        """See above."""
 
     @property
     def rates(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from study.training.flat import FlatAdam, Layout
 from study.training.members import MemberState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -93,7 +93,9 @@ class Population:
             generator.set_state(state.noise)
         self._noise: list[Tensor] = []
         weights = [architecture.weights(member.loss) for member in self.members]
-        self._weights = stacked(weights, device)
+        optional = architecture.optional_terms
+        self._weights = stacked(weights, device, optional)
+        self._terms = [{name for name in each if _has(each, name, optional)} for each in weights]
         self._tally = LossTally()
 
     def states(self) -> list[MemberState]:
@@ -166,21 +168,37 @@ class Population:
         return found
 
     def means(self) -> list[dict[str, float]]:
-        """Of each member, the epoch's mean loss and loss terms."""
-        return self._tally.means()
+        """Of each member, the epoch's mean loss and its own terms."""
+        return self._tally.means(self._terms)
 
     def _part(self, states: Sequence[MemberState], part: slice) -> Population:
         chosen = Population(self._architecture, states[part], self._device)
         chosen._adam.set_rates(self._adam.rates[part])
         chosen._noise = [noise[part] for noise in self._noise]
+        # Terms of the other half too, until the epoch ends: its sums are of these.
+        chosen._weights = {name: values[part] for name, values in self._weights.items()}
         chosen._tally = self._tally.part(part)
         return chosen
 
 
-def stacked(weights: Sequence[Mapping[str, float]], device: str) -> dict[str, Tensor]:
-    """One (T,) tensor per term, of the weights of T trials."""
-    values = torch.tensor([list(each.values()) for each in weights])
-    return dict(zip(weights[0], values.T.to(device, non_blocking=True), strict=True))
+def stacked(
+    weights: Sequence[Mapping[str, float]], device: str, optional: Collection[str] = ()
+) -> dict[str, Tensor]:
+    """One (T,) tensor per term, of the weights of T trials; those that no trial weighs left out.
+
+    Args:
+        weights: equal names in equal order.
+        device: "cpu" or "cuda".
+        optional: the terms that may be left out.
+    """
+    names = [name for name in weights[0] if any(_has(each, name, optional) for each in weights)]
+    values = torch.tensor([[each[name] for name in names] for each in weights])
+    return dict(zip(names, values.T.to(device, non_blocking=True), strict=True))
+
+
+def _has(weights: Mapping[str, float], name: str, optional: Collection[str]) -> bool:
+    """Tell whether a term is part of a trial's loss."""
+    return name not in optional or weights[name] != 0.0
 
 
 def learning_rates(member: Member, clock: int, rates: Sequence[str]) -> tuple[float, ...]:
@@ -231,7 +249,14 @@ class LossTally:
         chosen._sums = self._sums[:, members].clone()
         return chosen
 
-    def means(self) -> list[dict[str, float]]:
-        """Per member: ``loss``, and every term before and after weighting."""
+    def means(self, terms: Sequence[Collection[str]]) -> list[dict[str, float]]:
+        """Per member: ``loss``, and each of its terms before and after weighting."""
         columns = (self._sums / self._steps).T.tolist()
-        return [dict(zip(self._names, column, strict=True)) for column in columns]
+        return [
+            {
+                name: value
+                for name, value in zip(self._names, column, strict=True)
+                if name == "loss" or name.partition("_")[2] in own
+            }
+            for own, column in zip(terms, columns, strict=True)
+        ]

@@ -14,7 +14,7 @@ from model.config import ModelConfig
 from model.hierarchy import build_hierarchy
 from model.patches import collate
 from model.points import Points
-from study.families.dpcc.objective import loss_terms, weight_per_term
+from study.families.dpcc.objective import DISTORTIONS, loss_terms, weight_per_term
 from study.families.dpcc.settings import LossWeights
 from study.training.population import stacked
 
@@ -102,7 +102,7 @@ def run(
 
 def stacked_weights(members: Sequence[LossWeights], device: str) -> dict[str, Tensor]:
     """One (T,) tensor per term of D-PCC's loss."""
-    return stacked([weight_per_term(member) for member in members], device)
+    return stacked([weight_per_term(member) for member in members], device, DISTORTIONS)
 
 
 def points(*patches: NDArray[np.float32], padding: float = 0.0) -> Points:

@@ -17,7 +17,12 @@ from model.overhead import NORMAL_BITS
 from model.patch_coder import PatchCoder
 from model.patches import collate
 from study.families.dpcc.hierarchies import Hierarchies
-from study.families.dpcc.objective import bits_per_point, loss_terms, weight_per_term
+from study.families.dpcc.objective import (
+    DISTORTIONS,
+    bits_per_point,
+    loss_terms,
+    weight_per_term,
+)
 from study.training.architecture import Evaluated, Loss
 
 if TYPE_CHECKING:
@@ -39,6 +44,7 @@ class DpccArchitecture:
 
     config: ModelConfig
 
+    optional_terms = frozenset(DISTORTIONS)
     rates = ("learning_rate", "bottleneck_learning_rate")
 
     @property
@@ -86,7 +92,8 @@ class DpccArchitecture:
         self, network: Codec, batch: PatchBatch, noise: Tensor, weights: Mapping[str, Tensor]
     ) -> Loss:
         """Weigh every term; the quantiles' fit is no part of the total."""
-        terms = loss_terms(network(batch, noise), batch, self.config.k)
+        further = [name for name in weights if name in DISTORTIONS]
+        terms = loss_terms(network(batch, noise), batch, self.config.k, further=further)
         loss = weighted_sum(terms, weights)
         return Loss(loss.total, loss.terms, loss.weighted, network.bottleneck.quantile_loss())
 

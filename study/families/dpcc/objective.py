@@ -11,35 +11,65 @@ from typing import TYPE_CHECKING
 import torch
 
 from losses import (
+    Matches,
     bits,
     chamfer,
+    density_aware_chamfer,
     density_error,
     latent_point_error,
     normal_error,
+    one_side,
     point_count_error,
+    shape_error,
+    sinkhorn_divergence,
+    sliced_wasserstein2,
 )
 from model.decoder import mean_distances
 from model.nearest import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from torch import Tensor
 
     from model.codec import CodecOutput
     from model.nearest_plain import Search
     from model.patches import PatchBatch
+    from model.points import Points
     from study.families.dpcc.settings import LossWeights
+
+
+def _accuracy(decoded: Points, true: Points, matches: Matches, _search: Search) -> Tensor:
+    assert matches.true_of_decoded is not None, "every decoder has a stage"
+    return one_side(decoded, true, matches.true_of_decoded)
+
+
+def _coverage(decoded: Points, true: Points, matches: Matches, _search: Search) -> Tensor:
+    assert matches.decoded_of_true is not None, "every decoder has a stage"
+    return one_side(true, decoded, matches.decoded_of_true)
+
+
+DISTORTIONS: Mapping[str, Callable[[Points, Points, Matches, Search], Tensor]] = {
+    "accuracy": _accuracy,
+    "coverage": _coverage,
+    "density_aware": lambda decoded, true, matches, _: density_aware_chamfer(
+        decoded, true, matches
+    ),
+    "shape": shape_error,
+    "sinkhorn": lambda decoded, true, _, __: sinkhorn_divergence(decoded, true),
+    "sliced": lambda decoded, true, _, __: sliced_wasserstein2(decoded, true),
+}
+"""Terms of the last stage that are no part of D-PCC, each weighed by the setting ``NAME_coe``."""
 
 
 def weight_per_term(weights: LossWeights) -> dict[str, float]:
     """The weight of every term of :func:`loss_terms`.
 
-    The study file's names are those of the publication's code; the last chamfer distance has
-    weight 1, and the mean distance's weight is a factor within the density loss.
+    The study file's names are those of the publication's code; the mean distance's weight is a
+    factor within the density loss.
     """
     return {
-        "chamfer": 1.0,
+        "chamfer": weights.last_chamfer_coe,
         "coarse_chamfer": weights.chamfer_coe,
         "child_count": weights.density_coe,
         "mean_distance": weights.density_coe * weights.mean_distance_coe,
@@ -47,11 +77,16 @@ def weight_per_term(weights: LossWeights) -> dict[str, float]:
         "latent_points": weights.latent_xyzs_coe,
         "normals": weights.normal_coe,
         "bpp": weights.bpp_lambda,
+        **{name: getattr(weights, f"{name}_coe") for name in DISTORTIONS},
     }
 
 
 def loss_terms(
-    output: CodecOutput, patches: PatchBatch, k: int, search: Search = nearest
+    output: CodecOutput,
+    patches: PatchBatch,
+    k: int,
+    search: Search = nearest,
+    further: Collection[str] = (),
 ) -> Mapping[str, Tensor]:
     """Every unweighted term, (T, B) each; zero where the codec has nothing of the kind.
 
@@ -60,7 +95,9 @@ def loss_terms(
         patches: the truth.
         k: neighbours of the mean distance prediction.
         search: the neighbour search among decoded and true points.
+        further: names of `DISTORTIONS` that are wanted too.
     """
+    matches = Matches(None, None)
     distances, child_count, mean_distance, count = [], [], [], []
     match: Tensor | None = None
     for made, level, true in zip(
@@ -83,6 +120,10 @@ def loss_terms(
         "latent_points": _latent_point_error(output, patches),
         "normals": _normal_error(output, patches, match),
         "bpp": bits_per_point(output, patches),
+        **{
+            name: DISTORTIONS[name](output.decoded, patches.stages[0], matches, search)
+            for name in further
+        },
     }
 
 

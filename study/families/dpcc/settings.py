@@ -90,7 +90,7 @@ class LossWeights(Section):
     chamfer_coe: Weight = Field(
         0.1,
         description="weight of the chamfer distances of the stages before the last "
-        "(term coarse_chamfer); that of the last (term chamfer) has weight 1",
+        "(term coarse_chamfer)",
     )
     density_coe: Weight = Field(
         1e-4,
@@ -106,6 +106,28 @@ class LossWeights(Section):
     )
     normal_coe: Weight = Field(
         1e-2, description="weight of the error of the normals, where model.compress_normal is true"
+    )
+    last_chamfer_coe: Weight = Field(
+        1.0, description="weight of the chamfer distance of the last stage (term chamfer)"
+    )
+    # What follows is no part of D-PCC; a term of weight 0 is not computed. See docs/chamfer.md.
+    accuracy_coe: Weight = Field(
+        0.0, description="further weight of the last chamfer's side of the decoded points"
+    )
+    coverage_coe: Weight = Field(
+        0.0, description="further weight of the last chamfer's side of the true points"
+    )
+    density_aware_coe: Weight = Field(
+        0.0, description="weight of the density-aware chamfer distance of the last stage"
+    )
+    shape_coe: Weight = Field(
+        0.0, description="weight of the difference in the covariances of neighbourhoods"
+    )
+    sinkhorn_coe: Weight = Field(
+        0.0, description="weight of the Sinkhorn divergence of the last stage (slow: all pairs)"
+    )
+    sliced_coe: Weight = Field(
+        0.0, description="weight of the sliced Wasserstein distance of the last stage"
     )
 
 
