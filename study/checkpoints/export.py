@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from study.base.records import TrialRecord
     from study.checkpoints.operating_point import Wish
-    from study.config import DataRecipe, StudyConfig
+    from study.config import CodecSection, DataRecipe, StudyConfig
     from study.data.manifest import Manifest
     from study.storage.folder import StudyFolder
     from study.storage.trial_store import TrialStore
@@ -70,6 +70,7 @@ def take(
     store: TrialStore,
     record: TrialRecord,
     epoch: int | None = None,
+    members: CodecSection | None = None,
 ) -> TakenCodec:
     """Return the codec of a trial, with where it comes from, and write nothing.
 
@@ -82,9 +83,11 @@ def take(
         store: its database.
         record: the trial.
         epoch: after which epoch of it; None: the last.
+        members: who codes; None: as the study says. With others it was not measured, and says so.
 
     Raises:
         StudyError: its codec is not kept, or another one is in its place.
+        CodecError: the octree is to be a member of a codec of normals.
     """
     trial = TrialConfig.model_validate_json(json.dumps(store.worker_config(record.number)))
     last = trial.training.epochs
@@ -96,8 +99,17 @@ def take(
     # What shapes the data may be searched too.
     recipe = manifest.recipe if manifest else apply(config, record.params).preparation.recipe
     learned = CloudCodec(coder, recipe.partition())
-    has_octree = trial.codec.has_octree
-    codec = BagCodec(learned, _slope(metrics, data)) if has_octree else learned
+    members = members or trial.codec
+    codec = BagCodec(learned, _slope(metrics, data)) if members.has_octree else learned
+    metrics_are = _MEASURED
+    if epoch != last:
+        metrics_are = f"estimates after epoch {epoch} of {last}; no file of this codec was weighed"
+    elif members != trial.codec:
+        metrics = dict(metrics)  # Not those of this codec any more.
+        metrics_are = (
+            f"measured with the members {', '.join(trial.codec.members)}, and this codec has "
+            f"{', '.join(members.members)}; no file of it was weighed"
+        )
     about = {
         "source": "a trial of a study",
         "study": {"name": config.name, "identity": store.identity},
@@ -105,9 +117,7 @@ def take(
         "epochs": epoch,
         # JSON has no infinity, which a PSNR can be.
         "metrics": {n: v if math.isfinite(v) else None for n, v in metrics.items()},
-        "metrics_are": _MEASURED
-        if epoch == last
-        else f"estimates after epoch {epoch} of {last}; no file of this codec was weighed",
+        "metrics_are": metrics_are,
         "data": _of_data(manifest) if manifest else _of_lost_data(recipe),
         "code_version": {"trained": store.code_version, "exported": code_version()},
     }
@@ -155,7 +165,7 @@ def _slope(metrics: Mapping[str, float], data: Path) -> float:
         raise StudyError(
             "what a decibel is worth to a codec with the octree as a member is measured on the "
             f"validation clouds, and {data} is gone; prepare the data again (`study prepare`), or "
-            "export the trial's last epoch, of which it is known"
+            "leave the octree out (--members learned)"
         )
     return slope_beside(open_data_set(data), metrics["d1_psnr_db"])
 
