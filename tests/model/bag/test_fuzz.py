@@ -44,7 +44,7 @@ def bag_of(mode: str) -> BagCodec:
 
 
 def valid_files(bag: BagCodec, draw: Draw) -> list[bytes]:
-    files = []
+    files: list[bytes] = []
     while len(files) < 4:
         count = int(draw.choice([120, 200, 400]))
         points = surface(int(draw.integers(1 << 30)), count).astype(np.float64)
