@@ -17,6 +17,7 @@ DPCC = "study.families.dpcc"
 
 LIBRARY = {
     "model.bag.codec",
+    "model.bag.mixed",
     "model.bag.slope",
     "losses.total",
     "model.coded_cloud",

@@ -11,7 +11,7 @@ from study.base.errors import StudyError
 from study.checkpoints.operating_point import choose
 from study.checkpoints.taken import TakenCodec
 from study.config import TrialConfig
-from study.config.family import settings_of
+from study.config.family import require_octree, settings_of
 from study.config.judging import judge
 from study.data import open_data_set
 from study.data.manifest import read_manifest
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from study.base.records import TrialRecord
     from study.checkpoints.operating_point import Wish
-    from study.config import DataRecipe, StudyConfig
+    from study.config import CodecSection, DataRecipe, StudyConfig
     from study.data.manifest import Manifest
     from study.storage.folder import StudyFolder
     from study.storage.trial_store import TrialStore
@@ -69,6 +69,7 @@ def take(
     store: TrialStore,
     record: TrialRecord,
     epoch: int | None = None,
+    members: CodecSection | None = None,
 ) -> TakenCodec:
     """Return the codec of a trial, with where it comes from, and write nothing.
 
@@ -81,9 +82,11 @@ def take(
         store: its database.
         record: the trial.
         epoch: after which epoch of it; None: the last.
+        members: who codes; None: as the study says. With others it was not measured, and says so.
 
     Raises:
         StudyError: its codec is not kept, or another one is in its place.
+        CodecError: the octree is to be a member of a codec of normals.
     """
     trial = TrialConfig.model_validate_json(json.dumps(store.worker_config(record.number)))
     last = trial.training.epochs
@@ -96,8 +99,19 @@ def take(
     # What shapes the data may be searched too.
     recipe = manifest.recipe if manifest else apply(config, record.params).preparation.recipe
     codec = architecture.coder(network, recipe.partition(), is_ours=False)
-    if trial.codec.has_octree:
+    members = members or trial.codec
+    if members.has_octree:
+        require_octree(trial.family)
         codec = beside_octree(codec, _slope(metrics, data))
+    metrics_are = _MEASURED
+    if epoch != last:
+        metrics_are = f"estimates after epoch {epoch} of {last}; no file of this codec was weighed"
+    elif members != trial.codec:
+        metrics = dict(metrics)  # Not those of this codec any more.
+        metrics_are = (
+            f"measured with the members {', '.join(trial.codec.members)}, and this codec has "
+            f"{', '.join(members.members)}; no file of it was weighed"
+        )
     about = {
         "source": "a trial of a study",
         "study": {"name": config.name, "identity": store.identity},
@@ -105,9 +119,7 @@ def take(
         "epochs": epoch,
         # JSON has no infinity, which a PSNR can be.
         "metrics": {n: v if math.isfinite(v) else None for n, v in metrics.items()},
-        "metrics_are": _MEASURED
-        if epoch == last
-        else f"estimates after epoch {epoch} of {last}; no file of this codec was weighed",
+        "metrics_are": metrics_are,
         "data": _of_data(manifest) if manifest else _of_lost_data(recipe),
         "code_version": {"trained": store.code_version, "exported": code_version()},
     }
@@ -155,7 +167,7 @@ def _slope(metrics: Mapping[str, float], data: Path) -> float:
         raise StudyError(
             "what a decibel is worth to a codec with the octree as a member is measured on the "
             f"validation clouds, and {data} is gone; prepare the data again (`study prepare`), or "
-            "export the trial's last epoch, of which it is known"
+            "leave the octree out (--members learned)"
         )
     return slope_beside(open_data_set(data), metrics["d1_psnr_db"])
 

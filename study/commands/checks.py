@@ -83,6 +83,8 @@ def _check_what_is_no_codec(arguments: argparse.Namespace) -> None:
     for what in ("clouds", "bitstreams"):
         if not getattr(arguments, what):
             continue
+        if arguments.members:
+            raise StudyError(f"--{what} writes {what}, and --members is for codecs; leave one out")
         if arguments.register:
             raise StudyError(f"--{what} writes {what}, and --register is for codecs; leave one out")
         if arguments.out is None:

@@ -14,6 +14,7 @@ from study.checkpoints.operating_point import Wish, choose
 from study.codecs.bitstreams import NamedCloud, require_new, write_bitstreams
 from study.codecs.cloud_files import validation_clouds, write_validation_clouds
 from study.commands.measuring import read_all
+from study.config import CodecSection
 from study.config.derived import constraints_of
 from study.config.judging import judge
 from study.fronts.feasible import told_of_breach
@@ -49,6 +50,8 @@ def export(arguments: argparse.Namespace, console: Console) -> int:
         return _export_clouds(study, config, arguments.out, console)
     if arguments.bitstreams:
         return _export_bitstreams(study, config, arguments, console)
+    asked = arguments.members
+    members = None if asked is None else CodecSection(members=tuple(asked.split(",")))
     progress = read_progress(study, config)
     judged = judge(config, progress.records)
     chosen = _chosen(arguments, judged)
@@ -56,7 +59,7 @@ def export(arguments: argparse.Namespace, console: Console) -> int:
     assert store is not None, "trials were chosen, and they were read from there"
     registry = _registry(study, config, store, chosen) if arguments.register else None
     for record in chosen:
-        taken = take(study, config, store, record, arguments.epoch)
+        taken = take(study, config, store, record, arguments.epoch, members)
         names = judged.names.get(record.number, ())
         for folder in _folders(arguments, names):
             save_codec(taken.codec, folder, taken.about)

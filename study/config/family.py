@@ -135,3 +135,16 @@ def published(family: FamilySettings) -> dict[str, Any]:
 def codes_normals(family: FamilySettings, model: Section) -> bool:
     """Tell whether a codec with these settings codes normals too."""
     return family.normals_switch is not None and bool(getattr(model, family.normals_switch))
+
+
+def require_octree(name: str) -> None:
+    """Refuse the octree as a member of a codec of a family that does not take it.
+
+    Raises:
+        StudyError: it does not.
+    """
+    if not settings_of(name).takes_octree:
+        raise StudyError(
+            f"codec.members has octree, and codecs of the family {name} code clouds without one; "
+            "set codec.members: [learned]"
+        )

@@ -246,8 +246,8 @@ MEASURES = Measures(
     Measure(
         "octree_share",
         "0 to 1",
-        "patches that the octree codes, mean over clouds; needs codec.members: [learned, octree]",
-        in_files="0 to 1, patches that the octree codes",
+        "share of patches that the octree codes, mean over clouds; only where it is a member",
+        in_files="0 to 1, share of patches that the octree codes",
         heading="octree share",
         axis_title="share of patches that the octree codes",
         digits=".3f",

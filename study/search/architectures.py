@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from study.base.errors import StudyError
 from study.config.derived import asked_metrics
-from study.config.family import codes_normals
+from study.config.family import codes_normals, require_octree
 from study.metrics.table import MEASURES
 from study.search.conditions import ordered
 from study.search.space import apply, baseline
@@ -87,11 +87,8 @@ def check_architectures(config: StudyConfig) -> None:
 
 def _check_members(config: StudyConfig) -> None:
     """Check that codecs can have the members that they are asked for, and metrics have theirs."""
-    if config.codec.has_octree and not config.of_family.takes_octree:
-        raise StudyError(
-            f"codec.members has octree, and codecs of the family {config.family} code clouds "
-            "without one; set codec.members: [learned]"
-        )
+    if config.codec.has_octree:
+        require_octree(config.family)
     of_members = [name for name in asked_metrics(config) if "octree member" in MEASURES[name].needs]
     if of_members and not config.codec.has_octree:
         raise StudyError(

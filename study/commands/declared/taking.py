@@ -58,6 +58,12 @@ EXPORT = Command(
             metavar="E",
         ),
         Option(
+            "--members",
+            "who codes its files: `learned` alone, or also the octree, whichever is cheaper (as "
+            "codec.members of the study says)",
+            choices=("learned", "learned,octree"),
+        ),
+        Option(
             "--register",
             "make it a version in MLflow's model registry, with the names of its point of the "
             "front as aliases; OUT may then be left out",
@@ -83,6 +89,9 @@ examples:
   study export quickstart-001 --trial 3 --epoch 4 codec
                                                        ... as it was after its fourth epoch, if
                                                        `study front` still names that one
+  study export quickstart-001 --knee --members learned,octree codec
+                                                       ... whose files the octree writes where that
+                                                       is cheaper at equal quality
   study export quickstart-001 --points codecs          the knee and the front's ends, a folder each
   study export quickstart-001 --points --register      the same, into MLflow's model registry:
                                                        `study compress models:/dpcc-codec@knee ...`

@@ -20,7 +20,7 @@ from tests.model.octree.test_format import arrays_of
 from tests.model.support import SMALL, fresh_codec, surface
 from tests.model.test_format import plain
 
-CUTTING = PartitionConfig(cube_size=40.0, min_points=30, max_points=120, voxel_depth=4)
+CUTTING = PartitionConfig(cube_size=100.0, min_points=20, max_points=60, voxel_depth=4)
 
 
 @cache

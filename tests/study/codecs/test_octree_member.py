@@ -112,6 +112,28 @@ def test_an_earlier_epoch_gets_a_slope_of_its_own(made: StudyFolder, tmp_path: P
         (tmp_path / "away").rename(data)
 
 
+def test_members_may_be_chosen_when_a_codec_is_exported(
+    made: StudyFolder, alone: StudyFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for study, members, is_other in (
+        (alone, "learned,octree", True),
+        (alone, "learned", False),
+        (made, "learned", True),
+        (made, "learned,octree", False),
+    ):
+        place = tmp_path / f"{study.path.parent.parent.name}-{members}"
+        words = ["export", "small", "--root", str(study.path.parent), "--trial", "0"]
+        assert main([*words, "--members", members, str(place)]) == 0
+        told = capsys.readouterr().out
+        assert ("(estimated; `study evaluate` measures it)" in told) == is_other
+        saved = load_codec(place)
+        assert ",".join(saved.codec.members) == members
+        assert ("no file of it was weighed" in saved.about["metrics_are"]) == is_other
+        if is_other and isinstance(saved.codec, BagCodec):
+            quality = records_of(alone)[0].final["d1_psnr_db"]
+            assert saved.codec.slope == slope_beside(data_of(alone), quality)
+
+
 def test_commands_use_it_and_say_who_coded_what(
     made: StudyFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

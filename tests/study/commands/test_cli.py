@@ -39,6 +39,7 @@ COMMANDS = {
         "--help",
         "--knee",
         "--max-bpp",
+        "--members",
         "--min-psnr",
         "--on",
         "--points",
@@ -190,6 +191,10 @@ def test_help_of_a_command_says_what_it_does(
         (["compare", "toy", "tyo"], "there is no study 'toy' in studies"),
         (["export", "toy", "--knee", "codec"], "there is no study 'toy' in studies"),
         (["export", "toy", "--knee", "--epoch", "3", "codec"], "--epoch takes an earlier codec of"),
+        (
+            ["export", "toy", "--clouds", "--members", "learned", "clouds"],
+            "--clouds writes clouds, and --members is for codecs",
+        ),
         (["export", "toy", "--knee"], "a codec is written into a new folder: name it, or give"),
         (["export", "toy", "--knee", "--alias", "a", "codec"], "--alias names a version in MLflow"),
         (["export", "toy", "--points", "--register", "--alias", "a"], "--alias names one codec"),
