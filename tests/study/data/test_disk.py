@@ -23,6 +23,7 @@ import os, resource, signal, sys
 from pathlib import Path
 from study.config import DataRecipe
 from study.data import prepare
+from study.families.dpcc.hierarchies import Hierarchies
 from study.base.errors import StudyError
 
 def kill(done, total):

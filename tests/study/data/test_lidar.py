@@ -31,9 +31,8 @@ def folder(tmp_path: Path) -> Path:
 
 def test_sweeps_are_prepared(tmp_path: Path, folder: Path) -> None:
     recipe = DataRecipe(source=str(folder), cube_size=12.0, max_points=4096)
-    data = open_data_set(
-        prepare(recipe, form=Hierarchies((1 / 3, 1 / 3, 1 / 3), 16), root=tmp_path / "data")
-    )
+    form = Hierarchies((1 / 3, 1 / 3, 1 / 3), 16)
+    data = open_data_set(prepare(recipe, form=form, root=tmp_path / "data"), form)
     entries = {entry.name: entry for entry in data.manifest.clouds}
     assert {name: entry.all_points for name, entry in entries.items()} == {
         "000000.bin": 22_591,
@@ -64,6 +63,7 @@ def test_units_do_not_matter(tmp_path: Path, folder: Path) -> None:
     write_cloud(folder / "steps.npy", sweep)
     write_cloud(folder / "half.npy", sweep / 2)
     recipe = DataRecipe(source=str(folder), min_points=100, validation_fraction=0.34)
-    data = open_data_set(prepare(recipe, form=Hierarchies((1 / 3,), 8), root=tmp_path / "data"))
+    form = Hierarchies((1 / 3,), 8)
+    data = open_data_set(prepare(recipe, form=form, root=tmp_path / "data"), form)
     assert {entry.points for entry in data.manifest.clouds} == {data.manifest.clouds[0].points}
     assert len({entry.voxels for entry in data.manifest.clouds if entry.split != "train"}) == 1

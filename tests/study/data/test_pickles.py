@@ -103,7 +103,8 @@ def test_arrays_come_back_as_they_were(array: NDArray[Any], protocol: int) -> No
 def test_a_pickled_data_set_is_prepared(tmp_path: Path) -> None:
     path = written(tmp_path / "train.pkl", dpcc_clouds())
     recipe = DataRecipe(source=str(path), min_points=20, min_points_evaluation=20, normals=True)
-    data = open_data_set(prepare(recipe, form=Hierarchies((1 / 3,), 8), root=tmp_path / "data"))
+    form = Hierarchies((1 / 3,), 8)
+    data = open_data_set(prepare(recipe, form=form, root=tmp_path / "data"), form)
     assert sum(entry.all_points for entry in data.manifest.clouds) == 4 * 400
     assert all(patch.contents.normals is not None for patch in data.split("train"))
 
