@@ -83,12 +83,6 @@ def check_architectures(config: StudyConfig) -> None:
             f"{of_decoded[0]} needs decoded normals, and model.compress_normal is false; set "
             "model.compress_normal: true, or ask for d2_psnr_db"
         )
-    if config.data.normals and not (asked or any(model.compress_normal for model in reached)):
-        raise StudyError(
-            "data.normals: true would go unread, for model.compress_normal is false and neither an "
-            "objective nor a constraint is on d2_psnr_db or f1; change one of them, or remove "
-            "data.normals"
-        )
     for name, needed, value in _DEPENDENT:
         if any(getattr(model, needed) is value for model in reached):
             continue

@@ -21,7 +21,7 @@ from study.codecs.results import read_if_made_from, write_evaluation
 from study.config.data import EMBEDDED
 from study.data import open_data_set
 from study.fronts.rivals import Rival
-from study.metrics.table import MEASURES
+from study.metrics.table import MEASURES, SHOWN
 from study.report.standing import Rivals
 from study.report.unchanged import code_digest, kept_files
 from study.storage.progress import data_shown
@@ -46,10 +46,6 @@ OCTREE, GPCC = "octree", "gpcc"
 MOST_CODED = 4_000_000
 """Points that are coded for a yardstick, all clouds and settings together: some 20 seconds, nearly
 all of them for metrics."""
-
-_ALWAYS = ("bpp", "d1_psnr_db", "d2_psnr_db", "chamfer", "points_ratio")
-"""What is measured besides the objectives. All else takes more time, or a rival's seconds would be
-those of another machine than the trials'."""
 
 _VERSION = 1
 """Of what is kept: raised where the same clouds would be measured otherwise. The octree's own code
@@ -115,7 +111,7 @@ def _keys(data: DataSet) -> Sequence[str]:
 def _evaluation(site: Site, key: str, data: DataSet, clouds: Mapping[str, Cloud]) -> Evaluation:
     """Return what a yardstick makes of the clouds, from what is kept or anew."""
     (file,) = kept_files(site.folder.codecs, [key])
-    metrics = list(dict.fromkeys((*_ALWAYS, *_of_objectives(site))))
+    metrics = list(dict.fromkeys((*SHOWN, *_of_objectives(site))))
     told = (_VERSION, key, *_codec_of(key), data.manifest.content_hash, metrics)
     made_from = hashlib.sha256(repr(told).encode()).hexdigest()
     if (found := read_if_made_from(file, made_from)) is not None:
@@ -168,6 +164,9 @@ def _rival(key: str, found: Evaluation) -> Rival:
 
 
 def _of_objectives(site: Site) -> list[str]:
-    """Return the metrics of the study's objectives, without those in seconds."""
+    """Return the metrics of the study's objectives, without those in seconds.
+
+    A rival's seconds would be those of another machine than the trials'.
+    """
     names = [objective.metric for objective in site.judged.objectives]
     return [n for n in names if n in MEASURES and "seconds" not in MEASURES[n].needs]
