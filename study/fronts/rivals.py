@@ -55,6 +55,7 @@ class Rival:
         counts: what its rate counts, in a few words.
         settings: of each operating point.
         results: of each operating point, cloud by cloud.
+        note: what else is to be known of it, in a few words, such as "trained on 9 clouds".
     """
 
     key: str
@@ -62,6 +63,12 @@ class Rival:
     counts: str
     settings: tuple[str, ...]
     results: tuple[tuple[CloudResult, ...], ...]
+    note: str = ""
+
+    @property
+    def label(self) -> str:
+        """Its name in legends."""
+        return f"{self.name}, {self.note}" if self.note else self.name
 
     @cached_property
     def values(self) -> Mapping[str, tuple[float | None, ...]]:
