@@ -1,8 +1,8 @@
-"""Codecs of every kind at many rates, for the tools that ask what each metric rewards."""
+"""Codecs of every kind, for the tools that ask what each metric rewards."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from model.octree.codec import OctreeCodec, OctreeOptions
 from study.checkpoints.export import take
@@ -16,9 +16,11 @@ from study.yardsticks.draco import Draco
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from study.base.records import TrialRecord
     from study.clouds import Cloud
     from study.config import SplitName
     from study.metrics.measurement import Coder
+    from study.metrics.sample import Source
     from study.storage.folder import StudyFolder
 
     Settings = Sequence[tuple[str, Coder]]
@@ -26,6 +28,11 @@ if TYPE_CHECKING:
 DEPTHS = (3, 4, 5, 6, 7)
 """Of octrees: the longest side, halved so often, is a voxel's edge."""
 DRACO_BITS = (3, 4, 5, 6, 7)
+_FINEST, _HALVINGS = 14.0, 12
+"""Of octrees tried for a rate: binary logarithm of the voxels over the longest side."""
+
+Counts = Literal["none", "coarse", "exact"]
+Placing = Literal["between", "centres"]
 
 
 def objects(split: SplitName) -> dict[str, Cloud]:
@@ -35,42 +42,45 @@ def objects(split: SplitName) -> dict[str, Cloud]:
     return {name: source.read(name) for name, where in splits.items() if where == split}
 
 
-def families(study: StudyFolder | None) -> Mapping[str, Settings]:
-    """Return codecs by kind, each kind from its lowest rate on.
-
-    Args:
-        study: the codecs of its front are a kind too, its rates as measured there.
-    """
-    found: dict[str, Settings] = {
-        "octree": _octrees("none"),
-        "octree, coarse counts": _octrees("coarse"),
-        "octree, exact counts": _octrees("exact"),
+def untrained() -> Mapping[str, Settings]:
+    """Return codecs that need no training, by kind, each kind from its lowest rate on."""
+    return {
+        "octree": _octrees("none", "between"),
+        "octree, coarse counts": _octrees("coarse", "between"),
+        "octree, exact counts": _octrees("exact", "between"),
         "octree, centres": _octrees("none", "centres"),
         "Draco": [(f"{bits} bits", Draco(bits)) for bits in DRACO_BITS],
         "Draco, merged": [(f"{bits} bits", Draco(bits, merges=True)) for bits in DRACO_BITS],
     }
-    return found if study is None else found | {"D-PCC": _learned(study)}
 
 
-def _octrees(counts: str, placing: str = "between") -> Settings:
-    return [
-        (
-            f"depth {depth}",
-            OctreeCodec(
-                OctreeOptions(edge_of_longest_side=2.0**-depth, counts=counts, placing=placing)  # type: ignore[arg-type]
-            ),
-        )
-        for depth in DEPTHS
-    ]
-
-
-def _learned(study: StudyFolder) -> Settings:
-    """Return the codecs of a study's finished trials, whether on its front or not."""
+def learned(study: StudyFolder) -> list[tuple[TrialRecord, Coder]]:
+    """Return the codecs of a study's front, from its lowest rate on."""
     config = study.config()
     progress = read_progress(study, config)
     assert progress.store is not None, "a study without a database has no codecs"
-    finished = sorted(judge(config, progress.records).front, key=lambda each: each.final["bpp"])
-    return [
-        (f"trial {each.number}", take(study, config, progress.store, each).codec)
-        for each in finished
-    ]
+    best = sorted(judge(config, progress.records).front, key=lambda each: each.final["bpp"])
+    return [(each, take(study, config, progress.store, each).codec) for each in best]
+
+
+def octree_within(cloud: Source, file_bytes: int, counts: Counts, placing: Placing) -> OctreeCodec:
+    """Return the finest octree whose file of a cloud is no longer than wanted.
+
+    Lengths need not rise with every step, so there may be a finer one yet.
+    """
+    low, high = 0.0, _FINEST
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        fits = len(_octree(middle, counts, placing).compress(cloud.points)) <= file_bytes
+        low, high = (middle, high) if fits else (low, middle)
+    return _octree(low, counts, placing)
+
+
+def _octrees(counts: Counts, placing: Placing) -> Settings:
+    return [(f"depth {depth}", _octree(depth, counts, placing)) for depth in DEPTHS]
+
+
+def _octree(log_voxels: float, counts: Counts, placing: Placing) -> OctreeCodec:
+    return OctreeCodec(
+        OctreeOptions(edge_of_longest_side=2.0**-log_voxels, counts=counts, placing=placing)
+    )
