@@ -215,7 +215,7 @@ def test_a_rivals_points_next_to_the_knee_stand_at_the_tables_foot() -> None:
 
 def test_metrics_that_are_no_objectives_are_shown_and_go_before_objectives_do() -> None:
     more = {"d2_psnr_db": 38.25, "chamfer": 0.0125, "density": 0.375, "points_ratio": 0.975}
-    found = [replace(trial, final=trial.final | more) for trial in trials(2.0)]
+    found = [replace(trial, final={**trial.final, **more}) for trial in trials(2.0)]
     study = JudgedStudy(found, OBJECTIVES)
     told = standings(study, Rivals((rival(**more),)))
     shown = []

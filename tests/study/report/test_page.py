@@ -101,7 +101,7 @@ def test_what_is_shown_of_every_codec_is_named_and_what_is_not_has_a_reason() ->
     assert found["shown"] == ["bpp", "d1_psnr_db", "density"]
     (reason,) = found["unmeasured"]
     assert reason.startswith("D2 PSNR is not shown: it needs the points' normals")
-    known = [replace(r, final=r.final | {"d2_psnr_db": 40.0} if r.final else {}) for r in study()]
+    known = [replace(r, final={**r.final, "d2_psnr_db": 40.0} if r.final else {}) for r in study()]
     found = held(known)
     assert found["shown"] == ["bpp", "d1_psnr_db", "d2_psnr_db", "density"]
     assert found["unmeasured"] == []

@@ -127,7 +127,7 @@ def test_the_summary_lists_the_front_with_links() -> None:
 
 def test_the_summary_has_what_is_shown_of_every_codec_of_ours_and_of_others() -> None:
     first = trial(0, bpp=0.1, psnr_db=30.0)
-    first = replace(first, final=first.final | {"density": 0.25, "points_ratio": 1.5})
+    first = replace(first, final={**first.final, "density": 0.25, "points_ratio": 1.5})
     near = Nearby("8 voxels", "knee's rate", {"bpp": 0.09, "d1_psnr_db": 33.0, "density": 0.5})
     told = Standing("octree", "octree", "dominates it", near=(near,))
     study = JudgedStudy([first], OBJECTIVES)

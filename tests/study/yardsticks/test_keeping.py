@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from study.codecs.evaluation import Evaluation
+    from study.config import SplitName
     from study.storage.folder import StudyFolder
 
 
@@ -295,15 +296,19 @@ def test_where_density_is_an_objective_an_octree_with_counts_stands_there_too(
     """At the same edges, with more bits and a better density."""
     place = site(study)
     density = Objective("density", Direction.MINIMIZE, reference=2.0)
-    known = [replace(r, final=r.final | {"density": 1.0}) for r in place.judged.records if r.final]
+    known = [replace(r, final={**r.final, "density": 1.0}) for r in place.judged.records if r.final]
     judged = JudgedStudy(known, (*place.judged.objectives, density))
     plain, counted = rivals_of(replace(place, judged=judged)).found
     assert (plain.key, counted.key) == ("octree", "octree-counts")
     assert counted.label == "octree+counts, trained on 1 cloud"
     assert counted.settings == plain.settings
     at = plain.settings.index("8 voxels")
-    assert counted.values["bpp"][at] > plain.values["bpp"][at]
-    assert counted.values["density"][at] < plain.values["density"][at]
+    bits, density_of = (
+        [each.values[metric][at] or 0.0 for each in (plain, counted)]
+        for metric in ("bpp", "density")
+    )
+    assert 0.0 < bits[0] < bits[1]
+    assert density_of[0] > density_of[1] > 0.0
 
 
 def test_tables_are_of_training_clouds_alone_and_of_no_more_than_are_quick(
@@ -313,11 +318,11 @@ def test_tables_are_of_training_clouds_alone_and_of_no_more_than_are_quick(
     asked: list[str] = []
 
     class Asked:
-        def split(self, name: str) -> object:
+        def split(self, name: SplitName) -> object:
             asked.append(name)
-            return whole.split(name)  # type: ignore[arg-type]
+            return whole.split(name)
 
-    tables, count = own_tables(Asked())  # type: ignore[arg-type]
+    tables, count = own_tables(Asked())
     assert (asked, count) == (["train"], 1)
     (stored,) = whole.split("train")
     points = stored.hierarchy.points * stored.half_width + stored.centre
@@ -325,4 +330,4 @@ def test_tables_are_of_training_clouds_alone_and_of_no_more_than_are_quick(
     assert tables is not None
     assert all(np.array_equal(a, truth.arrays()[name]) for name, a in tables.arrays().items())
     monkeypatch.setattr(keeping_tables, "MOST_POINTS", 299)
-    assert own_tables(Asked()) == (None, 0)  # type: ignore[arg-type]
+    assert own_tables(Asked()) == (None, 0)
