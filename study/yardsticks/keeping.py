@@ -49,7 +49,7 @@ _COUNTING = {"density", "points_ratio"}
 """Objectives at which an octree with numbers of points is the fair rival."""
 
 MOST_CODED = 3_000_000
-"""Points that are coded for a yardstick, all clouds and settings together: some 20 seconds, nearly
+"""Points that are coded for a yardstick, all clouds and settings together: some 40 seconds, nearly
 all of them for metrics, and half of those for density."""
 
 _COUNTS: Mapping[str, Literal["none", "coarse"]] = {OCTREE: "none", COUNTED: "coarse"}
