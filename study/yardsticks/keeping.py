@@ -54,7 +54,7 @@ all of them for metrics, and half of those for density."""
 
 _COUNTS: Mapping[str, Literal["none", "coarse"]] = {OCTREE: "none", COUNTED: "coarse"}
 
-_VERSION = 2
+_VERSION = 3
 """Of what is kept: raised where the same clouds would be measured otherwise. The octree's own code
 counts besides."""
 

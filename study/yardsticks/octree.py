@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
+from model.errors import WrongCodecError
 from model.octree.codec import OctreeCodec, OctreeOptions
 from study.yardsticks.yardstick import CodedYardstick
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from model.octree.coding import OctreeTables
+    from study.metrics.measurement import Coder
+    from study.metrics.sample import Decoded
 
 HALF_STEPS = tuple(range(2, 17))
 """Twice the binary logarithm of the number of voxels over the longest side: 2 to 256, by the square
@@ -55,6 +61,32 @@ class OctreeKind:
         return f"{told}: positions and {self.counts} numbers of points, spread between voxels"
 
 
+@dataclass(frozen=True)
+class Shorter:
+    """An octree codec that begins each file with its tables or without, whichever is shorter.
+
+    Tables cost a file 2 bytes, which say whose they are: for the smallest that is more than they
+    save. What is decoded is the same.
+    """
+
+    trained: OctreeCodec
+    plain: OctreeCodec
+    codes_normals: ClassVar[bool] = False
+
+    def compress(
+        self, points: NDArray[np.float64], normals: NDArray[np.float32] | None = None
+    ) -> bytes:
+        """Return the shorter file of points (n, 3); normals are not coded."""
+        return min((each.compress(points, normals) for each in (self.plain, self.trained)), key=len)
+
+    def decompress(self, data: bytes) -> Decoded:
+        """Return the points of a file; it says whether it needs tables."""
+        try:
+            return self.plain.decompress(data)
+        except WrongCodecError:
+            return self.trained.decompress(data)
+
+
 def octree(*, steps: Sequence[int] = HALF_STEPS, kind: OctreeKind = OctreeKind()) -> CodedYardstick:
     """Return the octree codec at several edges.
 
@@ -63,13 +95,17 @@ def octree(*, steps: Sequence[int] = HALF_STEPS, kind: OctreeKind = OctreeKind()
         kind: what it has besides.
     """
     cells = [2.0 ** (step / 2) for step in steps]
-    options = OctreeOptions(counts=kind.counts, tables=kind.tables)
     return CodedYardstick(
         name=kind.name,
         description=f"{kind.description}, {cells[0]:.3g} to {cells[-1]:.3g} voxels over the "
         "longest side",
-        coders=[
-            (f"{each:.4g} voxels", OctreeCodec(replace(options, edge_of_longest_side=1 / each)))
-            for each in cells
-        ],
+        coders=[(f"{each:.4g} voxels", _coder(1 / each, kind)) for each in cells],
     )
+
+
+def _coder(share: float, kind: OctreeKind) -> Coder:
+    options = OctreeOptions(edge_of_longest_side=share, counts=kind.counts)
+    plain = OctreeCodec(options)
+    if kind.tables is None:
+        return plain
+    return Shorter(OctreeCodec(replace(options, tables=kind.tables)), plain)

@@ -7,13 +7,11 @@ import math
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 
 from study.base.errors import StudyError
 from study.clouds import Cloud
 from study.codecs.results import read_evaluation
-from study.codecs.tables import trained_on
 from study.commands.main import main
 from study.config import DataRecipe
 from study.config.judging import judge
@@ -27,10 +25,9 @@ from study.storage.progress import read_progress
 from study.training.cloud_results import read_results, write_results
 from study.training.codec_files import results_file
 from study.yardsticks import keeping
-from study.yardsticks import own_tables as keeping_tables
 from study.yardsticks.keeping import Site, rivals_of
 from study.yardsticks.octree import OctreeKind, octree
-from study.yardsticks.own_tables import DEPTHS, SEED, own_tables
+from study.yardsticks.own_tables import own_tables
 from study.yardsticks.recorded import RecordedGpcc
 from tests.study.counting import counted
 from tests.study.measured import RATES, measured_study
@@ -40,7 +37,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from study.codecs.evaluation import Evaluation
-    from study.config import SplitName
     from study.storage.folder import StudyFolder
 
 
@@ -309,25 +305,3 @@ def test_where_density_is_an_objective_an_octree_with_counts_stands_there_too(
     )
     assert 0.0 < bits[0] < bits[1]
     assert density_of[0] > density_of[1] > 0.0
-
-
-def test_tables_are_of_training_clouds_alone_and_of_no_more_than_are_quick(
-    data: Callable[[int | None], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = open_data_set(data(300))
-    asked: list[str] = []
-
-    class Asked:
-        def split(self, name: SplitName) -> object:
-            asked.append(name)
-            return whole.split(name)
-
-    tables, count = own_tables(Asked())
-    assert (asked, count) == (["train"], 1)
-    (stored,) = whole.split("train")
-    points = stored.hierarchy.points * stored.half_width + stored.centre
-    truth = trained_on([points.astype(np.float64)], DEPTHS, SEED)
-    assert tables is not None
-    assert all(np.array_equal(a, truth.arrays()[name]) for name, a in tables.arrays().items())
-    monkeypatch.setattr(keeping_tables, "MOST_POINTS", 299)
-    assert own_tables(Asked()) == (None, 0)
