@@ -55,7 +55,7 @@ class Rival:
         counts: what its rate counts, in a few words.
         settings: of each operating point.
         results: of each operating point, cloud by cloud.
-        note: what else is to be known of it, in a few words, such as "trained on 9 clouds".
+        note: what it was trained on, such as "trained on 9 clouds"; empty where on nothing.
     """
 
     key: str
@@ -67,8 +67,8 @@ class Rival:
 
     @property
     def label(self) -> str:
-        """Its name in legends."""
-        return f"{self.name}, {self.note}" if self.note else self.name
+        """Its name in legends, which have no room for more."""
+        return f"{self.name}, trained" if self.note else self.name
 
     @cached_property
     def values(self) -> Mapping[str, tuple[float | None, ...]]:

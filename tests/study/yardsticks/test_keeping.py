@@ -132,13 +132,10 @@ def test_study_front_tells_draws_and_keeps_it(
     page = study.path / "front.html"
     content = unpack(page.read_text(encoding="utf-8"))
     (rival,) = content["rivals"]
-    assert rival["legend"] == "octree, trained on 1 cloud (yardstick, measured bytes)"
+    assert rival["legend"] == "octree, trained (yardstick, measured bytes)"
     assert len(rival["values"]["bpp"]) == len(rival["settings"]) == 15
     assert content["standings"][0].startswith("octree (trained on 1 cloud) dominates")
-    assert (
-        "octree, trained on 1 cloud (yardstick, measured bytes)"
-        in (study.path / "front.svg").read_text()
-    )
+    assert "octree, trained (yardstick, measured bytes)" in (study.path / "front.svg").read_text()
     assert "octree bpp: what that codec needs for the same PSNR" in told
     drawn = page.stat().st_mtime_ns
     assert front(study, capsys) == told
@@ -296,7 +293,7 @@ def test_where_density_is_an_objective_an_octree_with_counts_stands_there_too(
     judged = JudgedStudy(known, (*place.judged.objectives, density))
     plain, counted = rivals_of(replace(place, judged=judged)).found
     assert (plain.key, counted.key) == ("octree", "octree-counts")
-    assert counted.label == "octree+counts, trained on 1 cloud"
+    assert counted.label == "octree+counts, trained"
     assert counted.settings == plain.settings
     at = plain.settings.index("8 voxels")
     bits, density_of = (
