@@ -1,17 +1,20 @@
 """Whether the density metric tells codecs apart: the numbers of decision 0043.
 
     python -m tools.density_evidence [--split validation]
+    python -m tools.density_evidence --study metrics-001 [--root studies]
 
 Beside the metric stand two that cannot run away: `bounded` divides each difference of numbers of
 neighbours by the larger number, and `16th` is the difference in the logarithm of the distance to
-the 16th neighbour, which has no radius and no cap. Some ten minutes on one core.
+the 16th neighbour, which has no radius and no cap. Some ten minutes on one core; with a study two,
+of its codecs on its test objects alone.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,11 +22,14 @@ from scipy.spatial import cKDTree
 from scipy.stats import spearmanr
 
 from study.clouds import Cloud
+from study.data import open_data_set
 from study.metrics import density_metric, to_unit_frame
 from study.metrics.density import NEIGHBOURS, RADIUS
 from study.metrics.measurement import code, measure_coded
 from study.metrics.sample import Convention
-from tools.metric_codecs import objects, untrained
+from study.storage.folder import find_study
+from study.storage.progress import data_of_trial, read_progress
+from tools.metric_codecs import learned, objects, untrained
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from study.metrics.measurement import Coder
+    from study.storage.folder import StudyFolder
 
     Points = NDArray[np.float64]
     Key = tuple[str, str]
@@ -40,6 +47,9 @@ VARIANTS = ("density", "bounded", "16th")
 TOLD = ("d1_psnr_db", "chamfer", *VARIANTS)
 KTH = 16
 SPARSE = (4096, 2048, 1024, 512, 256)
+FEW, SHARES, NOISE = 2048, (0.5, 0.75, 1.0, 1.25, 1.5, 2.0), 0.03
+"""Of samplings that are not as many as the original's points, or moved, where its longest side is
+2."""
 LEAST_APART = 1e-6
 """Instead of the distance to a neighbour in the same place."""
 
@@ -90,11 +100,17 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Whether density tells codecs apart.")
     parser.add_argument("--split", choices=("validation", "test"), default="validation")
-    clouds = objects(parser.parse_args().split)
+    parser.add_argument("--study", help="its codecs, and no others (tools/metrics_study.yaml)")
+    parser.add_argument("--root", type=Path, default=Path("studies"), help="where it is")
+    arguments = parser.parse_args()
+    if arguments.study:
+        _tell_learned(find_study(arguments.root, arguments.study))
+        return
+    clouds = objects(arguments.split)
     draw = np.random.default_rng(0)
     whole: dict[Key, list[Values]] = defaultdict(list)
     halves: dict[Key, list[tuple[Values, Values]]] = defaultdict(list)
-    floors: dict[int, list[Values]] = defaultdict(list)
+    floors: dict[str, list[Values]] = defaultdict(list)
     for cloud in clouds.values():
         order = draw.permutation(len(cloud.points))
         two = [Cloud(cloud.points[np.sort(half)], None, ()) for half in np.array_split(order, 2)]
@@ -104,7 +120,12 @@ def main() -> None:
         first, second = (to_unit_frame(half.points, cloud.points) for half in two)
         for count in SPARSE:
             some = [draw.permutation(len(each))[:count] for each in (first, second)]
-            floors[count].append(variants(first[some[0]], second[some[1]]))
+            floors[f"{count} points"].append(variants(first[some[0]], second[some[1]]))
+        for share, noise in product(SHARES, (0.0, NOISE)):
+            other = second[draw.permutation(len(second))[: int(share * FEW)]]
+            other = other + draw.normal(scale=noise, size=other.shape)
+            name = f"{FEW} points, and {share} times as many moved by {noise}"
+            floors[name].append(variants(first[:FEW], other))
     _tell_means(whole)
     _tell_order(whole)
     _tell_halves(halves)
@@ -162,12 +183,34 @@ def _tell_halves(halves: Mapping[Key, list[tuple[Values, Values]]]) -> None:
         )
 
 
-def _tell_floors(floors: Mapping[int, list[Values]]) -> None:
+def _tell_floors(floors: Mapping[str, list[Values]]) -> None:
     print("two samplings of the same surface, no codec between: median (least to most)")
-    for count, found in floors.items():
+    for told, found in floors.items():
         columns = ((name, [values[name] for values in found]) for name in VARIANTS)
         cells = (f"{n} {np.median(c):.3g} ({min(c):.2g} to {max(c):.3g})" for n, c in columns)
-        print(f"  {count} points: {', '.join(cells)}")
+        print(f"  {told}: {', '.join(cells)}")
+
+
+def _tell_learned(study: StudyFolder) -> None:
+    """Tell how far a study's codecs are apart, against the error of a mean over its objects."""
+    config = study.config()
+    store = read_progress(study, config).store
+    assert store is not None, "a study without a database has no codecs"
+    codecs = learned(study)
+    data = open_data_set(data_of_trial(study, config, store, codecs[0][0].number))
+    clouds = [Cloud(each.points, None, ()) for each in data.clouds("test")]
+    found = [[values_of(codec, cloud) for cloud in clouds] for _, codec in codecs]
+    print(f"{len(codecs)} codecs on {len(clouds)} objects: mean of each, and F over objects")
+    for name in ("bpp", *TOLD):
+        values = np.array([[each[name] for each in some] for some in found])
+        scale = values if name == "d1_psnr_db" else np.log(values)
+        apart = scale - scale.mean(axis=0)
+        left = apart - apart.mean(axis=1, keepdims=True)
+        freedom = (len(codecs) - 1) * (len(clouds) - 1)
+        of_mean = (left**2).sum() / freedom / len(clouds)
+        ratio = apart.mean(axis=1).var(ddof=1) / of_mean
+        means = " ".join(f"{mean:.4g}" for mean in values.mean(axis=1))
+        print(f"  {name}: {means}; F {ratio:.3g}")
 
 
 if __name__ == "__main__":

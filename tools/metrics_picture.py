@@ -136,7 +136,7 @@ def _draw_table(figure: Figure, shown: Sequence[Shown], height: float) -> None:
 def _best(metric: str, shown: Sequence[Shown]) -> str:
     """Return the best value as text; of the rate none, for it is about equal."""
     values = [v for each in shown if (v := each.values.get(metric)) is not None]
-    if metric == "bpp":
+    if metric == "bpp" or not values:
         return ""
     direction = MEASURES[metric].direction_hint
     if direction is None:
