@@ -22,14 +22,12 @@ from scipy.spatial import cKDTree
 from scipy.stats import spearmanr
 
 from study.clouds import Cloud
-from study.data import open_data_set
 from study.metrics import density_metric, to_unit_frame
 from study.metrics.density import NEIGHBOURS, RADIUS
 from study.metrics.measurement import code, measure_coded
 from study.metrics.sample import Convention
 from study.storage.folder import find_study
-from study.storage.progress import data_of_trial, read_progress
-from tools.metric_codecs import learned, objects, untrained
+from tools.metric_codecs import learned, objects, test_objects, untrained
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -193,12 +191,9 @@ def _tell_floors(floors: Mapping[str, list[Values]]) -> None:
 
 def _tell_learned(study: StudyFolder) -> None:
     """Tell how far a study's codecs are apart, against the error of a mean over its objects."""
-    config = study.config()
-    store = read_progress(study, config).store
-    assert store is not None, "a study without a database has no codecs"
     codecs = learned(study)
-    data = open_data_set(data_of_trial(study, config, store, codecs[0][0].number))
-    clouds = [Cloud(each.points, None, ()) for each in data.clouds("test")]
+    stored = test_objects(study, codecs[0][0].number)
+    clouds = [Cloud(each.points, None, ()) for each in stored]
     found = [[values_of(codec, cloud) for cloud in clouds] for _, codec in codecs]
     print(f"{len(codecs)} codecs on {len(clouds)} objects: mean of each, and F over objects")
     for name in ("bpp", *TOLD):

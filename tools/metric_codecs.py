@@ -8,9 +8,10 @@ from model.octree.codec import OctreeCodec, OctreeOptions
 from study.checkpoints.export import take
 from study.config import DataRecipe
 from study.config.judging import judge
+from study.data import open_data_set
 from study.data.sources import EmbeddedObjects
 from study.data.splits import assign_splits
-from study.storage.progress import read_progress
+from study.storage.progress import data_of_trial, read_progress
 from study.yardsticks.draco import Draco
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from study.base.records import TrialRecord
     from study.clouds import Cloud
     from study.config import SplitName
+    from study.data import StoredCloud
     from study.metrics.measurement import Coder
     from study.metrics.sample import Source
     from study.storage.folder import StudyFolder
@@ -61,6 +63,15 @@ def learned(study: StudyFolder) -> list[tuple[TrialRecord, Coder]]:
     assert progress.store is not None, "a study without a database has no codecs"
     best = sorted(judge(config, progress.records).front, key=lambda each: each.final["bpp"])
     return [(each, take(study, config, progress.store, each).codec) for each in best]
+
+
+def test_objects(study: StudyFolder, trial: int) -> Sequence[StoredCloud]:
+    """Return the whole clouds that nothing of a study was trained or validated on."""
+    config = study.config()
+    store = read_progress(study, config).store
+    place = None if store is None else data_of_trial(study, config, store, trial)
+    assert place is not None, "a finished trial has its data"
+    return open_data_set(place).clouds("test")
 
 
 def octree_within(cloud: Source, file_bytes: int, counts: Counts, placing: Placing) -> OctreeCodec:

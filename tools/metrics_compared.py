@@ -20,15 +20,14 @@ from scipy.special import stdtrit
 
 from study.clouds import Cloud
 from study.config.judging import judge
-from study.data import open_data_set
 from study.metrics.measurement import code, measure_coded
 from study.metrics.sample import Convention
 from study.metrics.table import MEASURES, SHOWN
 from study.storage.folder import find_study
-from study.storage.progress import data_of_trial, read_progress
+from study.storage.progress import read_progress
 from study.yardsticks.draco import DEFAULT_BITS, Draco
 from study.yardsticks.recorded import RecordedGpcc
-from tools.metric_codecs import learned, octree_within
+from tools.metric_codecs import learned, octree_within, test_objects
 from tools.metrics_picture import Shown, draw
 
 if TYPE_CHECKING:
@@ -81,13 +80,13 @@ def main() -> None:
     assert knee is not None, "the study has a front"
     number = knee.number if arguments.trial is None else arguments.trial
     ours = next(codec for record, codec in learned(folder) if record.number == number)
-    data = open_data_set(data_of_trial(folder, config, progress.store, number))  # type: ignore[arg-type]
-    table = {cloud.name: examples(cloud, ours) for cloud in data.clouds("test")}
+    clouds = test_objects(folder, number)
+    table = {cloud.name: examples(cloud, ours) for cloud in clouds}
     for line in table_of(table):
         print(line)
     order = sorted(table, key=lambda name: table[name][OURS].result.values["d1_psnr_db"] or 0.0)
     name = arguments.object or order[len(order) // 2]
-    original = next(cloud for cloud in data.clouds("test") if cloud.name == name)
+    original = next(cloud for cloud in clouds if cloud.name == name)
     shown = [Shown(codec, e.setting, e.points, e.result.values) for codec, e in table[name].items()]
     draw(name, np.asarray(original.points), shown, arguments.out)
     print(arguments.out, f"{arguments.out.stat().st_size / 1000:.0f} kB")
