@@ -105,7 +105,7 @@ def main() -> None:
         _tell_learned(find_study(arguments.root, arguments.study))
         return
     clouds = objects(arguments.split)
-    draw = np.random.default_rng(0)
+    draw, moves = np.random.default_rng(0), np.random.default_rng(1)
     whole: dict[Key, list[Values]] = defaultdict(list)
     halves: dict[Key, list[tuple[Values, Values]]] = defaultdict(list)
     floors: dict[str, list[Values]] = defaultdict(list)
@@ -119,11 +119,12 @@ def main() -> None:
         for count in SPARSE:
             some = [draw.permutation(len(each))[:count] for each in (first, second)]
             floors[f"{count} points"].append(variants(first[some[0]], second[some[1]]))
+        few = first[moves.permutation(len(first))[:FEW]]
         for share, noise in product(SHARES, (0.0, NOISE)):
-            other = second[draw.permutation(len(second))[: int(share * FEW)]]
-            other = other + draw.normal(scale=noise, size=other.shape)
+            other = second[moves.permutation(len(second))[: int(share * FEW)]]
+            other = other + moves.normal(scale=noise, size=other.shape)
             name = f"{FEW} points, and {share} times as many moved by {noise}"
-            floors[name].append(variants(first[:FEW], other))
+            floors[name].append(variants(few, other))
     _tell_means(whole)
     _tell_order(whole)
     _tell_halves(halves)
