@@ -84,14 +84,25 @@ def train_tables(
 
     worths = []
     if aside:
-        of_others = _trained(kept, depths, seed, on_progress)
+        of_others = trained_on(kept, depths, seed, on_progress)
         worths = [_worth([clouds[name] for name in aside], depth, of_others) for depth in depths]
-    return _trained([clouds[name] for name in names], depths, seed, on_progress), worths
+    return trained_on([clouds[name] for name in names], depths, seed, on_progress), worths
 
 
-def _trained(
-    clouds: Sequence[Points], depths: Sequence[int], seed: int, on_progress: Callable[[], None]
+def trained_on(
+    clouds: Sequence[Points],
+    depths: Sequence[int],
+    seed: int,
+    on_progress: Callable[[], None] = lambda: None,
 ) -> OctreeTables:
+    """Return tables of all clouds at all depths; see `train_tables`.
+
+    Args:
+        clouds: one or more.
+        depths: the edges, as there.
+        seed: likewise.
+        on_progress: called after each coding.
+    """
     draw = np.random.default_rng(seed)
     jobs = [(number, depth) for number in range(len(clouds)) for depth in depths]
     tables = None

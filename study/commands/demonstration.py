@@ -24,7 +24,7 @@ from study.clouds.files import COMPRESSED_SUFFIX
 from study.commands.near import draco_near, gpcc_near, measured, octree_near
 from study.config.judging import judge
 from study.data import open_data_set
-from study.metrics.table import MEASURES, as_number
+from study.metrics.table import MEASURES, SHOWN, as_number, why_lacking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ CODEC, COMPRESSED, DECODED = "codec", f"test-object{COMPRESSED_SUFFIX}", "test-o
 """What is left in the study's folder."""
 
 
-_SHOWN = ("bpp", "d1_psnr_db", "density", "points_ratio", "encode_s", "decode_s")
+_SHOWN = (*SHOWN, "encode_s", "decode_s")
 """Metrics beside each codec's bytes."""
 _MOST_FOR_DENSITY = 50_000
 """Points of an object; of larger ones the density metric takes longer than all the rest."""
@@ -141,17 +141,19 @@ def _told(ours: CloudResult, others: Mapping[str, CloudResult]) -> str:
 
 def _table(name: str, lines: Mapping[str, CloudResult]) -> Table:
     points = next(iter(lines.values())).points
+    shown = [m for m in _SHOWN if any(line.values.get(m) is not None for line in lines.values())]
     table = Table(
         title=f"One test object, {escape(name)}: {points:,} points",
         title_justify="left",
         title_style="bold",
+        caption="\n".join(why_lacking(shown)) or None,
+        caption_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
     )
-    table.add_column("codec", no_wrap=True)
-    shown = [m for m in _SHOWN if any(line.values.get(m) is not None for line in lines.values())]
-    for heading in ("bytes", *(MEASURES[metric].heading for metric in shown)):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("codec", no_wrap=True, vertical="bottom")
+    for words in ("bytes", *(MEASURES[metric].heading for metric in shown)):
+        table.add_column(words.replace(" ", "\n", 1), justify="right", no_wrap=True)
     for codec, line in lines.items():
         values = (as_number(metric, line.values.get(metric)) for metric in shown)
         table.add_row(codec, f"{line.file_bytes:,}", *values)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from study.base.records import TrialRecord
     from study.codecs.evaluation import Evaluation
     from study.config import StudyConfig
+    from study.fronts.rivals import Rival
     from study.metrics import RateCurve
     from study.report.exhibits import Gallery
     from study.report.standing import Rivals
@@ -114,7 +115,29 @@ def _standings(ours: Shown) -> dict[str, Any]:
 
     found = _rivals(ours)
     told = [asdict(standing) for standing in standings(ours.judged, found)]
+    by_key = {rival.key: rival for rival in found.found}
+    for each in told:
+        each["points"] = _points(by_key[each["key"]])
     return {"yardsticks": told, "yardstick_missing": found.missing or None}
+
+
+def _points(rival: Rival) -> list[dict[str, Any]]:
+    """Return a rival's operating points: what is known of each, infinite values null."""
+    known = {name: column for name, column in rival.values.items() if any(map(_is_number, column))}
+    return [
+        {
+            "setting": setting,
+            "values": {
+                name: column[index] if _is_number(column[index]) else None
+                for name, column in known.items()
+            },
+        }
+        for index, setting in enumerate(rival.settings)
+    ]
+
+
+def _is_number(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def _is_sheet(file: Path) -> bool:

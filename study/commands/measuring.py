@@ -14,10 +14,10 @@ from study.base.errors import StudyError
 from study.base.output import check_free
 from study.clouds import read_clouds
 from study.codecs.evaluate import evaluate as evaluate_codec
-from study.codecs.evaluation import unmeasurable
+from study.codecs.evaluation import MEASURED, unmeasurable
 from study.codecs.opening import open_any, wish_of
 from study.codecs.results import COMPRESSAI, SUFFIXES, write_evaluation
-from study.metrics.table import MEASURES, as_number
+from study.metrics.table import MEASURES, SHOWN, as_number, why_lacking
 from study.report.live import progress_view
 from study.yardsticks.family import NAMES as YARDSTICKS
 from study.yardsticks.family import yardstick
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 
     Measure = Callable[[Mapping[str, Cloud], Callable[[int, int], None]], Evaluation]
 
-_LEFT_OUT = {"hausdorff", "density", "f1"}
-"""Metrics that the JSON alone has, for the table to fit into a terminal."""
+_SECONDS = tuple(name for name, measure in MEASURES.items() if "seconds" in measure.needs)
 
 
 def evaluate(arguments: argparse.Namespace, console: Console) -> int:
@@ -115,24 +114,29 @@ def table_of(evaluation: Evaluation) -> Table:
     """Return one row for each operating point: bits of all files over all points, else means."""
     clouds = len(evaluation.points[0].results)
     many = f"; {clouds} cloud{'s' * (clouds != 1)}" if clouds else "; means over clouds"
+    metrics = [*SHOWN, *_SECONDS]
+    rows = [
+        (point.setting, {each: point.mean(each) for each in metrics}) for point in evaluation.points
+    ]
+    shown = [each for each in metrics if any(means[each] is not None for _, means in rows)]
+    told = [f"PSNR: {evaluation.psnr}; rate: {escape(evaluation.counts)}"]
+    measured_here = evaluation.counts == MEASURED
+    told += (
+        why_lacking(shown) if measured_here else ["what is not shown is not known of this codec"]
+    )
     table = Table(
         title=escape(evaluation.description) + many,
         title_justify="left",
         title_style="bold",
-        caption=f"PSNR: {evaluation.psnr}; rate: {escape(evaluation.counts)}",
+        caption="\n".join(told),
         caption_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
     )
-    table.add_column("setting")
-    metrics = [metric for metric in MEASURES if metric not in _LEFT_OUT]
-    rows = [
-        (point.setting, {each: point.mean(each) for each in metrics}) for point in evaluation.points
-    ]
-    # D2 needs normals, which most clouds do not have.
-    shown = [each for each in metrics if any(means[each] is not None for _, means in rows)]
+    table.add_column("setting", vertical="bottom")
     for each in shown:
-        table.add_column(MEASURES[each].heading, justify="right", no_wrap=True)
+        words = MEASURES[each].heading.replace(" ", "\n", 1)
+        table.add_column(words, justify="right", no_wrap=True)
     for setting, means in rows:
         table.add_row(setting, *(as_number(each, means[each]) for each in shown))
     return table

@@ -79,7 +79,7 @@ def draco_near(cloud: Source, ours: CloudResult, metrics: Sequence[str]) -> dict
         StudyError: it is not installed.
     """
     # Draco computes in single precision, which is finest at the origin.
-    local = Cloud(cloud.points - cloud.points.min(axis=0), None, ())
+    local = Cloud(cloud.points - cloud.points.min(axis=0), cloud.normals, ())
     sizes = sorted((len(Draco(bits).compress(local.points)), bits) for bits in DEFAULT_BITS)
     smaller = [bits for size, bits in sizes if size <= ours.file_bytes]
     larger = [bits for size, bits in sizes if size > ours.file_bytes]

@@ -69,8 +69,8 @@ class DataRecipe(BaseModel):
     )
     normals: bool = Field(
         default=False,
-        description="keep the points' normals, for codecs that code them too "
-        "(model.compress_normal) and for d2_psnr_db",
+        description="keep the points' normals, for D2 PSNR and for codecs that code them too "
+        "(model.compress_normal)",
     )
     validation_fraction: float = Field(
         default=0.15,

@@ -17,7 +17,7 @@ from study.base.errors import StudyError
 from study.base.spelling import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from study.metrics.sample import Need, Sample
 
@@ -234,7 +234,7 @@ MEASURES = Measures(
         "no unit, 1 is as many",
         "decoded over input points",
         in_files="decoded over input points",
-        heading="points",
+        heading="points out/in",
         axis_title="decoded over input points",
         digits=".3f",
         phrase="{:.3f} decoded points for one",
@@ -287,6 +287,33 @@ MEASURES = Measures(
     ),
 )
 """By name, in the order of tables. All are measured on the finished codec, in real files."""
+
+SHOWN = ("bpp", "d1_psnr_db", "d2_psnr_db", "chamfer", "density", "points_ratio")
+"""What is shown of every codec wherever there is room, whatever the objectives: each is blind to
+something that another one sees (docs/metrics.md)."""
+
+OCTREE_SHARE = "octree_share"
+"""Shown of every codec that has the octree as a member."""
+
+
+def shown_beside(metrics: Iterable[str]) -> list[str]:
+    """Return the metrics of `SHOWN` that are none of these, in their order."""
+    taken = set(metrics)
+    return [name for name in SHOWN if name not in taken]
+
+
+def why_lacking(known: Collection[str]) -> list[str]:
+    """Say of those of `SHOWN` that need normals, where nothing has a value of them, that it is so.
+
+    Args:
+        known: metrics that something has a value of.
+    """
+    return [
+        f"{MEASURES[name].name_in_text} is not shown: it needs the points' normals, and there are "
+        "none here"
+        for name in SHOWN
+        if name not in known and "normals" in MEASURES[name].needs
+    ]
 
 
 def measure_named(name: str) -> Measure:

@@ -5,11 +5,13 @@ It needs SciPy, which whoever only shows what was found does not.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, TypeGuard
 
+from study.fronts.comparing import QUALITIES, quality_of
 from study.fronts.measures import MEASURES
 from study.fronts.rivals import RATE, against, rates_at
-from study.report.standing import Standing
+from study.report.standing import Nearby, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from study.fronts.judged import JudgedStudy
     from study.fronts.rivals import Against, Rival
     from study.report.standing import Rivals
+
+
+D1 = QUALITIES[0]
 
 
 def standings(study: JudgedStudy, rivals: Rivals) -> tuple[Standing, ...]:
@@ -32,11 +37,44 @@ def _standing(study: JudgedStudy, rival: Rival, rivals: Rivals) -> Standing:
     return Standing(
         key=rival.key,
         name=rival.name,
-        sentence="; ".join(_sentences(study, found, rival)),
+        sentence=f"({rival.note}) " * bool(rival.note) + "; ".join(_sentences(study, found, rival)),
         rates=tuple(rates),
         dominated=None if found.dominated is None else len(found.dominated),
         rate_percent=None if found.rate is None else found.rate.value,
+        near=_near(study, rival),
     )
+
+
+def _near(study: JudgedStudy, rival: Rival) -> tuple[Nearby, ...]:
+    """Return a rival's first point that reaches the knee's quality, and its last at its rate."""
+    assert study.knee is not None, "there is a front"
+    knee = study.knee.final
+    quality = quality_of(study.objectives) or D1
+    rates, qualities = rival.values[RATE], rival.values[quality]
+    known = [
+        (rate, reached, index)
+        for index, (rate, reached) in enumerate(zip(rates, qualities, strict=True))
+        if _is_number(rate) and _is_number(reached)
+    ]
+    reach = [each for each in known if quality in knee and each[1] >= knee[quality]]
+    within = [each for each in known if RATE in knee and each[0] <= knee[RATE]]
+    chosen: dict[int, list[str]] = {}
+    if reach:
+        chosen[min(reach)[-1]] = [MEASURES[quality].name_in_text]
+    if within:
+        chosen.setdefault(max(within)[-1], []).append("rate")
+    return tuple(
+        Nearby(
+            rival.settings[index],
+            f"knee's {' and '.join(what)}",
+            {name: value for name in MEASURES if _is_number(value := rival.values[name][index])},
+        )
+        for index, what in chosen.items()
+    )
+
+
+def _is_number(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)
 
 
 def _sentences(study: JudgedStudy, found: Against, rival: Rival) -> Iterator[str]:

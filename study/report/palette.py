@@ -30,6 +30,7 @@ BASELINE_CURVES = (("#009e73", "s", "square"), ("#cc79a7", "^", "triangle-up"))
 
 RIVALS: dict[str, tuple[str, str, str]] = {
     "octree": ("#e69f00", "h", "hexagon"),
+    "octree-counts": ("#999933", "v", "triangle-down"),
     "gpcc": ("#000000", "*", "star"),
 }
 """Of the codecs that stand beside every front: colour, and marks likewise."""

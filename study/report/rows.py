@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from study.base.records import TrialState
 from study.fronts.measures import MEASURES, broken, estimate_name
+from study.metrics.table import OCTREE_SHARE, shown_beside, why_lacking
 from study.report.planes import QUALITY, RATE
 
 if TYPE_CHECKING:
@@ -101,6 +102,26 @@ def heading(name: str) -> str:
 def name_in_text(name: str) -> str:
     """Return what a metric is called in a sentence."""
     return MEASURES[name].name_in_text if name in MEASURES else name
+
+
+def judged_metrics(study: JudgedStudy) -> list[str]:
+    """Return the metrics of a study's objectives, then those of its constraints."""
+    named = [*(each.metric for each in study.objectives), *(c.metric for c in study.constraints)]
+    return list(dict.fromkeys(named))
+
+
+def shown_metrics(study: JudgedStudy) -> list[str]:
+    """Return what tables show of trials: what the study asks for, and of `SHOWN` what is known."""
+    asked = judged_metrics(study)
+    if OCTREE_SHARE not in asked:
+        asked += [OCTREE_SHARE] * any(OCTREE_SHARE in record.final for record in study.records)
+    return [*asked, *(n for n in shown_beside(asked) if any(n in r.final for r in study.records))]
+
+
+def unmeasured(records: Sequence[TrialRecord]) -> list[str]:
+    """Say why no finished codec has a metric that is shown of others; nothing before one is."""
+    known = {name for record in records for name in record.final}
+    return why_lacking(known) if known else []
 
 
 def psnr_gain_db(record: TrialRecord) -> float | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from study.fronts.comparing import quality_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from study.fronts.judged import JudgedStudy
     from study.fronts.rivals import ByTrial, Rival
@@ -35,6 +35,21 @@ NO_RIVALS = Rivals()
 
 
 @dataclass(frozen=True)
+class Nearby:
+    """An operating point of another codec that is next to the front's knee.
+
+    Attributes:
+        setting: what tells it from the codec's other points.
+        at: what it has about as the knee, such as "knee's rate".
+        values: by metric, those that are known.
+    """
+
+    setting: str
+    at: str
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Standing:
     """How a front stands against one other codec; `study.report.against` finds out.
 
@@ -46,6 +61,7 @@ class Standing:
             point; None where it is measured at no such quality.
         dominated: how many members of the front it dominates; None where that cannot be told.
         rate_percent: by how much more rate the front needs at equal quality; None likewise.
+        near: its operating points next to the knee.
     """
 
     key: str
@@ -54,6 +70,7 @@ class Standing:
     rates: tuple[float | None, ...] = ()
     dominated: int | None = None
     rate_percent: float | None = None
+    near: tuple[Nearby, ...] = ()
 
 
 def rate_columns(study: JudgedStudy, found: Sequence[Standing]) -> dict[str, Sequence[str]]:

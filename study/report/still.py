@@ -171,9 +171,10 @@ def _draw_baselines(axes: Axes, picture: Picture) -> None:
 
 def _draw_rivals(axes: Axes, picture: Picture) -> None:
     """Draw the codecs that stand beside every front, dash and dot."""
-    for key, line in picture.rivals.items():
+    for place, (key, line) in enumerate(picture.rivals.items()):
         color, mark, _ = palette.RIVALS[key]
-        _draw_line(axes, line, (color, mark, "-."), line.legend)
+        # Curves may leave the view side by side: a line for each name keeps all readable.
+        _draw_line(axes, line, (color, mark, "-."), line.legend, place)
 
 
 def _draw_others(axes: Axes, picture: Picture) -> None:
@@ -184,8 +185,12 @@ def _draw_others(axes: Axes, picture: Picture) -> None:
         _draw_line(axes, line, (color, mark, style), line.legend)
 
 
-def _draw_line(axes: Axes, line: Line, look: tuple[str, str, str], legend: str) -> None:
-    """Draw a line of this colour, mark and style, with its name at the right."""
+def _draw_line(
+    axes: Axes, line: Line, look: tuple[str, str, str], legend: str, lines: int = 0
+) -> None:
+    """Draw a line of this colour, mark and style, with its name at the right, lines away."""
+    (low, high), (_, at) = axes.get_ylim(), line.label_at
+    is_low = at - low < (high - low) / 10
     color, mark, style = look
     axes.plot(
         *zip(*line.points, strict=True),
@@ -200,10 +205,10 @@ def _draw_line(axes: Axes, line: Line, look: tuple[str, str, str], legend: str) 
     axes.annotate(
         _plain(line.name),
         line.label_at,
-        xytext=(7, -4),
+        xytext=(7, (1 if is_low else -1) * (4 + 11 * lines)),
         textcoords="offset points",
         ha="left",
-        va="top",
+        va="bottom" if is_low else "top",
         size=9,
         color=color,
         path_effects=_HALO,

@@ -8,16 +8,20 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from study.base.records import TrialState
+from study.metrics.table import as_number
 from study.report import palette
 from study.report.rows import (
     as_text,
     breaks_text,
     duration_text,
     heading,
+    judged_metrics,
     newest_text,
     psnr_gain_db,
     searched_names,
     short_names,
+    shown_metrics,
+    unmeasured,
 )
 from study.report.standing import rate_columns
 
@@ -37,7 +41,6 @@ _GAIN_NOTE = "gain: what validation's D1 PSNR gained from the first epoch to the
 
 
 _TIME, _GAIN = "time", "gain dB"
-_SHARE = "octree_share"
 
 _WIDEST = 100_000
 """Columns that no table needs."""
@@ -59,9 +62,9 @@ def fitting_front_table(
 ) -> Table:
     """Return `front_table`, without the columns that there is no room for.
 
-    The time goes first, then the gain, then settings, the last of them first, then what other
-    codecs need. What names a trial, what it is worth and what its point is called stay, whatever
-    the room.
+    The time goes first, then the gain, then settings, the last of them first, then metrics that
+    are no objectives, likewise, then what other codecs need. What names a trial, what it is worth
+    and what its point is called stay, whatever the room.
 
     Args:
         study: its trials.
@@ -70,7 +73,9 @@ def fitting_front_table(
         standings: how the front stands against the codecs beside it.
     """
     names = searched_names(study.records)
-    optional = [*rate_columns(study, standings), *names, _GAIN, _TIME]
+    asked = judged_metrics(study)
+    metrics = [name for name in shown_metrics(study) if name not in asked]
+    optional = [*rate_columns(study, standings), *metrics, *names, _GAIN, _TIME]
     for kept in range(len(optional), -1, -1):
         table = front_table(
             study, optional[kept:], standings=standings, breaks_headings=room is not None
@@ -90,16 +95,16 @@ def front_table(
     """Return the front, best first objective first, then the other trials, dim and apart.
 
     The objectives' columns come first, then those of metrics with a constraint and the share of
-    the octree where it is a member, then what other codecs need for the same quality.
-    Settings have short headings (see `study.report.rows.short_names`); with four of them the table
-    fits in 100 columns. A value that is not measured on a finished codec but is the last epoch's
-    estimate has a ``~``. The last column names the front's ends and its knee, and tells the state
-    of trials that are not complete or break a constraint; the gain is what the trial learned, from
-    its first epoch to its last.
+    the octree where it is a member, then the other metrics that are shown of every codec, then what other codecs need for the same quality. At the
+    foot stand the operating points of those codecs that are next to the front's knee.
+    Settings have short headings (see `study.report.rows.short_names`). A value that is not measured
+    on a finished codec but is the last epoch's estimate has a ``~``. The last column names the
+    front's ends and its knee, and tells the state of trials that are not complete or break a
+    constraint; the gain is what the trial learned, from its first epoch to its last.
 
     Args:
         study: its trials.
-        left_out: settings by dotted name, and headings, of columns that are not there.
+        left_out: settings by dotted name, metrics, and headings, of columns that are not there.
         standings: how the front stands against the codecs beside it.
         breaks_headings: whether those of many metrics take two lines, which saves columns.
     """
@@ -109,12 +114,8 @@ def front_table(
     )
     settings = short_names(searched_names(study.records))
     shown = {name: short for name, short in settings.items() if name not in left_out}
-    named = [*(each.metric for each in study.objectives), *(c.metric for c in study.constraints)]
-    # Of codecs with the octree as a member, whatever is asked for.
-    named += [_SHARE] if any(_SHARE in record.final for record in study.records) else []
-    metrics = list(dict.fromkeys(named))
+    metrics = [name for name in shown_metrics(study) if name not in left_out]
     headings = {metric: heading(metric) for metric in metrics}
-    # Two fit beside four settings in 100 columns; of more, headings take two lines.
     rates = {
         name: cells
         for name, cells in rate_columns(study, standings).items()
@@ -123,7 +124,7 @@ def front_table(
     headings |= {name: name for name in rates}
     if breaks_headings and len(headings) > 2:
         headings = {metric: words.replace(" ", "\n", 1) for metric, words in headings.items()}
-    table = _empty_table(study, headings, list(shown.values()), left_out)
+    table = _empty_table(study, headings, list(shown.values()), left_out, standings)
     tells_states = not _all_complete(study.records)
     for index, record in enumerate([*study.front, *others], start=1):
         theirs = [cells[index - 1] if index <= len(study.front) else "" for cells in rates.values()]
@@ -134,8 +135,13 @@ def front_table(
         table.add_row(
             *cells[: len(table.columns)],  # without the last, where there is no such column
             style="" if record.number in study.on_front else "dim",
-            end_section=index == len(study.front),
+            end_section=index in {len(study.front), len(study.records)},
         )
+    blank = [""] * (len(table.columns) - len(metrics) - 2)
+    for standing in standings:
+        for near in standing.near:
+            values = (as_number(metric, near.values.get(metric)) for metric in metrics)
+            table.add_row(standing.name, *values, *blank, near.setting)
     return table
 
 
@@ -144,6 +150,7 @@ def _empty_table(
     metrics: Mapping[str, str],
     settings: Sequence[str],
     left_out: Collection[str],
+    standings: Sequence[Standing],
 ) -> Table:
     """Return the table's title, headings (of metrics by their names) and footnote."""
     complete = sum(record.state is TrialState.COMPLETE for record in study.records)
@@ -158,7 +165,7 @@ def _empty_table(
         collapse_padding=True,
         pad_edge=False,
         show_edge=not left_out,
-        caption="\n".join(_footnotes(study, metrics, left_out)),
+        caption="\n".join(_footnotes(study, metrics, left_out, standings)),
         caption_justify="left",
     )
     table.add_column("trial", justify="right", no_wrap=True)
@@ -173,7 +180,10 @@ def _empty_table(
 
 
 def _footnotes(
-    study: JudgedStudy, metrics: Collection[str], left_out: Collection[str]
+    study: JudgedStudy,
+    metrics: Collection[str],
+    left_out: Collection[str],
+    standings: Sequence[Standing],
 ) -> Iterator[str]:
     """Give what a reader needs to know of the marks and headings."""
     if study.front and study.hypervolume == 0.0:
@@ -181,13 +191,20 @@ def _footnotes(
         yield f"hypervolume 0: no trial is better than every reference ({references})"
     both = "D1 and D2 PSNR" if "d2_psnr_db" in metrics else "D1 PSNR"
     yield f"{both}: {_PSNR_NOTE}"
+    yield from unmeasured(study.records)
     if theirs := [name for name in metrics if " " in name]:  # Names of metrics have no blank.
         yield f"{' and '.join(theirs)}: what that codec needs for the same PSNR"
     if _GAIN not in left_out:
         yield _GAIN_NOTE
     if any(record.is_baseline for record in study.records):
         yield f"{_BASELINE_MARK} {palette.PUBLISHED}"
-    hidden = [name for name in searched_names(study.records) if name in left_out]
+    if beside := [standing.name for standing in standings if standing.near]:
+        yield (
+            f"{' and '.join(beside)}: the first measured point that reaches the knee's PSNR, and "
+            "the last one within its rate"
+        )
+    optional = [*shown_metrics(study), *searched_names(study.records)]
+    hidden = [name for name in optional if name in left_out]
     if hidden:
         yield f"no room for {', '.join(hidden)}: front.csv has all"
 

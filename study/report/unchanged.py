@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from study.data.manifest import FILE_NAME
-from study.report.standing import Standing
+from study.report.standing import Nearby, Standing
 from study.report.write import ReportFiles
 from study.training.codec_files import codec_file, results_file
 
@@ -76,9 +76,7 @@ def recall(folder: Path, digest: str) -> ReportFiles | None:
             folder,
             tuple(note["baselines"]),
             still,
-            tuple(
-                Standing(**{**told, "rates": tuple(told["rates"])}) for told in note["standings"]
-            ),
+            tuple(map(_standing, note["standings"])),
             note["unrivalled"],
             tuple(folder / name for name in note["kept"]),
         )
@@ -110,6 +108,12 @@ def kept_files(codecs: Path, keys: Sequence[str] | None = None) -> tuple[Path, .
     if keys is None:
         return tuple(sorted(folder.glob("*.json")))
     return tuple(folder / f"{key}.json" for key in keys)
+
+
+def _standing(told: dict[str, Any]) -> Standing:
+    """Return how a front stands as it was noted, without the tuples that JSON does not have."""
+    near = tuple(Nearby(**each) for each in told["near"])
+    return Standing(**{**told, "rates": tuple(told["rates"]), "near": near})
 
 
 def _state(path: Path) -> list[int] | None:

@@ -128,10 +128,3 @@ def _check_normals(config: StudyConfig, reached: Sequence[FamilySection]) -> Non
             f"{of_decoded[0]} needs decoded normals, and model.{switch} is false; set "
             f"model.{switch}: true, or ask for d2_psnr_db"
         )
-    if config.data.normals and not (asked or any(coded)):
-        none_coded = "no codec codes them" if switch is None else f"model.{switch} is false"
-        raise StudyError(
-            f"data.normals: true would go unread, for {none_coded} and neither an "
-            "objective nor a constraint is on d2_psnr_db or f1; change one of them, or remove "
-            "data.normals"
-        )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from study.base.records import TrialState
 from study.fronts.points import KNEE
 from study.report.palette import BEATEN, FAINT, FRONT, MUTED
-from study.report.rows import as_text
+from study.report.rows import as_text, shown_metrics, unmeasured
 from study.tracking.notes import code, command
 from study.tracking.trial_words import codec_path, run_name, word
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _COLOR = "mlflow.runColor"
 """The tag by which MLflow's charts colour a run."""
 
-_MOST_TOLD = 20
+_MOST_TOLD = 15
 """Trials of the front that the summary's description lists; the table of runs has all."""
 
 
@@ -122,7 +122,7 @@ def summary_note(
     """
     found = Counter(record.state.value for record in study.records)
     told = ", ".join(f"{found[state]} {state}" for state in TrialState if found[state])
-    objectives = [objective.metric for objective in facts.objectives]
+    metrics = shown_metrics(study)
     members = study.front
     first = (
         f"**Study {code(facts.name)}**: {told or 'no trial yet'}. Its front is drawn in "
@@ -131,19 +131,26 @@ def summary_note(
     )
     lines = [first, ""]
     if members:
-        heads = ["trial", *objectives, "operating point"]
+        heads = ["trial", *metrics, "operating point"]
         lines += [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
     for record in members[:_MOST_TOLD]:
         name = run_name(record)
         link = links.get(record.number)
         cells = [
             f"[{name}]({link})" if link else name,
-            *(as_text(float(record.final[metric])) for metric in objectives),
+            *(_cell(record.final.get(metric)) for metric in metrics),
             ", ".join(sorted(study.names.get(record.number, ()))),
         ]
         lines.append(f"| {' | '.join(cells)} |")
+    for each in standings:
+        for near in each.near:
+            values = (_cell(near.values.get(metric)) for metric in metrics)
+            cells = [f"{each.name}, {near.setting}", *values, f"next to the {near.at}"]
+            lines.append(f"| {' | '.join(cells)} |")
     if len(members) > _MOST_TOLD:
         lines.append(f"\nand {len(members) - _MOST_TOLD} more: filter by `tags.pareto = 'true'`.")
+    if members:
+        lines += ["", *(f"{sentence}." for sentence in unmeasured(study.records))]
     lines += [line for each in standings for line in ("", f"**{each.name}** {each.sentence}.")]
     if members:
         lines += [
@@ -153,3 +160,7 @@ def summary_note(
             command(facts, f"export {facts.name} --knee", "codec"),
         ]
     return "\n".join(lines)
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else as_text(float(value))

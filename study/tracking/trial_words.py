@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from study.metrics.table import shown_beside
 from study.report.rows import as_text, duration_text, short_names
 from study.tracking.notes import code, command, plain
 from study.training.codec_files import codec_file
@@ -77,8 +78,11 @@ def trial_note(record: TrialRecord, facts: StudyFacts) -> str:
     if record.state.is_final:
         lines += ["", f"{epochs} in {duration_text(record.elapsed_s)}."]
     if record.final:
+        objectives = [objective.metric for objective in facts.objectives]
         measured = (
-            f"{o.metric} {record.final.get(o.metric, float('nan')):.4g}" for o in facts.objectives
+            f"{name} {record.final[name]:.4g}"
+            for name in (*objectives, *shown_beside(objectives))
+            if name in record.final
         )
         lines += [
             "",

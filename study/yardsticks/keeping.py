@@ -11,7 +11,7 @@ import math
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import model.octree
 from study.base.errors import StudyError
@@ -21,13 +21,14 @@ from study.codecs.results import read_if_made_from, write_evaluation
 from study.config.data import EMBEDDED
 from study.data import open_data_set
 from study.fronts.rivals import Rival
-from study.metrics.table import MEASURES
+from study.metrics.table import MEASURES, SHOWN
 from study.report.standing import Rivals
 from study.report.unchanged import code_digest, kept_files
 from study.storage.progress import data_shown
 from study.training.cloud_results import read_results
 from study.yardsticks.family import yardstick
-from study.yardsticks.octree import HALF_STEPS, WHOLE_STEPS, octree
+from study.yardsticks.octree import HALF_STEPS, WHOLE_STEPS, OctreeKind, octree
+from study.yardsticks.own_tables import DEPTHS, MOST_POINTS, own_tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,18 +41,20 @@ if TYPE_CHECKING:
     from study.storage.trial_store import TrialStore
     from study.yardsticks.yardstick import Yardstick
 
-OCTREE, GPCC = "octree", "gpcc"
-"""Those that stand beside every front: ours, and what was recorded of MPEG's."""
+OCTREE, COUNTED, GPCC = "octree", "octree-counts", "gpcc"
+"""Those that stand beside fronts: ours, the same with numbers of points, and what was recorded of
+MPEG's."""
 
-MOST_CODED = 4_000_000
-"""Points that are coded for a yardstick, all clouds and settings together: some 20 seconds, nearly
-all of them for metrics."""
+_COUNTING = {"density", "points_ratio"}
+"""Objectives at which an octree with numbers of points is the fair rival."""
 
-_ALWAYS = ("bpp", "d1_psnr_db", "d2_psnr_db", "chamfer", "points_ratio")
-"""What is measured besides the objectives. All else takes more time, or a rival's seconds would be
-those of another machine than the trials'."""
+MOST_CODED = 3_000_000
+"""Points that are coded for a yardstick, all clouds and settings together: some 40 seconds, nearly
+all of them for metrics, and half of those for density."""
 
-_VERSION = 1
+_COUNTS: Mapping[str, Literal["none", "coarse"]] = {OCTREE: "none", COUNTED: "coarse"}
+
+_VERSION = 3
 """Of what is kept: raised where the same clouds would be measured otherwise. The octree's own code
 counts besides."""
 
@@ -87,8 +90,7 @@ def rivals_of(site: Site) -> Rivals:
         return Rivals()
     try:
         data = _data(site)
-        clouds = {c.name: Cloud(c.points, c.normals, ()) for c in data.clouds("validation")}
-        found.extend(_rival(key, _evaluation(site, key, data, clouds)) for key in _keys(data))
+        found.extend(_rival(key, _evaluation(site, key, data)) for key in _keys(site, data))
     except (StudyError, OSError) as error:
         why = str(error)
     except Exception as error:  # noqa: BLE001 (a yardstick must not cost a study its report)
@@ -105,22 +107,24 @@ def _data(site: Site) -> DataSet:
     return open_data_set(place)
 
 
-def _keys(data: DataSet) -> Sequence[str]:
-    """Return which yardsticks there are for a study's clouds."""
+def _keys(site: Site, data: DataSet) -> Sequence[str]:
+    """Return which yardsticks there are for a study's objectives and clouds."""
     recipe = data.manifest.recipe
     recorded = recipe.source == EMBEDDED and recipe.points_per_object is None
-    return (OCTREE, GPCC) if recorded else (OCTREE,)
+    counted = any(objective.metric in _COUNTING for objective in site.judged.objectives)
+    return (OCTREE, *[COUNTED] * counted, *[GPCC] * recorded)
 
 
-def _evaluation(site: Site, key: str, data: DataSet, clouds: Mapping[str, Cloud]) -> Evaluation:
+def _evaluation(site: Site, key: str, data: DataSet) -> Evaluation:
     """Return what a yardstick makes of the clouds, from what is kept or anew."""
     (file,) = kept_files(site.folder.codecs, [key])
-    metrics = list(dict.fromkeys((*_ALWAYS, *_of_objectives(site))))
+    metrics = list(dict.fromkeys((*SHOWN, *_of_objectives(site))))
     told = (_VERSION, key, *_codec_of(key), data.manifest.content_hash, metrics)
     made_from = hashlib.sha256(repr(told).encode()).hexdigest()
     if (found := read_if_made_from(file, made_from)) is not None:
         return found
-    made = _yardstick(site, key, clouds).measure(clouds, metrics=metrics)
+    clouds = {c.name: Cloud(c.points, c.normals, ()) for c in data.clouds("validation")}
+    made = _yardstick(site, key, data, clouds).measure(clouds, metrics=metrics)
     # Where it cannot be kept, it is measured anew the next time.
     with suppress(StudyError):
         write_evaluation(made, file, force=True, made_from=made_from)
@@ -129,12 +133,14 @@ def _evaluation(site: Site, key: str, data: DataSet, clouds: Mapping[str, Cloud]
 
 def _codec_of(key: str) -> tuple[object, ...]:
     """Return what stands for a yardstick's code and settings, where they may change."""
-    return (code_digest(Path(model.octree.__file__).parent), HALF_STEPS) if key == OCTREE else ()
+    if key == GPCC:
+        return ()
+    return code_digest(Path(model.octree.__file__).parent), HALF_STEPS, DEPTHS, MOST_POINTS
 
 
-def _yardstick(site: Site, key: str, clouds: Mapping[str, Cloud]) -> Yardstick:
+def _yardstick(site: Site, key: str, data: DataSet, clouds: Mapping[str, Cloud]) -> Yardstick:
     """Return a yardstick with as many settings as are measured within seconds."""
-    if key != OCTREE:
+    if key == GPCC:
         return yardstick(key)
     points = sum(len(cloud.points) for cloud in clouds.values())
     steps = next((s for s in (HALF_STEPS, WHOLE_STEPS) if len(s) * points <= MOST_CODED), None)
@@ -145,11 +151,13 @@ def _yardstick(site: Site, key: str, clouds: Mapping[str, Cloud]) -> Yardstick:
             f"seconds, all settings together; `{export}`, then `study baseline octree "
             "clouds/*.ply` takes its time, and `study front --baseline` draws it"
         )
-    return octree(steps=steps)
+    tables, trained_on = own_tables(data)
+    return octree(steps=steps, kind=OctreeKind(_COUNTS[key], tables, trained_on))
 
 
 def _rival(key: str, found: Evaluation) -> Rival:
     """Return what a yardstick made of clouds, without operating points that lost nothing."""
+    name, _, note = found.name.partition(", ")
     d1_db = [point.mean("d1_psnr_db") for point in found.points]
     kept = [
         point
@@ -157,10 +165,11 @@ def _rival(key: str, found: Evaluation) -> Rival:
         if quality is not None and math.isfinite(quality)
     ]
     if not kept:
-        raise StudyError(f"{found.name} loses nothing of these clouds at any setting")
+        raise StudyError(f"{name} loses nothing of these clouds at any setting")
     return Rival(
         key=key,
-        name=found.name,
+        name=name,
+        note=note,
         counts=found.counts,
         settings=tuple(point.setting for point in kept),
         results=tuple(point.results for point in kept),
@@ -168,6 +177,9 @@ def _rival(key: str, found: Evaluation) -> Rival:
 
 
 def _of_objectives(site: Site) -> list[str]:
-    """Return the metrics of the study's objectives, without those in seconds."""
+    """Return the metrics of the study's objectives, without those in seconds.
+
+    A rival's seconds would be those of another machine than the trials'.
+    """
     names = [objective.metric for objective in site.judged.objectives]
     return [n for n in names if n in MEASURES and "seconds" not in MEASURES[n].needs]

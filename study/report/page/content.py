@@ -11,7 +11,7 @@ from study.fronts.measures import estimate_name
 from study.report import palette
 from study.report.beside import NOTHING
 from study.report.page.columns import epochs, metrics, number, settings
-from study.report.rows import METRICS, breaks_text
+from study.report.rows import METRICS, breaks_text, shown_metrics, unmeasured
 from study.search.importance import FEWEST, MOST, importances
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ def page_content(material: Material) -> dict[str, Any]:
             {"metric": o.metric, "direction": o.direction.value, "reference": o.reference}
             for o in study.objectives
         ],
+        "shown": [name for name in shown_metrics(study) if name in names],
+        "unmeasured": unmeasured(records),
         "planes": [_plane(picture) for picture in material.pictures],
         "groups": _legend(groups, len(study.objectives)),
         "trials": _trials(records, groups, study.constraints),
@@ -199,7 +201,7 @@ def _rival(rival: Rival, names: Iterable[str]) -> dict[str, Any]:
     return {
         "key": rival.key,
         "name": rival.name,
-        "legend": palette.rival_text(rival.name, rival.counts),
+        "legend": palette.rival_text(rival.label, rival.counts),
         "color": color,
         "mark": mark,
         "settings": list(rival.settings),
@@ -228,7 +230,7 @@ def _other(place: int, other: tuple[str, JudgedStudy], material: Material) -> di
         ],
         "values": {
             metric: [number(record.final.get(metric)) for record in best]
-            for metric in _axes(material)
+            for metric in dict.fromkeys((*_axes(material), *shown_metrics(material.study)))
         },
     }  # fmt: skip
 

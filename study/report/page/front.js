@@ -49,6 +49,9 @@ tabs.front = (element, data, page) => {
   for (const standing of data.standings) {
     element.append(make("p", { class: "note standing" }, `${standing}.`));
   }
+  for (const reason of data.unmeasured) {
+    element.append(make("p", { class: "note" }, `${reason}.`));
+  }
   for (const caution of data.cautions) {
     element.append(make("p", { class: "note caution" }, `Caution: ${caution}.`));
   }
@@ -84,7 +87,7 @@ function outOfSight(data) {
 
 function frontLayers(data, view) {
   const { x, y } = view.plane;
-  const metrics = [...new Set([x, y, ...data.objectives.map((each) => each.metric)])];
+  const metrics = [...new Set([x, y, ...data.shown])];
   const shades = coloring(data, view.colored);
   const unit = shades && unitScale(shades.range, shades.log);
   const colorsOf = (rows) =>

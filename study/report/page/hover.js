@@ -42,7 +42,8 @@ function settingPairs(data, row) {
   ];
 }
 
-/** What is told of a trial when pointing at it. The metrics are those of the axes and objectives. */
+/** What is told of a trial when pointing at it. The metrics are those of the axes,
+    the objectives, and all that are shown of every codec. */
 function trialHover(data, row, metrics) {
   const { number, outcome, breaks, run } = data.trials;
   const told = [

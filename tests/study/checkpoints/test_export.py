@@ -275,6 +275,8 @@ class TestDemonstration:
         assert f"One test object, {cloud.name}: {len(cloud.points)} points" in shown
         assert "A fresh process decoded the same points in " in shown
         assert "Draco, " in shown
+        assert all(words in shown for words in ("chamfer", "density", "points"))
+        assert shown.count("D2") == shown.count("D2 PSNR is not shown: it needs the points'") == 1
         assert f" {file.stat().st_size:,} " in shown
         codec = load_codec(study.path / "codec").codec
         decoded = codec.decompress(file.read_bytes()).points

@@ -29,7 +29,8 @@ POINTS = 1000
 
 def result(cloud: str, bpp: float, quality: float, **more: float) -> CloudResult:
     values = {"bpp": bpp, "d1_psnr_db": quality, **more}
-    return CloudResult(cloud, POINTS, round(bpp * POINTS / 8), values, {"bpp": bpp * POINTS})
+    counts = {"bpp": bpp * POINTS, "points_ratio": more.get("points_ratio", 1.0) * POINTS}
+    return CloudResult(cloud, POINTS, round(bpp * POINTS / 8), values, counts)
 
 
 def rate(quality: float) -> float:
@@ -187,3 +188,47 @@ def test_the_table_has_what_the_rival_needs_for_the_same() -> None:
     assert ["3", "0.951", "39.00", "0.476"] in [row[:4] for row in rows]
     assert "octree bpp: what that codec needs for the same PSNR" in console.file.getvalue()
     assert "octree bpp" not in str(front_table(study).columns)
+
+
+def test_a_rivals_points_next_to_the_knee_stand_at_the_tables_foot() -> None:
+    """The knee is the trial of 36 dB at 0.566 bpp: of all it has the least sum of scaled losses."""
+    study = JudgedStudy(trials(2.0), OBJECTIVES)
+    assert study.knee is not None
+    assert study.knee.final["d1_psnr_db"] == 36.0
+    (told,) = standings(study, Rivals((rival(density=0.25),)))
+    assert [(near.setting, near.at) for near in told.near] == [
+        ("36.0", "knee's D1 PSNR"),
+        ("39.0", "knee's rate"),
+    ]
+    console = Console(file=io.StringIO(), width=200)
+    console.print(fitting_front_table(study, console, None, [told]))
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    rows = [line.split() for line in text.splitlines()]
+    # No trial has a density, so there is no such column.
+    assert ["octree", "0.283", "36.00", "36.0"] in rows
+    assert ["octree", "0.476", "39.00", "39.0"] in rows
+    assert "octree: the first measured point that reaches the knee's PSNR" in text
+    (same,) = standings(JudgedStudy(trials(1.0), OBJECTIVES), Rivals((rival(),)))
+    assert [near.at for near in same.near] == ["knee's D1 PSNR and rate"]
+
+
+def test_metrics_that_are_no_objectives_are_shown_and_go_before_objectives_do() -> None:
+    more = {"d2_psnr_db": 38.25, "chamfer": 0.0125, "density": 0.375, "points_ratio": 0.975}
+    found = [replace(trial, final={**trial.final, **more}) for trial in trials(2.0)]
+    study = JudgedStudy(found, OBJECTIVES)
+    told = standings(study, Rivals((rival(**more),)))
+    shown = []
+    for room in (None, 80, 40):
+        console = Console(file=io.StringIO(), width=room or 200)
+        console.print(fitting_front_table(study, console, room, told))
+        assert isinstance(console.file, io.StringIO)
+        text = console.file.getvalue()
+        assert text.count("36.00") == 2
+        shown.append([text.count(f" {value} ") for value in ("38.25", "0.0125", "0.375", "0.975")])
+        hidden = text.partition("no room for ")[2]
+    # Five trials and the rival's two points have each of them.
+    assert shown[0] == [7, 7, 7, 7]
+    assert shown[1] == [7, 7, 7, 7]
+    assert shown[2][-1] == 0
+    assert "points_ratio" in hidden

@@ -96,6 +96,17 @@ def test_values_come_back_whatever_their_kind() -> None:
     assert "chamfer" not in content["metrics"]  # nobody measured it
 
 
+def test_what_is_shown_of_every_codec_is_named_and_what_is_not_has_a_reason() -> None:
+    found = held()
+    assert found["shown"] == ["bpp", "d1_psnr_db", "density"]
+    (reason,) = found["unmeasured"]
+    assert reason.startswith("D2 PSNR is not shown: it needs the points' normals")
+    known = [replace(r, final={**r.final, "d2_psnr_db": 40.0} if r.final else {}) for r in study()]
+    found = held(known)
+    assert found["shown"] == ["bpp", "d1_psnr_db", "d2_psnr_db", "density"]
+    assert found["unmeasured"] == []
+
+
 def test_epochs_are_one_after_the_other() -> None:
     records = study()
     records[1] = replace(records[1], epochs=records[1].epochs[1:])  # its first was never told

@@ -64,10 +64,12 @@ def test_what_one_points_at_tells_its_setting_and_operating_points_have_their_na
         assert f"bpp\n{bpp}" in told
         assert f"loss.bpp_lambda\n{weight}" in told
         assert "training.norm" in told
+        assert "density diff.\n0.5" in told  # no objective, and shown of every codec
         assert "3 of 3 in 2m 05s" in told
         assert f"study export made up --trial {number} OUT" in told
     opened.mouse.move(2, 2)
     assert not opened.is_visible("#hover")
+    assert opened.inner_text("#view-front").count("D2 PSNR is not shown: it needs") == 1
     for key, words in (("curve Draco", "Draco"), ("other 0", "rival, trial 0")):
         opened.evaluate(
             """(key) => {

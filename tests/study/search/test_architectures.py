@@ -113,7 +113,6 @@ def test_a_trial_gets_the_data_of_its_geometry() -> None:
             "",
             "model.compress_normal needs the points' normals, and data.normals is false",
         ),
-        ("model.k: {choices: [16]}", "data: {normals: true}", "data.normals: true would go unread"),
         ("model.k: {choices: [16]}", "constraints: [d2_psnr_db >= 30]", "set data.normals: true"),
         ("model.k: {choices: [16]}", "constraints: [f1 >= 0.5]", "set data.normals: true"),
         (

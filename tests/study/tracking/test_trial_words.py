@@ -9,6 +9,7 @@ import pytest
 
 from study.base.records import TrialState
 from study.fronts.judged import JudgedStudy
+from study.report.standing import Nearby, Standing
 from study.tracking.front_tags import counts, front_tags, study_points, summary_note
 from study.tracking.notes import NOTE, is_edited, note_tags
 from study.tracking.trial_words import codec_path, run_name, trial_note
@@ -120,8 +121,22 @@ def test_the_summary_lists_the_front_with_links() -> None:
     note = summary_note(JudgedStudy(trials, OBJECTIVES), facts(), {0: "#/experiments/1/runs/ab"})
     assert "30 complete" in note
     assert "| [t000 baseline λ=1 chamfer=0.1](#/experiments/1/runs/ab) | 0.1 | 30 |" in note
-    assert "and 10 more" in note
+    assert "and 15 more" in note
     assert "no trial yet" in summary_note(JudgedStudy([], OBJECTIVES), facts(), {})
+
+
+def test_the_summary_has_what_is_shown_of_every_codec_of_ours_and_of_others() -> None:
+    first = trial(0, bpp=0.1, psnr_db=30.0)
+    first = replace(first, final={**first.final, "density": 0.25, "points_ratio": 1.5})
+    near = Nearby("8 voxels", "knee's rate", {"bpp": 0.09, "d1_psnr_db": 33.0, "density": 0.5})
+    told = Standing("octree", "octree", "dominates it", near=(near,))
+    study = JudgedStudy([first], OBJECTIVES)
+    note = summary_note(study, facts(), {}, [told])
+    assert "| trial | bpp | d1_psnr_db | density | points_ratio | operating point |" in note
+    assert "| 0.1 | 30 | 0.25 | 1.5 | " in note
+    assert "| octree, 8 voxels | 0.09 | 33 | 0.5 |  | next to the knee's rate |" in note
+    assert note.count("D2 PSNR is not shown") == 1
+    assert "density 0.25, points_ratio 1.5." in trial_note(first, facts())
 
 
 def test_what_the_user_wrote_into_a_description_is_known_from_what_we_wrote() -> None:

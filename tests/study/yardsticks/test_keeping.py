@@ -17,6 +17,8 @@ from study.config import DataRecipe
 from study.config.judging import judge
 from study.data import open_data_set, prepare
 from study.families.dpcc.hierarchies import Hierarchies
+from study.fronts.front import Direction, Objective
+from study.fronts.judged import JudgedStudy
 from study.metrics import d1_psnr_db, longest_side
 from study.metrics.measurement import CloudResult
 from study.report.page.assembling import unpack
@@ -25,7 +27,8 @@ from study.training.cloud_results import read_results, write_results
 from study.training.codec_files import results_file
 from study.yardsticks import keeping
 from study.yardsticks.keeping import Site, rivals_of
-from study.yardsticks.octree import octree
+from study.yardsticks.octree import OctreeKind, octree
+from study.yardsticks.own_tables import own_tables
 from study.yardsticks.recorded import RecordedGpcc
 from tests.study.counting import counted
 from tests.study.measured import RATES, measured_study
@@ -79,7 +82,10 @@ def test_the_octree_is_measured_on_the_studys_own_clouds(
     (rival,) = found.found
     assert (rival.key, rival.counts) == ("octree", "measured bytes")
     (cloud,) = open_data_set(data(300)).clouds("validation")
-    coder = dict(octree().coders)["16 voxels"]
+    tables, trained_on = own_tables(open_data_set(data(300)))
+    assert tables is not None
+    assert (trained_on, rival.note) == (1, "trained on 1 cloud")
+    coder = dict(octree(kind=OctreeKind("none", tables, 1)).coders)["16 voxels"]
     file = coder.compress(cloud.points, None)
     place = rival.settings.index("16 voxels")
     assert rival.values["bpp"][place] == 8 * len(file) / len(cloud.points)
@@ -99,7 +105,7 @@ def test_it_is_measured_once_and_anew_where_it_is_damaged(
     assert kept.values == first.found[0].values
     assert coded.total == 1
     file = study.path / "yardsticks" / "octree.json"
-    assert read_evaluation(file).name == "octree"  # a result file like any other
+    assert read_evaluation(file).name == "octree, trained on 1 cloud"  # like any result file
     file.write_text(file.read_text()[:-9])
     (anew,) = rivals_of(site(study)).found
     assert anew.values == first.found[0].values
@@ -123,14 +129,14 @@ def test_study_front_tells_draws_and_keeps_it(
     study: StudyFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = front(study, capsys)
-    assert "octree dominates " in told
+    assert "octree (trained on 1 cloud) dominates " in told
     page = study.path / "front.html"
     content = unpack(page.read_text(encoding="utf-8"))
     (rival,) = content["rivals"]
-    assert rival["legend"] == "octree (yardstick, measured bytes)"
+    assert rival["legend"] == "octree, trained (yardstick, measured bytes)"
     assert len(rival["values"]["bpp"]) == len(rival["settings"]) == 15
-    assert content["standings"][0].startswith("octree dominates")
-    assert "octree (yardstick, measured bytes)" in (study.path / "front.svg").read_text()
+    assert content["standings"][0].startswith("octree (trained on 1 cloud) dominates")
+    assert "octree, trained (yardstick, measured bytes)" in (study.path / "front.svg").read_text()
     assert "octree bpp: what that codec needs for the same PSNR" in told
     drawn = page.stat().st_mtime_ns
     assert front(study, capsys) == told
@@ -178,8 +184,8 @@ def test_where_there_is_none_a_sentence_says_why(
         told = front(study, capsys)
     assert "a yardstick beside the front is missing: " in told
     assert why in told
-    assert "octree dominates" not in told
-    assert "octree dominates" in front(study, capsys)  # What kept it away has passed.
+    assert "octree (" not in told
+    assert "octree (" in front(study, capsys)  # What kept it away has passed.
 
 
 def test_a_fault_in_the_comparison_costs_no_report(
@@ -268,6 +274,32 @@ def test_the_front_is_written_for_others(
 
 def test_json_has_it_too(study: StudyFolder, capsys: pytest.CaptureFixture[str]) -> None:
     told = json.loads(front(study, capsys, "--json"))
+    (found,) = rivals_of(site(study)).found
     (standing,) = told["yardsticks"]
     assert standing["name"] == "octree"
     assert standing["dominated"] is not None
+    points = standing["points"]
+    assert [point["setting"] for point in points] == list(found.settings)
+    assert [point["values"]["density"] for point in points] == list(found.values["density"])
+    assert {near["setting"] for near in standing["near"]} <= set(found.settings)
+
+
+def test_where_density_is_an_objective_an_octree_with_counts_stands_there_too(
+    study: StudyFolder,
+) -> None:
+    """At the same edges, with more bits and a better density."""
+    place = site(study)
+    density = Objective("density", Direction.MINIMIZE, reference=2.0)
+    known = [replace(r, final={**r.final, "density": 1.0}) for r in place.judged.records if r.final]
+    judged = JudgedStudy(known, (*place.judged.objectives, density))
+    plain, counted = rivals_of(replace(place, judged=judged)).found
+    assert (plain.key, counted.key) == ("octree", "octree-counts")
+    assert counted.label == "octree+counts, trained"
+    assert counted.settings == plain.settings
+    at = plain.settings.index("8 voxels")
+    bits, density_of = (
+        [each.values[metric][at] or 0.0 for each in (plain, counted)]
+        for metric in ("bpp", "density")
+    )
+    assert 0.0 < bits[0] < bits[1]
+    assert density_of[0] > density_of[1] > 0.0
