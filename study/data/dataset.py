@@ -44,7 +44,6 @@ class DataSet:
                 normals=normals,
             )
             for split in SPLITS
-            if form is not None
         }
         self._clouds = {
             split: CloudSet(folder / clouds_file(split), entries[split], normals=normals)
@@ -53,7 +52,6 @@ class DataSet:
 
     def split(self, name: SplitName) -> PatchSet:
         """The patches to train on, to validate on, or to test on."""
-        assert self._splits, "whoever reads patches says of which form they are"
         return self._splits[name]
 
     def clouds(self, name: SplitName) -> CloudSet:
@@ -82,7 +80,7 @@ def open_data_set(folder: Path, form: PatchForm | None = None, *, verify: bool =
 
     Args:
         folder: the data set.
-        form: of its patches; None: they are not read, but whole clouds only.
+        form: of its patches; None: of any, and their points alone are read.
         verify: read the files whole and compare their hashes. `prepare` does so once for a study;
             its trials then check sizes and columns only.
 

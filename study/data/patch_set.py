@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from study.data.patch_form import PatchForm
 
 
-def patch_columns(form: PatchForm, *, normals: bool) -> Columns:
-    """Columns of a file of patches of a form."""
+def patch_columns(form: PatchForm | None, *, normals: bool) -> Columns:
+    """Columns of a file of patches of a form, or of any."""
     of_points = {"points": "float32"} | ({"normals": "float32"} if normals else {})
     return Columns(
         scalars={"cloud": "int32", "half_width": "float64"},
-        lists={"centre": "float64", **of_points, **form.columns()},
+        lists={"centre": "float64", **of_points, **(form.columns() if form else {})},
     )
 
 
@@ -61,12 +61,14 @@ class StoredPatch:
         cloud: name of its cloud.
         centre: (3,) of its cube, scaled frame.
         half_width: of its cube, scaled frame.
-        contents: what the form makes of its points, normals and further lists.
+        points: (n, 3) float32, patch frame.
+        contents: what the form makes of its points, normals and further lists; None without one.
     """
 
     cloud: str
     centre: NDArray[np.float64]
     half_width: float
+    points: NDArray[np.float32]
     contents: Any
 
 
@@ -81,21 +83,22 @@ class PatchSet:
     """
 
     def __init__(
-        self, path: Path, patches_of: Mapping[str, int], form: PatchForm, *, normals: bool
+        self, path: Path, patches_of: Mapping[str, int], form: PatchForm | None, *, normals: bool
     ) -> None:
         """Map a file into memory.
 
         Args:
             path: the file.
             patches_of: name of each cloud -> its number of patches.
-            form: of the patches.
+            form: of the patches; None: their points alone are read.
             normals: whether the patches have them.
 
         Raises:
             StudyError: it is no Arrow file with the columns and clouds expected.
         """
         self._form = form
-        self._table = MappedTable(path, patch_columns(form, normals=normals))
+        columns = patch_columns(form, normals=normals)
+        self._table = MappedTable(path, columns, in_part=form is None)
         self._half_widths = self._table.scalars("half_width")
         self.clouds = tuple(patches_of)
         self.cloud_of = self._table.scalars("cloud").astype(np.int64)
@@ -114,14 +117,12 @@ class PatchSet:
 
     def __getitem__(self, index: int) -> StoredPatch:
         row = self._table.row(index)
-        normals = row.get("normals")
+        points, normals = row["points"].reshape(-1, 3), row.get("normals")
         return StoredPatch(
             cloud=self.clouds[self.cloud_of[index]],
             centre=row["centre"],
             half_width=float(self._half_widths[index]),
-            contents=self._form.read(
-                row["points"].reshape(-1, 3),
-                None if normals is None else normals.reshape(-1, 3),
-                row,
-            ),
+            points=points,
+            contents=self._form
+            and self._form.read(points, None if normals is None else normals.reshape(-1, 3), row),
         )

@@ -112,14 +112,19 @@ def _column(values: list[Any], field: pa.Field) -> pa.Array:
 class MappedTable:
     """A file that `TableWriter` wrote, mapped into memory."""
 
-    def __init__(self, path: Path, layout: Columns) -> None:
+    def __init__(self, path: Path, layout: Columns, *, in_part: bool = False) -> None:
         """Map a file.
+
+        Args:
+            path: the file.
+            layout: its columns.
+            in_part: it may have further ones.
 
         Raises:
             StudyError: it is no Arrow file with these columns.
         """
         self._layout = layout
-        self._batches = _map_batches(path, layout.schema)
+        self._batches = _map_batches(path, layout.schema, in_part=in_part)
         counts = [len(batch[next(iter(layout.scalars))].values) for batch in self._batches]
         self._first_rows = np.cumsum([0, *counts])
 
@@ -156,11 +161,11 @@ class _View:
         return self.values[self.offsets[index] : self.offsets[index + 1]]
 
 
-def _map_batches(path: Path, expected: pa.Schema) -> list[dict[str, _View]]:
+def _map_batches(path: Path, expected: pa.Schema, *, in_part: bool) -> list[dict[str, _View]]:
     """Map a file's batches into memory, or raise a StudyError."""
     try:
         reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        if reader.schema == expected:
+        if reader.schema == expected or (in_part and set(expected) <= set(reader.schema)):
             return [_views(reader.get_batch(i)) for i in range(reader.num_record_batches)]
         reason = "its columns are not those that it should have"
     # These are the errors that Arrow raised for files damaged on purpose.

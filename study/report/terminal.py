@@ -94,13 +94,14 @@ def front_table(
 ) -> Table:
     """Return the front, best first objective first, then the other trials, dim and apart.
 
-    The objectives' columns come first, then those of metrics with a constraint and the share of
-    the octree where it is a member, then the other metrics that are shown of every codec, then what other codecs need for the same quality. At the
-    foot stand the operating points of those codecs that are next to the front's knee.
-    Settings have short headings (see `study.report.rows.short_names`). A value that is not measured
-    on a finished codec but is the last epoch's estimate has a ``~``. The last column names the
-    front's ends and its knee, and tells the state of trials that are not complete or break a
-    constraint; the gain is what the trial learned, from its first epoch to its last.
+    The objectives' columns come first, then those of metrics with a constraint and the share of the
+    octree where it is a member, then the other metrics that are shown of every codec, then what
+    other codecs need for the same quality. At the foot stand the operating points of those codecs
+    that are next to the front's knee. Settings have short headings (see
+    `study.report.rows.short_names`). A value that is not measured on a finished codec but is the
+    last epoch's estimate has a ``~``. The last column names the front's ends and its knee, and
+    tells the state of trials that are not complete or break a constraint; the gain is what the
+    trial learned, from its first epoch to its last.
 
     Args:
         study: its trials.

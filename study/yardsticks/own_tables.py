@@ -44,6 +44,6 @@ def own_tables(data: DataSet) -> tuple[OctreeTables | None, int]:
     clouds = []
     for cloud in chosen:
         stored = [patches[int(row)] for row in np.flatnonzero(patches.cloud_of == cloud)]
-        placed = [each.hierarchy.points * each.half_width + each.centre for each in stored]
+        placed = [each.points * each.half_width + each.centre for each in stored]
         clouds.append(np.concatenate(placed, dtype=np.float64))
     return (trained_on(clouds, DEPTHS, SEED), len(clouds)) if clouds else (None, 0)

@@ -73,9 +73,7 @@ def test_tables_are_of_training_clouds_alone_and_of_no_more_than_are_quick(
     assert (asked, count) == (["train"], len(patches.clouds))
     order = np.random.default_rng(SEED).permutation(count)
     placed = [
-        np.concatenate(
-            [p.hierarchy.points * p.half_width + p.centre for p in patches if p.cloud == name]
-        )
+        np.concatenate([p.points * p.half_width + p.centre for p in patches if p.cloud == name])
         for name in np.array(patches.clouds)[order]
     ]
     truth = trained_on([points.astype(np.float64) for points in placed], DEPTHS, SEED)
