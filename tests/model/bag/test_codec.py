@@ -155,15 +155,15 @@ def test_where_one_member_suits_all_it_codes_the_whole_file(seed: int) -> None:
 
 def test_the_slope_is_what_a_decibel_is_worth(seed: int) -> None:
     points = halves(seed, side=4)
-    files = [bag(slope).compress(points) for slope in (0.01, 0.4, 1.6)]
+    files = [bag(slope).compress(points) for slope in (0.01, 1.6)]
     assert sorted(map(len, files)) == [len(file) for file in files]
-    assert len(set(files)) == 3
+    assert len(set(files)) == 2
     for slope in (0.0, -1.0, math.inf, math.nan):
         with pytest.raises(CodecError, match="bits per point above 0, not"):
             bag(slope)
 
 
-@pytest.mark.parametrize("name", NAMES[::3])
+@pytest.mark.parametrize("name", NAMES[::4])
 def test_clouds_of_all_shapes_come_back(name: str, seed: int) -> None:
     learned = CloudCodec(PatchCoder.freeze(fresh_codec(1)), figure().codec.partition)
     points = shapes(seed)[name]
@@ -191,9 +191,9 @@ def test_a_file_depends_on_the_points_alone(seed: int) -> None:
     assert codec.compress(points) == data
 
 
-@pytest.mark.parametrize("cells", [4, 16, 64])
+@pytest.mark.parametrize("cells", [4, 64])
 def test_the_octree_decodes_to_about_as_many_points_as_it_codes(cells: int, seed: int) -> None:
-    points = halves(seed, side=4)
+    points = halves(seed, side=2)
     codec = bag()
     patches = len(codec.learned.encode(points).cut.patches)
     by_octree = np.arange(patches) % 2 == 0

@@ -158,7 +158,7 @@ def fuzz(mode: str, seed: int, count: int) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_mutated_files(mode: str, seed: int) -> None:
-    fuzz(mode, seed, 200)
+    fuzz(mode, seed, 150)
 
 
 @pytest.mark.slow

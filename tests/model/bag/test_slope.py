@@ -58,7 +58,7 @@ def test_its_ladder_is_that_of_the_yardstick() -> None:
     assert [2.0 ** (step / 2) for step in HALF_STEPS] == list(LADDER)
 
 
-@pytest.mark.parametrize("slope", [0.001, 0.05, 0.5])
+@pytest.mark.parametrize("slope", [0.01, 0.5])
 def test_the_octree_never_dominates(slope: float) -> None:
     bag = BagCodec(figure().codec, slope)
     rate, quality = worth(bag)
