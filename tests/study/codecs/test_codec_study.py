@@ -82,7 +82,7 @@ class TestStudyOfTheCodec:
 
     def test_the_measure_is_of_several_clouds(self, ended: Ended) -> None:
         data = open_data_set(Path(worker_configs(ended)[0].data_folder))
-        assert len(data.split("validation").clouds) >= 2
+        assert len(data.clouds("validation")) >= 2
 
     def test_every_worker_trained_what_was_asked(self, config: StudyConfig, ended: Ended) -> None:
         for worker, record in zip(worker_configs(ended), ended.records, strict=True):
