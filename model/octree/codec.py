@@ -160,7 +160,7 @@ class OctreeCodec:
         points = np.asarray(points, dtype=np.float64)
         require_points(points)
         edge = self._edge(points)
-        voxels = voxels_of(points, edge)
+        voxels = voxels_of(points, edge, self.options.edge)
         data = self._write(len(points), edge, voxels, self._placing(points, edge, voxels))
         if progress is not None:
             progress(1, 1)
