@@ -13,8 +13,10 @@ import pytest
 
 from model.errors import CodecError, DamagedFileError
 from model.native.library import library
-from model.octree import coding
+from model.octree import coding, plain
 from model.octree.coding import OctreeTables, bits, decode, encode, learned, morton_order
+from model.octree.plain import PlainOctree
+from model.octree.tables import State, constants
 from study.data.sources import EmbeddedObjects
 
 if TYPE_CHECKING:
@@ -156,10 +158,25 @@ def test_the_twin_agrees_to_the_bit(
     data, ideal, after = case.encoded(start), case.bits(start), case.learned(start)
     monkeypatch.setattr(coding, "library", lambda: None)
     assert case.encoded(start) == data
-    assert case.bits(start) == pytest.approx(ideal, rel=1e-9, abs=1e-9)
     np.testing.assert_array_equal(case.decoded(data, start).voxels, case.voxels)
-    for name, array in case.learned(start).arrays().items():
+    # What `bits` and `learned` do, at once.
+    state = State.of(start)
+    twin = PlainOctree(case.depth, case.box, constants(), state)
+    bits = twin.bits(coding._keys(case.voxels), case.counts)
+    assert bits == pytest.approx(ideal, rel=1e-9, abs=1e-9)
+    for name, array in state.tables().arrays().items():
         np.testing.assert_array_equal(array, after.arrays()[name], err_msg=name)
+
+
+@pytest.mark.parametrize("coded", ["written", "read"])
+def test_who_waits_for_the_twin_is_told(coded: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case.of(_cube(3), 2)
+    data = case.encoded()
+    monkeypatch.setattr(coding, "library", lambda: None)
+    assert case.encoded() == data
+    monkeypatch.setattr(plain, "SLOW", 20)
+    with pytest.warns(RuntimeWarning, match="an octree of 27 voxels or more .* without kernels"):
+        case.encoded() if coded == "written" else case.decoded(data)
 
 
 @pytest.mark.skipif(library() is None, reason="there is no C++ compiler here")
