@@ -193,11 +193,11 @@ def test_the_tables_are_the_codec(seed: int) -> None:
     assert head_of(data).codec_id == ours.codec_id[:2]
     assert (head_of(data).kind, head_of(data).points) == ("octree", len(points))
     begins = f"an octree codec whose id begins with {ours.codec_id[:2].hex()}"
-    with pytest.raises(WrongCodecError, match=f"{begins}, and this one has no tables; name"):
+    with pytest.raises(WrongCodecError, match=f"{begins}, and this one is `octree`; name"):
         plain.decompress(data)
     with pytest.raises(WrongCodecError, match=f"and this one has the id {other.codec_id.hex()}"):
         other.decompress(data)
-    with pytest.raises(WrongCodecError, match="the octree codec without tables, `octree`, and"):
+    with pytest.raises(WrongCodecError, match="that comes with the program, `octree`, and"):
         ours.decompress(plain.compress(points))
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from model.errors import CodecError, DamagedFileError
 from model.native.library import library
-from model.octree import coding, plain
+from model.octree import coding
 from model.octree.coding import OctreeTables, bits, decode, encode, learned, morton_order
 from model.octree.plain import PlainOctree
 from model.octree.tables import State, constants
@@ -166,17 +166,6 @@ def test_the_twin_agrees_to_the_bit(
     assert bits == pytest.approx(ideal, rel=1e-9, abs=1e-9)
     for name, array in state.tables().arrays().items():
         np.testing.assert_array_equal(array, after.arrays()[name], err_msg=name)
-
-
-@pytest.mark.parametrize("coded", ["written", "read"])
-def test_who_waits_for_the_twin_is_told(coded: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    case = Case.of(_cube(3), 2)
-    data = case.encoded()
-    monkeypatch.setattr(coding, "library", lambda: None)
-    assert case.encoded() == data
-    monkeypatch.setattr(plain, "SLOW", 20)
-    with pytest.warns(RuntimeWarning, match="an octree of 27 voxels or more .* without kernels"):
-        case.encoded() if coded == "written" else case.decoded(data)
 
 
 @pytest.mark.skipif(library() is None, reason="there is no C++ compiler here")

@@ -139,4 +139,4 @@ def test_the_kernel_finds_what_numpy_finds(
     found = [np.concatenate(list(between(voxels, counts, int(counts.sum()))))]
     monkeypatch.setattr(placing, "add_neighbours", lambda *_: False)
     found.append(np.concatenate(list(between(voxels, counts, int(counts.sum())))))
-    np.testing.assert_array_equal(*found)
+    np.testing.assert_array_equal(found[0], found[1])
