@@ -164,9 +164,9 @@ def test_the_octree_is_held_against_others(capsys: pytest.CaptureFixture[str]) -
     octree.run(pairs=2)
     said = capsys.readouterr().out
     assert "2 clouds of 8,192 points" in said
-    assert len(re.findall(r"depth \d: [\d.]+ [\d.]+ [\d.]+, file \+\d+\.\d\d %", said)) == 2 * len(
-        octree_rates.DEPTHS
-    )
+    assert len(
+        re.findall(r"depth \d: [\d.]+ [\d.]+ [\d.]+, file [-+]\d+\.\d\d %", said)
+    ) == 2 * len(octree_rates.DEPTHS)
     for anchor in ("Draco", "Draco, merged", "G-PCC"):
         found = re.findall(rf"(tables|between|centres) against {anchor}: [-+]\d+\.\d %", said)
         assert len(found) == 4
