@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import warnings
 from importlib import import_module
+from pathlib import Path
 
 BENCHMARKS = {
     "step": "a training step of one trial on 1,024 points, against both plain twins (has bars)",
@@ -16,14 +17,14 @@ BENCHMARKS = {
     "hierarchy": "the hierarchy of one patch, against the plain twin's geometry",
     "codec": "whole clouds to files and back, against Draco",
     "density": "the density metric of a million points, against a k-d tree (has a bar)",
-    "octree": "the octree's coder against G-PCC on the embedded objects, and its speed (has bars)",
+    "octree": "the octree codec against Draco and G-PCC, its speed and memory (has bars)",
     "fronts": "front and hypervolume of a million points, against moocore and Optuna (has a bar)",
     "logging": "telling MLflow of an epoch, with its server up and dead (has a bar)",
     "page": "the page of a front of 10,000 trials, in a browser (has bars)",
     "bookkeeping": "studies of trials that do nothing, against the time they sleep (has a bar)",
 }
 """Name to what is measured; each is a module with `run(pairs)`, or `run(trials)` in the case of
-`bookkeeping`, which says whether its bars held."""
+`bookkeeping`, which says whether its bars held. That of `octree` takes clouds besides."""
 
 GPU = "gpu"
 """A name that stands alone: what a GPU is to show, within ten minutes (`benchmarks.gpu`)."""
@@ -48,7 +49,8 @@ def main() -> None:
     for name in arguments.names or BENCHMARKS:
         print(f"{name}: {BENCHMARKS[name]}\n  {surroundings()}", flush=True)
         amount = arguments.trials if name == "bookkeeping" else arguments.pairs
-        if not import_module(f"benchmarks.{name}").run(amount):
+        clouds = (arguments.clouds, arguments.points) if name == "octree" else ()
+        if not import_module(f"benchmarks.{name}").run(amount, *clouds):
             missed.append(name)
     if missed:
         print(f"bar missed: {', '.join(missed)}")
@@ -73,6 +75,20 @@ def command_line() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--trials", type=_at_least_two, default=400, help="of `bookkeeping` (default: 400)"
+    )
+    parser.add_argument(
+        "--clouds",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="of `octree`: files of clouds, in the place of the embedded objects",
+    )
+    parser.add_argument(
+        "--points",
+        type=_at_least_two,
+        default=32_768,
+        help="of each of those clouds; meshes are sampled (default: 32,768)",
     )
     return parser
 

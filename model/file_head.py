@@ -16,8 +16,8 @@ class FileHead:
 
     Attributes:
         kind: of the codec that wrote it; mixed: one with members, a learned codec and an octree.
-        codec_id: the id of that codec, 4 bytes; of an octree codec its first 2, or none where the
-            codec has no tables.
+        codec_id: the id of that codec, 4 bytes; of an octree codec its first 2, or none where it is
+            the one that comes with the program.
         points: number of points of the original cloud.
     """
 

@@ -32,7 +32,7 @@ SWITCH = "DPCC_NATIVE"
 """Environment variable; "0" does without the kernels."""
 
 SOURCES = (
-    *("rows.cpp", "attend.cpp", "nearest.cpp", "crowding.cpp", "octree.cpp"),
+    *("rows.cpp", "attend.cpp", "nearest.cpp", "crowding.cpp", "octree.cpp", "placing.cpp"),
     *("exponential.hpp", "mixing.hpp", "tasks.hpp"),
 )
 # Reordering sums lets the compiler use vectors; numbers that are not finite must stay so, and

@@ -36,37 +36,46 @@ static int32_t gather(Key key) {
   return (int32_t)((key | key >> 32) & 0x1FFFFF);
 }
 
-// Bits of a cube of cells, with two rows of zeros around.
+// Bits of a cube of cells, with two zeros around. Along z they are bits of bytes; bytes with the same x and z lie
+// side by side along y, so that rows are read eight at once.
 struct Map {
-  Size side = 0, rows = 0, stride = 0;
+  Size side = 0, rows = 0, plane = 0;
   std::vector<uint8_t> bytes;
   void resize(Size cells) {
     if (side == cells) return;
-    side = cells, rows = side + 4, stride = (side + 7) / 8 + 3;
-    bytes.assign(rows * rows * stride, 0);
+    side = cells, rows = side + 8, plane = ((side + 7) / 8 + 2) * rows;
+    bytes.assign((side + 4) * plane, 0);
   }
-  uint8_t* row(Size x, Size y) { return bytes.data() + ((x + 2) * rows + y + 2) * stride; }
-  Size step(Size x, Size y) const { return (x * rows + y) * stride; }
-  void set(Size x, Size y, Size z) { row(x, y)[(z + 8) >> 3] |= 1 << (z & 7); }
+  uint8_t& byte(Size x, Size y, Size z) { return bytes[(x + 2) * plane + ((z + 8) >> 3) * rows + y + 2]; }
+  void set(Size x, Size y, Size z) { byte(x, y, z) |= 1 << (z & 7); }
   // All cells whose bits are in the bytes of one and its neighbour z ^ 1.
-  void clear(Size x, Size y, Size z) { row(x, y)[(z + 8) >> 3] = 0; }
+  void clear(Size x, Size y, Size z) { byte(x, y, z) = 0; }
+  // Cells z - 2 to z + 5, lowest first, of the rows y - 2 to y + 5: a byte for each row, the first one highest.
+  uint64_t eight(Size x, Size y, Size z) const {
+    const uint8_t* at = bytes.data() + (x + 2) * plane + ((z + 6) >> 3) * rows + y;
+    const int shift = (z + 6) & 7;
+    const uint64_t low = 0x0101010101010101u * (255u >> shift);
+    return (bytes_at(at) >> shift & low) | (bytes_at(at + rows) << (8 - shift) & ~low);
+  }
+  static uint64_t bytes_at(const uint8_t* at) {
+    uint64_t bytes = 0;
+    for (int i = 0; i < 8; ++i) bytes = bytes << 8 | at[i];
+    return bytes;
+  }
 };
 
-// Cells z - 2 to z + 2 of a row, lowest first.
-static inline uint32_t five(const uint8_t* row, Size z) {
-  const uint8_t* at = row + ((z + 6) >> 3);
-  return (at[0] | at[1] << 8) >> ((z + 6) & 7) & 31;
+// Of the first five of such rows the cells z - 2 to z + 2, without gaps.
+static inline uint64_t five(uint64_t eight) {
+  const uint64_t pairs = (eight >> 24 & 0x1F001F001Fu) | (eight >> 27 & 0x3E003E0u);
+  return (pairs & 0x3FF) | (pairs >> 6 & 0xFFC00u) | (pairs >> 12 & 0x1F00000u);
 }
-static inline uint32_t three(uint32_t five) { return five >> 1 & 7; }
-static inline int ones(uint64_t bits) { return __builtin_popcountll(bits); }
-
-// Of the neighbours z - 1 to z + 1 of a child, by its own parity: whether their parents, three bits, are
-// occupied.
-static const uint8_t PARENTS[2][8] = {{0, 1, 6, 7, 0, 1, 6, 7}, {0, 0, 3, 3, 4, 4, 7, 7}};
+static inline uint64_t three(uint64_t five) { return five >> 1 & 7; }
+static inline uint32_t ones(uint64_t bits) { return __builtin_popcountll(bits); }
 
 // Of the neighbours that come first.
 static const uint64_t FACES = 1 << 4 | 1 << 10 | 1 << 12, CORNERS = 1 << 0 | 1 << 2 | 1 << 6 | 1 << 8,
                       EDGES = 0x1FFF & ~FACES & ~CORNERS;
+static const uint64_t MIDDLE = 14 << 5 | 14 << 10 | 14 << 15;  // 3 x 3 of a window of 5 x 5 cells
 static const uint32_t NEXT_NODES = 1 << 4 | 1 << 10 | 1 << 12 | 1 << 14 | 1 << 16 | 1 << 22;
 // In windows of 5 x 5 cells of a plane: the near faces and what lies one step beyond faces and edges.
 static const uint64_t FAR = 1 << 7 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 17,
@@ -154,14 +163,12 @@ struct Level {
     }
     sorted.sort();
     for (Node& n : sorted.nodes) {
-      const uint8_t* row = nodes_map.row(n.x, n.y);
-      int shift = 0;
-      for (int x = -2; x <= 2; ++x)
-        for (int y = -2; y <= 2; ++y) {
-          const uint32_t cells = five(row + nodes_map.step(x, y), n.z);
-          n.crowd += ones(cells);
-          if (std::abs(x) < 2 && std::abs(y) < 2) n.around |= three(cells) << shift, shift += 3;
-        }
+      for (int x = -2; x <= 2; ++x) {
+        const uint64_t window = five(nodes_map.eight(n.x + x, n.y, n.z));
+        n.crowd += ones(window);
+        if (std::abs(x) == 2) continue;
+        n.around |= (three(window >> 15) | three(window >> 10) << 3 | three(window >> 5) << 6) << (9 * x + 9);
+      }
     }
   }
 
@@ -174,57 +181,65 @@ struct Level {
         for (size_t row = plane, end; row < next; row = end) {
           for (end = row; end < next && nodes[end].y == nodes[row].y;) ++end;
           for (int y = 0; y < 2; ++y) {
-            uint8_t* cells = children_map.row(2 * nodes[row].x + x, 2 * nodes[row].y + y);
-            for (size_t i = row; i < end; ++i) code_pair(nodes[i], 4 * x + 2 * y, cells);
+            for (size_t i = row; i < end; ++i) code_pair(nodes[i], 4 * x + 2 * y);
             if (coder.failed()) return;
           }
         }
     }
   }
 
-  void code_pair(Node& n, int first, uint8_t* cells) {
+  // Two children next to each other along z, which have most of what is around in common.
+  void code_pair(Node& n, int first) {
+    const Size x = 2 * n.x + (first >> 2), y = 2 * n.y + (first >> 1 & 1), z = 2 * n.z;
+    uint8_t& byte = children_map.byte(x, y, z);
+    const uint64_t far = children_map.eight(x - 2, y, z), back = children_map.eight(x - 1, y, z);
+    uint64_t here = children_map.eight(x, y, z);
+    // Rows of nodes in which the rows of children lie that come after, at x + 1 and then at x.
+    const int plane = first & 4 ? 18 : 9, row = first & 2 ? 3 : 0;
+    const uint32_t after = (n.around >> (plane + row) & 7) | (n.around >> (plane + 3) & 7) << 3 |
+                           (n.around >> (plane + 3 + row) & 7) << 6 | (n.around >> (12 + row) & 7) << 9;
     for (int child = first; child < first + 2; ++child) {
       if (child & ~n.inside) continue;
-      const int truth = n.occupied >> child & 1;
+      const int truth = n.occupied >> child & 1, second = child & 1;
       const uint32_t before = n.occupied & ((1u << child) - 1);
       // A node has at least one child: the last one is not asked whether it is the first.
-      const int bit = child == n.inside && !before ? 1 : code_child(n, child, before, truth, cells);
-      const Size z = 2 * n.z + (child & 1);
-      cells[(z + 8) >> 3] |= bit << (z & 7);
+      const int bit = child == n.inside && !before
+                          ? 1
+                          : code_child(n, child, before, truth, parents(after, n.around, second), five(far >> second),
+                                       five(back >> second), five(here >> second) >> 10);
+      here |= (uint64_t)bit << (42 + second);
+      byte |= bit << ((z & 7) + second);
       n.occupied = (n.occupied & ~(1u << child)) | bit << child;
     }
   }
 
-  int code_child(const Node& n, int child, uint32_t before, int truth, const uint8_t* cells) {
-    const Size z = 2 * n.z + (child & 1);
-    uint64_t far = 0, back = 0, here = 0;  // windows of five, row by row: planes x - 2, x - 1 and x
-    for (int y = -2; y <= 2; ++y) far = far << 5 | five(cells + children_map.step(-2, y), z);
-    for (int y = -2; y <= 2; ++y) back = back << 5 | five(cells + children_map.step(-1, y), z);
-    for (int y = -2; y <= 0; ++y) here = here << 5 | five(cells + children_map.step(0, y), z);
-    // The 13 neighbours that come first; of the 13 opposite ones, whether their parents are occupied.
+  // Of the 13 neighbours that come after a child, the first or second of its pair: whether their parents are occupied.
+  static uint64_t parents(uint32_t after, uint32_t around, int second) {
+    const uint32_t low = after & 01111, middle = after & 02222, high = after & 04444;
+    return second ? middle >> 1 | middle | high | (around >> 14 & 1) << 12 : low | middle | middle << 1 | 1 << 12;
+  }
+
+  // Windows of five cells in each of five rows of the planes x - 2 and x - 1, and in three of x.
+  ALWAYS_INLINE int code_child(const Node& n, int child, uint32_t before, int truth, uint64_t possible, uint64_t far,
+                               uint64_t back, uint64_t here) {
+    // The 13 neighbours that come first.
     const uint64_t known = three(back >> 15) | three(back >> 10) << 3 | three(back >> 5) << 6 |
                            three(here >> 5) << 9 | (here >> 1 & 1) << 12;
-    const int x1 = child & 4 ? 18 : 9, y0 = child & 2 ? 3 : 0, y1 = child & 2 ? 6 : 3;
-    const uint8_t* parents_of = PARENTS[child & 1];
-    const uint64_t possible = parents_of[n.around >> (x1 + y0) & 7] | parents_of[n.around >> (x1 + 3) & 7] << 3 |
-                              parents_of[n.around >> (x1 + y1) & 7] << 6 |
-                              parents_of[n.around >> (9 + y1) & 7] << 9 |
-                              parents_of[n.around >> 12 & 7] >> 2 << 12;
-    const int siblings = ones(before), crowd = ones(far) + ones(back) + ones(here);
+    const uint32_t siblings = ones(before), crowd = ones(far) + ones(back) + ones(here), crowd_of_node = n.crowd;
     const uint64_t faces = ones(known & FACES), g = growth, c = child;
     const uint64_t contexts[OCCUPANCY] = {
         known | possible << 13,
         before | c << 8 | (uint64_t)(n.around & NEXT_NODES) << 11,
         (known & (FACES | EDGES)) | (possible & FACES) << 13 | c << 26,
         faces | ones(known & EDGES) << 2 | ones(known & CORNERS) << 5 | ones(possible & FACES) << 8 |
-            ones(possible & EDGES) << 10 | g << 13 | (uint64_t)std::min(siblings, 2) << 17,
-        g | c << 4 | (uint64_t)std::min(siblings, 4) << 7 | (uint64_t)((ones(n.around) - 1) / 3) << 10,
+            ones(possible & EDGES) << 10 | g << 13 | (uint64_t)std::min(siblings, 2u) << 17,
+        g | c << 4 | (uint64_t)std::min(siblings, 4u) << 7 | (uint64_t)((ones(n.around) - 1) / 3) << 10,
         (far & FAR) >> 7 | (back & BACK) << 9 | (here & HERE) << 32 | (possible & FACES) << 46,
         n.around | c << 27,
-        (uint64_t)std::min(crowd, 31) | (uint64_t)std::min(n.crowd / 3, 31) << 5 | faces << 10 | g << 12,
+        (uint64_t)std::min(crowd, 31u) | (uint64_t)std::min(crowd_of_node / 3, 31u) << 5 | faces << 10 | g << 12,
     };
-    const int rows[3] = {child * 8 + siblings, 64 + growth * 4 + std::min(level, 3),
-                         120 + std::min(crowd, 15) * 16 + std::min(n.crowd / 4, 15)};
+    const uint32_t rows[3] = {child * 8 + siblings, 64u + growth * 4 + std::min(level, 3),
+                              120 + std::min(crowd, 15u) * 16 + std::min(crowd_of_node / 4, 15u)};
     return predictor.code(coder, truth, contexts, rows);
   }
 };
@@ -237,7 +252,7 @@ struct Counts {
   Map voxels;
   Sorted sorted;
   std::vector<uint8_t> classes;  // of the counts of a block's voxels that are known; 0: not occupied, or not known
-  Size most, total = 0, usual = 0;
+  Size most, rows = 0, total = 0, usual = 0;
 
   Counts(Coder& c, const Octree& o, Size most_points)
       : coder(c), predictor(o.constants, o.count_slots, o.count_weights), most(most_points) {}
@@ -252,7 +267,8 @@ struct Counts {
   void code(const Octree& o, const std::vector<Key>& keys, Size* counts) {
     const int side_bits = std::min<int>(o.depth, BLOCK_BITS), in_block = 3 * side_bits;
     voxels.resize(Size(1) << side_bits);
-    classes.assign(voxels.rows * voxels.rows * voxels.rows, 0);
+    rows = voxels.side + 4;
+    classes.assign(rows * rows * rows, 0);
     for (size_t i = 0, end; i < keys.size() && !coder.failed() && total <= most; i = end) {
       for (end = i; end < keys.size() && keys[end] >> in_block == keys[i] >> in_block;) ++end;
       const Key first = keys[i] >> in_block << in_block;
@@ -273,23 +289,23 @@ struct Counts {
   }
 
   uint8_t* at(const Node& n) {
-    return classes.data() + ((n.x + 2) * voxels.rows + n.y + 2) * voxels.rows + n.z + 2;
+    return classes.data() + ((n.x + 2) * rows + n.y + 2) * rows + n.z + 2;
   }
 
   Size code_voxel(const Node& n, Size truth) {
-    const Size plane = voxels.rows * voxels.rows, row = voxels.rows;
+    const Size row = rows, plane = row * row;
     uint8_t* here = at(n);
     int near = 0, all = 0, sum = 0, face_sum = 0;
-    const uint8_t* cells = voxels.row(n.x, n.y);
-    for (int x = -1; x <= 1; ++x)
+    for (int x = -1; x <= 1; ++x) {
+      near += ones(five(voxels.eight(n.x + x, n.y, n.z)) & MIDDLE);
       for (int y = -1; y <= 1; ++y) {
-        near += ones(three(five(cells + voxels.step(x, y), n.z)));
         for (int z = -1; z <= 1; ++z) {
           if (x > 0 || (x == 0 && (y > 0 || (y == 0 && z >= 0)))) continue;
           const int is = here[x * plane + y * row + z];
           sum += is, all += is > 0;
         }
       }
+    }
     const int fx = here[-plane], fy = here[-row], fz = here[-1];
     face_sum = fx + fy + fz;
     const int faces = (fx > 0) + (fy > 0) + (fz > 0);
@@ -329,7 +345,7 @@ struct Counts {
   int code_bit(int bit, int which, const uint64_t* context, int run) {
     uint64_t contexts[COUNTING];
     for (int i = 0; i < COUNTING; ++i) contexts[i] = context[i] | (uint64_t)which << 32;
-    const int rows[2] = {std::min(which, 63), 64 + run};
+    const uint32_t rows[2] = {(uint32_t)std::min(which, 63), 64u + run};
     return predictor.code(coder, bit, contexts, rows);
   }
 };

@@ -20,7 +20,8 @@ from model.errors import CodecError, DamagedFileError, WrongCodecError
 from model.octree import coding
 from model.octree.contents import CodedOctree, decoded_counts
 from model.octree.frame import CODEC_ID_BYTES as SHORT_ID_BYTES
-from model.octree.frame import Counts, Frame, Placing, read_file, write_file
+from model.octree.frame import Counts, Frame, Placing, Tables, read_file, write_file
+from model.octree.general import general_tables
 from model.octree.levels import counts_of, levels_of
 from model.octree.voxels import (
     edge_of,
@@ -63,7 +64,8 @@ class OctreeOptions:
             number is not told; or between neighbours (`model.octree.placing`), as many as the cloud
             had. `auto` means between, unless points would come back exactly from the centres, or
             nearly all are alone in their voxels.
-        tables: what the coder knows beforehand; None: nothing.
+        tables: what the coder knows beforehand, such as `model.octree.general.general_tables()`;
+            None: nothing.
     """
 
     edge: float | None = None
@@ -125,17 +127,31 @@ class OctreeCodec:
     @cached_property
     def codec_id(self) -> bytes:
         """4 bytes that stand for all that decoding depends on, the tables: SHA-256's first."""
-        digest = hashlib.sha256(b"octree")
+        return _id_of(self.options.tables)
+
+    @cached_property
+    def _is_general(self) -> bool:
         tables = self.options.tables
-        for name, array in sorted(tables.arrays().items() if tables else ()):
-            kind = array.dtype.newbyteorder("<")
-            digest.update(f"{name} {kind.str} {array.shape} ".encode())
-            digest.update(np.ascontiguousarray(array, kind).tobytes())
-        return digest.digest()[:CODEC_ID_BYTES]
+        return tables is not None and self.codec_id == _id_of(general_tables())
 
     @property
     def _short_id(self) -> bytes | None:
-        return None if self.options.tables is None else self.codec_id[:SHORT_ID_BYTES]
+        """What its files say of its tables: nothing where everybody has them."""
+        known = self.options.tables is None or self._is_general
+        return None if known else self.codec_id[:SHORT_ID_BYTES]
+
+    def _tables_of(self, frame: Frame) -> OctreeTables | None:
+        """The tables that a file began with.
+
+        Raises:
+            WrongCodecError: they are another codec's.
+        """
+        if frame.codec_id != self._short_id:
+            own = self.codec_id if self._short_id else None
+            raise WrongCodecError(_other_codec(frame.codec_id, own))
+        if frame.tables == Tables.OF_CODEC:
+            return self.options.tables
+        return general_tables() if frame.tables == Tables.GENERAL else None
 
     def compress(
         self,
@@ -160,7 +176,7 @@ class OctreeCodec:
         points = np.asarray(points, dtype=np.float64)
         require_points(points)
         edge = self._edge(points)
-        voxels = voxels_of(points, edge)
+        voxels = voxels_of(points, edge, self.options.edge)
         data = self._write(len(points), edge, voxels, self._placing(points, edge, voxels))
         if progress is not None:
             progress(1, 1)
@@ -180,7 +196,8 @@ class OctreeCodec:
 
     def _write(self, points: int, edge: float, voxels: Voxels, placing: Placing) -> bytes:
         counts = CODES_COUNTS[self.options.counts]
-        frame = Frame(points, edge, voxels.corner, voxels.box, counts, placing, self._short_id)
+        told = counts, placing, self._short_id, self._is_general
+        frame = Frame(points, edge, voxels.corner, voxels.box, *told)
         numbers, decoded = None, len(voxels.cells)
         if counts == Counts.EXACT:
             numbers, decoded = voxels.counts, points
@@ -223,8 +240,6 @@ class OctreeCodec:
             CodecError: as :meth:`decompress`.
         """
         frame, stream = read_file(data)
-        if frame.codec_id != self._short_id:
-            raise WrongCodecError(_other_codec(frame.codec_id, self))
         paid = POINTS_PER_BYTE * len(data)
         found = self._voxels(frame, stream, paid, most_points)
         counts = decoded_counts(frame, found, len(data))
@@ -244,6 +259,7 @@ class OctreeCodec:
         self, frame: Frame, stream: bytes, paid: int, most_points: int | None
     ) -> coding.Occupied:
         """Read a stream, whose length and whose user bound what it may take."""
+        tables = self._tables_of(frame)
         more = f"of a cloud of {frame.points:,}, makes more"
         if most_points is not None and frame.counts == Counts.EXACT and frame.points > most_points:
             raise _too_many(most_points, more)
@@ -254,7 +270,7 @@ class OctreeCodec:
                 stream,
                 frame.depth,
                 frame.box,
-                self.options.tables,
+                tables,
                 counted=frame.counts != Counts.NONE,
                 most_voxels=most_voxels,
                 most_points=min(frame.points, paid),
@@ -271,6 +287,15 @@ class OctreeCodec:
             ) from error
 
 
+def _id_of(tables: OctreeTables | None) -> bytes:
+    digest = hashlib.sha256(b"octree")
+    for name, array in sorted(tables.arrays().items() if tables else ()):
+        kind = array.dtype.newbyteorder("<")
+        digest.update(f"{name} {kind.str} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array, kind).tobytes())
+    return digest.digest()[:CODEC_ID_BYTES]
+
+
 def _too_many(most_points: int, what: str) -> CodecError:
     return CodecError(
         f"a file must decode to at most the {most_points:,} points that were asked for "
@@ -278,12 +303,12 @@ def _too_many(most_points: int, what: str) -> CodecError:
     )
 
 
-def _other_codec(codec_id: bytes | None, codec: OctreeCodec) -> str:
-    wrote = "the octree codec without tables, `octree`"
-    if codec_id is not None:
-        wrote = f"an octree codec whose id begins with {codec_id.hex()}"
-    own = "has no tables" if codec.options.tables is None else f"has the id {codec.codec_id.hex()}"
+def _other_codec(wrote: bytes | None, reads: bytes | None) -> str:
+    """Say whose a file is and whose this codec's files are; None: of the one that comes along."""
+    built_in = "the octree codec that comes with the program, `octree`"
+    writer = built_in if wrote is None else f"an octree codec whose id begins with {wrote.hex()}"
+    own = "is `octree`" if reads is None else f"has the id {reads.hex()}"
     return (
-        f"a file is decompressed with the codec that wrote it, {wrote}, and this one {own}; name "
+        f"a file is decompressed with the codec that wrote it, {writer}, and this one {own}; name "
         "that codec"
     )

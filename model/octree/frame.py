@@ -53,6 +53,7 @@ class Tables(IntEnum):
 
     UNTRAINED = 0
     OF_CODEC = 1
+    GENERAL = 2
 
 
 class Placing(IntEnum):
@@ -73,7 +74,8 @@ class Frame:
         box: voxels along each axis, at least 1.
         counts: whether they are coded.
         placing: of points in voxels.
-        codec_id: its first 2 bytes, or None where the tables are untrained.
+        codec_id: its first 2 bytes where the tables are a codec's own, else None.
+        is_general: whether they are those of the package (`model.octree.general`).
     """
 
     points: int
@@ -83,6 +85,14 @@ class Frame:
     counts: Counts = Counts.NONE
     placing: Placing = Placing.CENTRES
     codec_id: bytes | None = None
+    is_general: bool = False
+
+    @property
+    def tables(self) -> Tables:
+        """What the coder began with."""
+        if self.is_general:
+            return Tables.GENERAL
+        return Tables.UNTRAINED if self.codec_id is None else Tables.OF_CODEC
 
     @property
     def depth(self) -> int:
@@ -91,8 +101,7 @@ class Frame:
 
     def to_bytes(self, padding: int = 0) -> bytes:
         """Magic, version and header as in a file with so many bytes of padding."""
-        tables = Tables.UNTRAINED if self.codec_id is None else Tables.OF_CODEC
-        kind = OCTREE_VERSION | self.counts << 3 | tables << 5 | (padding > 0) << 7
+        kind = OCTREE_VERSION | self.counts << 3 | self.tables << 5 | (padding > 0) << 7
         head = MAGIC + bytes([kind]) + (self.codec_id or b"") + varint(self.points)
         if padding:
             head += varint(padding)
@@ -247,7 +256,8 @@ def _read_head(content: bytes) -> tuple[Frame, int, int]:
     corner = (first[0], first[1], first[2])
     if fields.finish():
         raise impossible("bits after its header")
-    frame = Frame(points, edge, corner, box, Counts(counts), Placing(placing), codec_id)
+    told = Counts(counts), Placing(placing), codec_id, tables == Tables.GENERAL
+    frame = Frame(points, edge, corner, box, *told)
     if frame.depth != depth or frame.to_bytes(padding) != content[: fields.position]:
         raise impossible("a header that is longer than it must be")
     _check_place(frame)

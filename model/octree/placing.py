@@ -19,6 +19,7 @@ import numpy as np
 
 from model.container import POINTS_PER_BYTE
 from model.morton import COORDINATE_BITS
+from model.native.placing import add_neighbours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,10 +84,13 @@ def between(
     starts = ends - counts
     for begin in range(0, int(ends[-1]), AT_ONCE):
         number = np.arange(begin, min(begin + AT_ONCE, int(ends[-1])))
-        voxel = np.searchsorted(ends, number, side="right")
+        base, last = np.searchsorted(ends, number[[0, -1]], side="right").tolist()
+        here = slice(base, last + 1)
+        until = np.minimum(ends[here], number[-1] + 1) - np.maximum(starts[here], begin)
+        voxel = np.repeat(np.arange(base, last + 1), until)
         made = middles[voxel]
-        base = int(voxel[0])
-        is_there = mask[base : voxel[-1] + 1, None] >> np.arange(len(NEIGHBOURS)) & 1
+        bits = np.unpackbits(mask[here].astype("<u4").view(np.uint8), bitorder="little")
+        is_there = bits.reshape(-1, 32)[:, : len(NEIGHBOURS)].view(np.bool_)
         neighbours = np.count_nonzero(is_there, axis=1)
         # The steps to the neighbours of these voxels, one voxel's after another's.
         steps = NEIGHBOURS[np.nonzero(is_there)[1]]
@@ -107,31 +111,45 @@ def _middles(
     voxels: NDArray[np.int64], places: _Places, points: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return which neighbours of each voxel are occupied, as bits, and where its points begin."""
-    face = _FACE[min((points // len(voxels)).bit_length(), len(_FACE)) - 1]
     mask = np.zeros(len(voxels), dtype=np.int64)
-    middles = voxels << FINE_BITS
-    # Half of the steps will do: of two neighbours each is the other's.
-    for number, step in enumerate(NEIGHBOURS):
-        if tuple(step) < (0, 0, 0):
-            continue
-        opposite = int(np.flatnonzero((-step == NEIGHBOURS).all(axis=1))[0])
-        towards = (0, face, _EDGE, 0)[int(np.abs(step).sum())] * step
-        for one, other in places.pairs(step):
+    middles = np.ascontiguousarray(voxels << FINE_BITS)
+    steps = _steps(_FACE[min((points // len(voxels)).bit_length(), len(_FACE)) - 1])
+    if add_neighbours(places.sorted, places.order, steps, mask, middles):
+        return mask, middles
+    for number, opposite, *towards, further in steps.tolist():
+        for one, other in places.pairs(further):
             mask[one] |= 1 << number
             mask[other] |= 1 << opposite
-            if towards.any():
+            if any(towards):
                 middles[one] += towards
                 middles[other] -= towards
     return mask, middles
 
 
+def _steps(face: int) -> NDArray[np.int64]:
+    """(13, 6) steps to half of the neighbours, for of two each is the other's.
+
+    Each with its number, that of the step back, how far points move along it, and its key.
+    """
+    found = []
+    numbers = {tuple(step): number for number, step in enumerate(NEIGHBOURS.tolist())}
+    for step, number in numbers.items():
+        if step > (0, 0, 0):
+            x, y, z = step
+            towards = (0, face, _EDGE, 0)[abs(x) + abs(y) + abs(z)]
+            further = (x * int(_SIDE) + y) * int(_SIDE) + z
+            back = numbers[-x, -y, -z]
+            found.append((number, back, towards * x, towards * y, towards * z, further))
+    return np.array(found, dtype=np.int64)
+
+
 class _Places:
-    """Finds voxels by where they are."""
+    """Finds voxels by where they are: `sorted` keys, and the `order` of the voxels by them."""
 
     def __init__(self, voxels: NDArray[np.int64]) -> None:
         keys = self._keys(voxels)
-        self._order = np.argsort(keys)
-        self._sorted = keys[self._order]
+        self.order = np.argsort(keys)
+        self.sorted = keys[self.order]
 
     @staticmethod
     def _keys(voxels: NDArray[np.int64]) -> NDArray[np.uint64]:
@@ -142,21 +160,17 @@ class _Places:
 
     def index(self, voxels: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the number of each voxel; all of them must be there."""
-        found: NDArray[np.int64] = self._order[np.searchsorted(self._sorted, self._keys(voxels))]
+        found: NDArray[np.int64] = self.order[np.searchsorted(self.sorted, self._keys(voxels))]
         return found
 
-    def pairs(
-        self, step: NDArray[np.int64]
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Yield numbers of voxels, and of those that are a step from them, some at a time.
+    def pairs(self, further: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Yield numbers of voxels, and of those whose keys are so much larger, some at a time.
 
         In the order of the keys: what is looked for then is next to what was found before.
         """
-        x, y, z = step.tolist()
-        further = np.uint64((x * int(_SIDE) + y) * int(_SIDE) + z)
-        for begin in range(0, len(self._sorted), AT_ONCE):
-            wanted = self._sorted[begin : begin + AT_ONCE] + further
-            place = np.searchsorted(self._sorted, wanted)
-            place[place == len(self._sorted)] = 0
-            found = np.flatnonzero(self._sorted[place] == wanted)
-            yield self._order[begin + found], self._order[place[found]]
+        for begin in range(0, len(self.sorted), AT_ONCE):
+            wanted = self.sorted[begin : begin + AT_ONCE] + np.uint64(further)
+            place = np.searchsorted(self.sorted, wanted)
+            place[place == len(self.sorted)] = 0
+            found = np.flatnonzero(self.sorted[place] == wanted)
+            yield self.order[begin + found], self.order[place[found]]

@@ -1,11 +1,12 @@
 """The octree's entropy coder in plain Python: `model/native/octree.cpp`, to the bit.
 
-It does the work where there is no C++ compiler, a few hundred times slower, and says what the
+It does the work where there is no C++ compiler, over a hundred times slower, and says what the
 kernel does: names and order are the same.
 """
 
 from __future__ import annotations
 
+import warnings
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +15,7 @@ import numpy as np
 from model.morton import separate
 from model.octree.plain_counts import Counts
 from model.octree.plain_mixing import Counter, DamagedStreamError, Predictor, Reader, Writer
-from model.octree.plain_rows import BLOCK_BITS, Rows, three
+from model.octree.plain_rows import BLOCK_BITS, Rows, five, three
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +32,10 @@ _NEXT_NODES = sum(1 << bit for bit in (4, 10, 12, 14, 16, 22))
 _FAR = sum(1 << bit for bit in (7, 11, 12, 13, 17))
 _BACK = sum(1 << bit for bit in (2, 10, 12, 14, 22))
 _HERE = sum(1 << bit for bit in (0, 1, 5, 7, 9, 11, 12, 13))
+
+
+SLOW = 100_000
+"""Voxels from which on it takes so long, 10 s and more, that who waits is told why."""
 
 
 class PlainOctree:
@@ -74,6 +79,7 @@ class PlainOctree:
             return None
 
     def _put(self, coder: Coder, keys: NDArray[np.int64], counts: NDArray[np.int64] | None) -> None:
+        _tell_if_slow(len(keys))
         leaves = keys.tolist()
         parents = 1
         for level in range(self._depth):
@@ -95,8 +101,11 @@ class PlainOctree:
             occupied = dict.fromkeys(keys, 0)
             self._level(reader, level, parents, occupied)
             parents = len(keys)
-            if sum(children.bit_count() for children in occupied.values()) > most_voxels:
+            made = sum(children.bit_count() for children in occupied.values())
+            if made > most_voxels:
                 raise DamagedStreamError
+            if parents < SLOW:
+                _tell_if_slow(made)
             keys = [
                 key << 3 | child
                 for key, children in occupied.items()
@@ -122,6 +131,17 @@ class PlainOctree:
             coding = _Block(coder, self._of_occupancy, level, growth)
             found = coding.code(list(keys), occupied, limit)
             occupied.update(found)
+
+
+def _tell_if_slow(voxels: int) -> None:
+    if voxels >= SLOW:
+        warnings.warn(
+            f"an octree of {voxels:,} voxels or more is coded without kernels, at some 10,000 "
+            "voxels per second: that takes a while; a C++ compiler, g++ or clang++, makes it 100 "
+            "times as fast",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 def _growth_class(nodes: int, parents: int, level: int) -> int:
@@ -167,38 +187,28 @@ class _Block:
         return self._occupied
 
     def _code_pair(self, node: _Node, first: int) -> None:
+        x, y, z = 2 * node.x + (first >> 2), 2 * node.y + (first >> 1 & 1), 2 * node.z
+        far, back = (self._children.window(x - before, y, z, 5) for before in (2, 1))
+        here = self._children.window(x, y, z, 3)
+        occupied = self._occupied[node.key]
         for child in (first, first + 1):
             if child & ~node.inside:
                 continue
-            occupied = self._occupied[node.key]
-            before = occupied & ((1 << child) - 1)
+            before, second = occupied & ((1 << child) - 1), child & 1
             # A node has at least one child: the last one is not asked whether it is the first.
             if child == node.inside and not before:
                 bit = 1
             else:
-                bit = self._code_child(node, child, before, occupied >> child & 1)
-            self._occupied[node.key] = occupied & ~(1 << child) | bit << child
+                windows = five(far >> second), five(back >> second), five(here >> second)
+                truth = occupied >> child & 1
+                known = _known(windows[1], windows[2])
+                contexts, rows = self._contexts(node, child, before, known, windows)
+                bit = self._predictor.code(self._coder, truth, contexts, rows)
+            occupied = occupied & ~(1 << child) | bit << child
             if bit:
-                x, y, z = (2 * a + (child >> s & 1) for a, s in zip(node, (2, 1, 0), strict=False))
-                self._children.add(x, y, z)
-
-    def _code_child(self, node: _Node, child: int, before: int, truth: int) -> int:
-        x, y, z = (2 * a + (child >> s & 1) for a, s in zip(node, (2, 1, 0), strict=False))
-        far = back = here = 0
-        for near in range(y - 2, y + 3):
-            far = far << 5 | self._children.five(x - 2, near, z)
-            back = back << 5 | self._children.five(x - 1, near, z)
-        for near in range(y - 2, y + 1):
-            here = here << 5 | self._children.five(x, near, z)
-        known = (
-            three(back >> 15)
-            | three(back >> 10) << 3
-            | three(back >> 5) << 6
-            | three(here >> 5) << 9
-            | (here >> 1 & 1) << 12
-        )
-        contexts, rows = self._contexts(node, child, before, known, (far, back, here))
-        return self._predictor.code(self._coder, truth, contexts, rows)
+                here |= 1 << 2 + second
+                self._children.add(x, y, z + second)
+        self._occupied[node.key] = occupied
 
     def _contexts(
         self, node: _Node, child: int, before: int, known: int, windows: tuple[int, int, int]
@@ -245,19 +255,29 @@ def _nodes(keys: list[int], limit: list[int]) -> list[_Node]:
         rows.add(x, y, z)
     nodes = []
     for key, at, (x, y, z) in zip(keys, xyz, places, strict=True):
-        around = shift = crowd = 0
-        for row in range(25):
-            dx, dy = row // 5 - 2, row % 5 - 2
-            cells = rows.five(x + dx, y + dy, z)
+        around = crowd = 0
+        for dx in range(-2, 3):
+            cells = five(rows.window(x + dx, y, z, 5))
             crowd += cells.bit_count()
-            if abs(dx) < 2 and abs(dy) < 2:
-                around |= three(cells) << shift
-                shift += 3
+            if abs(dx) < 2:
+                near = three(cells >> 15) | three(cells >> 10) << 3 | three(cells >> 5) << 6
+                around |= near << 9 * (dx + 1)
         inside = 0
         for c, most in zip(at, limit, strict=True):
             inside = inside << 1 | (2 * c + 1 < most)
         nodes.append(_Node(x, y, z, key, around, crowd, inside))
     return sorted(nodes)
+
+
+def _known(back: int, here: int) -> int:
+    """Of the 13 neighbours that come before a child: whether they are occupied."""
+    return (
+        three(back >> 15)
+        | three(back >> 10) << 3
+        | three(back >> 5) << 6
+        | three(here >> 5) << 9
+        | (here >> 1 & 1) << 12
+    )
 
 
 def _possible(around: int, child: int) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from model.morton import separate
 from model.octree.plain_mixing import DamagedStreamError
-from model.octree.plain_rows import Rows, three
+from model.octree.plain_rows import Rows, five
 
 if TYPE_CHECKING:
     from model.octree.plain_mixing import Coder, Predictor
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _LARGEST = 1 << 20
 """Larger counts are no better contexts."""
 _MOST_DIGITS = 40
+_MIDDLE = 14 << 5 | 14 << 10 | 14 << 15
+"""3 x 3 of a window of 5 x 5 cells."""
 _BEFORE = [offset for offset in product((-1, 0, 1), repeat=3) if offset < (0, 0, 0)]
 
 Cell = tuple[int, int, int]
@@ -46,10 +48,7 @@ class Counts:
 
     def _code_voxel(self, cell: Cell, rows: Rows, classes: dict[Cell, int], truth: int) -> int:
         x, y, z = cell
-        near = sum(
-            three(rows.five(x + dx, y + dy, z)).bit_count()
-            for dx, dy in product((-1, 0, 1), repeat=2)
-        )
+        near = sum((five(rows.window(x + dx, y, z, 5)) & _MIDDLE).bit_count() for dx in (-1, 0, 1))
         before = [classes.get((x + dx, y + dy, z + dz), 0) for dx, dy, dz in _BEFORE]
         fx, fy, fz = before[4], before[10], before[12]
         known, faces = sum(c > 0 for c in before), (fx > 0) + (fy > 0) + (fz > 0)

@@ -16,9 +16,18 @@ class Rows:
         """Occupy a cell."""
         self._rows[x, y] = self._rows.get((x, y), 0) | 1 << (z + 2)
 
-    def five(self, x: int, y: int, z: int) -> int:
-        """Cells z - 2 to z + 2 of a row, lowest first."""
-        return self._rows.get((x, y), 0) >> z & 31
+    def window(self, x: int, y: int, z: int, count: int) -> int:
+        """Cells z - 2 to z + 5, lowest first, of rows y - 2 on: a byte each, the first highest."""
+        rows, found = self._rows, 0
+        for near in range(y - 2, y - 2 + count):
+            found = found << 8 | (rows.get((x, near), 0) >> z & 255)
+        return found
+
+
+def five(window: int) -> int:
+    """Cells z - 2 to z + 2 of up to five rows of a window, without gaps."""
+    pairs = window & 0x1F001F001F | window >> 3 & 0x3E003E0
+    return pairs & 0x3FF | pairs >> 6 & 0xFFC00 | pairs >> 12 & 0x1F00000
 
 
 def three(five: int) -> int:

@@ -182,15 +182,15 @@ class Constants:
     """Functions of the mixing, rounded once and for all in exact arithmetic.
 
     Attributes:
-        logit: (4096,) int32, of the probability (i + 1/2) / 4096, in 1/256.
-        probability: (6143,) int32, of logits from -3071/256 on, in 1/65536; 16 at least, and as
+        logit: (4096,) int16, of the probability (i + 1/2) / 4096, in 1/256.
+        probability: (6143,) uint16, of logits from -3071/256 on, in 1/65536; 16 at least, and as
             much below 65,536.
-        rate: (128,) int32, by which a slot that was seen so often learns, in 1/65536.
+        rate: (128,) uint16, by which a slot that was seen so often learns, in 1/65536.
     """
 
-    logit: NDArray[np.int32]
-    probability: NDArray[np.int32]
-    rate: NDArray[np.int32]
+    logit: NDArray[np.int16]
+    probability: NDArray[np.uint16]
+    rate: NDArray[np.uint16]
 
 
 @cache
@@ -208,7 +208,7 @@ def constants() -> Constants:
     probability = np.concatenate([_WHOLE - upper[:0:-1], upper]).clip(_LEAST, _WHOLE - _LEAST)
     # A slot's chance is about the mean of what it has seen, beginning with 0.6 of a bit for even.
     rate = 10 * _WHOLE // (10 * np.arange(MOST_SEEN + 1) + 16)
-    return Constants(logit.astype(np.int32), probability.astype(np.int32), rate.astype(np.int32))
+    return Constants(logit.astype(np.int16), probability.astype(np.uint16), rate.astype(np.uint16))
 
 
 def _powers_of_e(count: int) -> list[int]:

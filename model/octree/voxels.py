@@ -105,12 +105,14 @@ def edge_of_share(points: NDArray[np.float64], share: float) -> float:
     return short_edge(max(edge, farthest * _LEAST_EDGE, float(np.finfo(np.float64).tiny)))
 
 
-def voxels_of(points: NDArray[np.float64], edge: float) -> Voxels:
+def voxels_of(points: NDArray[np.float64], edge: float, asked: float | None = None) -> Voxels:
     """Find the occupied voxels of a cloud; the order of its points decides nothing.
 
     Args:
         points: (n, 3) finite, n >= 1.
         edge: of a voxel, above 0.
+        asked: the edge before it was rounded, which is the one that whoever asked knows; None: it
+            was not.
 
     Raises:
         CodecError: the edge is too small or too large for the cloud.
@@ -118,7 +120,7 @@ def voxels_of(points: NDArray[np.float64], edge: float) -> Voxels:
     low, high = points.min(axis=0), points.max(axis=0)
     with np.errstate(over="ignore"):
         first, last = _numbers(low, edge), _numbers(high, edge)
-    _require_edge(low, high, first, last, edge)
+    _require_edge(low, high, (first, last), edge, f"{asked or edge:.12g}")
     corner = first.astype(np.int64)
     box = (last - first).astype(np.int64) + 1
     keys = np.empty(len(points), dtype=np.int64)
@@ -143,27 +145,27 @@ def _triple(numbers: NDArray[np.int64]) -> Triple:
 def _require_edge(
     low: NDArray[np.float64],
     high: NDArray[np.float64],
-    first: NDArray[np.float64],
-    last: NDArray[np.float64],
+    numbers: tuple[NDArray[np.float64], NDArray[np.float64]],
     edge: float,
+    told: str,
 ) -> None:
-    most = 1 << DEEPEST
+    (first, last), most = numbers, 1 << DEEPEST
     half = float((high / 2 - low / 2).max())  # the whole may overflow
     farthest = float(np.maximum(np.abs(low), np.abs(high)).max())
     number = float(np.maximum(np.abs(first), np.abs(last)).max())
     is_far = number > FARTHEST_CORNER - most
     if half / edge > most / 2 or (not is_far and float((last - first).max()) >= most):
         raise CodecError(
-            f"a cloud must be at most {most:,} voxels long, and with voxels of {edge:g} this one, "
+            f"a cloud must be at most {most:,} voxels long, and with voxels of {told} this one, "
             f"{2 * half:g} long, is longer; take an edge of {4 * (half / most):.2g} or more"
         )
     if is_far:
         raise CodecError(
             f"voxels must be told apart where the cloud lies, {farthest:g} from the origin, and "
-            f"with an edge of {edge:g} they cannot be; take a larger one, or move the cloud"
+            f"with an edge of {told} they cannot be; take a larger one, or move the cloud"
         )
     if math.isinf((number + most) * edge):
         raise CodecError(
-            f"the centres of voxels must be finite, and with an edge of {edge:g} some are not "
+            f"the centres of voxels must be finite, and with an edge of {told} some are not "
             f"where the cloud lies, {farthest:g} from the origin; take a smaller one"
         )

@@ -145,11 +145,16 @@ def _key(metric: str) -> str:
     return FILE_KEYS.get(metric, metric)
 
 
+LONGEST_SIDE = 1e150
+"""Of a cloud that is measured: sums of its squared distances stay far from float64's end."""
+
+
 def require_measurable(clouds: Mapping[str, Cloud]) -> None:
     """Refuse to measure on nothing, and on clouds without a scale to measure in.
 
     Raises:
-        StudyError: there are no clouds, or some whose points are all the same: each is named.
+        StudyError: there are no clouds, or some whose points are all the same or too far apart:
+            each is named.
     """
     if not clouds:
         raise StudyError("a codec is measured on clouds, and none is given; name one or more")
@@ -158,10 +163,16 @@ def require_measurable(clouds: Mapping[str, Cloud]) -> None:
 
 
 def unmeasurable(clouds: Mapping[str, Cloud]) -> list[str]:
-    """Return a sentence for each cloud whose points are all the same: it has no scale."""
+    """Return a sentence for each cloud that has no scale to measure in, or too large a one."""
     complaints = []
     for name, cloud in clouds.items():
-        if longest_side(cloud.points) == 0.0:
+        side = longest_side(cloud.points)
+        if side > LONGEST_SIDE:
+            complaints.append(
+                f"a cloud must be at most {LONGEST_SIDE:g} long to be measured, for distances are "
+                f"squared, and the cloud {name!r} is {side:g} long; scale it down"
+            )
+        if side == 0.0:
             count = len(cloud.points)
             heap = f"{count} points of {name!r} are all the same"
             complaints.append(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from model.bag.codec import BagCodec
 from model.octree.codec import OctreeCodec, OctreeOptions
+from model.octree.general import general_tables
 from study.base.errors import StudyError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from model.codec_folder import AnyCodec
 
 BUILT_IN = "octree"
-"""Names the octree codec without tables, unless a folder has this name."""
+"""Names the octree codec with the package's tables, unless a folder has this name."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def open_any(place: Path, wish: OctreeWish | None = None, family: str | None = N
     """
     wish = wish or OctreeWish()
     if is_built_in(place):
-        return wish.applied(OctreeCodec(OctreeOptions()))
+        return wish.applied(OctreeCodec(OctreeOptions(tables=general_tables())))
     from study.registry.fetching import open_codec
 
     codec = open_codec(place, family).codec

@@ -105,9 +105,10 @@ def trained_on(
     """
     draw = np.random.default_rng(seed)
     jobs = [(number, depth) for number in range(len(clouds)) for depth in depths]
+    order = [jobs[job] for job in draw.permutation(len(jobs))]
     tables = None
-    for job in draw.permutation(len(jobs)):
-        number, depth = jobs[job]
+    # What was seen last counts most: coarse trees, whose files are small, come last.
+    for number, depth in sorted(order, key=lambda job: -job[1]):
         share = 2.0 ** -(depth + draw.uniform(-0.5, 0.5))
         tables = learned_at(tables, clouds[number], share)
         on_progress()

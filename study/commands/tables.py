@@ -9,7 +9,7 @@ from rich.markup import escape
 from model.codec_folder import save_codec
 from model.octree.codec import OctreeCodec, OctreeOptions
 from study.base.errors import StudyError
-from study.codecs.tables import embedded_training_clouds, train_tables
+from study.codecs.tables import HELD_OUT, embedded_training_clouds, train_tables
 from study.commands.measuring import read_all
 from study.config.data import EMBEDDED
 from study.report.live import progress_view
@@ -65,7 +65,8 @@ def _clouds(given: list[Path]) -> dict[str, NDArray[np.float64]]:
 
 def _told(worths: list[Worth]) -> list[str]:
     if not worths:
-        return ["too few clouds to keep some aside: what the tables are worth is not known"]
+        needed = f"that takes {HELD_OUT} clouds or more, some of which are kept aside"
+        return [f"what the tables are worth is not known: {needed}"]
     lines = ["octrees of clouds that were kept aside, with tables of the others:"]
     for each in worths:
         change = each.with_bpp / each.without_bpp - 1

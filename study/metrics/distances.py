@@ -171,8 +171,12 @@ def mean_dist2(queries: NDArray[np.float64], references: NDArray[np.float64] | S
 
 
 def longest_side(points: ArrayLike) -> float:
-    """Return the longest side of the cloud's axis-aligned box, in units of the input."""
-    return float(np.ptp(as_points(points, "cloud"), axis=0).max())
+    """Return the longest side of the cloud's axis-aligned box, in units of the input.
+
+    Infinity where float64 cannot hold it.
+    """
+    with np.errstate(over="ignore"):
+        return float(np.ptp(as_points(points, "cloud"), axis=0).max())
 
 
 def to_unit_frame(points: ArrayLike, original: ArrayLike) -> NDArray[np.float64]:

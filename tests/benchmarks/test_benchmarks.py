@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import zipfile
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from benchmarks import (
@@ -24,6 +26,9 @@ from benchmarks import (
     members,
     norms,
     octree,
+    octree_clouds,
+    octree_rates,
+    octree_speed,
     packing,
     patches,
 )
@@ -32,6 +37,8 @@ from benchmarks.measuring import Lap, Sample, Turns, Way, compare, take_turns
 from benchmarks.packing import Packing
 from benchmarks.training_steps import OurStep
 from model.config import ModelConfig
+from model.octree.codec import OctreeCodec, OctreeOptions
+from study.base.errors import StudyError
 from study.config import DataRecipe
 
 if TYPE_CHECKING:
@@ -60,9 +67,9 @@ def small() -> Iterator[None]:
         (epochs, "recipe", lambda: recipe),
         (density, "SIZES", {500: 2}),
         (fronts, "MANY", 2_000),
-        (octree, "TRAINING_OBJECTS", 1),
         (octree, "TEST_OBJECTS", 2),
-        (octree, "SPEED_POINTS", 20_000),
+        (octree_speed, "POINTS", 20_000),
+        (octree_speed, "MEMORY_POINTS", (20_000,)),
         (fronts, "FEW", 20),
         (packing, "packings", lambda: (ways, 2)),
     ]
@@ -153,12 +160,60 @@ def test_benchmark_prints_a_ratio(name: str, capsys: pytest.CaptureFixture[str])
     assert re.search(r"ratio \d+\.\d+ ", capsys.readouterr().out)
 
 
-def test_the_octree_is_held_against_gpcc(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_octree_is_held_against_others(capsys: pytest.CaptureFixture[str]) -> None:
     octree.run(pairs=2)
     said = capsys.readouterr().out
-    assert len(re.findall(r"depth \d: \d\.\d+ bpp \(\d\.\d+\), D1", said)) == 2 * len(octree.DEPTHS)
-    assert len(re.findall(r"BD-rate against G-PCC, .*: -\d+\.\d % \(95 %:", said)) == 2
-    assert "points encoded and decoded per second of CPU time" in said
+    assert "2 clouds of 8,192 points" in said
+    assert len(
+        re.findall(r"depth \d: [\d.]+ [\d.]+ [\d.]+, file [-+]\d+\.\d\d %", said)
+    ) == 2 * len(octree_rates.DEPTHS)
+    for anchor in ("Draco", "Draco, merged", "G-PCC"):
+        found = re.findall(rf"(tables|between|centres) against {anchor}: [-+]\d+\.\d %", said)
+        assert len(found) == 4
+    assert said.count("points per second") == 4 + 2
+    assert "20,000 points, " in said
+
+
+def test_levels_add_up_to_the_code(seed: int) -> None:
+    points = np.random.default_rng(seed).normal(size=(300, 3))
+    bits = octree_rates.bits_at([points], 5, None)
+    assert sum(bits.levels) == pytest.approx(bits.ideal)
+    assert bits.file_bytes * 300 == pytest.approx(
+        len(OctreeCodec(OctreeOptions(edge_of_longest_side=1 / 32)).compress(points)), abs=1
+    )
+
+
+def test_clouds_of_users_are_sampled_and_sifted(tmp_path: Path) -> None:
+    """Of the library of the embedded objects test objects alone; others unless nearly empty."""
+    test = octree_clouds.of_test_split()[0]
+    square = "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"
+    models = {
+        f"blendswap-cc-0/{test}/{test}.obj": square,
+        "blendswap-cc-0/other/other.obj": square,
+        "elsewhere/square/square.obj": square,
+        "elsewhere/rod/rod.obj": square.replace("v 1 0 0", "v 0.001 0 0"),
+        "elsewhere/odd/odd.obj": "f 1 2 3\n",
+    }
+    with zipfile.ZipFile(tmp_path / "models.sh3f", "w") as archive:
+        for name, text in models.items():
+            archive.writestr(name, text)
+    chosen = octree_clouds.given([tmp_path / "models.sh3f"], 2000)
+    assert list(chosen.clouds) == [
+        f"blendswap-cc-0/{test}/{test}.obj",
+        "elsewhere/square/square.obj",
+    ]
+    assert {len(points) for points in chosen.clouds.values()} == {2000}
+    assert chosen.left_out == {
+        "not of the test split": ["blendswap-cc-0/other/other.obj"],
+        "nearly empty": ["elsewhere/rod/rod.obj"],
+        "cannot be read": ["elsewhere/odd/odd.obj"],
+    }
+    assert "  left out, nearly empty: 1 (elsewhere/rod/rod.obj)" in chosen.lines()
+    again = octree_clouds.given([tmp_path / "models.sh3f"], 2000)
+    for name, points in chosen.clouds.items():
+        np.testing.assert_array_equal(points, again.clouds[name])
+    with pytest.raises(StudyError, match="none of these files can be used"):
+        octree_clouds.given([tmp_path / "models.sh3f"], 3)
 
 
 @pytest.mark.parametrize("part", gpu.PARTS, ids=lambda part: part.name)

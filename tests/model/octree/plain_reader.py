@@ -17,6 +17,7 @@ class Octree:
     """What a file says; `points` are decoded."""
 
     codec_id: bytes = b""
+    tables: str = "none"
     original_points: int = 0
     edge: float = 0.0
     corner: tuple[int, ...] = ()
@@ -38,8 +39,8 @@ def read_head(data: bytes) -> Octree:
     assert kind & 7 == 2
     position = 4
     found = Octree(counts=["none", "exact", "coarse"][kind >> 3 & 3])
-    if kind >> 5 & 3:
-        assert kind >> 5 & 3 == 1
+    found.tables = ["none", "codec's", "general"][kind >> 5 & 3]
+    if found.tables == "codec's":
         found.codec_id = data[4:6]
         position = 6
 

@@ -193,11 +193,11 @@ def test_the_tables_are_the_codec(seed: int) -> None:
     assert head_of(data).codec_id == ours.codec_id[:2]
     assert (head_of(data).kind, head_of(data).points) == ("octree", len(points))
     begins = f"an octree codec whose id begins with {ours.codec_id[:2].hex()}"
-    with pytest.raises(WrongCodecError, match=f"{begins}, and this one has no tables; name"):
+    with pytest.raises(WrongCodecError, match=f"{begins}, and this one is `octree`; name"):
         plain.decompress(data)
     with pytest.raises(WrongCodecError, match=f"and this one has the id {other.codec_id.hex()}"):
         other.decompress(data)
-    with pytest.raises(WrongCodecError, match="the octree codec without tables, `octree`, and"):
+    with pytest.raises(WrongCodecError, match="that comes with the program, `octree`, and"):
         ours.decompress(plain.compress(points))
 
 
@@ -274,6 +274,7 @@ def test_options_that_cannot_be(options: dict[str, object], sentence: str) -> No
         (np.zeros((3, 2)), 1.0, r"shape \(n, 3\), not \(3, 2\)"),
         (np.array([[0.0, np.nan, 1.0]]), 1.0, "must be finite, and 1 of the 1 points"),
         (np.array([[0.0] * 3, [1.0] * 3]), 1e-9, "at most 2,097,152 voxels long.* 9.5e-07 or"),
+        (np.array([[0.0] * 3, [1.0] * 3]), 1.2345e-9, "with voxels of 1.2345e-09 this one"),
         (np.full((2, 3), 1e20), 1.0, "told apart where the cloud lies, 1e.20 from the origin"),
         (np.array([[-1e308] * 3, [1e308] * 3]), 1.0, "at most 2,097,152 voxels long"),
         (np.full((1, 3), 1.7e308), 1.2e308, "the centres of voxels must be finite"),

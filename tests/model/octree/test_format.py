@@ -8,13 +8,18 @@ import numpy as np
 import pytest
 
 from model.octree.codec import OctreeCodec, OctreeOptions
+from model.octree.general import general_tables
 from model.octree.tables import constants
 from tests.model.octree import plain_reader, plain_stream
 from tests.model.octree.test_codec import sheet, trained
 from tests.model.test_partition import NAMES, shapes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
+
+    from model.octree.tables import OctreeTables
 
 
 def arrays_of(codec: OctreeCodec) -> dict[str, dict[str, NDArray[Any]]] | None:
@@ -31,7 +36,7 @@ def arrays_of(codec: OctreeCodec) -> dict[str, dict[str, NDArray[Any]]] | None:
 def assert_read_alike(codec: OctreeCodec, points: NDArray[np.float64]) -> None:
     data = codec.compress(points)
     ours, theirs = codec.read(data), plain_reader.read_head(data)
-    assert theirs.codec_id == (codec.codec_id[:2] if codec.options.tables else b"")
+    assert theirs.codec_id == (codec.codec_id[:2] if theirs.tables == "codec's" else b"")
     assert theirs.original_points == ours.frame.points == len(points)
     assert (theirs.edge, theirs.corner, theirs.box) == (
         ours.frame.edge,
@@ -50,22 +55,31 @@ def assert_read_alike(codec: OctreeCodec, points: NDArray[np.float64]) -> None:
     np.testing.assert_array_equal(np.array(plain_reader.place(theirs, counts)), decoded)
 
 
-@pytest.mark.parametrize("tables", [False, True], ids=["no tables", "tables"])
+TABLES: dict[str, Callable[[], OctreeTables | None]] = {
+    "none": lambda: None,
+    "codec's": trained,
+    "general": general_tables,
+}
+
+
+@pytest.mark.parametrize("tables", TABLES)
 @pytest.mark.parametrize("placing", ["centres", "between"])
 @pytest.mark.parametrize("counts", ["none", "coarse", "exact"])
 def test_a_file_says_what_the_page_says(
     counts: str,
     placing: str,
-    tables: bool,  # noqa: FBT001
+    tables: str,
     seed: int,
 ) -> None:
     options = OctreeOptions(
         edge=5.1,
         counts=counts,  # type: ignore[arg-type]
         placing=placing,  # type: ignore[arg-type]
-        tables=trained() if tables else None,
+        tables=TABLES[tables](),
     )
-    assert_read_alike(OctreeCodec(options), sheet(seed, 300))
+    codec = OctreeCodec(options)
+    assert plain_reader.read_head(codec.compress(sheet(seed, 9))).tables == tables
+    assert_read_alike(codec, sheet(seed, 200))
 
 
 OLD_FILES = {

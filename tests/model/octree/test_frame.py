@@ -18,6 +18,7 @@ from model.octree.frame import (
     Counts,
     Frame,
     Placing,
+    Tables,
     read_file,
     short_edge,
     write_file,
@@ -66,6 +67,7 @@ def test_the_usual_object_has_a_small_head() -> None:
     [
         {},
         {"codec_id": b"\0\0"},
+        {"is_general": True},
         {"points": 1},
         {"points": 127},
         {"points": 128},
@@ -159,6 +161,8 @@ def test_every_byte_after_the_magic(flags: int) -> None:
         assert read_file(data) == (FRAME, STREAM)
     elif flags in (10, 18):  # exact and coarse numbers of points
         assert read_file(data)[0].counts == flags >> 3
+    elif flags in (66, 74, 82):  # likewise, with the tables that come along
+        assert read_file(data)[0].tables == Tables.GENERAL
     elif flags < 2:
         with pytest.raises(WrongCodecError, match="of a learned codec"):
             read_file(data)

@@ -7,6 +7,8 @@ from itertools import product
 import numpy as np
 import pytest
 
+from model.native.library import library
+from model.octree import placing
 from model.octree.codec import OctreeCodec, OctreeOptions
 from model.octree.placing import MOST_OF_VOXEL, NEIGHBOURS, between, equal_counts
 from study.metrics import d1_psnr_db
@@ -104,11 +106,11 @@ def test_points_stay_near_their_voxel(seed: int) -> None:
 def test_it_is_worth_decibels_without_a_bit(seed: int) -> None:
     points = surface(seed, 8192).astype(np.float64)
     sizes, quality = {}, {}
-    for placing in ("centres", "between"):
-        options = OctreeOptions(edge_of_longest_side=1 / 16, placing=placing)
+    for name in ("centres", "between"):
+        options = OctreeOptions(edge_of_longest_side=1 / 16, placing=name)
         data = OctreeCodec(options).compress(points)
-        sizes[placing] = len(data)
-        quality[placing] = d1_psnr_db(points, OctreeCodec().decompress(data).points, peak=2.0)
+        sizes[name] = len(data)
+        quality[name] = d1_psnr_db(points, OctreeCodec().decompress(data).points, peak=2.0)
     assert sizes["between"] == sizes["centres"]
     assert quality["between"] > quality["centres"] + 3.0
 
@@ -122,3 +124,19 @@ def test_auto_leaves_grids_and_lonely_points_alone(seed: int) -> None:
         assert frame.placing.name == "CENTRES"
     coder = OctreeCodec(OctreeOptions(edge=0.2))
     assert coder.read(coder.compress(points)).frame.placing.name == "BETWEEN"
+
+
+@pytest.mark.skipif(library() is None, reason="there is no C++ compiler here")
+@pytest.mark.parametrize("side", [1, 2, 9, 40])
+def test_the_kernel_finds_what_numpy_finds(
+    side: int, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = np.random.default_rng(seed)
+    voxels = np.unique(draw.integers(0, side, (2 * side * side, 3)), axis=0)
+    voxels = voxels[draw.permutation(len(voxels))]
+    counts = draw.integers(0, 9, len(voxels))
+    counts[0] += 1
+    found = [np.concatenate(list(between(voxels, counts, int(counts.sum()))))]
+    monkeypatch.setattr(placing, "add_neighbours", lambda *_: False)
+    found.append(np.concatenate(list(between(voxels, counts, int(counts.sum())))))
+    np.testing.assert_array_equal(found[0], found[1])

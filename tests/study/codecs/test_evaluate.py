@@ -121,3 +121,8 @@ def test_nothing_to_measure_is_refused() -> None:
         evaluate(codec(), {"dot": Cloud(np.ones((9, 3)), None, ())})
     with pytest.raises(StudyError, match="but the cloud 'dot' is 1 point; leave it out"):
         evaluate(codec(), {"dot": Cloud(np.ones((1, 3)), None, ())})
+    far = Cloud(np.array([[-1e308] * 3, [1e308] * 3]), None, ())
+    with pytest.raises(
+        StudyError, match=r"at most 1e\+150 long .* and the cloud 'far' is inf long"
+    ):
+        evaluate(codec(), {"far": far})

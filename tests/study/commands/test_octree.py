@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,13 +13,11 @@ import pytest
 from model.codec_folder import load_codec, save_codec
 from model.octree.codec import OctreeCodec, OctreeOptions
 from study.clouds import read_cloud, write_cloud
+from study.codecs.opening import BUILT_IN, open_any
 from study.commands.main import main
 from tests.model.octree.test_codec import trained
 from tests.model.support import surface
 from tests.study.commands.test_coding import save
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -97,7 +95,10 @@ def test_it_is_measured_as_others_are(here: Path, capsys: pytest.CaptureFixture[
     assert main(["evaluate", "octree", "sheet0.ply", "sheet1.ply", "--depth", "3"]) == 0
     assert "edge 0.125 of the longest side" in told(capsys)
     written = json.loads((here / "octree-evaluation.json").read_text())
-    assert written["description"] == f"octree codec {OctreeCodec().codec_id.hex()}, no tables"
+    assert (
+        written["description"]
+        == f"octree codec {open_any(Path(BUILT_IN)).codec_id.hex()}, trained tables"
+    )
 
 
 def test_tables_are_trained_and_used(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,7 +122,7 @@ def test_tables_are_trained_and_used(here: Path, capsys: pytest.CaptureFixture[s
 
 def test_few_clouds_train_too(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train-tables", "sheet0.ply", "mine", "--depths", "2", "--seed", "3"]) == 0
-    assert "what the tables are worth is not known" in told(capsys)
+    assert "what the tables are worth is not known: that takes 5 clouds or more" in told(capsys)
     assert load_codec(here / "mine").about["worth"] == []
 
 
