@@ -139,7 +139,8 @@ def _print_metrics(console: Console, _family: str) -> None:
     table.add_column()
     for name, measure in MEASURES.items():
         better = {"minimize": "less", "maximize": "more"}.get(measure.direction_hint or "", "")
-        table.add_row(f"  {name}", better, f"{measure.meaning} ({measure.unit}){_epochs(measure)}")
+        told = f"{measure.meaning} ({measure.unit}){_epochs(measure)}"
+        table.add_row(f"  {name}", better, escape(told))
     console.print(table, highlight=False)
 
 
