@@ -34,7 +34,7 @@ def shape_error(
     faces, and how dense it is. Its spectrum alone (Demantké et al. 2011) forgets the direction,
     which is known here, for both clouds are in one frame; and a matrix has a gradient everywhere,
     an eigenvalue's direction has none where two are equal. The difference is Frobenius' norm over
-    the true covariance's trace: 0 for equal shapes, 1 where one of both is a heap on one place.
+    the larger trace of both: 0 for equal shapes, 1 for a line beside a heap on one place.
 
     Args:
         decoded: (T, B, P).
@@ -83,8 +83,9 @@ def _rows(covariances: Tensor, match: Tensor) -> Tensor:
 
 
 def _relative(ours: Tensor, theirs: Tensor, where: Cloud) -> Tensor:
-    """Mean over the valid points of ``|ours - theirs| / trace(theirs)``, (T, B)."""
-    size = theirs.diagonal(dim1=3, dim2=4).sum(dim=-1)
+    """Mean over the valid points of ``|ours - theirs|`` over the larger trace, (T, B)."""
+    traces = [each.diagonal(dim1=3, dim2=4).sum(dim=-1) for each in (ours, theirs)]
+    size = torch.maximum(*traces)
     tiny = torch.finfo(size.dtype).tiny ** 0.5
     square = (ours - theirs).square().sum(dim=(3, 4))
     # A square root has no gradient at 0, where shapes are equal.

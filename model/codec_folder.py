@@ -29,7 +29,6 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from model.bag.codec import BagCodec
-from model.bottleneck import LARGEST_SYMBOL
 from model.cloud_codec import CloudCodec
 from model.codec import Codec
 from model.config import ModelConfig
@@ -49,6 +48,7 @@ from model.octree.codec import OctreeCodec
 from model.octree.folder import KIND, load_octree, load_tables, save_octree, save_tables
 from model.partition import PartitionConfig
 from model.patch_coder import PatchCoder, Tables
+from model.table_checks import check_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,12 +62,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Of a learned codec's folder: readers before there were octree codecs know no other."""
-
-TOTAL_FREQUENCY = 1 << 16
-"""Where every row of cumulative frequencies ends: the precision of CompressAI's range coder."""
-
-SHORTEST_ROW = 3
-"""From 0, over one symbol, to the slot of all the others."""
 
 LEARNED, BAG = "learned", "bag"
 FAMILY = "family"
@@ -164,7 +158,8 @@ def save_codec(codec: AnyCodec, folder: Path, about: Mapping[str, Any]) -> None:
     others = {}
     if isinstance(codec, BagCodec):
         kind = {"format": FORMAT_OF_BAG, "kind": BAG, "slope": codec.slope}
-        others = {OCTREE_TABLES: save_tables(codec.octree.options.tables)}
+        octree = codec.octree
+        others = {OCTREE_TABLES: save_tables(None if octree.is_general else octree.options.tables)}
     learned = codec.learned if isinstance(codec, BagCodec) else codec
     described = {
         **kind,
@@ -311,29 +306,3 @@ def _load_tables(path: Path, config: ModelConfig) -> Tables:
     except (SafetensorError, ValueError, TypeError, KeyError) as error:
         raise damaged(path, str(error)) from error
     return tables
-
-
-def check_tables(tables: Tables, config: ModelConfig) -> None:
-    """Hold tables against what the range coder needs, for it checks nothing itself.
-
-    Raises:
-        ValueError: a row is not one for each symbol, or does not rise from 0 to 65536 within it.
-    """
-    rows = config.symbol_channels
-    shapes = tuple(array.shape for array in (tables.cdf, tables.cdf_length, tables.offset))
-    if shapes != ((rows, *tables.cdf.shape[-1:]), (rows,), (rows,)):
-        raise ValueError(
-            f"there must be a row for each of {rows} symbols, and the shapes are {shapes}"
-        )
-    if any(array.dtype != np.int32 for array in (tables.cdf, tables.cdf_length, tables.offset)):
-        raise ValueError("tables must be int32")
-    if int(np.abs(tables.offset.astype(np.int64)).max()) > LARGEST_SYMBOL:
-        raise ValueError(f"offsets must be within +-{LARGEST_SYMBOL}")
-    if tables.cdf_length.min() < SHORTEST_ROW or tables.cdf_length.max() > tables.cdf.shape[1]:
-        raise ValueError(
-            f"rows must have {SHORTEST_ROW} to {tables.cdf.shape[1]} entries that count"
-        )
-    for number, (row, length) in enumerate(zip(tables.cdf, tables.cdf_length, strict=True)):
-        steps = np.diff(row[:length].astype(np.int64))
-        if row[0] != 0 or row[length - 1] != TOTAL_FREQUENCY or steps.min() <= 0:
-            raise ValueError(f"row {number} must rise from 0 to {TOTAL_FREQUENCY}")

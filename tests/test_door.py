@@ -18,7 +18,9 @@ FAMILIES = {path.parent.name for path in (ROOT / "study" / "families").glob("*/_
 
 LIBRARY = {
     "model.bag.codec",
+    "model.bag.choosing",
     "model.bag.mixed",
+    "model.octree.general",
     "model.bag.slope",
     "losses.total",
     "model.coded_cloud",

@@ -22,6 +22,7 @@ from model.errors import CodecError, WrongCodecError
 from model.growth import grown
 from model.normals import check_shapes
 from model.octree.codec import OctreeCodec, OctreeOptions
+from model.octree.general import general_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +67,7 @@ class BagCodec:
         Args:
             learned: codes patches.
             slope: bits per point that a decibel of D1 is worth; see `model.bag.slope`.
-            tables: what the octree's coder knows beforehand; None: nothing.
+            tables: what the octree's coder knows beforehand; None: the tables that come along.
 
         Raises:
             CodecError: the learned codec codes normals, or the slope is not above 0.
@@ -83,7 +84,7 @@ class BagCodec:
             )
         self.learned = learned
         self.slope = slope
-        self.octree = OctreeCodec(OctreeOptions(tables=tables))
+        self.octree = OctreeCodec(OctreeOptions(tables=tables or general_tables()))
 
     @cached_property
     def codec_id(self) -> bytes:

@@ -14,6 +14,7 @@ import numpy as np
 
 from model.bag.choosing import decibels, octree_files
 from model.bag.distortion import Original
+from model.octree.general import general_tables
 from model.placement import place
 
 if TYPE_CHECKING:
@@ -31,12 +32,14 @@ SLOPES = 2.0 ** (np.arange(-160, 41) / 8)
 
 
 def octree_curve(points: NDArray[np.float64], tables: OctreeTables | None = None) -> Curve:
-    """Return what an octree makes of a cloud, (n, 3), at all edges."""
+    """Return what an octree makes of a cloud, (n, 3), at all edges; tables as of `BagCodec`."""
     points = points[np.lexsort(points.T)]
     placement = place(points, "the cloud")
     original = Original(placement.to_scaled(points))
     files = octree_files(
-        points, tables, lambda decoded: original.errors(placement.to_scaled(decoded))
+        points,
+        tables or general_tables(),
+        lambda decoded: original.errors(placement.to_scaled(decoded)),
     )
     rows = [(8 * len(file.data) / len(points), decibels(file.d1)) for _, file, _ in files]
     return np.array(rows)

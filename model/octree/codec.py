@@ -130,14 +130,15 @@ class OctreeCodec:
         return _id_of(self.options.tables)
 
     @cached_property
-    def _is_general(self) -> bool:
+    def is_general(self) -> bool:
+        """Whether its files begin with the tables that come along."""
         tables = self.options.tables
         return tables is not None and self.codec_id == _id_of(general_tables())
 
     @property
     def _short_id(self) -> bytes | None:
         """What its files say of its tables: nothing where everybody has them."""
-        known = self.options.tables is None or self._is_general
+        known = self.options.tables is None or self.is_general
         return None if known else self.codec_id[:SHORT_ID_BYTES]
 
     def _tables_of(self, frame: Frame) -> OctreeTables | None:
@@ -196,7 +197,7 @@ class OctreeCodec:
 
     def _write(self, points: int, edge: float, voxels: Voxels, placing: Placing) -> bytes:
         counts = CODES_COUNTS[self.options.counts]
-        told = counts, placing, self._short_id, self._is_general
+        told = counts, placing, self._short_id, self.is_general
         frame = Frame(points, edge, voxels.corner, voxels.box, *told)
         numbers, decoded = None, len(voxels.cells)
         if counts == Counts.EXACT:

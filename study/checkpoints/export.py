@@ -103,11 +103,10 @@ def take(
     if members.has_octree:
         require_octree(trial.family)
         codec = beside_octree(codec, _slope(metrics, data))
-    metrics_are = _MEASURED
+    metrics_are, is_measured = _MEASURED, epoch == last and members == trial.codec
     if epoch != last:
         metrics_are = f"estimates after epoch {epoch} of {last}; no file of this codec was weighed"
     elif members != trial.codec:
-        metrics = dict(metrics)  # Not those of this codec any more.
         metrics_are = (
             f"measured with the members {', '.join(trial.codec.members)}, and this codec has "
             f"{', '.join(members.members)}; no file of it was weighed"
@@ -123,7 +122,7 @@ def take(
         "data": _of_data(manifest) if manifest else _of_lost_data(recipe),
         "code_version": {"trained": store.code_version, "exported": code_version()},
     }
-    return TakenCodec(codec, record, epoch, metrics, data, about)
+    return TakenCodec(codec, record, epoch, metrics, data, about, is_measured)
 
 
 def _trained(study: StudyFolder, number: int, epoch: int, architecture: Architecture) -> Network:

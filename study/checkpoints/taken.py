@@ -24,6 +24,7 @@ class TakenCodec:
         metrics: of that epoch; those of the last were measured, others are estimates.
         data: the prepared data set that it was trained on, if it is still there.
         about: where it comes from, for whoever finds it elsewhere.
+        is_measured: whether these metrics are of files that this very codec wrote.
     """
 
     codec: AnyCodec
@@ -32,8 +33,4 @@ class TakenCodec:
     metrics: Mapping[str, float]
     data: Path
     about: Mapping[str, Any]
-
-    @property
-    def is_measured(self) -> bool:
-        """Whether its files were weighed."""
-        return self.metrics is self.record.final
+    is_measured: bool

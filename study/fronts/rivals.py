@@ -55,7 +55,6 @@ class Rival:
         counts: what its rate counts, in a few words.
         settings: of each operating point.
         results: of each operating point, cloud by cloud.
-        note: what it was trained on, such as "trained on 9 clouds"; empty where on nothing.
     """
 
     key: str
@@ -63,12 +62,6 @@ class Rival:
     counts: str
     settings: tuple[str, ...]
     results: tuple[tuple[CloudResult, ...], ...]
-    note: str = ""
-
-    @property
-    def label(self) -> str:
-        """Its name in legends, which have no room for more."""
-        return f"{self.name}, trained" if self.note else self.name
 
     @cached_property
     def values(self) -> Mapping[str, tuple[float | None, ...]]:

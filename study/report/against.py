@@ -37,7 +37,7 @@ def _standing(study: JudgedStudy, rival: Rival, rivals: Rivals) -> Standing:
     return Standing(
         key=rival.key,
         name=rival.name,
-        sentence=f"({rival.note}) " * bool(rival.note) + "; ".join(_sentences(study, found, rival)),
+        sentence="; ".join(_sentences(study, found, rival)),
         rates=tuple(rates),
         dominated=None if found.dominated is None else len(found.dominated),
         rate_percent=None if found.rate is None else found.rate.value,

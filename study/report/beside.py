@@ -116,7 +116,7 @@ def curves_of(beside: Beside, plane: Plane) -> list[Curve]:
             RIVAL,
             each.key,
             each.name,
-            palette.rival_text(each.label, each.counts),
+            palette.rival_text(each.name, each.counts),
             tuple(sorted(each.places(plane.metrics))),
         )
         for each in beside.rivals

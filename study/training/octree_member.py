@@ -6,9 +6,12 @@ import math
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from model.bag.codec import BagCodec
 from model.bag.slope import octree_curve, slope_for
 from model.cloud_codec import CloudCodec
+from study.base.errors import StudyError
 from study.metrics.psnr import MPEG_FACTOR
 
 if TYPE_CHECKING:
@@ -20,12 +23,21 @@ SLOPE = "octree_slope"
 """Among the metrics of a trial whose codec has the octree as a member: `BagCodec.slope`."""
 
 MOST_POINTS = 400_000
-"""Of the clouds whose octrees are looked at, the first ones: half a minute."""
+"""Of the clouds whose octrees are looked at: half a minute."""
 
 
 def beside_octree(learned: AnyCodec, slope: float) -> BagCodec:
-    """Return a codec with the members learned and octree."""
-    assert isinstance(learned, CloudCodec), "asked of families that code patches in its container"
+    """Return a codec with the members learned and octree.
+
+    Raises:
+        StudyError: its family says that it takes an octree, and its codecs are of another kind.
+    """
+    if not isinstance(learned, CloudCodec):
+        raise StudyError(
+            "a family that takes the octree as a member (takes_octree) must make codecs of the "
+            f"kind CloudCodec, and this one makes a {type(learned).__name__}; set takes_octree = "
+            "False"
+        )
     return BagCodec(learned, slope)
 
 
@@ -34,7 +46,7 @@ def slope_beside(data: DataSet, d1_psnr_db: float) -> float:
 
     Args:
         data: with the clouds.
-        d1_psnr_db: of the learned codec alone, the mean over these clouds.
+        d1_psnr_db: of the learned codec alone, the mean over all of these clouds.
     """
     peak = data.manifest.peak
     return slope_for(_curves(data), 10 * math.log10(MPEG_FACTOR * peak**2) - d1_psnr_db)
@@ -42,10 +54,15 @@ def slope_beside(data: DataSet, d1_psnr_db: float) -> float:
 
 @lru_cache(maxsize=1)
 def _curves(data: DataSet) -> list[Curve]:
-    """Return what octrees make of clouds; no trial changes that."""
+    """Return the octree's curve of each of the clouds, or of a seeded sample of many.
+
+    It is the same for all trials, so it is remembered.
+    """
     curves: list[Curve] = []
     points = 0
-    for cloud in data.clouds("validation"):
+    clouds = data.clouds("validation")
+    for number in np.random.default_rng(0).permutation(len(clouds)):
+        cloud = clouds[int(number)]
         points += len(cloud.points)
         if curves and points > MOST_POINTS:
             break

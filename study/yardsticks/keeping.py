@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import model.octree
+from model.bag.choosing import LADDER
 from study.base.errors import StudyError
 from study.base.next_command import next_command
 from study.clouds import Cloud
@@ -27,8 +28,7 @@ from study.report.unchanged import code_digest, kept_files
 from study.storage.progress import data_shown
 from study.training.cloud_results import read_results
 from study.yardsticks.family import yardstick
-from study.yardsticks.octree import HALF_STEPS, WHOLE_STEPS, OctreeKind, octree
-from study.yardsticks.own_tables import DEPTHS, MOST_POINTS, own_tables
+from study.yardsticks.octree import WHOLE_LADDER, octree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ all of them for metrics, and half of those for density."""
 
 _COUNTS: Mapping[str, Literal["none", "coarse"]] = {OCTREE: "none", COUNTED: "coarse"}
 
-_VERSION = 3
+_VERSION = 4
 """Of what is kept: raised where the same clouds would be measured otherwise. The octree's own code
 counts besides."""
 
@@ -124,7 +124,7 @@ def _evaluation(site: Site, key: str, data: DataSet) -> Evaluation:
     if (found := read_if_made_from(file, made_from)) is not None:
         return found
     clouds = {c.name: Cloud(c.points, c.normals, ()) for c in data.clouds("validation")}
-    made = _yardstick(site, key, data, clouds).measure(clouds, metrics=metrics)
+    made = _yardstick(site, key, clouds).measure(clouds, metrics=metrics)
     # Where it cannot be kept, it is measured anew the next time.
     with suppress(StudyError):
         write_evaluation(made, file, force=True, made_from=made_from)
@@ -135,29 +135,27 @@ def _codec_of(key: str) -> tuple[object, ...]:
     """Return what stands for a yardstick's code and settings, where they may change."""
     if key == GPCC:
         return ()
-    return code_digest(Path(model.octree.__file__).parent), HALF_STEPS, DEPTHS, MOST_POINTS
+    return code_digest(Path(model.octree.__file__).parent), LADDER
 
 
-def _yardstick(site: Site, key: str, data: DataSet, clouds: Mapping[str, Cloud]) -> Yardstick:
+def _yardstick(site: Site, key: str, clouds: Mapping[str, Cloud]) -> Yardstick:
     """Return a yardstick with as many settings as are measured within seconds."""
     if key == GPCC:
         return yardstick(key)
     points = sum(len(cloud.points) for cloud in clouds.values())
-    steps = next((s for s in (HALF_STEPS, WHOLE_STEPS) if len(s) * points <= MOST_CODED), None)
-    if steps is None:
+    ladders = [each for each in (LADDER, WHOLE_LADDER) if len(each) * points <= MOST_CODED]
+    if not ladders:
         export = next_command("export", site.folder.path, "--clouds clouds")
         raise StudyError(
             f"the validation clouds have {points:,} points, and {MOST_CODED:,} are coded within "
             f"seconds, all settings together; `{export}`, then `study baseline octree "
             "clouds/*.ply` takes its time, and `study front --baseline` draws it"
         )
-    tables, trained_on = own_tables(data)
-    return octree(steps=steps, kind=OctreeKind(_COUNTS[key], tables, trained_on))
+    return octree(ladder=ladders[0], counts=_COUNTS[key])
 
 
 def _rival(key: str, found: Evaluation) -> Rival:
     """Return what a yardstick made of clouds, without operating points that lost nothing."""
-    name, _, note = found.name.partition(", ")
     d1_db = [point.mean("d1_psnr_db") for point in found.points]
     kept = [
         point
@@ -165,11 +163,10 @@ def _rival(key: str, found: Evaluation) -> Rival:
         if quality is not None and math.isfinite(quality)
     ]
     if not kept:
-        raise StudyError(f"{name} loses nothing of these clouds at any setting")
+        raise StudyError(f"{found.name} loses nothing of these clouds at any setting")
     return Rival(
         key=key,
-        name=name,
-        note=note,
+        name=found.name,
         counts=found.counts,
         settings=tuple(point.setting for point in kept),
         results=tuple(point.results for point in kept),

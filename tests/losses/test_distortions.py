@@ -290,6 +290,8 @@ def test_shape_tells_a_line_from_one_across_and_from_a_heap() -> None:
     heap = cloud([[0.0, 0.0]] * 3)
     assert shape(along, across).item() == pytest.approx(math.sqrt(2))
     assert shape(heap, along).item() == pytest.approx(1.0)
+    assert shape(along, heap).item() == pytest.approx(1.0)
+    assert shape(heap, heap).item() == 0.0
 
 
 def test_the_knobs_of_the_distortions_are_read(seed: int) -> None:

@@ -23,7 +23,7 @@ from model.patches import PatchBatch, collate
 from model.points import Points
 from model.published import load_published
 from model.rans import SymbolWriter
-from study.families.dpcc.objective import loss_terms
+from study.families.dpcc.objective import DISTORTIONS, loss_terms
 from study.families.dpcc.settings import LossWeights
 from tests.model.support import naming, stacked_weights
 
@@ -137,6 +137,9 @@ def test_defaults_are_those_of_the_recording() -> None:
     published = json.loads((GOLDEN / "default" / "args.json").read_text())
     ours = {**vars(ModelConfig()), **WEIGHTS.model_dump()}
     del ours["norm"]  # ours alone
+    assert ours.pop("last_chamfer_coe") == 1.0  # which the published loss does not name
+    for name in DISTORTIONS:
+        assert ours.pop(f"{name}_coe") == 0.0, "no part of the published loss"
     assert set(ours) <= set(published)
     for name, value in ours.items():
         assert pytest.approx(published[name]) == value, name

@@ -158,7 +158,7 @@ BASELINE = Command(
     options=(
         Option(
             "codec",
-            "octree (ours, untrained); draco (Google's); draco-merged (the same without equal "
+            "octree (ours); draco (Google's); draco-merged (the same without equal "
             "points, fair for D1); gpcc (MPEG's); or a result file of others: CompressAI's JSON or "
             "a sheet of MPEG's AI-PCC",
             metavar="CODEC|FILE",

@@ -17,9 +17,10 @@ import torch
 from pydantic import ValidationError
 
 from model.cloud_codec import CloudCodec
-from model.codec_folder import check_tables, load_codec, save_codec
+from model.codec_folder import load_codec, save_codec
 from model.patch_coder import PatchCoder, Tables
 from model.published import load_published, to_published
+from model.table_checks import check_tables
 from study.base.errors import StudyError
 from study.base.output import check_free, new_file
 from study.config.sentences import describe

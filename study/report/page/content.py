@@ -201,7 +201,7 @@ def _rival(rival: Rival, names: Iterable[str]) -> dict[str, Any]:
     return {
         "key": rival.key,
         "name": rival.name,
-        "legend": palette.rival_text(rival.label, rival.counts),
+        "legend": palette.rival_text(rival.name, rival.counts),
         "color": color,
         "mark": mark,
         "settings": list(rival.settings),

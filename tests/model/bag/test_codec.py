@@ -15,6 +15,7 @@ from model.cloud_codec import CloudCodec
 from model.errors import CodecError, WrongCodecError
 from model.file_head import head_of
 from model.octree.codec import OctreeCodec, OctreeOptions
+from model.octree.general import general_tables
 from model.patch_coder import PatchCoder
 from model.placement import place
 from study.metrics import d1_psnr_db
@@ -146,7 +147,10 @@ def test_where_one_member_suits_all_it_codes_the_whole_file(seed: int) -> None:
     assert head_of(data).kind == "octree"
     decoded = bag().decompress(data)
     assert decoded.octree_share == 1.0
-    members = [OctreeCodec(OctreeOptions(edge_of_longest_side=1 / c)) for c in LADDER]
+    members = [
+        OctreeCodec(OctreeOptions(edge_of_longest_side=1 / cells, tables=general_tables()))
+        for cells in LADDER
+    ]
     assert data in [member.compress(sheet) for member in members]
     figures = points[(points[:, 0] < 50) | (points[:, 0] == 100)]
     # All but the one patch in which a corner of the cloud's box is.

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from model.bag.choosing import LADDER
 from model.bag.codec import BagCodec
 from model.bag.slope import SLOPES, octree_curve, slope_for
 from study.clouds import Cloud
 from study.config import DataRecipe
 from study.data.sources import open_source
 from study.metrics import d1_psnr_db, longest_side
-from study.yardsticks.octree import HALF_STEPS, octree
+from study.yardsticks.octree import octree
 from tests.model.bag.support import figure
 from tests.model.support import surface
 
@@ -52,10 +51,6 @@ def worth(coder: Coder) -> tuple[float, float]:
 def yardstick() -> list[tuple[float, float]]:
     """The curve of the codec that stands beside every front, at its edges."""
     return [worth(coder) for _, coder in octree().coders]
-
-
-def test_its_ladder_is_that_of_the_yardstick() -> None:
-    assert [2.0 ** (step / 2) for step in HALF_STEPS] == list(LADDER)
 
 
 @pytest.mark.parametrize("slope", [0.01, 0.5])

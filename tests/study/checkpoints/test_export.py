@@ -216,8 +216,8 @@ def test_the_line_names_the_objectives_of_the_study() -> None:
     record = TrialRecord(7, TrialState.COMPLETE, {}, (epoch,), final=final)
     codec = cast("CloudCodec", None)  # Of no interest to the line.
     taken = [
-        TakenCodec(codec, record, 1, metrics, Path("data"), {})
-        for metrics in (record.final, epoch.metrics)
+        TakenCodec(codec, record, 1, metrics, Path("data"), {}, is_measured=is_measured)
+        for metrics, is_measured in ((record.final, True), (epoch.metrics, False))
     ]
     assert _told(taken[0], config) == "7, 0.500 bpp, density metric 0.25"
     told = "7 after epoch 1, ~0.600 bpp (estimated; `study evaluate` measures it)"

@@ -57,7 +57,7 @@ def taken(
         "data": data,
     }
     codec = CloudCodec(coder, PartitionConfig(cube_size=100.0))
-    return TakenCodec(codec, whole, epoch, whole.final, Path(), about)
+    return TakenCodec(codec, whole, epoch, whole.final, Path(), about, is_measured=True)
 
 
 @pytest.fixture(scope="module")

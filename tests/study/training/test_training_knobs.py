@@ -17,6 +17,7 @@ from model.config import ModelConfig
 from study.config import DataRecipe, StudyConfig, TrainingSection
 from study.config.choices import as_choice
 from study.data import open_data_set, prepare
+from study.families.dpcc.objective import DISTORTIONS
 from study.families.dpcc.settings import LossWeights, ModelSection, TrainingConfig
 from study.families.family import family_of
 from study.search.space import apply, baseline, trial_config
@@ -39,6 +40,8 @@ LOSS_CHANGES = {
     "pts_num_coe": 1e-3,
     "latent_xyzs_coe": 1.0,
     "normal_coe": 1.0,
+    "last_chamfer_coe": 0.3,
+    **{f"{name}_coe": 0.3 for name in DISTORTIONS},
 }
 TRAINING_CHANGES = {
     "epochs": 1,

@@ -27,8 +27,7 @@ from study.training.cloud_results import read_results, write_results
 from study.training.codec_files import results_file
 from study.yardsticks import keeping
 from study.yardsticks.keeping import Site, rivals_of
-from study.yardsticks.octree import OctreeKind, octree
-from study.yardsticks.own_tables import own_tables
+from study.yardsticks.octree import octree
 from study.yardsticks.recorded import RecordedGpcc
 from tests.study.counting import counted
 from tests.study.measured import RATES, measured_study
@@ -82,10 +81,7 @@ def test_the_octree_is_measured_on_the_studys_own_clouds(
     (rival,) = found.found
     assert (rival.key, rival.counts) == ("octree", "measured bytes")
     (cloud,) = open_data_set(data(300)).clouds("validation")
-    tables, trained_on = own_tables(open_data_set(data(300)))
-    assert tables is not None
-    assert (trained_on, rival.note) == (1, "trained on 1 cloud")
-    coder = dict(octree(kind=OctreeKind("none", tables, 1)).coders)["16 voxels"]
+    coder = dict(octree().coders)["16 voxels"]
     file = coder.compress(cloud.points, None)
     place = rival.settings.index("16 voxels")
     assert rival.values["bpp"][place] == 8 * len(file) / len(cloud.points)
@@ -105,7 +101,7 @@ def test_it_is_measured_once_and_anew_where_it_is_damaged(
     assert kept.values == first.found[0].values
     assert coded.total == 1
     file = study.path / "yardsticks" / "octree.json"
-    assert read_evaluation(file).name == "octree, trained on 1 cloud"  # like any result file
+    assert read_evaluation(file).name == "octree"  # like any result file
     file.write_text(file.read_text()[:-9])
     (anew,) = rivals_of(site(study)).found
     assert anew.values == first.found[0].values
@@ -129,14 +125,14 @@ def test_study_front_tells_draws_and_keeps_it(
     study: StudyFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = front(study, capsys)
-    assert "octree (trained on 1 cloud) dominates " in told
+    assert "octree dominates " in told
     page = study.path / "front.html"
     content = unpack(page.read_text(encoding="utf-8"))
     (rival,) = content["rivals"]
-    assert rival["legend"] == "octree, trained (yardstick, measured bytes)"
+    assert rival["legend"] == "octree (yardstick, measured bytes)"
     assert len(rival["values"]["bpp"]) == len(rival["settings"]) == 15
-    assert content["standings"][0].startswith("octree (trained on 1 cloud) dominates")
-    assert "octree, trained (yardstick, measured bytes)" in (study.path / "front.svg").read_text()
+    assert content["standings"][0].startswith("octree dominates")
+    assert "octree (yardstick, measured bytes)" in (study.path / "front.svg").read_text()
     assert "octree bpp: what that codec needs for the same PSNR" in told
     drawn = page.stat().st_mtime_ns
     assert front(study, capsys) == told
@@ -184,8 +180,8 @@ def test_where_there_is_none_a_sentence_says_why(
         told = front(study, capsys)
     assert "a yardstick beside the front is missing: " in told
     assert why in told
-    assert "octree (" not in told
-    assert "octree (" in front(study, capsys)  # What kept it away has passed.
+    assert "octree dominates" not in told
+    assert "octree dominates" in front(study, capsys)  # What kept it away has passed.
 
 
 def test_a_fault_in_the_comparison_costs_no_report(
@@ -294,7 +290,7 @@ def test_where_density_is_an_objective_an_octree_with_counts_stands_there_too(
     judged = JudgedStudy(known, (*place.judged.objectives, density))
     plain, counted = rivals_of(replace(place, judged=judged)).found
     assert (plain.key, counted.key) == ("octree", "octree-counts")
-    assert counted.label == "octree+counts, trained"
+    assert counted.name == "octree+counts"
     assert counted.settings == plain.settings
     at = plain.settings.index("8 voxels")
     bits, density_of = (
