@@ -42,6 +42,7 @@ from model.folder_files import (
     read_part,
     require_id,
     require_keys,
+    require_shapes,
     write_folder,
 )
 from model.octree.codec import OctreeCodec
@@ -279,23 +280,13 @@ def _load_weights(path: Path, config: ModelConfig) -> Codec:
     with torch.device("meta"):
         expected = {name: p.shape for name, p in Codec(config).named_parameters()}
     found = {name: tensor.shape for name, tensor in weights.items()}
-    if found != expected:
-        odd = min(name for name, shape in {*found.items()} ^ {*expected.items()})
-        raise damaged(
-            path,
-            f"{odd} must be {_shown(expected.get(odd))}, as {CODEC} has it, and is "
-            f"{_shown(found.get(odd))}",
-        )
+    require_shapes(path, found, expected)
     for name, tensor in weights.items():
         if tensor.dtype != torch.float32 or not bool(tensor.isfinite().all()):
             raise damaged(path, f"{name} must hold finite float32 numbers")
     codec = Codec(config)
     codec.restore(weights)
     return codec
-
-
-def _shown(shape: torch.Size | None) -> str:
-    return "absent" if shape is None else str(tuple(shape))
 
 
 def _load_tables(path: Path, config: ModelConfig) -> Tables:

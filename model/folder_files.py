@@ -105,6 +105,27 @@ def require_id(folder: Path, described: Mapping[str, Any], codec_id: bytes) -> N
         )
 
 
+def require_shapes(
+    path: Path, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Refuse arrays that are not those which the description asks for.
+
+    Raises:
+        CodecError: one of them, and both of its shapes.
+    """
+    if found != expected:
+        odd = min(name for name, shape in {*found.items()} ^ {*expected.items()})
+        raise damaged(
+            path,
+            f"{odd} must be {_shown(expected.get(odd))}, as {CODEC} has it, and is "
+            f"{_shown(found.get(odd))}",
+        )
+
+
+def _shown(shape: tuple[int, ...] | None) -> str:
+    return "absent" if shape is None else str(tuple(shape))
+
+
 def read_part(path: Path, most: int = -1) -> bytes:
     """Return what a file holds; `most` bytes of it where it may not be longer.
 

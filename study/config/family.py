@@ -108,12 +108,19 @@ def settings_of(name: str) -> FamilySettings:
     kind = imported("family", name, FAMILIES.get(name, name))
     if not isinstance(kind, type):
         raise StudyError(f"family: {name} must be a class, and is none; give module:Class")
-    if lacking := lacks(kind, FamilySettings):
+    # What a base class wants of it is abstract there.
+    if lacking := lacks(kind, FamilySettings) + sorted(getattr(kind, "__abstractmethods__", ())):
         raise StudyError(
             f"family: {name} must have all that a family has, and lacks {', '.join(lacking)}; see "
             "docs/families.md"
         )
-    found: FamilySettings = kind()
+    try:
+        found: FamilySettings = kind()
+    except TypeError as error:
+        raise StudyError(
+            f"family: {name} must be made without arguments, and is not ({error}); give all of "
+            "them defaults"
+        ) from error
     return found
 
 

@@ -31,6 +31,7 @@ from model.folder_files import (
     read_part,
     require_id,
     require_keys,
+    require_shapes,
     write_folder,
 )
 from model.growth import FREE_POINTS, MOST_GROWTH
@@ -115,7 +116,10 @@ class PatchwiseCodec:
         del cutting["voxel_depth"]
         shape = {"architecture": self.identity, "partition": cutting}
         digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode())
-        digest.update(save_tensors(self._weights()))
+        for name, tensor in self._weights().items():
+            array = tensor.numpy()
+            digest.update(f"{name} {array.shape} ".encode())
+            digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
         return digest.digest()[:CODEC_ID_BYTES]
 
     def compress(
@@ -247,7 +251,8 @@ class PatchwiseCodec:
         try:
             with torch.no_grad():
                 points = self.module.decode(data).double().numpy()
-        except (ValueError, IndexError, RuntimeError) as error:
+        # The code is a family's and the bytes are anybody's: what it raises cannot be foreseen.
+        except Exception as error:
             raise DamagedFileError(
                 f"a patch must be decodable, and one is not ({error}); the file was made up or "
                 "changed, get it anew"
@@ -282,12 +287,36 @@ def load_patchwise(folder: Path, identity: Mapping[str, Any], module: nn.Module)
             f"{folder} must be a codec of {dict(identity)}, and is one of "
             f"{described['architecture']}; name its own family"
         )
+    require_fit(folder, module)
     try:
         cutting = PartitionConfig(**described["partition"])
-        module.load_state_dict(load_tensors(read_part(folder / WEIGHTS)))
-    except (SafetensorError, ValueError, TypeError, KeyError, RuntimeError) as error:
+        module.load_state_dict(_load_weights(folder / WEIGHTS))
+    except (ValueError, TypeError, KeyError, RuntimeError) as error:
         raise damaged(folder, " ".join(str(error).split())[:300]) from error
-    coder: Any = module
+    coder: Any = module.eval()
     codec = PatchwiseCodec(coder, cutting, identity, is_ours=False)
     require_id(folder, described, codec.codec_id)
     return SavedCodec(codec, described["about"])
+
+
+def require_fit(folder: Path, module: nn.Module) -> None:
+    """Refuse a codec whose weights have other names or shapes than a module's.
+
+    Args:
+        folder: the codec's.
+        module: its values do not matter: it may be on the device "meta", and take no memory.
+
+    Raises:
+        CodecError: which one, or the file is missing or damaged.
+    """
+    found = {name: tensor.shape for name, tensor in _load_weights(folder / WEIGHTS).items()}
+    expected = {name: tensor.shape for name, tensor in module.state_dict().items()}
+    require_shapes(folder / WEIGHTS, found, expected)
+
+
+def _load_weights(path: Path) -> dict[str, Tensor]:
+    content = read_part(path)
+    try:
+        return load_tensors(content)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise damaged(path, str(error)) from error

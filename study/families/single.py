@@ -60,22 +60,59 @@ class SingleFamily(TrainedFamily):
 
     def open_codec(self, folder: Path) -> SavedCodec:
         """Make the module that the folder describes, and give it the weights."""
-        from model.folder_files import CODEC, damaged, read_description
-        from study.families.patchwise import load_patchwise
+        from model.folder_files import CODEC, damaged
+        from study.families.patchwise import load_patchwise, require_fit
+        from study.families.requirements import outline
 
-        told = read_description(folder).get("architecture")
-        held = told.get("model") if isinstance(told, dict) else None
+        told = self._described(folder)
         try:
-            model = self.model.model_validate_json(json.dumps(held), strict=True)
+            model = self.model.model_validate_json(json.dumps(told.get("model")), strict=True)
         except ValueError as error:
             raise damaged(folder / CODEC, f"its settings are not those of {self.name}") from error
+        # Shapes are compared before any memory is taken: settings may name any number.
+        try:
+            outlined = outline(lambda: self.module(model))
+        # The code is a family's: what it raises of such settings cannot be foreseen.
+        except Exception as error:
+            reason = f"{self.name} has no module of its settings: {error}"
+            raise damaged(folder / CODEC, reason) from error
+        require_fit(folder, outlined)
         found: SavedCodec = load_patchwise(folder, self._identity(model), self.module(model))
         return found
 
+    def _described(self, folder: Path) -> dict[str, Any]:
+        """Return what a folder says of the architecture.
+
+        Raises:
+            CodecError: it is another family's, or damaged.
+        """
+        from model.codec_folder import BAG, FAMILY, LEARNED
+        from model.errors import CodecError
+        from model.folder_files import CODEC, read_description, require_keys
+
+        described = read_description(folder)
+        kind = described.get("kind", LEARNED)
+        if kind != FAMILY:
+            theirs = "D-PCC's" if kind in (LEARNED, BAG) else f"of the kind {kind!r}"
+            raise CodecError(
+                f"{folder} must be a codec of {self._place}, and is {theirs}, which is opened "
+                "without a family's name; leave --family out"
+            )
+        require_keys(folder / CODEC, described, {"architecture": dict})
+        told: dict[str, Any] = described["architecture"]
+        if told.get("family") != self._place:
+            raise CodecError(
+                f"{folder} must be a codec of {self._place}, and is one of {told.get('family')!r}; "
+                "name that with --family, if you trust its code: it is run"
+            )
+        return told
+
+    @property
+    def _place(self) -> str:
+        """Where the code is."""
+        kind = type(self)
+        return f"{kind.__module__}:{kind.__qualname__}"
+
     def _identity(self, model: Section) -> dict[str, Any]:
         """Return what decides the shapes of the parameters, and where the code is."""
-        kind = type(self)
-        return {
-            "family": f"{kind.__module__}:{kind.__qualname__}",
-            "model": model.model_dump(mode="json"),
-        }
+        return {"family": self._place, "model": model.model_dump(mode="json")}

@@ -14,6 +14,7 @@ from torch.func import functional_call
 from losses.total import weighted_sum
 from study.families.patchwise import PatchwiseCodec
 from study.families.point_batch import PointBatch, collate
+from study.families.requirements import checked, seeded
 from study.training.architecture import Evaluated, Loss
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
 class SingleModule(Protocol):
     """A codec of one trial: a `torch.nn.Module` that trains on patches, and codes them.
 
-    Its buffers are constants. Where `vmaps`, its methods must be such that `torch.vmap` takes them:
-    no value of a tensor decides what is computed.
+    Its buffers are constants, no part draws random numbers or keeps statistics in training, and it
+    can be made under ``torch.device("meta")``. Where `vmaps`, its methods must be such that
+    `torch.vmap` takes them: no value of a tensor decides what is computed.
 
     Attributes:
         noise: random numbers that a patch takes in training.
@@ -97,6 +99,8 @@ class Stacked(nn.Module):
         stacked = self._stacked()
         # Its buffers, which are constants, go where the parameters are.
         one = self._one[0].to(next(iter(stacked.values())).device)
+        # Evaluation promises what is coded, and that is done in the mode for it.
+        one.train(method == "terms")
 
         def of_one(parameters: dict[str, Tensor], *own: Tensor) -> Any:  # noqa: ANN401
             return functional_call(one, parameters, (method, batch, *own))
@@ -112,8 +116,8 @@ class Stacked(nn.Module):
         return tuple(torch.stack(parts) for parts in zip(*found, strict=True))
 
     def module(self, trial: int) -> nn.Module:
-        """Return one trial's module, by itself."""
-        chosen = self._make()
+        """Return one trial's module, by itself and to code with."""
+        chosen = self._make().eval()
         with torch.no_grad():
             for name, parameter in chosen.named_parameters():
                 parameter.copy_(self.get_parameter(_registered(name))[trial])
@@ -123,10 +127,7 @@ class Stacked(nn.Module):
     def reset(self, seeds: Sequence[int]) -> None:
         """Initialise each trial as a new module is, after PyTorch was given its seed."""
         for trial, seed in enumerate(seeds):
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
-                fresh = self._make()
-            for name, parameter in fresh.named_parameters():
+            for name, parameter in seeded(self._make, seed).named_parameters():
                 self.get_parameter(_registered(name))[trial] = parameter
 
     @torch.no_grad()
@@ -170,9 +171,13 @@ class SingleArchitecture:
     def __init__(
         self, make: Callable[[], nn.Module], identity: Mapping[str, Any], form: PointPatches
     ) -> None:
-        """Note what makes a module, and what decides the shapes of its parameters."""
+        """Note what makes a module, and what decides the shapes of its parameters.
+
+        Raises:
+            StudyError: trials cannot be trained with it; see `study.families.requirements`.
+        """
         self._make, self.identity, self.form = make, dict(identity), form
-        self._one = make()
+        self._one = checked(make)
 
     def rate_of(self, _parameter: str) -> str:
         """Return the only one."""

@@ -109,8 +109,15 @@ def _own_choice(config: StudyConfig, name: str) -> Choice:
 
 
 def is_published(config: StudyConfig, settings: Mapping[str, Choice]) -> bool:
-    """Tell whether a trial trains with all published coefficients, searched or not."""
-    return bool(apply(config, settings).loss == config.of_family.loss())
+    """Tell whether a trial trains with the family's own loss, and all that it publishes.
+
+    It does not matter whether they are searched.
+    """
+    applied, family = apply(config, settings), config.of_family
+    own = published(family).items()
+    return bool(applied.loss == family.loss()) and all(
+        value_of(applied, name) == value for name, value in own
+    )
 
 
 def is_integer(config: StudyConfig, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -56,6 +57,8 @@ def held_bytes(thing: Any) -> int:  # noqa: ANN401  whatever a batch is made of
             seen[id(one)] = TREE_BYTES_PER_POINT * one.n
         elif isinstance(one, (list, tuple)):
             waiting += one
+        elif isinstance(one, Mapping):
+            waiting += one.values()
         elif hasattr(one, "__dict__"):
             waiting += vars(one).values()
     return sum(seen.values())

@@ -80,9 +80,10 @@ class Validation:
         decoded: dict[int, list[list[NDArray[np.float64]]]] = defaultdict(list)
         for numbers in self._numbers():
             stored = [self._patches[number] for number in numbers]
-            batch = self._batches.get(numbers[0]) or self._architecture.collate(
-                [patch.contents for patch in stored], self._device
-            )
+            batch = self._batches.get(numbers[0])
+            if batch is None:
+                contents = [patch.contents for patch in stored]
+                batch = self._architecture.collate(contents, self._device)
             found = self._architecture.evaluate(network, batch)
             bits = bits + found.bits.double().sum(dim=1)
             for name, values in found.own.items():

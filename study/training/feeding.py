@@ -103,6 +103,8 @@ class Feed:
                 yield batch
 
     def _batch(self, numbers: Sequence[int]) -> Batch:
-        return self._kept.get(numbers[0]) or self._architecture.collate(
-            [self._patches[number].contents for number in numbers], self._device
-        )
+        kept = self._kept.get(numbers[0])
+        if kept is not None:
+            return kept
+        contents = [self._patches[number].contents for number in numbers]
+        return self._architecture.collate(contents, self._device)

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from study.base.errors import StudyError
 from study.commands.explain import explain
+from study.search.space import baseline, is_published
 from study.storage.study_file import parse_study
 from tests.study.families.documented import block
 
@@ -22,10 +23,36 @@ if TYPE_CHECKING:
 OBJECTIVE = "objectives: [{metric: bpp, direction: minimize, reference: 3.0}]"
 
 
+MORE = """
+
+class Half:
+    name = 'half'
+
+
+class Rates(Tiny):
+    def default_space(self):
+        return {"training.learning_rate": Range(low=1e-4, high=1.0, log=True)}
+
+
+class Unmade(SingleFamily):
+    name = "unmade"
+    model, loss, training = Model, Loss, Training
+
+    def default_space(self):
+        return {}
+
+
+class Asking(Tiny):
+    def __init__(self, size):
+        self.size = size
+"""
+"""Families beside the page's."""
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _mine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder: Path = tmp_path_factory.mktemp("mine")
-    (folder / "ours.py").write_text(block("python") + "\n\nclass Half:\n    name = 'half'\n")
+    (folder / "ours.py").write_text(block("python") + MORE)
     sys.path.insert(0, str(folder))
     yield
     sys.path.remove(str(folder))
@@ -89,6 +116,8 @@ def test_the_space_is_checked_against_the_familys_settings() -> None:
         ("ours:Tinny", "ours:Tinny cannot be imported"),
         ("ours:unsigned", "ours:unsigned must be a class"),
         ("ours:Half", "ours:Half must have all that a family has, and lacks model, loss"),
+        ("ours:Unmade", "ours:Unmade must have all that a family has, and lacks module; see"),
+        ("ours:Asking", "ours:Asking must be made without arguments, and is not (Asking.__init__"),
         ("..ours:Tiny", "..ours:Tiny cannot be imported"),
         ("3", "'family'"),
     ],
@@ -96,7 +125,34 @@ def test_the_space_is_checked_against_the_familys_settings() -> None:
 def test_what_is_no_family_is_a_sentence(family: str, sentence: str) -> None:
     found = refusal(family=f"family: {family}")
     assert sentence in found
+    assert "quotes" not in found
     assert found.count("\n") == 0, "what depends on it is not refused too"
+
+
+@pytest.mark.parametrize(
+    ("more", "marked"),
+    [
+        ("", [True]),
+        ("model: {width: 8}", [True]),
+        ("training: {learning_rate: 0.5}", [False]),
+        ("loss: {distortion: 2.0}", [False]),
+    ],
+)
+def test_a_trial_is_published_with_all_that_the_default_space_names(
+    more: str, marked: list[bool]
+) -> None:
+    """Searched or not: this study searches something else."""
+    search = "search: {trials: 1, space: {model.numbers: {choices: [16, 8]}}}"
+    text = f"name: x\nfamily: ours:Rates\n{search}\n{OBJECTIVE}\n{more}"
+    config = parse_study(text, origin="x")
+    assert [is_published(config, baseline(config))] == marked
+
+
+def test_another_value_of_what_is_searched_is_not_published() -> None:
+    config = study(family="family: ours:Rates")
+    (first,) = baseline(config).items()
+    assert is_published(config, dict([first]))
+    assert not is_published(config, {"training.learning_rate": 0.5})
 
 
 def test_explain_tells_a_familys_keys() -> None:

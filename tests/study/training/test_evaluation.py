@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -21,12 +21,15 @@ from study.data import open_data_set, prepare
 from study.families.dpcc.architecture import DpccArchitecture
 from study.metrics.table import MEASURES
 from study.training import evaluation
+from study.training.architecture import Evaluated
 from study.training.evaluation import Validation, measure, placed
 from tests.model.support import ARCHITECTURES, fresh_codec, points, valid_points
 from tests.study.metrics import plain
 from tests.study.tiny import MODEL, RECIPE, tiny_data_set, validate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from model.codec import Codec
@@ -59,6 +62,23 @@ def codec() -> Codec:
     codec = fresh_codec(1, 2, config=MODEL)
     codec.freeze()
     return codec
+
+
+class Bare(DpccArchitecture):
+    """Its batches are tensors, which are neither true nor false, and decoded as they are."""
+
+    def collate(self, patches: Sequence[Any], device: str | torch.device) -> Any:  # noqa: ANN401  no `Batch`
+        return torch.tensor(patches[0].points, device=device)
+
+    def evaluate(self, network: Codec, batch: Any) -> Evaluated:  # noqa: ANN401  as above
+        xyz = batch.expand(network.trials, 1, *batch.shape)
+        return Evaluated(torch.ones(xyz.shape[:2]), xyz, torch.full(xyz.shape[:2], len(batch)))
+
+
+def test_a_batch_may_be_a_tensor(data: DataSet, codec: Codec) -> None:
+    validation = Validation(Bare(MODEL), data, "validation", "cpu")
+    made, kept = validation.of(codec), validation.of(codec)
+    assert made == kept
 
 
 def naive_psnr_db(original: NDArray[np.float64], decoded: NDArray[np.float64]) -> float:

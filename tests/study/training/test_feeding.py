@@ -18,6 +18,8 @@ from study.training.feeding import Feed
 from tests.study.tiny import MODEL, member, tiny_data_set, training_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from study.data import DataSet
@@ -106,8 +108,22 @@ def test_batches_of_several_patches_are_made_anew(data: DataSet) -> None:
     assert not any(a is b for a, b in zip(first, again, strict=True))
 
 
+class Bare(DpccArchitecture):
+    """Its batches are tensors, which are neither true nor false."""
+
+    def collate(self, patches: Sequence[Any], device: str | torch.device) -> Any:  # noqa: ANN401  no `Batch`
+        return torch.tensor(patches[0].points, device=device)
+
+
+def test_a_batch_may_be_a_tensor(data: DataSet) -> None:
+    feed = Feed(Bare(MODEL), data, 1, 0, "cpu")
+    first, again = list(feed.batches([[0], [1]])), list(feed.batches([[0], [1]]))
+    assert all(a is b for a, b in zip(first, again, strict=True))
+
+
 def test_what_a_batch_holds_is_counted() -> None:
     """A view holds what it is a view of."""
+    assert held_bytes({"xyz": torch.zeros(10), "more": [{"deeper": np.zeros(3)}]}) == 40 + 24
     whole = torch.zeros(100)
     assert held_bytes([whole, (whole[:10], np.zeros(3))]) == 400 + 24
     cloud = Points(torch.rand(1, 1, 50, 3), torch.tensor([[50]]))
