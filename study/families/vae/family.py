@@ -21,7 +21,7 @@ class Vae(SingleFamily):
 
     def default_space(self) -> dict[str, Range]:
         """Return what moves a trial along the front."""
-        return {"loss.kl_lambda": Range(low=1e-3, high=1.0, log=True)}
+        return {"loss.kl_lambda": Range(low=3e-3, high=3.0, log=True)}
 
     def module(self, model: VaeModel) -> PatchAutoencoder:
         """Return the autoencoder, on the CPU."""

@@ -116,11 +116,12 @@ def standard_normal(noise: Tensor) -> Tensor:
 
 
 def nearest(query: Points, reference: Points, k: int) -> Tensor:
-    """A `losses.clouds.Search` that compares every pair, and that `torch.vmap` takes."""
+    """A `losses.clouds.Search` for one neighbour, which `torch.vmap` takes: it compares all pairs."""
+    assert k == 1, f"chamfer asks for the nearest point, not for {k}"
     with torch.no_grad():
         dist2 = (query.xyz[:, :, :, None] - reference.xyz[:, :, None]).square().sum(dim=-1)
         dist2 = dist2.where(reference.valid[:, :, None], torch.inf)
-        return dist2.topk(k, dim=-1, largest=False).indices
+        return dist2.argmin(dim=-1, keepdim=True)
 
 
 def _all_of(xyz: Tensor) -> Tensor:
