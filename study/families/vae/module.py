@@ -5,7 +5,7 @@ Legend: B patches, N points, M points that the network reads and makes, Z latent
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -112,11 +112,12 @@ class PatchAutoencoder(nn.Module):
 
 def standard_normal(noise: Tensor) -> Tensor:
     """Make uniform numbers in [-1/2, 1/2), which are multiples of 2^-24, standard normal."""
-    return torch.special.ndtri((noise + 0.5).clamp(min=2.0**-25))
+    normal: Tensor = torch.special.ndtri((noise + 0.5).clamp(min=2.0**-25))
+    return normal
 
 
 def nearest(query: Points, reference: Points, k: int) -> Tensor:
-    """A `losses.clouds.Search` for one neighbour, which `torch.vmap` takes: it compares all pairs."""
+    """A `losses.clouds.Search` for k = 1 that `torch.vmap` takes: all pairs are compared."""
     assert k == 1, f"chamfer asks for the nearest point, not for {k}"
     with torch.no_grad():
         dist2 = (query.xyz[:, :, :, None] - reference.xyz[:, :, None]).square().sum(dim=-1)

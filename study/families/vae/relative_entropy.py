@@ -1,8 +1,8 @@
 """Relative entropy coding: a sample of a Gaussian posterior as whole numbers.
 
 Encoder and decoder share a list of candidates, drawn from the prior. The encoder takes one that is
-distributed as the posterior, and writes its number. That costs about the Kullback-Leibler divergence
-of the posterior from the prior: the earlier in the list, the fewer bits.
+distributed as the posterior, and writes its number: the earlier in the list, the fewer bits. That
+costs about the Kullback-Leibler divergence of the posterior from the prior.
 
 Legend: B posteriors, Z latent numbers, G = Z / PAIR groups that are coded together, N candidates.
 """
@@ -38,7 +38,8 @@ class Candidates(NamedTuple):
 
     Attributes:
         latents: (G, N, PAIR) float64, standard normal.
-        log_arrivals: (G, N) float64, logarithms of the arrival times of Poisson processes of rate 1.
+        log_arrivals: (G, N) float64, the logarithms of the arrival times of Poisson
+            processes of rate 1.
     """
 
     latents: Tensor
@@ -47,9 +48,9 @@ class Candidates(NamedTuple):
 
 @cache
 def candidates(groups: int) -> Candidates:
-    """Return those of G groups: the same integers of PCG64 everywhere, of which NumPy keeps the stream.
+    """Return those of G groups, from integers of PCG64, whose stream NumPy keeps (NEP 19).
 
-    They become normal by the inverse of the normal distribution function, and rounding there is all
+    They become normal by the inverse of the normal distribution function. Rounding there is all
     that may differ between processors: of points, not of what is in a file.
     """
     shape = (groups, 1 << CANDIDATE_BITS, PAIR + 1)

@@ -137,7 +137,7 @@ def test_numbers_are_read_as_they_were_written(seed: int) -> None:
 
 def test_elias_delta_is_that_of_the_textbook() -> None:
     """1, 010 0, 010 1, 011 00 and 00100 000 for 1, 2, 3, 4 and 8."""
-    assert written([0, 1, 2, 3, 7]) == int("1" "0100" "0101" "01100" "00100000" "00", 2).to_bytes(3)
+    assert written([0, 1, 2, 3, 7]) == int("101000101011000010000000", 2).to_bytes(3)
 
 
 def test_bytes_that_no_encoder_writes_are_refused(seed: int) -> None:

@@ -1,4 +1,4 @@
-"""The variational autoencoder as a family: what it reads, what its loss is, what its keys change."""
+"""The variational autoencoder as a family: what it reads, its loss, what its keys change."""
 
 from __future__ import annotations
 
@@ -74,8 +74,9 @@ def test_its_loss_is_that_of_a_loop_over_points(module: PatchAutoencoder, seed: 
         made = module.network(module._read(batch), standard_normal(noise))
         decoded = made.points[number].detach().numpy()
         dist2 = [[float(((p - q) ** 2).sum()) for q in points] for p in decoded]
-        sides = np.mean([min(row) for row in dist2]), np.mean(
-            [min(column) for column in zip(*dist2, strict=True)]
+        sides = (
+            np.mean([min(row) for row in dist2]),
+            np.mean([min(column) for column in zip(*dist2, strict=True)]),
         )
         assert terms["chamfer"][number].item() == pytest.approx(sum(sides), rel=1e-4)
         nats = sum(
