@@ -120,8 +120,9 @@ def nearest(query: Points, reference: Points, k: int) -> Tensor:
     """A `losses.clouds.Search` for k = 1 that `torch.vmap` takes: all pairs are compared."""
     assert k == 1, f"chamfer asks for the nearest point, not for {k}"
     with torch.no_grad():
-        dist2 = (query.xyz[:, :, :, None] - reference.xyz[:, :, None]).square().sum(dim=-1)
-        dist2 = dist2.where(reference.valid[:, :, None], torch.inf)
+        # |q - r|^2 less |q|^2, which is the same for all r.
+        norm2 = reference.xyz.square().sum(dim=-1).where(reference.valid, torch.inf)
+        dist2 = norm2[:, :, None] - 2 * query.xyz @ reference.xyz.mT
         return dist2.argmin(dim=-1, keepdim=True)
 
 

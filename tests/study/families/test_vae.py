@@ -29,6 +29,7 @@ from study.training.training import Training
 
 if TYPE_CHECKING:
     from study.config import TrialConfig
+    from study.config.section import Section
 
 POINTS, LATENTS, WIDTH = 12, 4, 16
 
@@ -162,7 +163,11 @@ CHANGES: dict[str, Any] = {
 def test_every_key_has_a_change_here() -> None:
     family = settings_of("vae")
     assert (family.model, family.loss, family.training) == (VaeModel, VaeLoss, VaeTraining)
-    sections = {"model": VaeModel, "loss": VaeLoss, "training": VaeTraining}
+    sections: dict[str, type[Section]] = {
+        "model": VaeModel,
+        "loss": VaeLoss,
+        "training": VaeTraining,
+    }
     assert CHANGES.keys() == {
         f"{name}.{key}" for name, section in sections.items() for key in section.model_fields
     }
