@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from model.errors import DamagedFileError, UncodableError
+from model.errors import CodecError, DamagedFileError, UncodableError
 from model.partition import PartitionConfig
 from study.base.errors import StudyError
 from study.commands.checks import read_study_file
 from study.commands.main import main
 from study.config.family import settings_of
 from study.data import open_data_set, prepare
-from study.families.family import family_of
+from study.families.family import family_of, own_family
 from study.families.patchwise import PatchwiseCodec
 from study.families.point_batch import collate
 from study.families.vae.module import PatchAutoencoder, standard_normal
 from study.families.vae.settings import VaeLoss, VaeModel, VaeTraining
+from study.registry.fetching import open_codec
 from study.search.space import apply, trial_config
 from study.storage.study_file import parse_study
 from study.training.members import member_of
@@ -143,6 +144,25 @@ def ended(changes: dict[str, Any], root: Path) -> tuple[dict[str, float], list[f
         training.run_epoch()
     weights = [float(each.double().abs().sum()) for each in training.parameters(0).values()]
     return training.measure(0).metrics, weights
+
+
+def test_its_codec_opens_by_itself_and_others_do_not(
+    module: PatchAutoencoder, tmp_path: Path
+) -> None:
+    """A folder's word for a family is looked up in a list, and never imported."""
+    identity = {"points": POINTS, "latents": LATENTS, "width": WIDTH}
+    for name, family in (("ours", "study.families.vae.family:Vae"), ("mine", "mine:Vae")):
+        architecture = {"family": family, "model": identity}
+        codec = PatchwiseCodec(module, PartitionConfig(), architecture, is_ours=True)
+        codec.save(tmp_path / name, {})
+    file = codec.compress(cloud(0, 300).astype(np.float64))
+    assert own_family(tmp_path / "ours") == "vae"
+    opened = open_codec(tmp_path / "ours").codec
+    again = opened.compress(cloud(0, 300).astype(np.float64))
+    assert len(again) == len(file)
+    assert own_family(tmp_path / "mine") is None
+    with pytest.raises(CodecError, match="if you trust that code"):
+        open_codec(tmp_path / "mine")
 
 
 CHANGES: dict[str, Any] = {
