@@ -50,18 +50,26 @@ class VariationalAutoencoder(nn.Module):
             points: (B, N, D).
             noise: (B, Z), standard normal, to train with; None decodes the mean.
         """
-        hidden = self.hidden(points.flatten(1)).relu()
-        mean, log_variance = self.mean(hidden), self.log_variance(hidden)
+        mean, log_variance = self.encode(points)
         latents = mean if noise is None else mean + noise * (log_variance / 2).exp()
-        decoded = self.decoder(latents).unflatten(1, self.shape)
-        return Variational(decoded, mean, log_variance)
+        return Variational(self.decode(latents), mean, log_variance)
+
+    def encode(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log-variance of the latent, (B, Z) each, of (B, N, D) points."""
+        hidden = self.hidden(points.flatten(1)).relu()
+        return self.mean(hidden), self.log_variance(hidden)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Return (B, N, D) points of (B, Z) latents."""
+        decoded: Tensor = self.decoder(latents).unflatten(1, self.shape)
+        return decoded
 
 
 def kl_bits(mean: Tensor, log_variance: Tensor) -> Tensor:
     """Kullback-Leibler divergence of each latent from a standard normal one, (B, Z) to (B,) bits.
 
     It is what relative entropy coding of a sample of the latent needs, but for a logarithm of it
-    (Harsha et al. 2010), and so an estimate of a rate. No coder here writes such files.
+    (Harsha et al. 2010), and so an estimate of a rate. The family `vae` writes such files.
     """
     nats = (mean.square() + log_variance.exp() - log_variance - 1) / 2
     return nats.sum(dim=1) / math.log(2)

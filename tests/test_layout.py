@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import tomllib
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -270,3 +271,10 @@ def test_files_stay_short() -> None:
     folders = (*PACKAGES, "benchmarks", "tests")
     lengths = {name(p): len(p.read_text(encoding="utf-8").splitlines()) for p in sources(*folders)}
     assert {path: length for path, length in lengths.items() if length > MAX_LINES} == {}
+
+
+def test_every_package_is_installed() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    listed = settings["tool"]["setuptools"]["packages"]
+    found = {".".join(p.parent.relative_to(ROOT).parts) for p in sources(*PACKAGES)}
+    assert sorted(listed) == sorted(found)

@@ -14,7 +14,7 @@ from study.base.spelling import did_you_mean
 from study.commands.declared.codecs import YARDSTICKS
 from study.registry.aliases import check_alias
 from study.storage.folder import check_name, find_study, next_free_name
-from study.storage.study_file import QUICKSTART, load_study
+from study.storage.study_file import EMBEDDED, QUICKSTART, load_study
 
 if TYPE_CHECKING:
     import argparse
@@ -23,15 +23,26 @@ if TYPE_CHECKING:
 
 
 def read_study_file(file: Path | None) -> StudyConfig:
-    """Read a study file; without one it is the quick start, which takes the next free name.
+    """Read a study file; without one it is the quick start.
+
+    An embedded study takes the next free name.
 
     Raises:
         StudyError: it cannot be read or used.
     """
-    if file is not None:
+    embedded = _embedded(file)
+    if embedded is None:
+        assert file is not None, "without a file it is the quick start"
         return load_study(file)
-    config = load_study(QUICKSTART)
+    config = load_study(embedded)
     return config.model_copy(update={"name": next_free_name(Path(config.root), config.name)})
+
+
+def _embedded(file: Path | None) -> Path | None:
+    """Return the embedded study that is meant, if one is: a file or folder of its name is not."""
+    if file is None:
+        return QUICKSTART
+    return None if file.exists() else EMBEDDED.get(str(file))
 
 
 def check_study_file(arguments: argparse.Namespace) -> None:
@@ -41,10 +52,10 @@ def check_study_file(arguments: argparse.Namespace) -> None:
 
 def check_run(arguments: argparse.Namespace) -> None:
     """Refuse to go on with a study that nobody has named."""
-    if arguments.resume and arguments.file is None:
+    if arguments.resume and (embedded := _embedded(arguments.file)) is not None:
         raise StudyError(
-            "--resume goes on with the study that a file names; give the file, or name a quick "
-            "start that was interrupted, as in `study resume quickstart-001`"
+            "--resume goes on with the study that a file names; give the file, or name the study "
+            f"that was interrupted, as in `study resume {embedded.stem}-001`"
         )
     check_study_file(arguments)
 

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 DPCC = "dpcc"
 """The family of a study file that names none."""
 
-FAMILIES: Mapping[str, str] = {DPCC: "study.families.dpcc.family:Dpcc"}
+FAMILIES: Mapping[str, str] = {
+    DPCC: "study.families.dpcc.family:Dpcc",
+    "vae": "study.families.vae.family:Vae",
+}
 """Those that come with the platform, and where. Nothing else in it names one."""
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from model.folder_files import read_description
 from study.base.errors import StudyError
-from study.config.family import FamilySettings, lacks, settings_of
+from study.config.family import FAMILIES, FamilySettings, lacks, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,6 +59,19 @@ class Family(FamilySettings, Protocol):
 
         It runs in a process with a cohort's resources, and returns None where memory runs out.
         """
+
+
+def own_family(folder: Path) -> str | None:
+    """Return the family of this program that wrote a codec by itself, if one did.
+
+    What a folder says is compared with a list, and nothing that it names is imported.
+
+    Raises:
+        CodecError: there is no codec.
+    """
+    architecture = read_description(folder).get("architecture")
+    told = architecture.get("family") if isinstance(architecture, dict) else None
+    return next((name for name, place in FAMILIES.items() if place == told), None)
 
 
 @cache

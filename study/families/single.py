@@ -35,7 +35,7 @@ class SingleFamily(TrainedFamily):
     normals_switch: str | None = None
     dependent: tuple[Dependent, ...] = ()
     takes_octree = False
-    worker_modules = ("study.training.training", "study.families.stacked")
+    worker_modules: tuple[str, ...] = ("study.training.training", "study.families.stacked")
 
     @abstractmethod
     def module(self, model: Any) -> nn.Module:  # noqa: ANN401  its own section

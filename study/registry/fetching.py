@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from model.codec_folder import load_codec
 from study.base.addresses import masked
 from study.base.errors import StudyError
-from study.families.family import family_of
+from study.families.family import family_of, own_family
 from study.tracking.client import cause_of, connect, is_missing, quieten
 
 if TYPE_CHECKING:
@@ -35,11 +35,16 @@ def open_codec(place: Path, family: str | None = None) -> SavedCodec:
         StudyError: the address is malformed, or MLflow cannot be reached or has no such version.
         CodecError: the codec cannot be read.
     """
-    opener = load_codec if family is None else family_of(family).open_codec
     if not str(place).startswith("models:"):
-        return opener(place)
+        return _open(place, family)
     with tempfile.TemporaryDirectory() as folder:
-        return opener(_fetch(str(place), Path(folder)))
+        return _open(_fetch(str(place), Path(folder)), family)
+
+
+def _open(folder: Path, family: str | None) -> SavedCodec:
+    """Read a codec's folder with the code of this program, or of the family that is named."""
+    name = own_family(folder) if family is None else family
+    return load_codec(folder) if name is None else family_of(name).open_codec(folder)
 
 
 def _fetch(address: str, into: Path) -> Path:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 QUICKSTART = Path(__file__).parents[1] / "quickstart.yaml"
 """The study that `study run` runs when it is given none."""
 
+EMBEDDED = {path.stem: path for path in (QUICKSTART, QUICKSTART.with_name("vae.yaml"))}
+"""Those that come with the package, by the names that `study run` takes."""
+
 
 def load_study(path: Path | str) -> StudyConfig:
     """Read and check a study file.

@@ -176,7 +176,7 @@ class FlatAdam:
     def _shortening(self, gradients: Sequence[Tensor], limits: Tensor) -> Tensor:
         """(G * T,) factors: of the first rate's parameters, and 1 for others, never clipped."""
         rows = self._denominator.view(self._layout.trials, -1)
-        torch.cat([part.view(self._layout.trials, -1) for part in gradients], dim=1, out=rows)
+        torch.cat([part.reshape(self._layout.trials, -1) for part in gradients], dim=1, out=rows)
         norm = torch.linalg.vector_norm(rows[:, : self._layout.rates[0]], dim=1)
         factor = torch.where(limits.isinf(), 1.0, (limits / norm).clamp(max=1.0))
         others = [torch.ones_like(factor)] * (len(self._layout.rates) - 1)

@@ -66,7 +66,8 @@ STUDY = Option("name", "the study's name", metavar="NAME")
 ROOT = Option("--root", "where the studies are (%(default)s)", type=Path, default=Path("studies"))
 STUDY_FILE = Option(
     "file",
-    "the study file; without it, the quick start that comes with the package",
+    "the study file, or one that comes with the package: quickstart or vae, where no file or "
+    "folder has that name; without it, the quick start",
     nargs="?",
     type=Path,
     metavar="STUDY.yaml",

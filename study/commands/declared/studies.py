@@ -30,6 +30,7 @@ RUN = Command(
     about="""\
 examples:
   study run                     the quick start, under the next free name quickstart-001, -002, ...
+  study run vae                 a variational autoencoder, in a minute, as vae-001, -002, ...
   study run mine.yaml           needs a new name: a study's folder is never used for another
   study run mine.yaml --resume  goes on with the study of that name, or begins it
   study run mine.yaml --address 10.0.0.5:6379

@@ -42,6 +42,7 @@ pytestmark = pytest.mark.timeout(300)
 
 FAMILIES = {
     "dpcc": "model: {k: 8, hidden_dim: 16}",
+    "vae": "model: {latents: 4, points: 40, width: 16}",
     "mine:Tiny": "model: {numbers: 8, points: 40, width: 16}",
     "looping:Tiny": "model: {numbers: 8, points: 40, width: 16}",
     "tests.study.toy:Toy": "",

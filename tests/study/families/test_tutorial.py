@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +11,7 @@ import pytest
 
 from study.clouds import read_cloud
 from study.tracking.client import connect
+from tests.study.families.called import said, study
 from tests.study.families.documented import block
 
 if TYPE_CHECKING:
@@ -22,27 +21,6 @@ pytestmark = pytest.mark.timeout(400)
 
 EPOCHS, TRIALS = 20, 3
 """More epochs than the page has: the study is to be interrupted."""
-
-
-def study(folder: Path, *words: str) -> subprocess.Popen[str]:
-    """Run a command in the folder with the family, which PYTHONPATH names."""
-    path = os.pathsep.join([str(folder), os.environ["PYTHONPATH"]])
-    return subprocess.Popen(
-        [sys.executable, "-m", "study", *words],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def said(folder: Path, *words: str, code: int = 0) -> str:
-    with study(folder, *words) as process:
-        told, _ = process.communicate()
-    assert process.returncode == code, told
-    return told
 
 
 @pytest.mark.slow

@@ -1,0 +1,38 @@
+"""The sections of a study file that are the variational autoencoder's."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from study.config.numbers import Count
+from study.config.section import Section
+from study.config.training import TrainingSection
+
+
+class VaeModel(Section):
+    """What the autoencoder looks like."""
+
+    points: Count = Field(
+        128, description="points that it reads of a patch, and points that it makes of it"
+    )
+    latents: int = Field(
+        8, ge=2, multiple_of=2, description="numbers that a patch becomes, coded in pairs"
+    )
+    width: Count = Field(128, description="width of the hidden layers")
+
+
+class VaeLoss(Section):
+    """The weights of the loss's terms; each has the term's name."""
+
+    chamfer: float = Field(
+        1.0, ge=0.0, description="weight of the chamfer distance, in squared half cubes"
+    )
+    kl_lambda: float = Field(
+        0.03, ge=0.0, description="weight of the KL divergence, in bits per input point"
+    )
+
+
+class VaeTraining(TrainingSection):
+    """How one trial trains."""
+
+    patches_per_step: Count = Field(8, description="patches in one optimiser step")
