@@ -290,7 +290,7 @@ MEASURES = Measures(
 
 SHOWN = ("bpp", "d1_psnr_db", "d2_psnr_db", "chamfer", "density", "points_ratio")
 """What is shown of every codec wherever there is room, whatever the objectives: each is blind to
-something that another one sees (docs/metrics.md). `OCTREE_SHARE` is where the octree is a member."""
+something that another one sees (docs/metrics.md). `OCTREE_SHARE` where the octree is a member."""
 OCTREE_SHARE = "octree_share"
 
 
