@@ -16,7 +16,11 @@ class VaeModel(Section):
         128, description="points that it reads of a patch, and points that it makes of it"
     )
     latents: int = Field(
-        8, ge=2, multiple_of=2, description="numbers that a patch becomes, coded in pairs"
+        8,
+        ge=2,
+        le=256,  # Its candidates, 64 MB, are made before a codec's weights are looked at.
+        multiple_of=2,
+        description="numbers that a patch becomes, coded in pairs",
     )
     width: Count = Field(128, description="width of the hidden layers")
 
