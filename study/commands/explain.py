@@ -16,7 +16,7 @@ from study.config.study import sections_of
 from study.fronts.measures import MEASURES
 from study.report.rows import as_text
 from study.search.search_checks import SAMPLERS
-from study.storage.study_file import QUICKSTART
+from study.storage.study_file import EMBEDDED, QUICKSTART
 
 if TYPE_CHECKING:
     import argparse
@@ -62,7 +62,8 @@ def explain(asked: str | None, console: Console, *, family: str = DPCC) -> None:
     if asked in _TOPICS:
         _TOPICS[asked](console, family)
         return
-    console.print(f"\n[dim]an example to copy: {QUICKSTART}[/]", soft_wrap=True)
+    example = EMBEDDED.get(family, QUICKSTART)
+    console.print(f"\n[dim]an example to copy: {example}[/]", soft_wrap=True)
 
 
 def _check(asked: str | None, sections: Mapping[str, type[BaseModel]]) -> None:

@@ -171,6 +171,7 @@ PREPARE = Command(
 
 examples:
   study prepare                 the quick start's data set
+  study prepare vae             that of the autoencoder's study
   study prepare mine.yaml       that of a study of yours, as its data section says""",
     run="study.commands.running:prepare",
     check="study.commands.checks:check_study_file",

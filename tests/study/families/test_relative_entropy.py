@@ -121,7 +121,9 @@ def test_candidates_are_of_the_prior_and_the_same_for_any_number_of_groups() -> 
 
 def test_candidates_are_those_that_files_were_written_with() -> None:
     """Golden: others would decode earlier files to other points."""
-    first = candidates(1).latents[0, :2].flatten().tolist()
+    (latents,) = candidates(1).latents
+    assert latents.shape == (4096, 2)
+    first = latents[:2].flatten().tolist()
     assert first == pytest.approx(GOLDEN, abs=1e-9)
 
 
