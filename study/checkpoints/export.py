@@ -93,23 +93,24 @@ def take(
     epoch = last if epoch is None else epoch
     architecture = family_of(trial.family).architecture(trial.model)
     network = _trained(study, record.number, epoch, architecture)
-    metrics = record.final if epoch == last else _estimated(record, epoch)
+    members = members or trial.codec
+    is_measured = epoch == last and members == trial.codec
+    metrics = record.final if is_measured else _estimated(record, epoch)
     data = data_of(study, config, trial.data_folder)
     manifest = read_manifest(data) if data.is_dir() else None
     # What shapes the data may be searched too.
     recipe = manifest.recipe if manifest else apply(config, record.params).preparation.recipe
     codec = architecture.coder(network, recipe.partition(), is_ours=False)
-    members = members or trial.codec
     if members.has_octree:
         require_octree(trial.family)
-        codec = beside_octree(codec, _slope(metrics, data))
-    metrics_are, is_measured = _MEASURED, epoch == last and members == trial.codec
+        codec = beside_octree(codec, _slope(record.final if epoch == last else metrics, data))
+    metrics_are = _MEASURED
     if epoch != last:
         metrics_are = f"estimates after epoch {epoch} of {last}; no file of this codec was weighed"
-    elif members != trial.codec:
+    elif not is_measured:
         metrics_are = (
-            f"measured with the members {', '.join(trial.codec.members)}, and this codec has "
-            f"{', '.join(members.members)}; no file of it was weighed"
+            f"estimates of the learned codec: files were measured of the members "
+            f"{', '.join(trial.codec.members)}, and this codec has {', '.join(members.members)}"
         )
     about = {
         "source": "a trial of a study",

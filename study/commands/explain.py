@@ -11,6 +11,7 @@ from study.base.errors import StudyError
 from study.base.spelling import did_you_mean, nearest
 from study.config import StudyConfig
 from study.config.family import DPCC, settings_of
+from study.config.section import Section
 from study.config.sections import section_in
 from study.config.study import sections_of
 from study.fronts.measures import MEASURES
@@ -182,6 +183,8 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if field.default_factory is not None:
         return ""
+    if isinstance(field.default, Section):
+        return ""  # Its keys have theirs.
     if isinstance(field.default, tuple):
         items = (item if isinstance(item, str) else f"{item:.3g}" for item in field.default)
         return escape(f"[{', '.join(items)}]")

@@ -33,13 +33,14 @@ def checked(make: Callable[[], nn.Module]) -> nn.Module:
     """Make a module, and refuse it where trials would not end as they do alone, or not be opened.
 
     Raises:
-        StudyError: its buffers are no constants, a part does something else in training than in
-            coding, or it cannot be made without values.
+        StudyError: it lacks a method, its buffers are no constants, a part does something else in
+            training than in coding, or it cannot be made without values.
     """
     first = seeded(make, 0)
     _require_constants(first, seeded(make, 1))
     _require_one_mode(first)
     _require_outline(make)
+    _require_methods(first)
     return first
 
 
@@ -47,6 +48,15 @@ def outline(make: Callable[[], nn.Module]) -> nn.Module:
     """Make a module whose tensors have shapes, and take no memory."""
     with torch.device("meta"):
         return make()
+
+
+def _require_methods(module: nn.Module) -> None:
+    asked = ("noise", "vmaps", "terms", "evaluate", "encode", "decode")
+    if lacking := [name for name in asked if not hasattr(module, name)]:
+        raise StudyError(
+            f"a family's module must have {', '.join(asked)}, and {type(module).__name__} lacks "
+            f"{', '.join(lacking)}; see docs/families.md"
+        )
 
 
 def _require_constants(one: nn.Module, other: nn.Module) -> None:

@@ -59,9 +59,10 @@ EXPORT = Command(
         ),
         Option(
             "--members",
-            "who codes its files: `learned` alone, or also the octree, whichever is cheaper (as "
+            "who codes its files: `learned`, or `learned,octree`, whichever is cheaper (as "
             "codec.members of the study says)",
             choices=("learned", "learned,octree"),
+            metavar="MEMBERS",
         ),
         Option(
             "--register",

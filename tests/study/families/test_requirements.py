@@ -37,6 +37,12 @@ class Waves(nn.Module):
     def evaluate(self, batch: PointBatch) -> tuple[Tensor, Tensor, Tensor]:
         return self._sum(batch) + self.training, batch.xyz, batch.sizes
 
+    def encode(self, points: Tensor) -> bytes:
+        raise NotImplementedError
+
+    def decode(self, data: bytes) -> Tensor:
+        raise NotImplementedError
+
     def _sum(self, batch: PointBatch) -> Tensor:
         mixed: Tensor = self.mixed((batch.xyz @ self.get_buffer("frequencies")).sin())
         return mixed.sum(dim=(1, 2))
@@ -52,6 +58,11 @@ def constant(part: nn.Module | None = None) -> Waves:
 
 def architecture(make: Callable[[], nn.Module]) -> SingleArchitecture:
     return SingleArchitecture(make, {"family": "waves"}, PointPatches())
+
+
+def test_a_module_without_a_method_is_refused_by_its_name() -> None:
+    with pytest.raises(StudyError, match="Linear lacks noise, vmaps, terms, evaluate, encode, dec"):
+        architecture(lambda: nn.Linear(3, 3))
 
 
 def test_a_buffer_that_is_drawn_anew_is_refused() -> None:
