@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from model.octree.codec import OctreeCodec, OctreeOptions
+from model.octree.general import general_tables
 from study.base.errors import StudyError
 from study.clouds import Cloud
 from study.metrics.measurement import REPEATS_S, code, measure_coded
@@ -88,4 +88,5 @@ def draco_near(cloud: Source, ours: CloudResult, metrics: Sequence[str]) -> dict
 
 
 def _octree(log_voxels: float) -> OctreeCodec:
-    return OctreeCodec(replace(OctreeOptions(), edge_of_longest_side=2.0**-log_voxels))
+    options = OctreeOptions(edge_of_longest_side=2.0**-log_voxels, tables=general_tables())
+    return OctreeCodec(options)
