@@ -6,8 +6,6 @@ Legend: n points of a cloud, m decoded points, v voxels, M latent points.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -15,13 +13,12 @@ import numpy as np
 
 from model.coded_cloud import CodedCloud, DecodedCloud, EncodedCloud
 from model.container import (
-    CODEC_ID_BYTES,
     Header,
-    padding_words,
     read_file,
     write_file,
 )
-from model.errors import CodecError, DamagedFileError, WrongCodecError
+from model.cube_files import codec_id_of, cutting_of, require_end
+from model.errors import DamagedFileError
 from model.growth import FREE_POINTS, MOST_GROWTH, TooManyPointsError, grown, most_of_patch
 from model.hierarchy import build_hierarchy
 from model.normals import check_shapes, of_steps, voxel_normals
@@ -80,19 +77,12 @@ class CloudCodec:
     @cached_property
     def codec_id(self) -> bytes:
         """4 bytes that stand for all that decoding depends on: SHA-256's first."""
-        cutting = dataclasses.asdict(self.partition)
-        del cutting["voxel_depth"]
-        shape = {"architecture": dataclasses.asdict(self.coder.config), "partition": cutting}
-        digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode())
         arrays = {
             name: parameter.detach().cpu().numpy()
             for name, parameter in self.coder.codec.named_parameters()
         }
         arrays |= dataclasses.asdict(self.coder.tables)
-        for name, array in sorted(arrays.items()):
-            digest.update(f"{name} {array.shape} ".encode())
-            digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
-        return digest.digest()[:CODEC_ID_BYTES]
+        return codec_id_of(dataclasses.asdict(self.coder.config), self.partition, arrays)
 
     def compress(
         self,
@@ -210,7 +200,8 @@ class CloudCodec:
             CodecError: as :meth:`decompress`.
         """
         header, stream = read_file(data)
-        cutting = self._cutting_of(header)
+        own = self._header(header.points, header.placement)
+        cutting = cutting_of(header, own, self.partition)
         reader = SymbolReader(stream)
         leaves = read_leaves(reader, cutting, header.points)
         voxels = int((~leaves.is_patch).sum())
@@ -219,33 +210,8 @@ class CloudCodec:
             normals = of_steps(reader.uniform_bytes(3 * voxels).reshape(voxels, 3))
         patches = len(leaves.key) - voxels
         latents = self.read_latents(reader, patches, header.points - voxels)
-        padding = reader.finish()
-        if padding != padding_words(header.points, len(data) - 4 * padding):
-            raise DamagedFileError(
-                f"a file must end with its symbols, and {padding} words follow; it was made up or "
-                "changed, get it anew"
-            )
+        require_end(reader, header.points, len(data))
         return CodedCloud(header, leaves, latents, normals)
-
-    def _cutting_of(self, header: Header) -> PartitionConfig:
-        """How the file's cloud was cut."""
-        if header.codec_id != self.codec_id:
-            raise WrongCodecError(
-                f"a file is decompressed with the codec that wrote it, which has the id "
-                f"{header.codec_id.hex()}, and this one has {self.codec_id.hex()}; name that codec"
-            )
-        try:
-            cutting = dataclasses.replace(self.partition, voxel_depth=header.voxel_depth)
-        except CodecError as error:
-            raise DamagedFileError(f"no encoder writes such a file: {error}") from error
-        if self._header(header.points, header.placement) != dataclasses.replace(
-            header, voxel_depth=self.partition.voxel_depth
-        ):
-            raise DamagedFileError(
-                "a file's flags must be those of its codec, and these are not; the file was made "
-                "up or changed, get it anew"
-            )
-        return cutting
 
     def read_latents(
         self, reader: SymbolReader, patches: int, points: int

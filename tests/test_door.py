@@ -25,6 +25,7 @@ LIBRARY = {
     "losses.total",
     "model.coded_cloud",
     "model.container",
+    "model.cube_files",
     "model.folder_files",
     "model.growth",
     "model.normals",

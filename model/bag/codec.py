@@ -18,7 +18,8 @@ from model.bag.mixed import CodedMixed, of_octree, read_mixed, write_mixed
 from model.bag.mixed_file import MixedHeader, read_file
 from model.coded_cloud import CodedCloud, DecodedCloud
 from model.container import CODEC_ID_BYTES, MIXED_VERSION, OCTREE_VERSION, version_of
-from model.errors import CodecError, WrongCodecError
+from model.cube_files import require_codec
+from model.errors import CodecError
 from model.growth import grown
 from model.normals import check_shapes
 from model.octree.codec import OctreeCodec, OctreeOptions
@@ -194,9 +195,5 @@ class BagCodec:
 
     def _read_mixed(self, data: bytes) -> CodedMixed:
         header, streams = read_file(data)
-        if header.codec_id != self.codec_id:
-            raise WrongCodecError(
-                f"a file is decompressed with the codec that wrote it, which has the id "
-                f"{header.codec_id.hex()}, and this one has {self.codec_id.hex()}; name that codec"
-            )
+        require_codec(header.codec_id, self.codec_id)
         return read_mixed(header, streams, len(data), self.learned, self.octree.options.tables)

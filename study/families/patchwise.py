@@ -7,8 +7,6 @@ Cutting, the octree of the cubes and the header are those of every learned codec
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import math
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,8 +19,9 @@ from safetensors.torch import save as save_tensors
 
 from model.codec_folder import FAMILY, SavedCodec
 from model.coded_cloud import DecodedCloud
-from model.container import CODEC_ID_BYTES, Header, padding_words, read_file, write_file
-from model.errors import CodecError, DamagedFileError, UncodableError, WrongCodecError
+from model.container import Header, read_file, write_file
+from model.cube_files import codec_id_of, cutting_of, require_end
+from model.errors import CodecError, DamagedFileError, UncodableError
 from model.folder_files import (
     CODEC,
     WEIGHTS,
@@ -34,7 +33,7 @@ from model.folder_files import (
     require_shapes,
     write_folder,
 )
-from model.growth import FREE_POINTS, MOST_GROWTH
+from model.growth import FREE_POINTS, MOST_GROWTH, grown
 from model.normals import check_shapes
 from model.partition import PartitionConfig, partition
 from model.placement import place
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from model.partition import Leaves
+    from model.placement import Placement
 
     Progress = Callable[[int, int], None]
 
@@ -112,15 +112,8 @@ class PatchwiseCodec:
     @cached_property
     def codec_id(self) -> bytes:
         """4 bytes that stand for all that decoding depends on: SHA-256's first."""
-        cutting = dataclasses.asdict(self.partition)
-        del cutting["voxel_depth"]
-        shape = {"architecture": self.identity, "partition": cutting}
-        digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode())
-        for name, tensor in self._weights().items():
-            array = tensor.numpy()
-            digest.update(f"{name} {array.shape} ".encode())
-            digest.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
-        return digest.digest()[:CODEC_ID_BYTES]
+        arrays = {name: tensor.numpy() for name, tensor in self._weights().items()}
+        return codec_id_of(self.identity, self.partition, arrays)
 
     def compress(
         self,
@@ -152,15 +145,17 @@ class PatchwiseCodec:
             writer.uniform(np.frombuffer(data, np.uint8))
             if progress is not None:
                 progress(done, len(cut.patches))
-        header = Header(
+        return write_file(self._header(len(points), placement), writer.finish())
+
+    def _header(self, points: int, placement: Placement) -> Header:
+        return Header(
             self.codec_id,
-            len(points),
+            points,
             placement,
             self.partition.voxel_depth,
             normals=False,
             float16_coordinates=False,
         )
-        return write_file(header, writer.finish())
 
     def decompress(
         self, data: bytes, progress: Progress | None = None, *, most_points: int | None = None
@@ -184,11 +179,7 @@ class PatchwiseCodec:
             parts.append(inside * (edges[leaf] / 2) + centres[leaf])
             total += len(inside)
             if total > most:
-                raise CodecError(
-                    f"a file must decode to at most {most:,} points, and this one, of a cloud of "
-                    f"{coded.header.points:,}, makes more; allow more (most_points, "
-                    "--most-points), if you trust it"
-                )
+                raise grown(coded.header.points, most_points)
             if progress is not None:
                 progress(done, len(coded.patches))
         scaled = np.concatenate([*parts, centres[~leaves.is_patch]])
@@ -202,27 +193,15 @@ class PatchwiseCodec:
             CodecError: as :meth:`decompress`.
         """
         header, stream = read_file(data)
-        if header.codec_id != self.codec_id:
-            raise WrongCodecError(
-                f"a file is decompressed with the codec that wrote it, which has the id "
-                f"{header.codec_id.hex()}, and this one has {self.codec_id.hex()}; name that codec"
-            )
-        try:
-            cutting = dataclasses.replace(self.partition, voxel_depth=header.voxel_depth)
-        except CodecError as error:
-            raise DamagedFileError(f"no encoder writes such a file: {error}") from error
+        own = self._header(header.points, header.placement)
+        cutting = cutting_of(header, own, self.partition)
         reader = SymbolReader(stream)
         leaves = read_leaves(reader, cutting, header.points)
         patches = tuple(
             reader.uniform_bytes(int(reader.uniform_words(1)[0])).tobytes()
             for _ in range(int(leaves.is_patch.sum()))
         )
-        padding = reader.finish()
-        if padding != padding_words(header.points, len(data) - 4 * padding):
-            raise DamagedFileError(
-                f"a file must end with its symbols, and {padding} words follow; it was made up or "
-                "changed, get it anew"
-            )
+        require_end(reader, header.points, len(data))
         return CodedPatches(header, leaves, patches)
 
     def _most(self, header: Header, most_points: int | None) -> float:
