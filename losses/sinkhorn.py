@@ -33,7 +33,8 @@ def sinkhorn_divergence(
     Wasserstein distance as the blur goes to 0, and sees what chamfer does not: how much mass is
     where. Numbers of points may differ. Time and memory are ``P N`` for each of some
     ``log(diagonal / blur) / log(1 / annealing)`` rounds, of which only the last is differentiated:
-    gradients are exact as far as the rounds have converged.
+    gradients are exact as far as the rounds have converged. Who else is in the batch may change
+    last bits.
 
     Args:
         decoded: (T, B, P).

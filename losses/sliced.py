@@ -48,7 +48,7 @@ def sliced_wasserstein2(decoded: Cloud, true: Cloud, directions: int = DIRECTION
     so it costs a sort: time ``S (P + N) log(P + N)``, memory ``S (P + N)``. All points have equal
     weight. Where the numbers differ, the decoded points' quantile function, linear between its
     values, is read at the levels of the true points. The lines are always the same ones: no noise
-    in the loss, and equal losses for equal points in any company.
+    in the loss. Who else is in the batch may change its last bits, through products of matrices.
 
     Args:
         decoded: (T, B, P).

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from study.families.dpcc.objective import DISTORTIONS
 from study.training.population import stacked
+from tests.rounding import distance
 from tests.study.tiny import LOSS, member, tiny_data_set, training_of, without_clocks
-from tests.study.training.alone import assert_same, trained_alone
+from tests.study.training.alone import assert_same, bound, trained_alone
 
 if TYPE_CHECKING:
     from study.data import DataSet
@@ -45,19 +47,40 @@ def test_a_term_that_nobody_weighs_is_not_there(data: DataSet) -> None:
     assert not {f"term_{name}" for name in DISTORTIONS} & epoch.keys()
 
 
+ROUNDED = ("sinkhorn_coe", "sliced_coe")
+"""Of the terms whose last bits company may change, everywhere."""
+
+
+@pytest.mark.parametrize("name", ROUNDED)
+def test_terms_that_company_rounds_stay_within_rounding(
+    data: DataSet, seed: int, name: str
+) -> None:
+    members = [with_weights(0, **{name: WEIGHT}), with_weights(1, **{name: 0.1}), with_weights(2)]
+    together = training_of(data, *members)
+    together.run_epoch()
+    for one in members:
+        found = distance(together.parameters(one.trial), trained_alone(data, one, 1))
+        assert found <= bound(data, one, 1, np.random.default_rng(seed)), one
+        if one.trial == 2:
+            assert_same(together.parameters(2), trained_alone(data, one, 1), data, one, 1, seed)
+
+
 def test_members_with_different_terms_end_as_alone_and_tell_their_own(
     data: DataSet, seed: int
 ) -> None:
     members = [
-        with_weights(0, accuracy_coe=0.2, sliced_coe=WEIGHT),
-        with_weights(1, sliced_coe=0.1, coverage_coe=0.4),
+        with_weights(0, accuracy_coe=0.2, shape_coe=0.01),
+        with_weights(1, shape_coe=0.02, coverage_coe=0.4, density_aware_coe=WEIGHT),
         with_weights(2),
     ]
     together = training_of(data, *members)
     told = without_clocks(together.run_epoch())
-    for one, own in zip(
-        members, ({"accuracy", "sliced"}, {"coverage", "sliced"}, set()), strict=True
-    ):
+    owned: list[set[str]] = [
+        {"accuracy", "shape"},
+        {"coverage", "density_aware", "shape"},
+        set(),
+    ]
+    for one, own in zip(members, owned, strict=True):
         further = {f"term_{name}" for name in DISTORTIONS} & told[one.trial].keys()
         assert further == {f"term_{name}" for name in own}
         assert_same(together.parameters(one.trial), trained_alone(data, one, 1), data, one, 1, seed)
