@@ -285,7 +285,7 @@ def load_with(
     require_fit(folder, module)
     try:
         cutting = PartitionConfig(**described["partition"])
-        module.load_state_dict(_load_weights(folder / WEIGHTS))
+        module.load_state_dict(load_weights(folder))
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
         raise damaged(folder, " ".join(str(error).split())[:300]) from error
     codec = make(module.eval(), cutting)
@@ -303,12 +303,18 @@ def require_fit(folder: Path, module: nn.Module) -> None:
     Raises:
         CodecError: which one, or the file is missing or damaged.
     """
-    found = {name: tensor.shape for name, tensor in _load_weights(folder / WEIGHTS).items()}
+    found = {name: tensor.shape for name, tensor in load_weights(folder).items()}
     expected = {name: tensor.shape for name, tensor in module.state_dict().items()}
     require_shapes(folder / WEIGHTS, found, expected)
 
 
-def _load_weights(path: Path) -> dict[str, Tensor]:
+def load_weights(folder: Path) -> dict[str, Tensor]:
+    """Read the parameters of a codec that a family wrote, by name.
+
+    Raises:
+        CodecError: the file is missing or damaged.
+    """
+    path = folder / WEIGHTS
     content = read_part(path)
     try:
         return load_tensors(content)
