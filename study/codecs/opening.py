@@ -15,7 +15,7 @@ from model.octree.codec import OctreeCodec, OctreeOptions
 from model.octree.frame import read_file
 from model.octree.general import general_tables
 from study.base.errors import StudyError
-from study.zoo.catalog import DEFAULT, shipped
+from study.zoo.catalog import DEFAULT, NUMBERED, shipped
 
 if TYPE_CHECKING:
     import argparse
@@ -71,10 +71,13 @@ def writer_of(data: bytes) -> str:
     """
     if version_of(data) == OCTREE_VERSION:
         frame, _ = read_file(data)
-        if frame.codec_id is None:
+        if frame.network is not None and frame.network < len(NUMBERED):
+            return NUMBERED[frame.network]
+        if frame.codec_id is None and frame.network is None:
             return BUILT_IN
         for name, folder in shipped().items():
-            if str(read_description(folder)["id"]).startswith(frame.codec_id.hex()):
+            told = str(read_description(folder)["id"])
+            if frame.codec_id is not None and told.startswith(frame.codec_id.hex()):
                 return name
     raise StudyError(
         "a file is decompressed with the codec that wrote it, and that of this one does not come "

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from study.families.voxel.module import VoxelModule
 
 _EDGE = "log_edge"
-"""A trial's own: it begins with `model.first_edge`."""
+"""A trial's own: it begins with the edge that the study file says."""
 
 
 @torch.no_grad()
