@@ -1,6 +1,7 @@
 # Every target makes the virtual environment first if it is missing or older than tools/lock.txt.
 #
-#   make run     the quick start: a study on the embedded objects, a few minutes
+#   make run     a study of codecs worth taking home, on the embedded objects, a few minutes
+#   make dpcc    the quick start of D-PCC, as published
 #   make test    all tests but the slow ones
 #   make lint    lint, format and types
 #   make bench   the benchmarks
@@ -11,9 +12,12 @@
 PYTHON := .venv/bin/python
 INSTALLED := .venv/installed
 
-.PHONY: run test lint lock bench ui clean moved
+.PHONY: run dpcc test lint lock bench ui clean moved
 
 run: $(INSTALLED)
+	@.venv/bin/study run voxel
+
+dpcc: $(INSTALLED)
 	@.venv/bin/study run
 
 ui: $(INSTALLED)

@@ -28,8 +28,8 @@ class Voxel(SingleFamily):
     worker_modules = (*SingleFamily.worker_modules, "study.families.voxel.architecture")
 
     def default_space(self) -> dict[str, Range]:
-        """Return what moves a trial along the front, from 29 to 46 dB on everyday objects."""
-        return {"loss.bpp_lambda": Range(low=2.0, high=200.0, log=True)}
+        """Return what moves a trial along the front, from 30 to 45 dB on everyday objects."""
+        return {"loss.bpp_lambda": Range(low=0.5, high=200.0, log=True)}
 
     def module(self, model: VoxelModel) -> VoxelModule:
         """Return the codec of one trial, on the CPU."""
