@@ -60,7 +60,7 @@ def test_what_is_no_compressed_file_is_told(
 ) -> None:
     cloud.with_suffix(".dpcs").write_bytes(b"something else")
     assert main(["decompress", "chair.dpcs"]) == 2
-    assert "not a compressed point cloud" in capsys.readouterr().err
+    assert "a compressed cloud starts with" in capsys.readouterr().err
 
 
 def test_a_folder_of_the_name_comes_first(cloud: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,10 @@ from study.base.errors import StudyError
 from study.codecs.opening import open_any
 from study.data.sources import EmbeddedObjects
 from study.metrics.psnr import d1_psnr_db
-from study.zoo.catalog import DEFAULT, shipped, shipped_folder
+from study.storage.study_file import parse_study
+from study.zoo.catalog import DEFAULT, NUMBERED, shipped, shipped_folder
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_there_is_a_default() -> None:
@@ -30,6 +34,25 @@ def test_each_says_where_it_comes_from(name: str) -> None:
     assert about["study"]["name"] == f"zoo-{name}"
     assert about["training"]["epochs"] == about["epochs"]
     assert about["data"]["content_hash"]
+
+
+def test_numbers_in_files_keep_their_meaning() -> None:
+    """Another codec in the place of one would read its files as something else."""
+    ids = [json.loads((shipped_folder(n) / "codec.json").read_text())["id"] for n in NUMBERED]
+    assert ids[:1] == ["f9718e86"]
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_each_was_made_with_the_settings_of_its_study_file(name: str) -> None:
+    text = (ROOT / "tools" / "zoo" / f"{name}.yaml").read_text(encoding="utf-8")
+    config = parse_study(text, origin=name)
+    described = json.loads((shipped_folder(name) / "codec.json").read_text(encoding="utf-8"))
+    about, model = described["about"], described["architecture"]["model"]
+    assert model == config.model.model_dump(mode="json")
+    assert about["loss"] == config.loss.model_dump(mode="json")
+    assert about["training"] == config.training.model_dump(mode="json")
+    recipe = config.data.model_dump(mode="json")
+    assert about["data"]["recipe"] == recipe
 
 
 @pytest.mark.parametrize("name", shipped())
