@@ -22,8 +22,9 @@ CURVE = "curve.json"
 """Beside a codec: its rates and qualities, and those of the octree, as `benchmarks.zoo` writes."""
 
 
-def show(_arguments: argparse.Namespace, console: Console) -> int:
+def show(arguments: argparse.Namespace, console: Console) -> int:
     """List them, each with its curve."""
+    del arguments  # It has none.
     for name, folder in shipped().items():
         described = read_description(folder)
         size = sum(file.stat().st_size for file in folder.iterdir())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 
-from model.folder_files import read_description
 from study.base.errors import StudyError
 from study.base.spelling import did_you_mean
 
@@ -42,6 +42,7 @@ def shipped_folder(name: str) -> Path:
 def number_of(codec_id: bytes) -> int | None:
     """Return the number that files tell of a codec, if it comes with the package."""
     for number, name in enumerate(NUMBERED):
-        if name in shipped() and read_description(shipped()[name])["id"] == codec_id.hex():
+        described = (_FOLDER / name / "codec.json").read_text(encoding="utf-8")
+        if json.loads(described)["id"] == codec_id.hex():
             return number
     return None

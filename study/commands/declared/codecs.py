@@ -239,7 +239,7 @@ ZOO = Command(
 Each with what its files take and keep on objects that nobody trained on; `study compress` takes
 their names in the place of a codec's folder.
 
-example:
+examples:
   study zoo""",
     run="study.commands.zoo:show",
 )

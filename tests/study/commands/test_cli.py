@@ -51,6 +51,7 @@ COMMANDS = {
         "out",
     ],
     "verify": ["--help", "-h", "folder"],
+    "zoo": ["--help", "-h"],
     "compress": [
         "--cloud",
         "--counts",
