@@ -58,10 +58,10 @@ def cloud(seed: int, count: int) -> np.ndarray[Any, np.dtype[np.float32]]:
     return np.random.default_rng(seed).uniform(-1, 1, (count, 3)).astype(np.float32)
 
 
-def test_points_evenly_spread_over_the_curve_are_read(module: PatchAutoencoder) -> None:
+def test_points_evenly_spread_over_the_curve_are_read() -> None:
     """Of 36 points every third, of 12 each, of 6 each twice; the padding never."""
     rows = [np.arange(3 * n, dtype=np.float32).reshape(n, 3) for n in (36, 12, 6)]
-    read = module._read(collate(rows, "cpu"))[..., 0] / 3
+    read = collate(rows, "cpu").evenly(POINTS)[..., 0] / 3
     assert read[0].tolist() == list(range(1, 36, 3))
     assert read[1].tolist() == list(range(12))
     assert read[2].tolist() == [n // 2 for n in range(12)]
@@ -73,7 +73,7 @@ def test_its_loss_is_that_of_a_loop_over_points(module: PatchAutoencoder, seed: 
     noise = torch.rand((2, LATENTS), generator=torch.Generator().manual_seed(seed)) - 0.5
     terms = module.terms(batch, noise)
     for number, points in enumerate(rows):
-        made = module.network(module._read(batch), standard_normal(noise))
+        made = module.network(batch.evenly(POINTS), standard_normal(noise))
         decoded = made.points[number].detach().numpy()
         dist2 = [[float(((p - q) ** 2).sum()) for q in points] for p in decoded]
         sides = (
