@@ -61,7 +61,7 @@ class SingleFamily(TrainedFamily):
     def open_codec(self, folder: Path) -> SavedCodec:
         """Make the module that the folder describes, and give it the weights."""
         from model.folder_files import CODEC, damaged
-        from study.families.patchwise import load_patchwise, require_fit
+        from study.families.patchwise_folder import load_patchwise, require_fit
         from study.families.requirements import outline
 
         told = self._described(folder)
