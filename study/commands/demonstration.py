@@ -24,7 +24,7 @@ from study.clouds.files import COMPRESSED_SUFFIX
 from study.commands.near import draco_near, gpcc_near, measured, octree_near
 from study.config.judging import judge
 from study.data import open_data_set
-from study.metrics.table import MEASURES, SHOWN, as_number, why_lacking
+from study.metrics.table import COSTS, MEASURES, SHOWN, as_number, why_lacking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ CODEC, COMPRESSED, DECODED = "codec", f"test-object{COMPRESSED_SUFFIX}", "test-o
 """What is left in the study's folder."""
 
 
-_SHOWN = (*SHOWN, "encode_s", "decode_s")
+_SHOWN = (*SHOWN, *COSTS)
 """Metrics beside each codec's bytes."""
 _MOST_FOR_DENSITY = 50_000
 """Points of an object; of larger ones the density metric takes longer than all the rest."""

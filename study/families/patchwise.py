@@ -30,11 +30,11 @@ from model.structure import read_leaves, write_leaves
 from study.families.point_patches import LENGTH_BITS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from model.partition import Leaves
     from model.placement import Placement
@@ -53,6 +53,9 @@ class PatchModule(Protocol):
 
     def decode(self, data: bytes) -> Tensor:
         """Return (m, 3) points."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """PyTorch's."""
 
     def state_dict(self) -> dict[str, Any]:
         """PyTorch's."""
@@ -102,6 +105,11 @@ class PatchwiseCodec:
         """4 bytes that stand for all that decoding depends on: SHA-256's first."""
         arrays = {name: tensor.numpy() for name, tensor in self._weights().items()}
         return codec_id_of(self.identity, self.partition, arrays)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers training sets."""
+        return sum(parameter.numel() for parameter in self.module.parameters())
 
     def compress(
         self,

@@ -21,7 +21,7 @@ class PointNet(SingleFamily):
 
     def default_space(self) -> dict[str, Range]:
         """Return what moves a trial along the front."""
-        return {"loss.rec": Range(low=3.0, high=3e3, log=True)}
+        return {"loss.rec": Range(low=0.1, high=100.0, log=True)}
 
     def module(self, model: PointNetModel) -> PointNetCodec:
         """Return the codec, on the CPU."""

@@ -34,7 +34,7 @@ class PointNetLoss(Section):
 
     bpp: float = Field(1.0, ge=0.0, description="weight of the rate, in bits per input point")
     rec: float = Field(
-        100.0, ge=0.0, description="weight of the chamfer distance, in squared half cubes"
+        1.0, ge=0.0, description="weight of the chamfer distance, in squared half cubes"
     )
 
 
