@@ -16,20 +16,16 @@ from study.base.errors import StudyError
 from study.commands.checks import read_study_file
 from study.commands.main import main
 from study.config.family import settings_of
-from study.data import open_data_set, prepare
-from study.families.family import family_of, own_family
+from study.families.family import own_family
 from study.families.patchwise import PatchwiseCodec
 from study.families.point_batch import collate
 from study.families.vae.module import PatchAutoencoder, standard_normal
 from study.families.vae.settings import VaeLoss, VaeModel, VaeTraining
 from study.registry.fetching import open_codec
-from study.search.space import apply, trial_config
 from study.storage.study_file import parse_study
-from study.training.members import member_of
-from study.training.training import Training
+from tests.study.families.ended import ended
 
 if TYPE_CHECKING:
-    from study.config import TrialConfig
     from study.config.section import Section
 
 POINTS, LATENTS, WIDTH = 12, 4, 16
@@ -126,26 +122,6 @@ def test_a_diverged_network_and_a_damaged_file_are_told(module: PatchAutoencoder
         module.encode(torch.zeros(5, 3))
 
 
-def ended(changes: dict[str, Any], root: Path) -> tuple[dict[str, float], list[float]]:
-    """What a trial with other settings reports in the end, and all its weights."""
-    config = apply(parse_study(STUDY, origin="small"), changes)
-    family = family_of("vae")
-    form = family.patches(())
-    folder = prepare(config.data, form=form, root=root)
-    trial: TrialConfig = trial_config(config, 0, {}, {config.preparation: folder})
-    training = Training(
-        architecture=family.architecture(trial.model),
-        members=[member_of(trial)],
-        data=open_data_set(folder, form),
-        order_seed=0,
-        device="cpu",
-    )
-    while training.living:
-        training.run_epoch()
-    weights = [float(each.double().abs().sum()) for each in training.parameters(0).values()]
-    return training.measure(0).metrics, weights
-
-
 def test_its_codec_opens_by_itself_and_others_do_not(
     module: PatchAutoencoder, tmp_path: Path
 ) -> None:
@@ -196,13 +172,14 @@ def test_every_key_has_a_change_here() -> None:
 @pytest.fixture(scope="module")
 def unchanged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[float]]:
     root = tmp_path_factory.mktemp("vae")
-    return root, ended({}, root)[1]
+    return root, ended(parse_study(STUDY, origin="small"), {}, root)[1]
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_every_key_changes_the_result(name: str, unchanged: tuple[Path, list[float]]) -> None:
     root, before = unchanged
-    assert ended({name: CHANGES[name]}, root)[1] != before
+    config = parse_study(STUDY, origin="small")
+    assert ended(config, {name: CHANGES[name]}, root)[1] != before
 
 
 def test_a_heavier_weight_of_the_divergence_makes_smaller_files(tmp_path: Path) -> None:
@@ -213,7 +190,10 @@ def test_a_heavier_weight_of_the_divergence_makes_smaller_files(tmp_path: Path) 
         "training.learning_rate": 1e-2,
         "training.max_grad_norm": None,
     }
-    light, heavy = (ended({**settings, "loss.kl_lambda": at}, tmp_path)[0] for at in (1e-3, 3.0))
+    config = parse_study(STUDY, origin="small")
+    light, heavy = (
+        ended(config, {**settings, "loss.kl_lambda": at}, tmp_path)[0] for at in (1e-3, 3.0)
+    )
     assert heavy["bpp_estimated"] < light["bpp_estimated"]
     assert heavy["bpp"] < light["bpp"]
     assert light["bpp"] > light["bpp_estimated"]
