@@ -49,7 +49,7 @@ class OctreeWish:
         for name in ("counts", "placing"):
             if (asked := getattr(self, name)) is not None:
                 options = replace(options, **{name: asked})
-        return OctreeCodec(options)
+        return codec.with_options(options)
 
 
 def wish_of(arguments: argparse.Namespace) -> OctreeWish:

@@ -26,6 +26,7 @@ DPCC = "dpcc"
 FAMILIES: Mapping[str, str] = {
     DPCC: "study.families.dpcc.family:Dpcc",
     "vae": "study.families.vae.family:Vae",
+    "voxel": "study.families.voxel.family:Voxel",
     "compressai:sfu2023-pcc-rec-pointnet": "study.families.compressai.family:PointNet",
 }
 """Those that come with the platform, and where. Nothing else in it names one. Before a colon stands

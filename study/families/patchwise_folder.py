@@ -23,16 +23,33 @@ from model.partition import PartitionConfig
 from study.families.patchwise import PatchwiseCodec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from torch import Tensor, nn
 
+    from model.codec_folder import AnyCodec
+
 
 def load_patchwise(folder: Path, identity: Mapping[str, Any], module: nn.Module) -> SavedCodec:
-    """Read a codec that :meth:`PatchwiseCodec.save` wrote.
+    """Read a codec that `study.families.patchwise.PatchwiseCodec` wrote; see `load_with`."""
+
+    def made(coder: Any, cutting: PartitionConfig) -> PatchwiseCodec:  # noqa: ANN401  a module
+        return PatchwiseCodec(coder, cutting, identity, is_ours=False)
+
+    return load_with(made, folder, identity, module)
+
+
+def load_with(
+    make: Callable[[Any, PartitionConfig], AnyCodec],
+    folder: Path,
+    identity: Mapping[str, Any],
+    module: nn.Module,
+) -> SavedCodec:
+    """Read a codec of a family: a module and how clouds are cut for it.
 
     Args:
+        make: makes a codec of both.
         folder: the codec's.
         identity: what the architecture must be, as in the codec.
         module: of that architecture; it is given the codec's weights.
@@ -53,8 +70,7 @@ def load_patchwise(folder: Path, identity: Mapping[str, Any], module: nn.Module)
         _take(module, _load_weights(folder / WEIGHTS))
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
         raise damaged(folder, " ".join(str(error).split())[:300]) from error
-    coder: Any = module.eval()
-    codec = PatchwiseCodec(coder, cutting, identity, is_ours=False)
+    codec = make(module.eval(), cutting)
     require_id(folder, described, codec.codec_id)
     return SavedCodec(codec, described["about"])
 

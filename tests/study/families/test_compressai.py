@@ -255,7 +255,7 @@ def test_the_others_do_not_run_here() -> None:
     with pytest.raises(ModuleNotFoundError, match="pointops"):
         MODELS["sfu2024-pcc-rec-pointnet2-ssg"]()({"pos": torch.rand(1, 1024, 3)})
     if not torch.cuda.is_available():
-        with pytest.raises((RuntimeError, AssertionError), match="(?i)nvidia|cuda"):
+        with pytest.raises((RuntimeError, AssertionError), match=r"(?i)nvidia|cuda"):
             MODELS["hrtzxf2022-pcc-rec"]()
 
 

@@ -15,12 +15,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from model.cloud_codec import CloudCodec
 from model.native.library import without_kernels
 from model.octree.codec import OctreeCodec
+from model.octree.frame import Placing
 from model.partition import PartitionConfig
 from model.patch_coder import PatchCoder
 from model.patches import collate
 from study.clouds import Cloud
 from study.families.family import family_of
 from study.families.vae.relative_entropy import CANDIDATE_BITS
+from study.families.voxel.counting import HIDDEN
 from study.metrics import work
 from study.metrics.measurement import code, measure_clouds, over_clouds
 from study.metrics.products import Products
@@ -159,6 +161,23 @@ def test_the_work_of_compressais_is_counted_as_by_hand() -> None:
     bottleneck = 12 * (3 + 9 + 9 + 9 + 3 + 3 * 4 + 1 + 3 * 4 + 3)
     dense = numbers([(3, 8), (8, 16), (16, 12), (12, 20), (20, 120)])
     assert found.parameters == dense + norms + gains + bottleneck
+
+
+def test_the_work_of_the_voxel_codec_is_counted_as_by_hand() -> None:
+    """Where the network places the points, and nobody asked whether it should."""
+    codec: Any = codec_of("voxel", {"width": 8, "point_width": 12, "first_edge": 1 / 8})
+    codec._placing = lambda *_: Placing.LEARNED
+    of = cloud()
+    found = work_of(codec, of)
+    coded = codec.read(codec.compress(of.points))
+    voxels, points = len(coded.voxels), coded.points
+    w, p, seen = 8, 12, 5**3 + 1
+    known = layers(voxels, seen, w, w, w)
+    attention = 8 * w * w * voxels
+    counting = voxels * (seen * HIDDEN + HIDDEN)
+    placing = layers(voxels, w, 3) + layers(voxels, w, p) + layers(points, 4, p, p, 3)
+    assert found.encode_macs == 0
+    assert found.decode_macs == known + attention + counting + placing
 
 
 @pytest.mark.parametrize("inference", [False, True])
