@@ -15,7 +15,7 @@ from study.base.spelling import did_you_mean
 from study.metrics.measure import Measure, Measures
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
 Present = TypeVar("Present")
 
@@ -259,8 +259,10 @@ SHOWN = ("bpp", "d1_psnr_db", "d2_psnr_db", "chamfer", "density", "points_ratio"
 something that another one sees (docs/metrics.md). `OCTREE_SHARE` where the octree is a member."""
 OCTREE_SHARE = "octree_share"
 
-COSTS = ("encode_s", "decode_s", "parameters", "encode_mac_per_point", "decode_mac_per_point")
-"""What a codec takes, shown beside `SHOWN` where codecs are measured on clouds that are at hand."""
+SECONDS = ("encode_s", "decode_s")
+WORK = ("parameters", "encode_mac_per_point", "decode_mac_per_point")
+"""What a codec takes, beside `SHOWN` where codecs are measured on clouds that are at hand: of a single
+codec with a network `WORK` is a line below the table (`work_told`)."""
 
 
 def shown_beside(metrics: Iterable[str]) -> list[str]:
@@ -281,6 +283,12 @@ def why_lacking(known: Collection[str]) -> list[str]:
         for name in SHOWN
         if name not in known and "normals" in MEASURES[name].needs
     ]
+
+
+def work_told(values: Mapping[str, float | None]) -> list[str]:
+    """Say in a line what a codec's network takes; nothing where that is not known."""
+    known = [(name, value) for name in WORK if (value := values.get(name)) is not None]
+    return ["; ".join(MEASURES[n].phrase.format(value) for n, value in known)] if known else []
 
 
 def measure_named(name: str) -> Measure:

@@ -213,7 +213,7 @@ def test_a_file_decodes_to_what_evaluation_promises(trained: Case) -> None:
     (trial, _) = trained.trials()
     training = training_of(trained, trial)
     measured = training.measure(trial.trial).metrics
-    assert all(measured[n] > 0 for n in ("points_ratio", "parameters", "decode_mac_per_point"))
+    assert all(measured[n] > 0 for n in ("points_ratio", "parameters", "encode_mac_per_point"))
     if not trained.architecture.is_exact:
         assert measured["bpp"] == pytest.approx(measured["bpp_estimated"], rel=0.2)
         return
