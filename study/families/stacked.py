@@ -117,7 +117,9 @@ class Stacked(nn.Module):
 
     def _called(self, method: str, batch: PointBatch, *own: Tensor) -> Any:  # noqa: ANN401
         """What a method returns, and running statistics after it; both lead with trials."""
-        stacked = {f"inner.{name}": self.get_parameter(_registered(name)) for name in self._names}
+        stacked: dict[str, Tensor] = {
+            f"inner.{name}": self.get_parameter(_registered(name)) for name in self._names
+        }
         # Its buffers, which are constants, go where the parameters are.
         one = self._one[0].to(next(iter(stacked.values())).device)
         one.train(method == "terms")

@@ -261,8 +261,8 @@ OCTREE_SHARE = "octree_share"
 
 SECONDS = ("encode_s", "decode_s")
 WORK = ("parameters", "encode_mac_per_point", "decode_mac_per_point")
-"""What a codec takes, beside `SHOWN` where codecs are measured on clouds that are at hand: of a single
-codec with a network `WORK` is a line below the table (`work_told`)."""
+"""What a codec takes, beside `SHOWN` where codecs are measured on clouds that are at hand: of a
+single codec with a network `WORK` is a line below the table (`work_told`)."""
 
 
 def shown_beside(metrics: Iterable[str]) -> list[str]:

@@ -84,7 +84,8 @@ class PlatformBottleneck(EntropyBottleneck):  # type: ignore[misc]  # CompressAI
         """
         (places,) = size
         rows = np.stack([self._read(each, places) for each in strings])
-        return torch.from_numpy(rows).mT + self.quantiles[:, :, 1]
+        medians: Tensor = self.quantiles[:, :, 1]
+        return torch.from_numpy(rows).mT + medians
 
     def check(self) -> None:
         """Hold tables from a file against what the coder needs.

@@ -18,7 +18,7 @@ from study.config.training import TrainingSection
 from study.families.patchwise_folder import load_patchwise
 from study.families.point_batch import PointBatch, collate
 from study.families.point_patches import PointPatches
-from study.families.stacked import SingleArchitecture
+from study.families.stacked import SingleArchitecture, Stacked
 from study.training.members import Member
 from study.training.population import Population, fresh_states
 
@@ -46,6 +46,7 @@ class Normed(nn.Module):
         self.vmaps = vmaps
         self.layers = nn.Sequential(nn.Linear(3, 4, bias=False), nn.BatchNorm1d(4), nn.Linear(4, 3))
         self.total = nn.Parameter(torch.zeros(1), requires_grad=False)
+        self.table: Tensor
         self.register_buffer("table", torch.empty(0, dtype=torch.int32))
 
     def terms(self, batch: PointBatch, noise: Tensor) -> dict[str, Tensor]:
@@ -56,7 +57,7 @@ class Normed(nn.Module):
 
     def freeze(self) -> None:
         with torch.no_grad():
-            self.total.copy_(self.layers[0].weight.square().sum())
+            self.total.copy_(self.layers[0].get_parameter("weight").square().sum())
         self.table = torch.arange(1 + int(self.total * 10), dtype=torch.int32)
 
     def encode(self, points: Tensor) -> bytes:
@@ -86,6 +87,11 @@ def batches(seed: int) -> list[PointBatch]:
     return [collate(list(patches), "cpu") for patches in drawn]
 
 
+def network_of(population: Population) -> Stacked:
+    assert isinstance(population.network, Stacked)
+    return population.network
+
+
 def trained(population: Population, seed: int) -> Population:
     population.begin_epoch(0)
     population.draw_noise([(2, 1)] * STEPS)
@@ -101,7 +107,7 @@ def test_running_statistics_are_those_of_a_module_that_pytorch_trains(
     architecture = architecture_of(vmaps=vmaps)
     states = fresh_states(architecture, members(2), "cpu")
     population = Population(architecture, states, "cpu")
-    alone: list[Any] = [population.network.module(trial).train() for trial in range(2)]
+    alone: list[Any] = [network_of(population).module(trial).train() for trial in range(2)]
     trained(population, seed)
     for trial, module in enumerate(alone):
         learning = [each for each in module.parameters() if each.requires_grad]
@@ -111,10 +117,10 @@ def test_running_statistics_are_those_of_a_module_that_pytorch_trains(
             module.terms(batch, torch.zeros(2, 1))["error"].mean().backward()
             adam.step()
         for name in ("running_mean", "running_var", "weight"):
-            ours = population.network.get_parameter(f"layers/1/{name}")[trial]
+            ours = network_of(population).get_parameter(f"layers/1/{name}")[trial]
             theirs = getattr(module.layers[1], name).detach()
             torch.testing.assert_close(ours.detach(), theirs, rtol=1e-4, atol=1e-5)
-    moved = population.network.get_parameter(RUNNING[0])
+    moved = network_of(population).get_parameter(RUNNING[0])
     assert not torch.equal(moved[0], moved[1])
 
 
@@ -140,20 +146,20 @@ def test_statistics_go_where_their_member_goes(seed: int) -> None:
     (_, second) = together.states()
     again = Population(architecture, [second], "cpu")
     for name in RUNNING:
-        ours, theirs = (each.network.get_parameter(name) for each in (again, together))
+        ours, theirs = (network_of(each).get_parameter(name) for each in (again, together))
         assert torch.equal(ours[0], theirs[1])
     first, last = together.halves()
     assert first.members + last.members == together.members
-    selected = together.network.select([1])
+    selected = network_of(together).select([1])
     assert torch.equal(
-        selected.get_parameter(RUNNING[0])[0], again.network.get_parameter(RUNNING[0])[0]
+        selected.get_parameter(RUNNING[0])[0], network_of(again).get_parameter(RUNNING[0])[0]
     )
 
 
 def test_freezing_sets_what_follows_and_is_what_codes(seed: int, tmp_path: Path) -> None:
     architecture = architecture_of(vmaps=False)
     states = fresh_states(architecture, members(2), "cpu")
-    network = trained(Population(architecture, states, "cpu"), seed).network.select([1])
+    network = network_of(trained(Population(architecture, states, "cpu"), seed)).select([1])
     assert network.get_parameter("total").tolist() == [[0.0]]
     before = network.get_parameter("layers/0/weight").detach().clone()
     codec = architecture.coder(network, CUTTING, is_ours=True)

@@ -105,7 +105,7 @@ def test_what_codes_and_what_promises_how_are_in_one_mode() -> None:
         nn.AlphaDropout(),
         nn.RReLU(),
         nn.BatchNorm1d(3, momentum=None),
-        nn.InstanceNorm1d(3, momentum=None, track_running_stats=True),
+        nn.InstanceNorm1d(3, momentum=None, track_running_stats=True),  # type: ignore[arg-type]
         nn.GRU(3, 3, num_layers=2, dropout=0.1),
         nn.MultiheadAttention(4, 2, dropout=0.1),
         nn.Sequential(nn.Linear(3, 3), nn.Dropout2d(0.1)),
