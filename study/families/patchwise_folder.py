@@ -67,7 +67,7 @@ def load_with(
     require_fit(folder, module)
     try:
         cutting = PartitionConfig(**described["partition"])
-        _take(module, _load_weights(folder / WEIGHTS))
+        _take(module, load_weights(folder))
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
         raise damaged(folder, " ".join(str(error).split())[:300]) from error
     codec = make(module.eval(), cutting)
@@ -87,7 +87,7 @@ def require_fit(folder: Path, module: nn.Module) -> None:
     Raises:
         CodecError: which one, or the file is missing or damaged.
     """
-    found = {name: tensor.shape for name, tensor in _load_weights(folder / WEIGHTS).items()}
+    found = {name: tensor.shape for name, tensor in load_weights(folder).items()}
     expected = {
         name: tensor.shape if tensor.numel() else found.get(name, tensor.shape)
         for name, tensor in module.state_dict().items()
@@ -104,7 +104,13 @@ def _take(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
     module.load_state_dict(weights)
 
 
-def _load_weights(path: Path) -> dict[str, Tensor]:
+def load_weights(folder: Path) -> dict[str, Tensor]:
+    """Read the parameters of a codec that a family wrote, by name.
+
+    Raises:
+        CodecError: the file is missing or damaged.
+    """
+    path = folder / WEIGHTS
     content = read_part(path)
     try:
         return load_tensors(content)

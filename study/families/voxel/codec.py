@@ -18,14 +18,16 @@ from safetensors.torch import save as save_tensors
 from model.bag.distortion import Original
 from model.codec_folder import FAMILY
 from model.container import CODEC_ID_BYTES
-from model.errors import UncodableError
+from model.errors import UncodableError, WrongCodecError
 from model.folder_files import WEIGHTS, write_folder
 from model.octree.codec import OctreeCodec, OctreeOptions
 from model.octree.frame import CODEC_ID_BYTES as SHORT_ID_BYTES
-from model.octree.frame import Frame, Placing, Tables
+from model.octree.frame import Frame, Placing
 from model.octree.general import general_tables
+from model.octree.refusals import other_codec
 from study.families.voxel.counting import divided
 from study.families.voxel.neighbourhoods import Neighbourhoods, seeds
+from study.zoo.catalog import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,7 +71,10 @@ class NetworkPlacer:
 
 
 class VoxelCodec(OctreeCodec):
-    """Files tell occupied voxels; all else is in the network, which files name by their id."""
+    """Files tell occupied voxels; all else is in the network, which they name by id or number.
+
+    Where the octree's own rule is nearer to a cloud, the file is one of `octree`.
+    """
 
     def __init__(
         self,
@@ -114,13 +119,21 @@ class VoxelCodec(OctreeCodec):
             digest.update(tensor.numpy().astype("<f4").tobytes())
         return digest.digest()[:CODEC_ID_BYTES]
 
-    @property
-    def _short_id(self) -> bytes:
-        return self.codec_id[:SHORT_ID_BYTES]
+    @cached_property
+    def number(self) -> int | None:
+        """Its number among those that come with the package, if it is one."""
+        return number_of(self.codec_id)
+
+    def _names(self, placing: Placing) -> tuple[bytes | None, bool, int | None]:
+        if placing != Placing.LEARNED:
+            return None, True, None
+        is_named = self.number is None
+        return self.codec_id[:SHORT_ID_BYTES] if is_named else None, False, self.number
 
     def _tables_of(self, frame: Frame) -> OctreeTables | None:
-        super()._tables_of(frame)
-        assert frame.tables == Tables.OF_CODEC, "its files name it"
+        """Those of its own files, and of the octree's, of which it writes some."""
+        if (frame.codec_id, frame.is_general, frame.network) != self._names(frame.placing):
+            raise WrongCodecError(other_codec(frame, self.codec_id))
         return self.options.tables
 
     def weights(self) -> dict[str, torch.Tensor]:

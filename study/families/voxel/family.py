@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from model.codec_folder import SavedCodec
+    from study.config.section import Section
     from study.families.voxel.architecture import VoxelArchitecture
     from study.families.voxel.module import VoxelModule
     from study.families.voxel.patches import VoxelPatches
@@ -33,14 +34,22 @@ class Voxel(SingleFamily):
     def module(self, model: VoxelModel) -> VoxelModule:
         """Return the codec of one trial, on the CPU."""
         from study.families.voxel.module import VoxelModule
+        from study.families.voxel.start import take_weights
 
-        return VoxelModule(model)
+        module = VoxelModule(model)
+        if model.start is not None:
+            take_weights(module, model.start)
+        return module
 
     def patches(self, _geometry: Any) -> VoxelPatches:  # noqa: ANN401
         """Return points, and how large their cloud is."""
         from study.families.voxel.patches import VoxelPatches
 
         return VoxelPatches()
+
+    def _identity(self, model: Section) -> dict[str, Any]:
+        """Return what decides the shapes of the parameters: not what they begin with."""
+        return super()._identity(model.model_copy(update={"start": None}))
 
     def architecture(self, model: Any) -> VoxelArchitecture:  # noqa: ANN401  its own section
         """Return the module, stacked."""

@@ -17,11 +17,12 @@ from torch.nn import functional
 from losses.clouds import matched_dist2
 from model.nearest import nearest
 from model.octree.placing import equal_counts
+from model.octree.voxels import voxels_of
 from model.points import Points
 from study.families.voxel.counting import divided
 from study.families.voxel.neighbourhoods import Neighbourhoods, seeds
 from study.families.voxel.network import VoxelNetwork
-from study.families.voxel.patches import VoxelBatch, octree_bits, voxels_at
+from study.families.voxel.patches import VoxelBatch, edge_at, octree_bits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,9 +119,9 @@ class VoxelModule(nn.Module):
         errors, rates, edges = [], [], []
         for sign in (-1, 1):
             log_edge = min(max(middle + sign * apart, FINEST), COARSEST)
-            voxels, edge = voxels_at(points, 2.0**log_edge, patch.longest_side)
+            edge = edge_at(2.0**log_edge, patch.longest_side)
             shifted = points + np.array(shares[3:6]) * edge
-            voxels, edge = voxels_at(shifted, 2.0**log_edge, patch.longest_side)
+            voxels = voxels_of(shifted, edge)
             seen = self._seen(shifted / edge - voxels.corner, voxels, shares[7])
             errors.append(self._errors(seen, shares[6], edge / patch.longest_side))
             rates.append(octree_bits(voxels) / len(points))
@@ -224,7 +225,8 @@ class VoxelModule(nn.Module):
 
     def _decoded(self, patch: VoxelPatch) -> tuple[float, Tensor]:
         points = patch.points
-        voxels, edge = voxels_at(points, self.edge_of_longest_side, patch.longest_side)
+        edge = edge_at(self.edge_of_longest_side, patch.longest_side)
+        voxels = voxels_of(points, edge)
         bits = octree_bits(voxels)
         equal = equal_counts(len(points), len(voxels.cells), math.ceil(bits / 8) + _FRAME_BYTES)
         around = Neighbourhoods.of(voxels.cells, len(points), self.model.reach)

@@ -13,7 +13,7 @@ import torch
 from model.octree.coding import bits
 from model.octree.frame import CODEC_ID_BYTES, Frame, Placing
 from model.octree.general import general_tables
-from model.octree.voxels import edge_of_share, voxels_of
+from model.octree.voxels import edge_of_share
 from model.placement import LONGEST_SIDE
 from study.families.point_patches import PointPatches
 
@@ -85,9 +85,6 @@ def octree_bits(voxels: Voxels) -> float:
     return bits(voxels.cells, None, depth, voxels.box, general_tables())
 
 
-def voxels_at(
-    points: NDArray[np.float64], share: float, longest_side: float
-) -> tuple[Voxels, float]:
-    """Return the voxels of a patch, and their edge, a share of the cloud's longest side."""
-    edge = edge_of_share(np.array([[0.0] * 3, [longest_side, 0.0, 0.0]]), share)
-    return voxels_of(points, edge), edge
+def edge_at(share: float, longest_side: float) -> float:
+    """Return the edge that a file holds for a share of a cloud's longest side."""
+    return edge_of_share(np.array([[0.0] * 3, [longest_side, 0.0, 0.0]]), share)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from study.config.numbers import Count, Positive
 from study.config.section import Section
 from study.config.training import TrainingSection
+from study.zoo.catalog import shipped_folder
 
 Weight = Annotated[float, Field(ge=0.0)]
 
@@ -44,9 +46,33 @@ class VoxelModel(Section):
         True,  # noqa: FBT003  a field's default
         description="turn and mirror patches at random in training, by the 48 symmetries of a cube",
     )
+    start: str | None = Field(
+        None,
+        description="a codec that comes with the package, such as voxel (`study zoo`): trials "
+        "begin with its network; null: they begin with random weights",
+    )
     voxels_per_patch: Annotated[int, Field(ge=8)] = Field(
         800, description="of a patch with more voxels, training decodes so many, next to each other"
     )
+
+    @model_validator(mode="after")
+    def _fit_what_it_starts_with(self) -> Self:
+        if self.start is None:
+            return self
+        described = (shipped_folder(self.start) / "codec.json").read_text(encoding="utf-8")
+        theirs = json.loads(described)["architecture"]["model"]
+        other = [name for name in _SHAPE if getattr(self, name) != theirs[name]]
+        if other:
+            expected = ", ".join(f"{name}: {theirs[name]}" for name in other)
+            raise ValueError(
+                f"trials that start with the codec {self.start} must have a network of its shape, "
+                f"{expected}; change that, or leave start out"
+            )
+        return self
+
+
+_SHAPE = ("width", "point_width", "layers", "reach")
+"""Settings that shape the network."""
 
 
 class VoxelLoss(Section):

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def some_voxels(seed: int, count: int = 60, side: int = 7) -> NDArray[np.int64]:
     rng = np.random.default_rng(seed)
-    return np.unique(rng.integers(0, side, (count, 3)), axis=0)
+    voxels: NDArray[np.int64] = np.unique(rng.integers(0, side, (count, 3)), axis=0)
+    return voxels
 
 
 @pytest.mark.parametrize("looked_up", [True, False])

@@ -13,7 +13,7 @@ from model.codec_folder import save_codec
 from model.errors import CodecError, UncodableError, WrongCodecError
 from model.octree.codec import OctreeCodec, OctreeOptions
 from model.octree.contents import CodedOctree
-from model.octree.frame import Placing
+from model.octree.frame import Placing, read_file
 from model.octree.general import general_tables
 from model.octree.voxels import voxels_of
 from study.codecs.opening import OctreeWish, open_any
@@ -22,6 +22,7 @@ from study.data.sources import EmbeddedObjects
 from study.families.voxel.codec import VoxelCodec
 from study.families.voxel.family import Voxel
 from study.metrics.distances import mean_dist2
+from study.zoo.catalog import NUMBERED, shipped_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,8 +87,9 @@ def test_the_nearer_rule_is_taken(cloud: NDArray[np.float64], seed: int) -> None
     coded = codec.read(codec.compress(cloud))
     assert isinstance(coded, CodedOctree)
     assert coded.frame.placing == Placing.BETWEEN
-    ours, theirs = (each.decompress(each.compress(cloud)).points for each in (codec, octree))
-    np.testing.assert_array_equal(ours, theirs)
+    assert codec.compress(cloud) == octree.compress(cloud)
+    theirs = octree.decompress(octree.compress(cloud)).points
+    np.testing.assert_array_equal(codec.decompress(octree.compress(cloud)).points, theirs)
 
 
 def test_no_file_is_worse_than_the_octree_at_its_edge(seed: int) -> None:
@@ -110,8 +112,25 @@ def test_its_files_are_its_own(cloud: NDArray[np.float64], seed: int) -> None:
     for reader in (other, octree):
         with pytest.raises(WrongCodecError):
             reader.decompress(data)
+    untrained = OctreeCodec(OctreeOptions())
     with pytest.raises(WrongCodecError):
-        codec.decompress(octree.compress(cloud))
+        codec.decompress(untrained.compress(cloud))
+
+
+def test_a_codec_of_the_package_tells_a_number_of_four_bits(cloud: NDArray[np.float64]) -> None:
+    """Of all others files have the first 2 bytes of the id."""
+    (name, *_) = NUMBERED
+    shipped = open_any(shipped_folder(name))
+    assert isinstance(shipped, VoxelCodec)
+    assert shipped.number == 0
+    data = learned(shipped, cloud)
+    frame, _ = read_file(data)
+    assert (frame.network, frame.codec_id) == (0, None)
+    own = codec_of(module_of(1), shipped.options)
+    assert len(learned(own, cloud)) - len(data) in (1, 2)
+    for reader in (own, OctreeCodec(shipped.options)):
+        with pytest.raises(WrongCodecError, match="number 0 that comes with the program"):
+            reader.decompress(data)
 
 
 def test_changed_files_are_refused(cloud: NDArray[np.float64], seed: int) -> None:

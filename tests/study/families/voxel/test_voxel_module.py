@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from model.octree.voxels import voxels_of
 from study.data.sources import EmbeddedObjects
 from study.families.voxel.family import Voxel
 from study.families.voxel.module import VoxelModule
-from study.families.voxel.patches import VoxelBatch, VoxelPatch, collate, octree_bits, voxels_at
+from study.families.voxel.patches import VoxelBatch, VoxelPatch, collate, edge_at, octree_bits
 from study.metrics.distances import mean_dist2
 
 SMALL = {"width": 8, "point_width": 8, "edge_octaves": 0.5, "first_edge": 1 / 10}
@@ -49,8 +50,8 @@ def test_the_rate_is_the_octrees(seed: int) -> None:
         share = 2.0 ** (
             math.log2(module.edge_of_longest_side) + sign * (0.25 + 0.75 * shares[0]) / 4
         )
-        _, edge = voxels_at(patch.points, share, 2.0)
-        moved, _ = voxels_at(patch.points + edge * np.array(shares[3:6]), share, 2.0)
+        edge = edge_at(share, 2.0)
+        moved = voxels_of(patch.points + edge * np.array(shares[3:6]), edge)
         expected.append(octree_bits(moved) / len(patch.points))
     assert told == pytest.approx(np.mean(expected), rel=1e-5)
 
