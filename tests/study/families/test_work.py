@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from dataclasses import replace
 from itertools import pairwise
@@ -215,13 +214,13 @@ def test_what_is_not_asked_for_is_not_counted() -> None:
 
 
 def test_a_large_cloud_is_counted_by_a_slab_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 300 points in three places side by side, those of one place are a third."""
-    codec = CloudCodec(PatchCoder.freeze(fresh_codec(1)), WHOLE, is_ours=True)
-    one = surface(1, 100).astype(np.float64)
-    shifted = [one + np.array([0.0, 8.0 * place, 0.0]) for place in range(3)]
-    drawn = np.random.default_rng(0).permutation(300)
-    monkeypatch.setattr(work, "MOST_POINTS", 100)
-    large, small = Cloud(np.concatenate(shifted)[drawn], None, ()), Cloud(one, None, ())
-    found, alone = work_of(codec, large), work_of(codec, small)
-    assert math.isclose(found.encode_macs, 3 * alone.encode_macs)
-    assert math.isclose(found.decode_macs, 3 * alone.decode_macs)
+    """A bent sheet of many cubes: what a point takes is about the same in all of them."""
+    cubes = PartitionConfig(20.0, max_points=256, min_points=32)
+    codec = CloudCodec(PatchCoder.freeze(fresh_codec(1)), cubes, is_ours=True)
+    of = cloud(4000)
+    whole = work_of(codec, of)
+    monkeypatch.setattr(work, "MOST_POINTS", 1000)
+    found = work_of(codec, of)
+    assert found.encode_macs == pytest.approx(whole.encode_macs, rel=0.2)
+    assert found.decode_macs == pytest.approx(whole.decode_macs, rel=0.2)
+    assert found.encode_macs != whole.encode_macs
