@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,10 +9,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measuring import Lap, Way, device, take_turns
 from benchmarks.step import our_steps, plain_steps
-from model.native.library import SWITCH, library
+from model.native.library import without_kernels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from benchmarks.measuring import Turns
 
@@ -64,7 +62,7 @@ def gflop_of(step: Callable[[Lap], None]) -> float:
     Neighbour searches, norms, softmaxes and everything else element by element are not counted.
     Compiled kernels do the same products out of the counter's sight, so PyTorch does them here.
     """
-    with _without_kernels(), FlopCounterMode(display=False) as counter:
+    with without_kernels(), FlopCounterMode(display=False) as counter:
         step(Lap())
     return float(counter.get_total_flops()) / 1e9
 
@@ -78,20 +76,6 @@ def gflop_of_shape(name: str) -> float:
 def rate(turns: Turns, way: int, gflop: float) -> float:
     """GFLOP/s of a way, in the time that counts."""
     return gflop / (turns.counted_ms(way) / 1e3)
-
-
-@contextmanager
-def _without_kernels() -> Iterator[None]:
-    before = os.environ.get(SWITCH)
-    os.environ[SWITCH] = "0"
-    library.cache_clear()
-    try:
-        yield
-    finally:
-        del os.environ[SWITCH]
-        if before is not None:
-            os.environ[SWITCH] = before
-        library.cache_clear()
 
 
 class _Products:

@@ -70,6 +70,11 @@ class CloudCodec:
         return self.coder.config.compress_normal
 
     @property
+    def parameters(self) -> int:
+        """How many numbers training sets."""
+        return sum(parameter.numel() for parameter in self.coder.codec.parameters())
+
+    @property
     def has_ties(self) -> bool:
         """Whether it searches neighbours among latents, where equal distances may be."""
         return self.coder.config.sub_point_conv_mode == "edge_conv"

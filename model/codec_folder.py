@@ -298,7 +298,7 @@ def _load_tables(path: Path, config: ModelConfig) -> Tables:
     content = read_part(path)
     try:
         tables = Tables(**load_arrays(content))
-        check_tables(tables, config)
+        check_tables(tables, config.symbol_channels)
     except (SafetensorError, ValueError, TypeError, KeyError) as error:
         raise damaged(path, str(error)) from error
     return tables

@@ -9,8 +9,7 @@ import numpy as np
 from model.bottleneck import LARGEST_SYMBOL
 
 if TYPE_CHECKING:
-    from model.config import ModelConfig
-    from model.patch_coder import Tables
+    from model.rans import SymbolTables
 
 TOTAL_FREQUENCY = 1 << 16
 """Where every row of cumulative frequencies ends: the precision of CompressAI's range coder."""
@@ -19,13 +18,16 @@ SHORTEST_ROW = 3
 """From 0, over one symbol, to the slot of all the others."""
 
 
-def check_tables(tables: Tables, config: ModelConfig) -> None:
+def check_tables(tables: SymbolTables, rows: int) -> None:
     """Hold tables against what the range coder needs, for it checks nothing itself.
+
+    Args:
+        tables: of any shapes and types.
+        rows: how many there must be.
 
     Raises:
         ValueError: a row is not one for each symbol, or does not rise from 0 to 65536 within it.
     """
-    rows = config.symbol_channels
     shapes = tuple(array.shape for array in (tables.cdf, tables.cdf_length, tables.offset))
     if shapes != ((rows, *tables.cdf.shape[-1:]), (rows,), (rows,)):
         raise ValueError(

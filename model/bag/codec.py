@@ -93,6 +93,11 @@ class BagCodec:
         digest = hashlib.sha256(b"bag" + self.learned.codec_id + self.octree.codec_id)
         return digest.digest()[:CODEC_ID_BYTES]
 
+    @property
+    def parameters(self) -> int:
+        """How many numbers training sets: the learned member's."""
+        return self.learned.parameters
+
     def compress(
         self,
         points: NDArray[np.float64],

@@ -17,7 +17,8 @@ import stat
 import subprocess
 import tempfile
 import warnings
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -52,6 +53,19 @@ FLAGS = (
 _COMPILE_S = 120
 
 
+_REFUSED = ContextVar("_REFUSED", default=False)
+
+
+@contextmanager
+def without_kernels() -> Iterator[None]:
+    """Let PyTorch do in the block what it can do too: where its products are to be seen."""
+    before = _REFUSED.set(True)
+    try:
+        yield
+    finally:
+        _REFUSED.reset(before)
+
+
 def usable(*tensors: Tensor) -> bool:
     """Tell whether the kernels can work on such tensors: float32 on the CPU, as they are."""
     import torch  # noqa: PLC0415  who has tensors has it; other kernels work without
@@ -59,6 +73,7 @@ def usable(*tensors: Tensor) -> bool:
     return (
         all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in tensors)
         and not torch.is_autocast_enabled("cpu")
+        and not _REFUSED.get()
         and library() is not None
     )
 

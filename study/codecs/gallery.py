@@ -211,7 +211,7 @@ def _metrics() -> list[str]:
     return [
         measure.name
         for measure in MEASURES.values()
-        if not measure.is_extra and "seconds" not in measure.needs
+        if not measure.is_extra and not measure.needs & {"seconds", "counted work"}
     ]
 
 

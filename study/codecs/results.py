@@ -52,7 +52,7 @@ _KEYS: Mapping[str, Sequence[str]] = {
 """What files call metrics, ours first; the others have one name everywhere."""
 
 _MADE_FROM = "made_from"
-_PER_POINT = ("bpp", "points_ratio")
+_PER_POINT = tuple(name for name, measure in MEASURES.items() if measure.is_per_point)
 _CONVENTION = re.compile(r"(?P<factor>[\d.e+-]+) p\^2, p = (?P<given>[\d.e+-]+)?(?P<rule>.*)")
 
 

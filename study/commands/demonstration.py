@@ -24,7 +24,7 @@ from study.clouds.files import COMPRESSED_SUFFIX
 from study.commands.near import draco_near, gpcc_near, measured, octree_near
 from study.config.judging import judge
 from study.data import open_data_set
-from study.metrics.table import MEASURES, SHOWN, as_number, why_lacking
+from study.metrics.table import MEASURES, SECONDS, SHOWN, WORK, as_number, why_lacking, work_told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ CODEC, COMPRESSED, DECODED = "codec", f"test-object{COMPRESSED_SUFFIX}", "test-o
 """What is left in the study's folder."""
 
 
-_SHOWN = (*SHOWN, "encode_s", "decode_s")
+_SHOWN = (*SHOWN, *SECONDS)
 """Metrics beside each codec's bytes."""
 _MOST_FOR_DENSITY = 50_000
 """Points of an object; of larger ones the density metric takes longer than all the rest."""
@@ -74,7 +74,7 @@ def _demonstrate(config: StudyConfig, ended: Ended, console: Console) -> None:
     example = objects[0]
     console.print(f"\n[dim]compressing {escape(example.name)}, which no trial has seen …[/]")
     shown = [m for m in _SHOWN if m != "density" or len(example.points) <= _MOST_FOR_DENSITY]
-    ours, coded = measured(exported.codec, example, shown)
+    ours, coded = measured(exported.codec, example, [*shown, *WORK])
     (place / COMPRESSED).write_bytes(coded.file)
     process_s = _decompress_elsewhere(place, len(example.points), config.family)
     if not np.array_equal(read_cloud(place / DECODED).points, coded.decoded.points):
@@ -85,6 +85,8 @@ def _demonstrate(config: StudyConfig, ended: Ended, console: Console) -> None:
     console.print(
         _table(example.name, {f"trial {exported.record.number}, the knee": ours, **others})
     )
+    for line in work_told(ours.values):
+        console.print(f"[dim]our network: {line}[/]", soft_wrap=True, highlight=False)
     console.print(_told(ours, others), soft_wrap=True, highlight=False)
     if exported.codec.codes_normals:
         console.print("[dim]The codec's file holds the normals too, the others' do not.[/]")

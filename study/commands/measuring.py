@@ -17,7 +17,16 @@ from study.codecs.evaluate import evaluate as evaluate_codec
 from study.codecs.evaluation import MEASURED, unmeasurable
 from study.codecs.opening import open_any, wish_of
 from study.codecs.results import COMPRESSAI, SUFFIXES, write_evaluation
-from study.metrics.table import MEASURES, OCTREE_SHARE, SHOWN, as_number, why_lacking
+from study.metrics.table import (
+    MEASURES,
+    OCTREE_SHARE,
+    SECONDS,
+    SHOWN,
+    WORK,
+    as_number,
+    why_lacking,
+    work_told,
+)
 from study.report.live import progress_view
 from study.yardsticks.family import NAMES as YARDSTICKS
 from study.yardsticks.family import yardstick
@@ -32,8 +41,6 @@ if TYPE_CHECKING:
     from study.codecs.evaluation import Evaluation
 
     Measure = Callable[[Mapping[str, Cloud], Callable[[int, int], None]], Evaluation]
-
-_SECONDS = tuple(name for name, measure in MEASURES.items() if "seconds" in measure.needs)
 
 
 def evaluate(arguments: argparse.Namespace, console: Console) -> int:
@@ -114,12 +121,17 @@ def table_of(evaluation: Evaluation) -> Table:
     """Return one row for each operating point: bits of all files over all points, else means."""
     clouds = len(evaluation.points[0].results)
     many = f"; {clouds} cloud{'s' * (clouds != 1)}" if clouds else "; means over clouds"
-    metrics = [*SHOWN, OCTREE_SHARE, *_SECONDS]
+    metrics = [*SHOWN, OCTREE_SHARE, *SECONDS, *WORK]
     rows = [
         (point.setting, {each: point.mean(each) for each in metrics}) for point in evaluation.points
     ]
     shown = [each for each in metrics if any(means[each] is not None for _, means in rows)]
-    told = [f"PSNR: {evaluation.psnr}; rate: {escape(evaluation.counts)}"]
+    of_network = []
+    if len(rows) == 1:
+        # A line has room where columns have none.
+        of_network = [f"network: {line}" for line in work_told(rows[0][1])]
+        shown = [each for each in shown if each not in WORK]
+    told = [f"PSNR: {evaluation.psnr}; rate: {escape(evaluation.counts)}", *of_network]
     measured_here = evaluation.counts == MEASURED
     told += (
         why_lacking(shown) if measured_here else ["what is not shown is not known of this codec"]

@@ -31,7 +31,7 @@ def measured(
     coder: Coder, cloud: Source, metrics: Sequence[str], repeats_s: float = REPEATS_S
 ) -> tuple[CloudResult, Coded]:
     """Return what a codec makes of the object, as numbers and as it is."""
-    coded = code(coder, cloud, repeats_s)
+    coded = code(coder, cloud, repeats_s, with_work=repeats_s > 0)
     return measure_coded("", cloud, coded, Convention(), metrics), coded
 
 

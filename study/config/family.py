@@ -27,8 +27,13 @@ FAMILIES: Mapping[str, str] = {
     DPCC: "study.families.dpcc.family:Dpcc",
     "vae": "study.families.vae.family:Vae",
     "voxel": "study.families.voxel.family:Voxel",
+    "compressai:sfu2023-pcc-rec-pointnet": "study.families.compressai.family:PointNet",
 }
-"""Those that come with the platform, and where. Nothing else in it names one."""
+"""Those that come with the platform, and where. Nothing else in it names one. Before a colon stands
+a library, after it what the library calls its model."""
+
+_LIBRARIES = {name.partition(":")[0] for name in FAMILIES if ":" in name}
+"""No modules of a user's: what stands after them is one of `FAMILIES`."""
 
 
 class Dependent(NamedTuple):
@@ -104,7 +109,8 @@ def settings_of(name: str) -> FamilySettings:
     Raises:
         StudyError: there is no such family, or it is none.
     """
-    if name not in FAMILIES and ":" not in name:
+    library, colon, _ = name.partition(":")
+    if name not in FAMILIES and (not colon or library in _LIBRARIES):
         raise StudyError(
             f"there is no family '{name}'; {did_you_mean(name, FAMILIES)} A family of your own is "
             "given as module:Class"

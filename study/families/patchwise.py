@@ -13,26 +13,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from model.codec_folder import FAMILY, SavedCodec
+from model.codec_folder import FAMILY
 from model.coded_cloud import DecodedCloud
 from model.container import Header, read_file, write_file
 from model.cube_files import codec_id_of, cutting_of, require_end
-from model.errors import CodecError, DamagedFileError, UncodableError
-from model.folder_files import (
-    CODEC,
-    WEIGHTS,
-    damaged,
-    read_description,
-    read_part,
-    require_id,
-    require_keys,
-    require_shapes,
-    write_folder,
-)
+from model.errors import DamagedFileError, UncodableError
+from model.folder_files import WEIGHTS, write_folder
 from model.growth import FREE_POINTS, MOST_GROWTH, grown
 from model.normals import check_shapes
 from model.partition import PartitionConfig, partition
@@ -42,13 +30,12 @@ from model.structure import read_leaves, write_leaves
 from study.families.point_patches import LENGTH_BITS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from model.codec_folder import AnyCodec
     from model.partition import Leaves
     from model.placement import Placement
 
@@ -66,6 +53,9 @@ class PatchModule(Protocol):
 
     def decode(self, data: bytes) -> Tensor:
         """Return (m, 3) points."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """PyTorch's."""
 
     def state_dict(self) -> dict[str, Any]:
         """PyTorch's."""
@@ -115,6 +105,11 @@ class PatchwiseCodec:
         """4 bytes that stand for all that decoding depends on: SHA-256's first."""
         arrays = {name: tensor.numpy() for name, tensor in self._weights().items()}
         return codec_id_of(self.identity, self.partition, arrays)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers training sets."""
+        return sum(parameter.numel() for parameter in self.module.parameters())
 
     def compress(
         self,
@@ -247,76 +242,3 @@ class PatchwiseCodec:
     def _weights(self) -> dict[str, Tensor]:
         state = self.module.state_dict()
         return {name: state[name].detach().cpu().contiguous() for name in sorted(state)}
-
-
-def load_patchwise(folder: Path, identity: Mapping[str, Any], module: nn.Module) -> SavedCodec:
-    """Read a codec that :meth:`PatchwiseCodec.save` wrote; see `load_with`."""
-
-    def made(coder: Any, cutting: PartitionConfig) -> PatchwiseCodec:  # noqa: ANN401  a module
-        return PatchwiseCodec(coder, cutting, identity, is_ours=False)
-
-    return load_with(made, folder, identity, module)
-
-
-def load_with(
-    make: Callable[[Any, PartitionConfig], AnyCodec],
-    folder: Path,
-    identity: Mapping[str, Any],
-    module: nn.Module,
-) -> SavedCodec:
-    """Read a codec of a family: a module and how clouds are cut for it.
-
-    Args:
-        make: makes a codec of both.
-        folder: the codec's.
-        identity: what the architecture must be, as in the codec.
-        module: of that architecture; it is given the codec's weights.
-
-    Raises:
-        CodecError: it is of another architecture, or a file is missing or damaged.
-    """
-    described = read_description(folder)
-    require_keys(folder / CODEC, described, {"architecture": dict, "partition": dict})
-    if described["architecture"] != dict(identity):
-        raise CodecError(
-            f"{folder} must be a codec of {dict(identity)}, and is one of "
-            f"{described['architecture']}; name its own family"
-        )
-    require_fit(folder, module)
-    try:
-        cutting = PartitionConfig(**described["partition"])
-        module.load_state_dict(load_weights(folder))
-    except (ValueError, TypeError, KeyError, RuntimeError) as error:
-        raise damaged(folder, " ".join(str(error).split())[:300]) from error
-    codec = make(module.eval(), cutting)
-    require_id(folder, described, codec.codec_id)
-    return SavedCodec(codec, described["about"])
-
-
-def require_fit(folder: Path, module: nn.Module) -> None:
-    """Refuse a codec whose weights have other names or shapes than a module's.
-
-    Args:
-        folder: the codec's.
-        module: its values do not matter: it may be on the device "meta", and take no memory.
-
-    Raises:
-        CodecError: which one, or the file is missing or damaged.
-    """
-    found = {name: tensor.shape for name, tensor in load_weights(folder).items()}
-    expected = {name: tensor.shape for name, tensor in module.state_dict().items()}
-    require_shapes(folder / WEIGHTS, found, expected)
-
-
-def load_weights(folder: Path) -> dict[str, Tensor]:
-    """Read the parameters of a codec that a family wrote, by name.
-
-    Raises:
-        CodecError: the file is missing or damaged.
-    """
-    path = folder / WEIGHTS
-    content = read_part(path)
-    try:
-        return load_tensors(content)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise damaged(path, str(error)) from error

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from study.base.errors import StudyError
 
@@ -48,6 +49,22 @@ def checked(make: Callable[[], nn.Module], asked: Sequence[str]) -> nn.Module:
     return first
 
 
+def running_statistics(module: nn.Module) -> list[str]:
+    """Return the names of the buffers that PyTorch's norms keep: running means and variances."""
+    return [
+        ".".join(filter(None, (name, kind)))
+        for name, part in module.named_modules()
+        if isinstance(part, _NormBase) and part.running_mean is not None
+        for kind in ("running_mean", "running_var")
+    ]
+
+
+def kept(module: nn.Module) -> dict[str, Tensor]:
+    """Return what is kept of a trial's module, by name: its parameters, and running statistics."""
+    running = {name: module.get_buffer(name) for name in running_statistics(module)}
+    return {**dict(module.named_parameters()), **running}
+
+
 def outline(make: Callable[[], nn.Module]) -> nn.Module:
     """Make a module whose tensors have shapes, and take no memory."""
     with torch.device("meta"):
@@ -78,8 +95,9 @@ def _require_one_mode(module: nn.Module) -> None:
         if _has_modes(part):
             raise StudyError(
                 "a family's module must do in training what it does when it codes, and its part "
-                f"'{name}' ({type(part).__name__}) does not; take a norm without running "
-                "statistics, such as LayerNorm, and for noise that which the platform gives `terms`"
+                f"'{name}' ({type(part).__name__}) does not; take another norm, such as LayerNorm "
+                "or one of PyTorch's whose running statistics have a momentum, and for noise that "
+                "which the platform gives `terms`"
             )
 
 
@@ -88,6 +106,9 @@ def _has_modes(part: nn.Module) -> bool:
         return part.p > 0
     if isinstance(part, nn.RNNBase | nn.MultiheadAttention):
         return part.dropout > 0
+    if isinstance(part, _NormBase):
+        # Averages over all steps would need their number.
+        return part.running_mean is not None and part.momentum is None
     return isinstance(part, nn.RReLU) or getattr(part, "running_mean", None) is not None
 
 

@@ -61,7 +61,7 @@ class SingleFamily(TrainedFamily):
     def open_codec(self, folder: Path) -> SavedCodec:
         """Make the module that the folder describes, and give it the weights."""
         from model.folder_files import CODEC, damaged
-        from study.families.patchwise import require_fit
+        from study.families.patchwise_folder import require_fit
         from study.families.requirements import outline
 
         told = self._described(folder)
@@ -81,7 +81,7 @@ class SingleFamily(TrainedFamily):
 
     def _loaded(self, folder: Path, identity: dict[str, Any], module: nn.Module) -> SavedCodec:
         """Give a module a codec's weights."""
-        from study.families.patchwise import load_patchwise
+        from study.families.patchwise_folder import load_patchwise
 
         found: SavedCodec = load_patchwise(folder, identity, module)
         return found

@@ -14,7 +14,7 @@ from torch.func import functional_call
 from losses.total import weighted_sum
 from study.families.patchwise import PatchwiseCodec
 from study.families.point_batch import PointBatch, collate
-from study.families.requirements import checked, seeded
+from study.families.requirements import checked, kept, running_statistics, seeded
 from study.training.architecture import Evaluated, Loss
 
 if TYPE_CHECKING:
@@ -28,9 +28,14 @@ if TYPE_CHECKING:
 class SingleModule(Protocol):
     """A codec of one trial: a `torch.nn.Module` that trains on patches, and codes them.
 
-    Its buffers are constants, no part draws random numbers or keeps statistics in training, and it
-    can be made under ``torch.device("meta")``. Where `vmaps`, its methods must be such that
-    `torch.vmap` takes them: no value of a tensor decides what is computed.
+    Its buffers are constants, but for the running means and variances of PyTorch's norms, which are
+    kept of each trial as parameters are. No part draws random numbers, and it can be made under
+    ``torch.device("meta")``. Where `vmaps`, its methods must be such that `torch.vmap` takes them:
+    no value of a tensor decides what is computed.
+
+    It may have a method ``freeze()``, which is called before it evaluates or codes: it sets what
+    follows from what was trained, parameters that require no gradient and buffers that are empty in
+    a new module, such as a coder's tables.
 
     Attributes:
         noise: random numbers that a patch takes in training.
@@ -73,59 +78,81 @@ class _Method(nn.Module):
 
 
 class Stacked(nn.Module):
-    """T modules of one kind, each parameter stacked, with the trials leading."""
+    """T modules of one kind: what is kept of each is stacked, with the trials leading."""
 
     def __init__(self, make: Callable[[], nn.Module], trials: int) -> None:
         super().__init__()
         self.trials = trials
         self._make = make
         self._one = (_Method(make()),)  # Not a part: its values are never used.
-        self._names = [name for name, _ in self._one[0].inner.named_parameters()]
-        for name, parameter in self._one[0].inner.named_parameters():
-            stacked = parameter.detach().expand(trials, *parameter.shape).clone()
-            self.register_parameter(_registered(name), nn.Parameter(stacked))
+        self._running = [f"inner.{name}" for name in running_statistics(self._one[0].inner)]
+        self._names = list(kept(self._one[0].inner))
+        for name, tensor in kept(self._one[0].inner).items():
+            stacked = tensor.detach().expand(trials, *tensor.shape).clone()
+            parameter = nn.Parameter(stacked, requires_grad=tensor.requires_grad)
+            self.register_parameter(_registered(name), parameter)
 
-    def call(self, method: str, batch: PointBatch, *own: Tensor) -> Any:  # noqa: ANN401
-        """Call a method of every trial; what it returns leads with trials.
+    def evaluate(self, batch: PointBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Call every trial's `SingleModule.evaluate`; each part leads with trials."""
+        # It promises what is coded, and that is done in the mode for it.
+        found: tuple[Tensor, Tensor, Tensor]
+        found, _ = self._called("evaluate", batch)
+        return found
+
+    def terms(
+        self, batch: PointBatch, noise: Tensor
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Call every trial's `SingleModule.terms`, in PyTorch's training mode.
 
         Args:
-            method: of the module.
             batch: the same for all.
-            own: further arguments, which lead with trials.
+            noise: (T, B, `noise`).
+
+        Returns:
+            The terms, (T, B) each, and what the batch makes of running statistics, by the names
+            that they have here.
         """
-        stacked = self._stacked()
+        terms, running = self._called("terms", batch, noise)
+        return terms, {_registered(name.removeprefix("inner.")): t for name, t in running.items()}
+
+    def _called(self, method: str, batch: PointBatch, *own: Tensor) -> Any:  # noqa: ANN401
+        """What a method returns, and running statistics after it; both lead with trials."""
+        stacked: dict[str, Tensor] = {
+            f"inner.{name}": self.get_parameter(_registered(name)) for name in self._names
+        }
         # Its buffers, which are constants, go where the parameters are.
         one = self._one[0].to(next(iter(stacked.values())).device)
-        # Evaluation promises what is coded, and that is done in the mode for it.
         one.train(method == "terms")
 
-        def of_one(parameters: dict[str, Tensor], *own: Tensor) -> Any:  # noqa: ANN401
-            return functional_call(one, parameters, (method, batch, *own))
+        def of_one(given: dict[str, Tensor], *own: Tensor) -> Any:  # noqa: ANN401
+            # A norm overwrites them; the step that they belong to may yet be refused.
+            running = {name: given[name].clone() for name in self._running}
+            return functional_call(one, given | running, (method, batch, *own)), running
 
         if cast("SingleModule", one.inner).vmaps:
             return torch.vmap(of_one)(stacked, *own)
+        rows = {name: each.unbind() for name, each in stacked.items()}
         found = [
-            of_one({name: each[trial] for name, each in stacked.items()}, *(t[trial] for t in own))
+            of_one({name: each[trial] for name, each in rows.items()}, *(t[trial] for t in own))
             for trial in range(self.trials)
         ]
-        if isinstance(found[0], dict):
-            return {name: torch.stack([each[name] for each in found]) for name in found[0]}
-        return tuple(torch.stack(parts) for parts in zip(*found, strict=True))
+        return _stacked(found)
 
     def module(self, trial: int) -> nn.Module:
-        """Return one trial's module, by itself and to code with."""
+        """Return one trial's module, by itself, frozen and to code with."""
         chosen = self._make().eval()
         with torch.no_grad():
-            for name, parameter in chosen.named_parameters():
-                parameter.copy_(self.get_parameter(_registered(name))[trial])
+            for name, tensor in kept(chosen).items():
+                tensor.copy_(self.get_parameter(_registered(name))[trial])
+        if hasattr(chosen, "freeze"):
+            cast("Any", chosen).freeze()
         return chosen
 
     @torch.no_grad()
     def reset(self, seeds: Sequence[int]) -> None:
         """Initialise each trial as a new module is, after PyTorch was given its seed."""
         for trial, seed in enumerate(seeds):
-            for name, parameter in seeded(self._make, seed).named_parameters():
-                self.get_parameter(_registered(name))[trial] = parameter
+            self._take(trial, seeded(self._make, seed))
 
     @torch.no_grad()
     def restore(self, parameters: Mapping[str, Tensor]) -> None:
@@ -145,11 +172,25 @@ class Stacked(nn.Module):
             parameter.copy_(theirs[name][index])
         return chosen
 
+    @torch.no_grad()
     def freeze(self) -> None:
-        """Fix nothing: what a module of one trial codes with follows from its weights."""
+        """Freeze every trial's module, and take what it makes of what is kept."""
+        if hasattr(self._one[0].inner, "freeze"):
+            for trial in range(self.trials):
+                self._take(trial, self.module(trial))
 
-    def _stacked(self) -> dict[str, Tensor]:
-        return {f"inner.{name}": self.get_parameter(_registered(name)) for name in self._names}
+    def _take(self, trial: int, module: nn.Module) -> None:
+        for name, tensor in kept(module).items():
+            self.get_parameter(_registered(name))[trial] = tensor
+
+
+def _stacked(found: Sequence[Any]) -> Any:  # noqa: ANN401  tensors, or dictionaries or tuples of them
+    """Put together what trials returned, as `torch.vmap` does."""
+    if isinstance(found[0], dict):
+        return {name: _stacked([each[name] for each in found]) for name in found[0]}
+    if isinstance(found[0], tuple):
+        return tuple(_stacked(parts) for parts in zip(*found, strict=True))
+    return torch.stack(list(found))
 
 
 def _registered(name: str) -> str:
@@ -203,15 +244,16 @@ class SingleArchitecture:
         self, network: Stacked, batch: PointBatch, noise: Tensor, weights: Mapping[str, Tensor]
     ) -> Loss:
         """Weigh every term."""
-        loss = weighted_sum(network.call("terms", batch, noise), weights)
-        return Loss(loss.total, loss.terms, loss.weighted)
+        terms, running = network.terms(batch, noise)
+        loss = weighted_sum(terms, weights)
+        return Loss(loss.total, loss.terms, loss.weighted, running=running)
 
     def evaluate(self, network: Stacked, batch: PointBatch) -> Evaluated:
         """Ask every module."""
-        bits, xyz, sizes = network.call("evaluate", batch)
-        return Evaluated(bits, xyz, sizes)
+        return Evaluated(*network.evaluate(batch))
 
     def coder(self, network: Stacked, partition: PartitionConfig, *, is_ours: bool) -> Any:  # noqa: ANN401  an `AnyCodec`: a subclass may have another kind
         """Return what codes patches with the only trial's module."""
+        network.freeze()
         module: Any = network.module(0)
         return PatchwiseCodec(module, partition, self.identity, is_ours=is_ours)

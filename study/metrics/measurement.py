@@ -14,6 +14,7 @@ import numpy as np
 
 from study.metrics.sample import Coded, Sample
 from study.metrics.table import MEASURES
+from study.metrics.work import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -91,7 +92,7 @@ def measure_clouds(
         _, smallest = min(clouds, key=lambda each: len(each[1].points))
         code(coder, smallest)
     for name, cloud in clouds:
-        coded = code(coder, cloud, REPEATS_S / len(clouds))
+        coded = code(coder, cloud, REPEATS_S / len(clouds), with_work=True)
         yield measure_coded(name, cloud, coded, convention, list(MEASURES))
 
 
@@ -112,18 +113,20 @@ def measure_coded(
     return result_of(sample, metrics, name)
 
 
-def code(coder: Coder, cloud: Source, repeats_s: float = 0.0) -> Coded:
+def code(coder: Coder, cloud: Source, repeats_s: float = 0.0, *, with_work: bool = False) -> Coded:
     """Write a cloud as a file and read it back.
 
     Args:
         coder: what does.
         cloud: what is coded.
         repeats_s: for taking its seconds well, see `fastest`, of writing and of reading each.
+        with_work: whether what it takes a network is counted too, which is one more run.
     """
     normals = cloud.normals if coder.codes_normals else None
     file, encode_s = fastest(lambda: coder.compress(cloud.points, normals), repeats_s)
     decoded, decode_s = fastest(lambda: coder.decompress(file), repeats_s)
-    return Coded(file, decoded, encode_s, decode_s)
+    work = counted(coder, cloud.points, normals) if with_work else None
+    return Coded(file, decoded, encode_s, decode_s, work)
 
 
 def fastest(

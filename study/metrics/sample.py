@@ -18,10 +18,20 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Need = Literal["file", "seconds", "normals", "decoded normals", "extent", "octree member"]
+    from study.metrics.work import Work
+
+    Need = Literal[
+        "file",
+        "seconds",
+        "normals",
+        "decoded normals",
+        "extent",
+        "octree member",
+        "counted work",
+    ]
     """What a sample may lack: a file that was written, times taken, normals of the original and of
-    what was decoded, an original whose points are not all the same, and a codec with an octree as
-    a member."""
+    what was decoded, an original whose points are not all the same, a codec with an octree as
+    a member, and what coding takes a network."""
 
     Points = NDArray[np.float64]
     Normals = NDArray[np.float32]
@@ -68,12 +78,14 @@ class Coded:
         file: what was written.
         decoded: what was read back.
         encode_s, decode_s: seconds that it took, see `study.metrics.measurement.fastest`.
+        work: what it takes the codec's network; None where it was not counted, or there is none.
     """
 
     file: bytes
     decoded: Decoded
     encode_s: float
     decode_s: float
+    work: Work | None = None
 
 
 @dataclass(frozen=True)
@@ -167,6 +179,8 @@ class Sample:
                 return self.original.has_extent
             case "octree member":
                 return self.octree_share is not None
+            case "counted work":
+                return self.coded is not None and self.coded.work is not None
 
     @property
     def octree_share(self) -> float | None:

@@ -7,93 +7,15 @@ here, and `study.metrics.measurement` what to compute: a new metric is one more 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from study import metrics
 from study.base.errors import StudyError
 from study.base.spelling import did_you_mean
+from study.metrics.measure import Measure, Measures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
-
-    from study.metrics.sample import Need, Sample
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One metric of a codec.
-
-    Attributes:
-        name: its key in `TrialRecord.final`.
-        unit: what its number counts.
-        meaning: what it is, in a few words.
-        in_files: the same in result files; ``{psnr}`` becomes the PSNRs' peak and factor.
-        heading: of a column.
-        axis_title: of an axis, with all that a number needs to be compared.
-        digits: its format.
-        phrase: its number among other things, in a sentence.
-        direction_hint: which way is better; None where neither is (of a ratio, 1 is).
-        estimate: the metric of an epoch that stands in for it while the trial trains; None where
-            nothing does.
-        compute: its number for one cloud, or, where `is_per_point`, what is counted.
-        needs: what a sample must have, or there is no number.
-        is_per_point: counts are divided by input points; of several clouds both are added up
-            first. Other numbers are averaged over the clouds.
-        is_extra: it takes time, so an epoch has it only where the study asks for it.
-        label: what it is called in a sentence, where its heading has a unit that stands elsewhere.
-    """
-
-    name: str
-    unit: str
-    meaning: str
-    in_files: str
-    heading: str
-    axis_title: str
-    digits: str
-    phrase: str
-    direction_hint: Literal["minimize", "maximize"] | None
-    estimate: str | None
-    compute: Callable[[Sample], float]
-    needs: frozenset[Need] = frozenset()
-    is_per_point: bool = False
-    is_extra: bool = False
-    label: str = ""
-
-    @property
-    def name_in_text(self) -> str:
-        """What it is called in a sentence."""
-        return self.label or self.heading
-
-
-class Measures(Mapping[str, Measure]):
-    """Metrics by name, in the order of tables."""
-
-    def __init__(self, *measures: Measure) -> None:
-        """Begin with some."""
-        self._measures = {measure.name: measure for measure in measures}
-
-    def __getitem__(self, name: str) -> Measure:
-        return self._measures[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._measures)
-
-    def __len__(self) -> int:
-        return len(self._measures)
-
-    @contextmanager
-    def including(self, measure: Measure) -> Iterator[None]:
-        """Have one metric more in the block, in this process: the others' workers do not see it."""
-        assert measure.name not in self._measures, measure.name
-        self._measures[measure.name] = measure
-        try:
-            yield
-        finally:
-            del self._measures[measure.name]
-
+    from collections.abc import Collection, Iterable, Mapping
 
 Present = TypeVar("Present")
 
@@ -285,6 +207,50 @@ MEASURES = Measures(
         compute=lambda sample: _there(sample.coded).decode_s,
         needs=frozenset({"seconds"}),
     ),
+    Measure(
+        "parameters",
+        "numbers",
+        "numbers that training sets, of encoder, decoder and probabilities together",
+        in_files="numbers that training sets",
+        heading="parameters",
+        axis_title="parameters of the codec",
+        digits=".0f",
+        phrase="{:,.0f} parameters",
+        direction_hint="minimize",
+        estimate=None,
+        compute=lambda sample: _there(_there(sample.coded).work).parameters,
+        needs=frozenset({"counted work"}),
+    ),
+    Measure(
+        "encode_mac_per_point",
+        "multiply-accumulates per input point",
+        "products of matrices and convolutions that writing a file takes",
+        in_files="multiply-accumulates per input point, to write the file",
+        heading="encode MAC/pt",
+        axis_title="multiply-accumulates to encode, per input point",
+        digits=".0f",
+        phrase="{:,.0f} multiply-accumulates per point to encode",
+        direction_hint="minimize",
+        estimate=None,
+        compute=lambda sample: _there(_there(sample.coded).work).encode_macs,
+        needs=frozenset({"counted work"}),
+        is_per_point=True,
+    ),
+    Measure(
+        "decode_mac_per_point",
+        "multiply-accumulates per input point",
+        "products of matrices and convolutions that reading a file takes",
+        in_files="multiply-accumulates per input point, to read the file",
+        heading="decode MAC/pt",
+        axis_title="multiply-accumulates to decode, per input point",
+        digits=".0f",
+        phrase="{:,.0f} multiply-accumulates per point to decode",
+        direction_hint="minimize",
+        estimate=None,
+        compute=lambda sample: _there(_there(sample.coded).work).decode_macs,
+        needs=frozenset({"counted work"}),
+        is_per_point=True,
+    ),
 )
 """By name, in the order of tables. All are measured on the finished codec, in real files."""
 
@@ -292,6 +258,11 @@ SHOWN = ("bpp", "d1_psnr_db", "d2_psnr_db", "chamfer", "density", "points_ratio"
 """What is shown of every codec wherever there is room, whatever the objectives: each is blind to
 something that another one sees (docs/metrics.md). `OCTREE_SHARE` where the octree is a member."""
 OCTREE_SHARE = "octree_share"
+
+SECONDS = ("encode_s", "decode_s")
+WORK = ("parameters", "encode_mac_per_point", "decode_mac_per_point")
+"""What a codec takes, beside `SHOWN` where codecs are measured on clouds that are at hand: of a
+single codec with a network `WORK` is a line below the table (`work_told`)."""
 
 
 def shown_beside(metrics: Iterable[str]) -> list[str]:
@@ -312,6 +283,12 @@ def why_lacking(known: Collection[str]) -> list[str]:
         for name in SHOWN
         if name not in known and "normals" in MEASURES[name].needs
     ]
+
+
+def work_told(values: Mapping[str, float | None]) -> list[str]:
+    """Say in a line what a codec's network takes; nothing where that is not known."""
+    known = [(name, value) for name in WORK if (value := values.get(name)) is not None]
+    return ["; ".join(MEASURES[n].phrase.format(value) for n, value in known)] if known else []
 
 
 def measure_named(name: str) -> Measure:

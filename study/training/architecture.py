@@ -35,12 +35,15 @@ class Loss:
         weighted: each (T,), after it.
         auxiliary: (), summed over trials: what is minimised besides and is part of no total, such
             as the fit of quantiles.
+        running: of parameters that no gradient moves, what this step makes of them, by name, such
+            as running means.
     """
 
     total: Tensor
     terms: Mapping[str, Tensor]
     weighted: Mapping[str, Tensor]
     auxiliary: Tensor | None = None
+    running: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ class Network(Protocol):
     """The networks of T trials as one module.
 
     The leading axis of every parameter is the trials', or a multiple of it that goes through the
-    trials in turn. No trial's values enter another's.
+    trials in turn. No trial's values enter another's. What is kept of a trial and moved by no
+    gradient is a parameter that requires none: `Loss.running` or `freeze` moves it.
     """
 
     @property

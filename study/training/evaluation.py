@@ -191,6 +191,7 @@ _NEEDED: Mapping[Need, str] = {
     "seconds": "files, which are written when a trial has ended; ask no epoch for it",
     "normals": "the clouds' normals, and the data have none; prepare them with data.normals: true",
     "decoded normals": "decoded normals, which epochs do not keep; ask no epoch for it",
+    "counted work": "files, which are written when a trial has ended; ask no epoch for it",
     "octree member": "files of a codec with the octree as a member, which are written when a trial "
     "has ended; ask no epoch for it",
     "extent": "clouds with an extent, and of one all points are the same; leave that out",

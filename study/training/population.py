@@ -72,6 +72,8 @@ class Population:
         self.members = tuple(state.member for state in states)
         self.network = architecture.network(len(states)).to(device, non_blocking=True)
         self.layout = Layout(self.network, architecture)
+        self._named = dict(self.network.named_parameters())
+        self._learning = [each for each in self.layout.parameters if each.requires_grad]
         self._architecture, self._device = architecture, device
 
         def flat(rows: Iterable[Tensor]) -> Tensor:
@@ -148,11 +150,11 @@ class Population:
         objective = loss.total.sum()
         if loss.auxiliary is not None:
             objective = objective + loss.auxiliary
-        gradients = torch.autograd.grad(
-            objective, self.layout.parameters, allow_unused=True, materialize_grads=True
-        )
+        gradients = self._gradients(objective)
         row = self._tally.row(loss)
         self._adam.step(gradients)
+        for name, value in loss.running.items():
+            self._named[name].data.copy_(value)
         self._tally.add(row)
         self._noise.pop(0)
         return len(self.members)
@@ -170,6 +172,19 @@ class Population:
     def means(self) -> list[dict[str, float]]:
         """Of each member, the epoch's mean loss and its own terms."""
         return self._tally.means(self._terms)
+
+    def _gradients(self, objective: Tensor) -> Sequence[Tensor]:
+        """Return those of the layout's parameters; Adam leaves one of zeros where it is."""
+        found = torch.autograd.grad(
+            objective, self._learning, allow_unused=True, materialize_grads=True
+        )
+        if len(found) == len(self.layout.parameters):
+            return found
+        learned = iter(found)
+        return [
+            next(learned) if each.requires_grad else torch.zeros_like(each)
+            for each in self.layout.parameters
+        ]
 
     def _part(self, states: Sequence[MemberState], part: slice) -> Population:
         chosen = Population(self._architecture, states[part], self._device)

@@ -275,7 +275,7 @@ def _tables(state: Mapping[str, Tensor], codec: Codec) -> Tables | None:
         longest = max(cdf.shape[1] for cdf in cdfs)
         rows = [np.pad(cdf, ((0, 0), (0, longest - cdf.shape[1]))) for cdf in cdfs]
         tables = Tables(np.concatenate(rows), np.concatenate(lengths), np.concatenate(offsets))
-        check_tables(tables, codec.config)
+        check_tables(tables, codec.config.symbol_channels)
     except (KeyError, IndexError, ValueError):  # Absent, empty (never updated), or malformed.
         return None
     lower, median, upper = codec.bottleneck.channelwise.quantiles.detach()[:, 0].T.numpy()

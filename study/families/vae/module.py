@@ -50,7 +50,7 @@ class PatchAutoencoder(nn.Module):
 
     def __init__(self, points: int, latents: int, width: int) -> None:
         super().__init__()
-        self.noise = latents
+        self.noise, self.points = latents, points
         self.network = VariationalAutoencoder(points, 3, width, latents)
         # Not saved: they follow from their number.
         shared = candidates(latents // PAIR)
@@ -59,7 +59,7 @@ class PatchAutoencoder(nn.Module):
 
     def terms(self, batch: PointBatch, noise: Tensor) -> dict[str, Tensor]:
         """Return the chamfer distance, and the KL divergence in bits per input point."""
-        made = self.network(self._read(batch), standard_normal(noise))
+        made = self.network(batch.evenly(self.points), standard_normal(noise))
         decoded = Points(made.points[None], _all_of(made.points[None]))
         true = Points(batch.xyz[None], batch.valid[None])
         distance, _ = chamfer(decoded, true, nearest)
@@ -71,7 +71,7 @@ class PatchAutoencoder(nn.Module):
 
         The files' own bits are some more, as `docs/decisions/0045` says: both are recorded.
         """
-        mean, log_variance = self.network.encode(self._read(batch))
+        mean, log_variance = self.network.encode(batch.evenly(self.points))
         latents = latents_of(self._shared, chosen(self._shared, mean, log_variance))
         decoded = self._decoded(latents)
         sizes = torch.full_like(batch.sizes, decoded.shape[1])
@@ -84,7 +84,7 @@ class PatchAutoencoder(nn.Module):
             UncodableError: the network has diverged.
         """
         batch = PointBatch(points[None], torch.tensor([len(points)]))
-        mean, log_variance = self.network.encode(self._read(batch))
+        mean, log_variance = self.network.encode(batch.evenly(self.points))
         if not (mean.isfinite().all() and log_variance.isfinite().all()):
             raise UncodableError("a latent must be finite, and one is not: the network diverged")
         return written(chosen(self._shared, mean, log_variance)[0].tolist())
@@ -101,13 +101,6 @@ class PatchAutoencoder(nn.Module):
     def _decoded(self, latents: Tensor) -> Tensor:
         # Nothing lies outside of a cube.
         return self.network.decode(latents).clamp(-1.0, 1.0)
-
-    def _read(self, batch: PointBatch) -> Tensor:
-        """Return the points that the network reads, (B, M, 3)."""
-        count = self.network.shape[0]
-        place = 2 * torch.arange(count, device=batch.sizes.device) + 1
-        index = place * batch.sizes[:, None] // (2 * count)
-        return batch.xyz.gather(1, index[..., None].expand(-1, -1, 3))
 
 
 def standard_normal(noise: Tensor) -> Tensor:

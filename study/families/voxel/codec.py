@@ -105,6 +105,11 @@ class VoxelCodec(OctreeCodec):
         """What it is, in words."""
         return f"voxel codec {self.codec_id.hex()}"
 
+    @property
+    def parameters(self) -> int:
+        """How many numbers training sets."""
+        return sum(parameter.numel() for parameter in self.module.parameters())
+
     @cached_property
     def codec_id(self) -> bytes:
         """4 bytes that stand for all that decoding depends on: SHA-256's first."""

@@ -55,13 +55,13 @@ class Counting(nn.Module):
     def shares(self, around: Neighbourhoods) -> Whole:
         """Return (v,) whole numbers that are as the points of voxels: the same on every machine."""
         first, bias = _whole(self.hidden.weight), _whole(self.hidden.bias)
-        last = _whole(self.output.weight)[0]
+        last = _whole(self.output.weight)
         parts = []
         for begin in range(0, len(around), AT_ONCE):
-            seen = _seen(around, begin, begin + AT_ONCE).astype(np.float64)
+            seen = torch.from_numpy(_seen(around, begin, begin + AT_ONCE)).double()
             # Below 2^53: 344 * 2^14 * 2^8 for a reach of 3, then 48 * 2^14 times as much.
-            hidden = np.maximum(seen @ first.T + bias, 0.0)
-            logs = hidden @ last
+            hidden = (seen @ first.T + bias).clamp(min=0.0)
+            logs = (hidden @ last.T)[:, 0].numpy()
             steps = np.floor(logs * (_STEPS_PER_OCTAVE / _STEP**2) + 0.5)
             limit = OCTAVES * _STEPS_PER_OCTAVE
             parts.append(_POWERS[steps.clip(-limit, limit).astype(np.int64) + limit])
@@ -92,7 +92,6 @@ def _seen(around: Neighbourhoods, begin: int, end: int) -> Whole:
     return seen
 
 
-def _whole(weights: Tensor) -> NDArray[np.float64]:
+def _whole(weights: Tensor) -> Tensor:
     bounded = torch.nan_to_num(weights.detach().cpu().double()).clamp(-_MOST_WEIGHT, _MOST_WEIGHT)
-    rounded: NDArray[np.float64] = (bounded * _STEP).round().numpy()
-    return rounded
+    return (bounded * _STEP).round()

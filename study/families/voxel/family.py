@@ -58,7 +58,7 @@ class Voxel(SingleFamily):
         return VoxelArchitecture(lambda: self.module(model), self._identity(model))
 
     def _loaded(self, folder: Path, identity: dict[str, Any], module: nn.Module) -> SavedCodec:
-        from study.families.patchwise import load_with
+        from study.families.patchwise_folder import load_with
         from study.families.voxel.codec import VoxelCodec
 
         found: SavedCodec = load_with(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from study.families.patchwise import load_weights
+from study.families.patchwise_folder import load_weights
 from study.zoo.catalog import shipped_folder
 
 if TYPE_CHECKING:

@@ -10,6 +10,13 @@ PAGE = Path(__file__).parents[3] / "docs" / "families.md"
 
 def block(kind: str) -> str:
     """The page's first block of a kind, such as python."""
-    found = re.search(rf"```{kind}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert found is not None, f"{PAGE} has no block of {kind}"
-    return found[1]
+    return blocks(kind)[0]
+
+
+def blocks(kind: str) -> list[str]:
+    """All of the kind, in order."""
+    found: list[str] = re.findall(
+        rf"```{kind}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert found, f"{PAGE} has no block of {kind}"
+    return found

@@ -104,15 +104,17 @@ def test_what_codes_and_what_promises_how_are_in_one_mode() -> None:
         nn.Dropout(0.5),
         nn.AlphaDropout(),
         nn.RReLU(),
-        nn.BatchNorm1d(3),
-        nn.InstanceNorm1d(3, track_running_stats=True),
+        nn.BatchNorm1d(3, momentum=None),
+        nn.InstanceNorm1d(3, momentum=None, track_running_stats=True),  # type: ignore[arg-type]
         nn.GRU(3, 3, num_layers=2, dropout=0.1),
         nn.MultiheadAttention(4, 2, dropout=0.1),
         nn.Sequential(nn.Linear(3, 3), nn.Dropout2d(0.1)),
     ],
 )
 def test_parts_that_do_something_else_in_training_are_refused(part: nn.Module) -> None:
-    with pytest.raises(StudyError, match=r"its part 'part[.\d]*' \(\w+\) does not; take a norm"):
+    with pytest.raises(
+        StudyError, match=r"its part 'part[.\d]*' \(\w+\) does not; take another norm"
+    ):
         architecture(lambda: constant(part))
 
 
@@ -120,8 +122,10 @@ def test_parts_that_do_something_else_in_training_are_refused(part: nn.Module) -
     "part",
     [
         nn.Dropout(0.0),
+        nn.BatchNorm1d(3),
         nn.BatchNorm1d(3, track_running_stats=False),
         nn.InstanceNorm1d(3),
+        nn.InstanceNorm1d(3, track_running_stats=True),
         nn.LayerNorm(3),
         nn.GRU(3, 3),
         nn.TransformerEncoderLayer(4, 2, 4, dropout=0.0),

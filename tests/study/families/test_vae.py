@@ -16,20 +16,16 @@ from study.base.errors import StudyError
 from study.commands.checks import read_study_file
 from study.commands.main import main
 from study.config.family import settings_of
-from study.data import open_data_set, prepare
-from study.families.family import family_of, own_family
+from study.families.family import own_family
 from study.families.patchwise import PatchwiseCodec
 from study.families.point_batch import collate
 from study.families.vae.module import PatchAutoencoder, standard_normal
 from study.families.vae.settings import VaeLoss, VaeModel, VaeTraining
 from study.registry.fetching import open_codec
-from study.search.space import apply, trial_config
 from study.storage.study_file import parse_study
-from study.training.members import member_of
-from study.training.training import Training
+from tests.study.families.ended import ended
 
 if TYPE_CHECKING:
-    from study.config import TrialConfig
     from study.config.section import Section
 
 POINTS, LATENTS, WIDTH = 12, 4, 16
@@ -58,10 +54,10 @@ def cloud(seed: int, count: int) -> np.ndarray[Any, np.dtype[np.float32]]:
     return np.random.default_rng(seed).uniform(-1, 1, (count, 3)).astype(np.float32)
 
 
-def test_points_evenly_spread_over_the_curve_are_read(module: PatchAutoencoder) -> None:
+def test_points_evenly_spread_over_the_curve_are_read() -> None:
     """Of 36 points every third, of 12 each, of 6 each twice; the padding never."""
     rows = [np.arange(3 * n, dtype=np.float32).reshape(n, 3) for n in (36, 12, 6)]
-    read = module._read(collate(rows, "cpu"))[..., 0] / 3
+    read = collate(rows, "cpu").evenly(POINTS)[..., 0] / 3
     assert read[0].tolist() == list(range(1, 36, 3))
     assert read[1].tolist() == list(range(12))
     assert read[2].tolist() == [n // 2 for n in range(12)]
@@ -73,7 +69,7 @@ def test_its_loss_is_that_of_a_loop_over_points(module: PatchAutoencoder, seed: 
     noise = torch.rand((2, LATENTS), generator=torch.Generator().manual_seed(seed)) - 0.5
     terms = module.terms(batch, noise)
     for number, points in enumerate(rows):
-        made = module.network(module._read(batch), standard_normal(noise))
+        made = module.network(batch.evenly(POINTS), standard_normal(noise))
         decoded = made.points[number].detach().numpy()
         dist2 = [[float(((p - q) ** 2).sum()) for q in points] for p in decoded]
         sides = (
@@ -126,26 +122,6 @@ def test_a_diverged_network_and_a_damaged_file_are_told(module: PatchAutoencoder
         module.encode(torch.zeros(5, 3))
 
 
-def ended(changes: dict[str, Any], root: Path) -> tuple[dict[str, float], list[float]]:
-    """What a trial with other settings reports in the end, and all its weights."""
-    config = apply(parse_study(STUDY, origin="small"), changes)
-    family = family_of("vae")
-    form = family.patches(())
-    folder = prepare(config.data, form=form, root=root)
-    trial: TrialConfig = trial_config(config, 0, {}, {config.preparation: folder})
-    training = Training(
-        architecture=family.architecture(trial.model),
-        members=[member_of(trial)],
-        data=open_data_set(folder, form),
-        order_seed=0,
-        device="cpu",
-    )
-    while training.living:
-        training.run_epoch()
-    weights = [float(each.double().abs().sum()) for each in training.parameters(0).values()]
-    return training.measure(0).metrics, weights
-
-
 def test_its_codec_opens_by_itself_and_others_do_not(
     module: PatchAutoencoder, tmp_path: Path
 ) -> None:
@@ -174,6 +150,7 @@ CHANGES: dict[str, Any] = {
     "training.epochs": 3,
     "training.patches_per_step": 1,
     "training.learning_rate": 5e-3,
+    "training.schedule": "cosine",
     "training.decay_every": 2,
     "training.decay_factor": 0.25,
     "training.max_grad_norm": None,
@@ -196,13 +173,18 @@ def test_every_key_has_a_change_here() -> None:
 @pytest.fixture(scope="module")
 def unchanged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[float]]:
     root = tmp_path_factory.mktemp("vae")
-    return root, ended({}, root)[1]
+    return root, ended(parse_study(STUDY, origin="small"), {}, root)[1]
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_every_key_changes_the_result(name: str, unchanged: tuple[Path, list[float]]) -> None:
     root, before = unchanged
-    assert ended({name: CHANGES[name]}, root)[1] != before
+    text = STUDY
+    if name == "training.schedule":  # With nothing that would go unread.
+        text = STUDY.replace("decay_every: 1, ", "")
+        before = ended(parse_study(text, origin="small"), {}, root)[1]
+    config = parse_study(text, origin="small")
+    assert ended(config, {name: CHANGES[name]}, root)[1] != before
 
 
 def test_a_heavier_weight_of_the_divergence_makes_smaller_files(tmp_path: Path) -> None:
@@ -213,7 +195,10 @@ def test_a_heavier_weight_of_the_divergence_makes_smaller_files(tmp_path: Path) 
         "training.learning_rate": 1e-2,
         "training.max_grad_norm": None,
     }
-    light, heavy = (ended({**settings, "loss.kl_lambda": at}, tmp_path)[0] for at in (1e-3, 3.0))
+    config = parse_study(STUDY, origin="small")
+    light, heavy = (
+        ended(config, {**settings, "loss.kl_lambda": at}, tmp_path)[0] for at in (1e-3, 3.0)
+    )
     assert heavy["bpp_estimated"] < light["bpp_estimated"]
     assert heavy["bpp"] < light["bpp"]
     assert light["bpp"] > light["bpp_estimated"]

@@ -130,7 +130,8 @@ def test_a_metric_whose_needs_are_not_there_has_no_value() -> None:
         )
         for result in measure_clouds(coder, [("a", each)], Convention())
     }
-    always = {"octree_share"}  # Plain has no octree as a member.
+    # Plain has no octree as a member, and no network.
+    always = {"octree_share", "parameters", "encode_mac_per_point", "decode_mac_per_point"}
     assert missing["normals"] == always
     assert missing["of the cloud only"] == always | {"f1"}
     assert missing["none"] == always | {"f1", "d2_psnr_db"}
@@ -150,6 +151,9 @@ def test_of_several_clouds_counts_are_added_and_the_rest_is_averaged() -> None:
         "d2_psnr_db",
         "f1",
         "octree_share",
+        "parameters",
+        "encode_mac_per_point",
+        "decode_mac_per_point",
     }
 
 

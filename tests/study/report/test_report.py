@@ -227,6 +227,7 @@ def test_csv_has_a_row_for_each_trial_by_dotted_names(files: ReportFiles) -> Non
         *("bpp", "bpp_estimated", "patch_chamfer", "d1_psnr_db", "d2_psnr_db", "chamfer"),
         *("hausdorff", "density", "f1", "points_ratio"),
         *("octree_share", "encode_s", "decode_s"),
+        *("parameters", "encode_mac_per_point", "decode_mac_per_point"),
         "d1_psnr_gain_db",
         *("epochs", "rung", "elapsed_s", "outcome", "codecs"),
     ]

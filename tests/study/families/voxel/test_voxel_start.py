@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 
 from study.base.errors import StudyError
-from study.families.patchwise import load_weights
+from study.families.patchwise_folder import load_weights
 from study.families.voxel.family import Voxel
 from study.families.voxel.settings import VoxelModel
 from study.zoo.catalog import shipped_folder
