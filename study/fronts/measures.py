@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from study.base.errors import StudyError
 from study.base.spelling import did_you_mean
-from study.metrics.table import MEASURES, Measure, measure_named
+from study.metrics.measure import Measure
+from study.metrics.table import MEASURES, measure_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -16,7 +16,8 @@ from study.codecs.gallery import make_gallery
 from study.config.judging import judge
 from study.fronts.measures import Constraint
 from study.metrics import PsnrConvention
-from study.metrics.table import MEASURES, Measure
+from study.metrics.measure import Measure
+from study.metrics.table import MEASURES
 from study.report.exhibits import Gallery
 from study.storage.progress import read_progress
 from study.training.evaluation import measure
