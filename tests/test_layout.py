@@ -94,6 +94,7 @@ LAYERS = (
     "search",
     "storage",
     "cohorts",
+    "zoo",
     "families",
     "workers",
     "checkpoints",

@@ -10,7 +10,7 @@ import math
 import sys
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from model.octree.coding import OctreeTables
+    from model.octree.placing import Placer
     from model.octree.voxels import Voxels
 
     Progress = Callable[[int, int], None]
@@ -119,10 +120,22 @@ class OctreeCodec:
     """
 
     codes_normals = False
+    placer: Placer | None = None
+    """What puts points into voxels where a file says `Placing.LEARNED`: a subclass may have one."""
 
     def __init__(self, options: OctreeOptions | None = None) -> None:
         """Take the options; None: the usual ones."""
         self.options = options or OctreeOptions()
+
+    def with_options(self, options: OctreeOptions) -> Self:
+        """Return a codec with other options and the same tables."""
+        return type(self)(options)
+
+    @property
+    def description(self) -> str:
+        """What it is, in words."""
+        tables = "trained tables" if self.options.tables else "no tables"
+        return f"octree codec {self.codec_id.hex()}, {tables}"
 
     @cached_property
     def codec_id(self) -> bytes:
@@ -244,7 +257,9 @@ class OctreeCodec:
         paid = POINTS_PER_BYTE * len(data)
         found = self._voxels(frame, stream, paid, most_points)
         counts = decoded_counts(frame, found, len(data))
-        coded = CodedOctree(frame, found.voxels, counts)
+        if frame.placing == Placing.LEARNED and self.placer is None:
+            raise WrongCodecError(_other_codec(frame.codec_id, None))
+        coded = CodedOctree(frame, found.voxels, counts, self.placer)
         told = coded.points if frame.counts != Counts.NONE else len(found.voxels)
         if coded.points > paid or write_file(frame, stream, told) != data:
             raise DamagedFileError(

@@ -61,6 +61,7 @@ class Placing(IntEnum):
 
     CENTRES = 0
     BETWEEN = 1
+    LEARNED = 2
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ class Frame:
         box: voxels along each axis, at least 1.
         counts: whether they are coded.
         placing: of points in voxels.
-        codec_id: its first 2 bytes where the tables are a codec's own, else None.
+        codec_id: its first 2 bytes where the tables are a codec's own, or a network of its places
+            points; else None.
         is_general: whether they are those of the package (`model.octree.general`).
     """
 
@@ -249,6 +251,8 @@ def _read_head(content: bytes) -> tuple[Frame, int, int]:
     placing, depth = fields.read(2), fields.read(5)
     if placing not in set(Placing) or depth > DEEPEST:
         raise impossible(f"points placed by rule {placing} in voxels {depth} levels deep")
+    if placing == Placing.LEARNED and codec_id is None:
+        raise impossible("points placed by a network that it does not name")
     x, y, z = (fields.read(depth) + 1 for _ in range(3))
     box = (x, y, z)
     is_centred = fields.read(1)

@@ -52,6 +52,7 @@ class DpccArchitecture:
     with_critic: bool = False
 
     optional_terms = frozenset({*DISTORTIONS, ADVERSARIAL})
+    is_exact = True
 
     @property
     def rates(self) -> tuple[str, ...]:
