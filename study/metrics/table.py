@@ -150,8 +150,8 @@ MEASURES = Measures(
     Measure(
         "emd",
         f"length {_UNIT_FRAME}",
-        "earth mover's distance of at most 1,024 points of a cloud, mean over clouds",
-        in_files=f"earth mover's distance of at most 1,024 points, {_FRAME_OF_FILES}",
+        "earth mover's distance of at most 512 points of a cloud, mean over clouds",
+        in_files=f"earth mover's distance of at most 512 points, {_FRAME_OF_FILES}",
         heading="earth mover's dist.",
         axis_title=f"earth mover's distance,  {_UNIT_FRAME}",
         digits=".3g",
