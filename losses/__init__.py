@@ -1,5 +1,6 @@
 """What is minimised: one module per term, one that adds them up. Knows tensors, and no codec."""
 
+from losses.adversarial import critic_error, disbelief, slope_of
 from losses.chamfer import Matches, Reduction, Sides, chamfer, one_side
 from losses.clouds import Cloud, Search
 from losses.density import density_error
@@ -22,8 +23,10 @@ __all__ = [
     "WeightedLoss",
     "bits",
     "chamfer",
+    "critic_error",
     "density_aware_chamfer",
     "density_error",
+    "disbelief",
     "latent_point_error",
     "normal_error",
     "one_side",
@@ -31,5 +34,6 @@ __all__ = [
     "shape_error",
     "sinkhorn_divergence",
     "sliced_wasserstein2",
+    "slope_of",
     "weighted_sum",
 ]

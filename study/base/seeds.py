@@ -14,6 +14,7 @@ class Purpose(IntEnum):
     NOISE = 1
     ORDER = 2
     SEARCH = 3
+    CRITIC = 4
 
 
 def derived_seed(seed: int, purpose: Purpose, *counters: int) -> int:

@@ -228,6 +228,10 @@ class SingleArchitecture:
         """Return them stacked."""
         return Stacked(self._make, trials)
 
+    def in_training(self, _loss: Section) -> SingleArchitecture:
+        """Return this one: no term needs another player."""
+        return self
+
     def weights(self, loss: Section) -> dict[str, float]:
         """Return the keys of the loss: each weighs the term of its name."""
         return dict(loss)

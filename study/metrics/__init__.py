@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from study.metrics.distances import chamfer, hausdorff, longest_side, to_unit_frame
     from study.metrics.normals import normals_f1
     from study.metrics.psnr import PeakRule, PsnrConvention, d1_psnr_db, d2_psnr_db
+    from study.metrics.transport import emd
 
 __all__ = [
     "BdDelta",
@@ -32,6 +33,7 @@ __all__ = [
     "d1_psnr_db",
     "d2_psnr_db",
     "density_metric",
+    "emd",
     "hausdorff",
     "longest_side",
     "normals_f1",
@@ -51,6 +53,7 @@ __getattr__ = importing_at_first_use(
         "d1_psnr_db": "psnr",
         "d2_psnr_db": "psnr",
         "density_metric": "density",
+        "emd": "transport",
         "hausdorff": "distances",
         "longest_side": "distances",
         "normals_f1": "normals",

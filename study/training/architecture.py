@@ -34,7 +34,7 @@ class Loss:
         terms: each (T,), before weighting.
         weighted: each (T,), after it.
         auxiliary: (), summed over trials: what is minimised besides and is part of no total, such
-            as the fit of quantiles.
+            as the fit of quantiles, or the loss of a second player.
         running: of parameters that no gradient moves, what this step makes of them, by name, such
             as running means.
     """
@@ -87,8 +87,8 @@ class Network(Protocol):
     def restore(self, parameters: Mapping[str, Tensor]) -> None:
         """Take the values of parameters that were saved by name, in place."""
 
-    def select(self, trials: Sequence[int]) -> Self:
-        """Return copies of some of the trials."""
+    def select(self, trials: Sequence[int]) -> Network:
+        """Return copies of some of the trials' codecs."""
 
     def freeze(self) -> None:
         """Fix what is fixed when training is over, before anything is coded."""
@@ -142,6 +142,14 @@ class Architecture(Protocol):
 
     def network(self, trials: int) -> Network:
         """Return networks on the CPU."""
+
+    def in_training(self, loss: OwnLoss) -> Architecture:
+        """Return what trains a trial with these settings: this one, or one with a second player.
+
+        The latter's networks hold parameters more, of a critic that is trained beside the codec,
+        say. They have learning rates of their own, the last of its `rates`, for all before them is
+        the codec; `Network.select` returns codecs alone.
+        """
 
     def weights(self, loss: OwnLoss) -> Mapping[str, float]:
         """Return the weight of every term of the loss, for a trial with these settings."""

@@ -27,11 +27,21 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
 def by_name(row: Tensor, shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
-    """The parameters of one network, (P,), as a population of one names and shapes them; views."""
-    parts = row.split([math.prod(shape) for shape in shapes.values()])
+    """The parameters of one network as a population of one names and shapes them; views.
+
+    Args:
+        row: (P,), or longer, as `of_codec` takes it.
+        shapes: by name, of each of the P.
+    """
+    parts = of_codec(row, shapes).split([math.prod(shape) for shape in shapes.values()])
     return {
         name: part.view(*shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)
     }
+
+
+def of_codec(row: Tensor, shapes: Mapping[str, Sequence[int]]) -> Tensor:
+    """The parameters of a network, (P,), of a row that may go on with those of a critic; a view."""
+    return row[: sum(map(math.prod, shapes.values()))]
 
 
 class Layout:

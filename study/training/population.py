@@ -6,6 +6,8 @@ Legend: T members, P parameters of a network.
 from __future__ import annotations
 
 import math
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,7 +18,7 @@ from study.training.flat import FlatAdam, Layout
 from study.training.members import MemberState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -28,6 +30,25 @@ def fresh_states(
     architecture: Architecture, members: Sequence[Member], device: str
 ) -> list[MemberState]:
     """Members before their first step, each as its own seed makes it."""
+    return [
+        state
+        for trained, alike in _kinds(architecture, members)
+        for state in _fresh(trained, alike, device)
+    ]
+
+
+def _kinds(
+    architecture: Architecture, members: Sequence[Member]
+) -> Iterator[tuple[Architecture, list[Member]]]:
+    """Members that follow each other and train the same networks, and what trains them."""
+    kinds = ((architecture.in_training(member.loss), member) for member in members)
+    for trained, alike in groupby(kinds, key=itemgetter(0)):
+        yield trained, [member for _, member in alike]
+
+
+def _fresh(
+    architecture: Architecture, members: Sequence[Member], device: str
+) -> list[MemberState]:
     network = architecture.network(len(members))
     network.reset([derived_seed(member.seed, Purpose.WEIGHTS) for member in members])
     layout = Layout(network, architecture)
@@ -65,10 +86,11 @@ class Population:
         """Put members together.
 
         Args:
-            architecture: of all.
-            states: on any device; copied.
+            architecture: of their codecs.
+            states: on any device; copied. All train the same networks.
             device: "cpu" or "cuda".
         """
+        architecture = architecture.in_training(states[0].member.loss)
         self.members = tuple(state.member for state in states)
         self.network = architecture.network(len(states)).to(device, non_blocking=True)
         self.layout = Layout(self.network, architecture)

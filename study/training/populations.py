@@ -1,4 +1,4 @@
-"""The living members of a cohort: one population while memory lasts, several where it does not."""
+"""The living members of a cohort: one population of each kind while memory lasts, else several."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class Populations:
     """All who see the same patches in the same order.
 
     Attributes:
-        populations: each trains as one. There is one, unless it once did not fit into memory.
+        populations: each trains as one. There is one of each kind (`Architecture.in_training`),
+            unless it once did not fit into memory.
     """
 
     def __init__(self, architecture: Architecture, device: str) -> None:
@@ -43,14 +44,23 @@ class Populations:
         return [state for population in self.populations for state in population.states()]
 
     def put_together(self, states: Sequence[MemberState]) -> None:
-        """Have these members and no others, in as few populations of nearly equal size as fit."""
-        most = self._most or max(len(states), 1)
-        parts = -(-len(states) // most)
-        bounds = [len(states) * part // parts for part in range(parts + 1)] if parts else [0]
+        """Have these members and no others, in as few populations of nearly equal size as fit.
+
+        Those that train a second player have more parameters, and form populations of their own.
+        """
+        kinds: dict[int, list[MemberState]] = {}
+        for state in states:
+            kinds.setdefault(len(state.parameters), []).append(state)
         self.populations = [
-            Population(self._architecture, states[first:last], self._device)
-            for first, last in pairwise(bounds)
+            Population(self._architecture, some, self._device)
+            for alike in kinds.values()
+            for some in self._divided(alike)
         ]
+
+    def _divided(self, states: Sequence[MemberState]) -> list[Sequence[MemberState]]:
+        parts = -(-len(states) // (self._most or len(states)))
+        bounds = [len(states) * part // parts for part in range(parts + 1)]
+        return [states[first:last] for first, last in pairwise(bounds)]
 
     def dismiss(self, trials: Collection[int]) -> None:
         """Go on without some members; numbers of others are ignored."""

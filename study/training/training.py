@@ -16,7 +16,7 @@ from study.training.checkpoint import read_checkpoint, write_checkpoint, write_c
 from study.training.codec_files import codec_file
 from study.training.evaluation import Validation, measure_each
 from study.training.feeding import Feed
-from study.training.flat import Layout, by_name
+from study.training.flat import Layout, by_name, of_codec
 from study.training.members import EpochResult, Measured, Member, MemberState, Trained
 from study.training.memory import in_parts, out_of_memory
 from study.training.octree_member import SLOPE, beside_octree, slope_beside
@@ -94,7 +94,8 @@ class Training:
     @property
     def living(self) -> tuple[int, ...]:
         """Numbers of the trials in training, in the order in which they joined."""
-        return tuple(member.trial for member in self._cohort.members)
+        living = {member.trial for member in self._cohort.members}
+        return tuple(trial for trial in self._epochs if trial in living)
 
     @property
     def finished(self) -> tuple[int, ...]:
@@ -209,7 +210,8 @@ class Training:
         for trial in sorted(self._trained_last & parameters.keys()):
             epoch = self._epochs[trial]
             path = codec_file(folder, trial, epoch)
-            size = write_codec(path, trial, epoch, parameters[trial], self._shapes)
+            own = of_codec(parameters[trial], self._shapes)
+            size = write_codec(path, trial, epoch, own, self._shapes)
             written[trial] = (epoch, size)
         return written
 
@@ -292,7 +294,8 @@ class Training:
             return
         for state in self._cohort.states():
             if state.member in last:
-                parameters = state.parameters.to("cpu", copy=True)
+                own = of_codec(state.parameters, self._shapes)
+                parameters = own.to("cpu", copy=True)
                 self._finished[state.member.trial] = Trained(state.member, parameters)
         self._cohort.dismiss([member.trial for member in last])
 

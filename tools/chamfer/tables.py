@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 from tools.chamfer.autoencoder import SEEDS, Trained, train, untrained_answer
 from tools.chamfer.claims import along_a_line, clusters, descent, first_example, second_example
 from tools.chamfer.clouds import LOSSES
+from tools.chamfer.training_steps import WATCHED, windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from tools.chamfer.training_steps import Window
 
 
 STEPS = (400, 4000)
@@ -79,6 +82,28 @@ def descents() -> str:
     return table([*head, "101 to 200", "loss left"], rows)
 
 
+def steps() -> str:
+    """The same in a training of D-PCC: mean over the seeds."""
+    rows = []
+    for of_seeds in zip(*map(windows, SEEDS), strict=True):
+
+        def told(name: str, form: str, looked: tuple[Window, ...] = of_seeds) -> str:
+            return format(mean(getattr(each, name) for each in looked), form)
+
+        first = of_seeds[0].after
+        rows.append(
+            [
+                f"{first + 1:,} to {first + WATCHED:,}",
+                *(told(n, ".0%") for n in ("true_changed", "decoded_changed")),
+                told("replaced", ".1%"),
+                *(told(n, ".2f") for n in ("turned", "held", "apart")),
+            ]
+        )
+    head = ["steps", "nearest true point changed", "nearest decoded point changed"]
+    head += ["points replaced", "cosine", "with the matches before", "of two patches"]
+    return table(head, rows)
+
+
 def heaps() -> str:
     """Evenly spread copies against heaps of them."""
     return table(
@@ -125,6 +150,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "line": line,
     "examples": examples,
     "descents": descents,
+    "steps": steps,
     "heaps": heaps,
     "autoencoders": autoencoders,
 }

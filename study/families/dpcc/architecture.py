@@ -5,7 +5,7 @@ Legend: T trials, B patches, M latent points, S symbols per latent point.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from losses import chamfer, weighted_sum
@@ -16,6 +16,7 @@ from model.nearest import nearest
 from model.overhead import NORMAL_BITS
 from model.patch_coder import PatchCoder
 from model.patches import collate
+from study.families.dpcc.adversarial import ADVERSARIAL, CRITIC, CodecAndCritic, play
 from study.families.dpcc.hierarchies import Hierarchies
 from study.families.dpcc.objective import (
     DISTORTIONS,
@@ -40,13 +41,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DpccArchitecture:
-    """A `study.training.architecture.Architecture`."""
+    """A `study.training.architecture.Architecture`.
+
+    Attributes:
+        config: of the codecs.
+        with_critic: whether each is trained beside a critic.
+    """
 
     config: ModelConfig
+    with_critic: bool = False
 
-    optional_terms = frozenset(DISTORTIONS)
+    optional_terms = frozenset({*DISTORTIONS, ADVERSARIAL})
     is_exact = True
-    rates = ("learning_rate", "bottleneck_learning_rate")
+
+    @property
+    def rates(self) -> tuple[str, ...]:
+        """The network's, the quantiles' and the critic's."""
+        own = ("learning_rate", "bottleneck_learning_rate")
+        return (*own, "critic_learning_rate") if self.with_critic else own
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -69,16 +81,22 @@ class DpccArchitecture:
         return NORMAL_BITS if self.config.compress_normal else 0
 
     def rate_of(self, parameter: str) -> str:
-        """Return the quantiles' own rate for them."""
+        """Return the quantiles' and the critic's own rates for them."""
+        if parameter.startswith(CRITIC):
+            return self.rates[2]
         return self.rates[parameter.endswith("quantiles")]
 
-    def network(self, trials: int) -> Codec:
-        """Return codecs, fused."""
-        return Codec(self.config, trials)
+    def network(self, trials: int) -> Codec | CodecAndCritic:
+        """Return codecs, fused, and critics where they have some."""
+        return CodecAndCritic(self.config, trials) if self.with_critic else Codec(self.config, trials)
+
+    def in_training(self, loss: LossWeights) -> DpccArchitecture:
+        """Return codecs with critics where the adversarial term has a weight."""
+        return replace(self, with_critic=loss.adversarial_coe > 0.0)
 
     def weights(self, loss: LossWeights) -> dict[str, float]:
         """Return the weight of every term."""
-        return weight_per_term(loss)
+        return {**weight_per_term(loss), ADVERSARIAL: loss.adversarial_coe}
 
     def collate(self, patches: Sequence[Hierarchy], device: str | torch.device) -> PatchBatch:
         """Pad them to the largest."""
@@ -90,13 +108,24 @@ class DpccArchitecture:
         return len(point_counts), latents, self.config.symbol_channels
 
     def loss(
-        self, network: Codec, batch: PatchBatch, noise: Tensor, weights: Mapping[str, Tensor]
+        self,
+        network: Codec | CodecAndCritic,
+        batch: PatchBatch,
+        noise: Tensor,
+        weights: Mapping[str, Tensor],
     ) -> Loss:
-        """Weigh every term; the quantiles' fit is no part of the total."""
+        """Weigh every term; the fit of the quantiles and the critics' loss are no part of it."""
+        codec = network.codec if isinstance(network, CodecAndCritic) else network
+        output = codec(batch, noise)
         further = [name for name in weights if name in DISTORTIONS]
-        terms = loss_terms(network(batch, noise), batch, self.config.k, further=further)
+        terms = loss_terms(output, batch, self.config.k, further=further)
+        auxiliary = codec.bottleneck.quantile_loss()
+        if isinstance(network, CodecAndCritic):
+            disbelieved, wrong = play(network.critic, output.decoded, batch.stages[0])
+            terms = {**terms, ADVERSARIAL: disbelieved}
+            auxiliary = auxiliary + wrong.mean(dim=1).sum()
         loss = weighted_sum(terms, weights)
-        return Loss(loss.total, loss.terms, loss.weighted, network.bottleneck.quantile_loss())
+        return Loss(loss.total, loss.terms, loss.weighted, auxiliary)
 
     def evaluate(self, network: Codec, batch: PatchBatch) -> Evaluated:
         """Round hard; ``patch_chamfer`` is in squared patch units."""

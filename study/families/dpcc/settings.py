@@ -129,6 +129,11 @@ class LossWeights(Section):
     sliced_coe: Weight = Field(
         0.0, description="weight of the sliced Wasserstein distance of the last stage"
     )
+    adversarial_coe: Weight = Field(
+        0.0,
+        description="weight of the adversarial term: how surely a critic, which trains beside the "
+        "codec, tells the last stage's points from true ones",
+    )
 
 
 class TrainingConfig(TrainingSection):
@@ -136,4 +141,7 @@ class TrainingConfig(TrainingSection):
 
     bottleneck_learning_rate: Positive = Field(
         1e-3, description="Adam's rate for the quantiles of the entropy bottleneck"
+    )
+    critic_learning_rate: Positive = Field(
+        1e-3, description="Adam's rate for the critic, where loss.adversarial_coe is above 0"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,15 @@ def distances(a: Array, b: Array) -> Array:
 def chamfer(original: Array, decoded: Array) -> float:
     squares = distances(original, decoded) ** 2
     return float(squares.min(axis=1).mean() + squares.min(axis=0).mean())
+
+
+def emd(original: Array, decoded: Array) -> float:
+    """Of all one-to-one matchings of equally many points, few of them."""
+    lengths, rows = distances(original, decoded), range(len(original))
+    return min(
+        sum(lengths[row, column] for row, column in zip(rows, order, strict=True)) / len(rows)
+        for order in permutations(rows)
+    )
 
 
 def hausdorff(original: Array, decoded: Array) -> float:

@@ -15,6 +15,7 @@ from study.metrics import (
     d1_psnr_db,
     d2_psnr_db,
     density_metric,
+    emd,
     hausdorff,
     normals_f1,
     to_unit_frame,
@@ -88,7 +89,7 @@ def test_a_heap_of_equal_points_takes_no_longer(seed: int) -> None:
 def test_a_cloud_is_at_no_distance_from_itself_in_another_order(seed: int) -> None:
     original, normals, _, _ = clouds(seed)
     order = np.random.default_rng(seed).permutation(len(original))
-    for metric in (chamfer, hausdorff, density_metric):
+    for metric in (chamfer, hausdorff, density_metric, emd):
         assert metric(original, original[order]) == pytest.approx(0.0, abs=1e-7)
     assert d2_psnr_db(original, original[order], normals, 1.0) == np.inf
     assert normals_f1(original, normals, original[order], normals[order]) == 1.0
@@ -99,6 +100,7 @@ def test_distances_scale_as_lengths_do_and_do_not_move(seed: int) -> None:
     moved = [cloud * 7 + 1e4 for cloud in (original, decoded)]
     assert chamfer(*moved) == pytest.approx(49 * chamfer(original, decoded))
     assert hausdorff(*moved) == pytest.approx(7 * hausdorff(original, decoded))
+    assert emd(*moved) == pytest.approx(7 * emd(original, decoded))
 
 
 def test_two_samples_of_a_square_are_at_the_floor(seed: int) -> None:
@@ -152,7 +154,7 @@ def test_the_unit_frame_is_that_of_the_original() -> None:
         to_unit_frame(original, np.ones((3, 3)))
 
 
-@pytest.mark.parametrize("metric", [chamfer, hausdorff, density_metric])
+@pytest.mark.parametrize("metric", [chamfer, hausdorff, density_metric, emd])
 def test_what_is_no_cloud_is_refused(metric: Callable[[object, object], float]) -> None:
     good = np.zeros((4, 3))
     with pytest.raises(StudyError, match=r"decoded cloud must be an array \(n, 3\).*\(0, 3\)"):

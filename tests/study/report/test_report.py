@@ -225,7 +225,7 @@ def test_csv_has_a_row_for_each_trial_by_dotted_names(files: ReportFiles) -> Non
         *("trial", "state", "on_front", "feasible", "is_baseline"),
         *("loss.bpp_lambda", "loss.chamfer_coe", "loss.density_coe", "loss.pts_num_coe"),
         *("bpp", "bpp_estimated", "patch_chamfer", "d1_psnr_db", "d2_psnr_db", "chamfer"),
-        *("hausdorff", "density", "f1", "points_ratio"),
+        *("hausdorff", "emd", "density", "f1", "points_ratio"),
         *("octree_share", "encode_s", "decode_s"),
         *("parameters", "encode_mac_per_point", "decode_mac_per_point"),
         "d1_psnr_gain_db",

@@ -25,7 +25,7 @@ class Parts(DpccArchitecture):
 
     ends: tuple[str, ...] = ("quantiles",)
 
-    rates = ("first", "second", "third")  # type: ignore[assignment]
+    rates = ("first", "second", "third")
 
     def rate_of(self, parameter: str) -> str:
         places = [place for place, end in enumerate(self.ends, start=1) if end in parameter]
@@ -67,7 +67,7 @@ def gradients_of(layout: Layout, generator: torch.Generator) -> list[torch.Tenso
 
 
 @pytest.mark.parametrize(
-    "architecture", [DPCC, Parts(MODEL, ()), Parts(MODEL, ("quantiles", "encoder"))]
+    "architecture", [DPCC, Parts(MODEL, ends=()), Parts(MODEL, ends=("quantiles", "encoder"))]
 )
 def test_steps_are_those_of_pytorch(architecture: DpccArchitecture, seed: int) -> None:
     """Each trial with its own rates; of the first rate's parameters the gradient is clipped."""

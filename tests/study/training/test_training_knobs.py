@@ -41,7 +41,7 @@ LOSS_CHANGES = {
     "latent_xyzs_coe": 1.0,
     "normal_coe": 1.0,
     "last_chamfer_coe": 0.3,
-    **{f"{name}_coe": 0.3 for name in DISTORTIONS},
+    **{f"{name}_coe": 0.3 for name in (*DISTORTIONS, "adversarial")},
 }
 TRAINING_CHANGES = {
     "epochs": 1,
@@ -52,6 +52,7 @@ TRAINING_CHANGES = {
     "decay_factor": 1.0,
     "schedule": "cosine",
     "max_grad_norm": 1e-6,
+    "critic_learning_rate": 2e-3,
 }
 MODEL_CHANGES = {
     "k": replace(MODEL, k=4),
@@ -175,7 +176,20 @@ def test_the_weight_of_normals_changes_what_a_codec_of_normals_learns(
     assert any(parameter.startswith("decoder.stages.2.refine.features") for parameter in found)
 
 
-@pytest.mark.parametrize("name", TRAINING_CHANGES)
+def test_the_rate_of_a_critic_changes_what_a_codec_with_one_learns(
+    data: DataSet, tmp_path: Path
+) -> None:
+    loss = changed("loss.adversarial_coe").loss
+    one, other = (
+        trained(data, tmp_path, loss=loss, settings=settings)
+        for settings in (BASE, changed("training.critic_learning_rate").training)
+    )
+    assert any(name.startswith("decoder.") for name in differing(one, other.parameters(0)))
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in TRAINING_CHANGES if name != "critic_learning_rate"]
+)
 def test_every_training_setting_changes_what_is_learned(
     data: DataSet, tmp_path: Path, unchanged: dict[str, Tensor], name: str
 ) -> None:
