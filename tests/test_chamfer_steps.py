@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import pytest
 import torch
 
@@ -15,7 +17,8 @@ def test_places_are_those_of_loops_over_children(seed: int) -> None:
     codec = Codec(SMALL)
     codec.reset([seed])
     output = codec(collate([patch(seed, 300)], "cpu"))
-    found = [(number,) for number in range(output.latent_points.xyz.shape[2])]
+    latents = output.latent_points.xyz.shape[2]
+    found: list[tuple[int, ...]] = [(number,) for number in range(latents)]
     for stage in output.stages:
         counts = stage.child_count[0, 0].round().clamp(1, 8).int().tolist()
         found = [
@@ -25,12 +28,15 @@ def test_places_are_those_of_loops_over_children(seed: int) -> None:
         ]
     told = places(output, SMALL.max_upsample_num)
     assert len(told) == output.decoded.xyz.shape[2]
-    assert told.tolist() == [((a * 8 + b) * 8 + c) * 8 + d for a, b, c, d in found]
+    in_base_8 = [reduce(lambda number, child: 8 * number + child, each) for each in found]
+    assert told.tolist() == in_base_8
 
 
 def look(place: list[int], true_of: list[int], decoded_of: list[int], slope: list[float]) -> Look:
     gradient = torch.tensor(slope)
-    return Look(*map(torch.tensor, (place, true_of, decoded_of)), gradient, gradient)
+    return Look(
+        torch.tensor(place), torch.tensor(true_of), torch.tensor(decoded_of), gradient, gradient
+    )
 
 
 BEFORE = look([1, 2, 5, 9], [0, 0, 1, 2], [1, 5, 9], [1.0, 0.0])

@@ -74,7 +74,7 @@ def test_the_difference_is_the_area_between_the_curves_over_their_common_rates()
     )
     assert found == pytest.approx(((0 - 0) + (1 + 1)) / 2)
     two = np.array([1.0, 2.0])
-    assert mean_difference(two, two, two + 2, two) is None
+    assert mean_difference(two, two, two + 2.0, two) is None
 
 
 def test_where_seeds_or_objects_alone_differ_it_is_student_s_interval(seed: int) -> None:

@@ -82,7 +82,10 @@ def _slab(points: NDArray[np.float64], most: int) -> NDArray[np.intp]:
         return np.arange(len(points))
     longest = np.ptp(points, axis=0).argmax()
     slab = np.argsort(points[:, longest], kind="stable")[:most]
-    return np.unique(np.concatenate([slab, points.argmin(axis=0), points.argmax(axis=0)]))
+    kept: NDArray[np.intp] = np.unique(
+        np.concatenate([slab, points.argmin(axis=0), points.argmax(axis=0)])
+    )
+    return kept
 
 
 def _macs(work: Callable[[], Result]) -> tuple[Result, float]:

@@ -46,9 +46,7 @@ def _kinds(
         yield trained, [member for _, member in alike]
 
 
-def _fresh(
-    architecture: Architecture, members: Sequence[Member], device: str
-) -> list[MemberState]:
+def _fresh(architecture: Architecture, members: Sequence[Member], device: str) -> list[MemberState]:
     network = architecture.network(len(members))
     network.reset([derived_seed(member.seed, Purpose.WEIGHTS) for member in members])
     layout = Layout(network, architecture)

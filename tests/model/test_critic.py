@@ -57,7 +57,8 @@ def test_heaps_of_equal_outline_are_told_apart(seed: int) -> None:
     aside = 0.05 * torch.randn(places.shape, generator=generator)
     sizes = torch.tensor([[80]])
     pairs = scores(critic_of(seed, 1), Points(torch.cat([places, places], 2), sizes))
-    apart = scores(critic_of(seed, 1), Points(torch.cat([places - aside, places + aside], 2), sizes))
+    moved = torch.cat([places - aside, places + aside], 2)
+    apart = scores(critic_of(seed, 1), Points(moved, sizes))
     assert not torch.isclose(pairs, apart, rtol=0, atol=1e-5).item()
 
 
@@ -67,7 +68,8 @@ def test_points_in_one_place_have_finite_slopes_of_slopes(seed: int) -> None:
     points = Points(xyz, torch.tensor([[2 * NEIGHBOURS]]))
     near = neighbours_of(Points(xyz.detach(), points.sizes))
     (slope,) = torch.autograd.grad(critic(xyz, points.valid, near).sum(), xyz, create_graph=True)
-    found = torch.autograd.grad(slope.square().sum(), [xyz, *critic.parameters()], allow_unused=True)
+    inputs = [xyz, *critic.parameters()]
+    found = torch.autograd.grad(slope.square().sum(), inputs, allow_unused=True)
     assert all(each.isfinite().all() for each in found if each is not None)
 
 

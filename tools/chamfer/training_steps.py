@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 
@@ -120,7 +120,7 @@ def _watched(
 
     def look(before: Sequence[Look | None]) -> list[Look]:
         return [
-            _look(population.network, *probe)
+            _look(cast("Codec", population.network), *probe)
             for probe in zip(batches, noises, before, strict=True)
         ]
 
@@ -203,8 +203,9 @@ def _window(after: int, looks: Sequence[Sequence[Look]]) -> Window:
         for row in looks
         for one, other in pairwise(row)
     ]
-    means = torch.tensor(steps).mean(dim=0).tolist()
-    return Window(after, *means, torch.stack(others).mean().item())
+    true_changed, decoded_changed, replaced, turned, held = torch.tensor(steps).mean(dim=0).tolist()
+    apart = torch.stack(others).mean().item()
+    return Window(after, true_changed, decoded_changed, replaced, turned, held, apart)
 
 
 def _compared(before: Look, later: Look) -> tuple[float, ...]:

@@ -34,9 +34,10 @@ def compared(rows: Sequence[Row], distortion: str, metric: str) -> list[list[flo
     found = []
     for cloud in clouds:
         column = [
-            mean_difference(*_curve(rows, seed, REFERENCE, cloud, metric), *_curve(
-                rows, seed, distortion, cloud, metric
-            ))
+            mean_difference(
+                *_curve(rows, seed, REFERENCE, cloud, metric),
+                *_curve(rows, seed, distortion, cloud, metric),
+            )
             for seed in seeds
         ]
         kept = [value for value in column if value is not None]
@@ -71,8 +72,10 @@ def losses(rows: Sequence[Row]) -> str:
             for weight in (weights[-1], weights[0])
         ]
         cells = [f"{ends[0]:.2f} to {ends[1]:.2f}"]
-        for metric in METRICS[1:]:
-            cells.append("" if distortion == REFERENCE else _cell(rows, distortion, metric))
+        cells += [
+            "" if distortion == REFERENCE else _cell(rows, distortion, metric)
+            for metric in METRICS[1:]
+        ]
         lines.append([distortion, *cells])
     head = ["trained by", "bpp", "D1, dB", "D2, dB", "chamfer", "density"]
     return table(head, lines)

@@ -88,7 +88,8 @@ class DpccArchitecture:
 
     def network(self, trials: int) -> Codec | CodecAndCritic:
         """Return codecs, fused, and critics where they have some."""
-        return CodecAndCritic(self.config, trials) if self.with_critic else Codec(self.config, trials)
+        kind = CodecAndCritic if self.with_critic else Codec
+        return kind(self.config, trials)
 
     def in_training(self, loss: LossWeights) -> DpccArchitecture:
         """Return codecs with critics where the adversarial term has a weight."""

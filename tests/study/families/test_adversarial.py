@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -90,12 +90,13 @@ def test_a_critic_alone_pulls_points_onto_a_ring() -> None:
     xyz = (0.2 * torch.randn((1, 1, 128, 3), generator=generator)).requires_grad_()
     critic = Critic()
     critic.reset([3])
-    parameters = [xyz, *critic.parameters()]
-    adam = torch.optim.Adam([{"params": [xyz], "lr": 5e-3}, {"params": parameters[1:]}], lr=1e-3)
+    parameters: list[torch.Tensor] = [xyz, *critic.parameters()]
+    groups: list[dict[str, Any]] = [{"params": [xyz], "lr": 5e-3}, {"params": parameters[1:]}]
+    adam = torch.optim.Adam(groups, lr=1e-3)
     far = sliced_wasserstein2(Points(xyz, true.sizes), true).item()
     for _ in range(300):
         losses = play(critic, Points(xyz, true.sizes), true)
-        gradients = torch.autograd.grad(sum(each.sum() for each in losses), parameters)
+        gradients = torch.autograd.grad([each.sum() for each in losses], parameters)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         adam.step()

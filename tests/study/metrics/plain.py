@@ -27,7 +27,8 @@ def emd(original: Array, decoded: Array) -> float:
     """Of all one-to-one matchings of equally many points, few of them."""
     lengths, rows = distances(original, decoded), range(len(original))
     return min(
-        sum(lengths[row, column] for row, column in zip(rows, order, strict=True)) / len(rows)
+        float(sum(lengths[row, column] for row, column in zip(rows, order, strict=True)))
+        / len(rows)
         for order in permutations(rows)
     )
 

@@ -60,4 +60,5 @@ def test_of_large_and_unequal_clouds_few_points_stand_for_all(
 def test_points_in_one_place_are_a_cloud() -> None:
     heap = np.ones((2000, 3))
     assert emd(heap, heap) == 0.0
-    assert emd(heap, heap[:10] + [0, 0, 2]) == pytest.approx(2.0)
+    above = heap[:10] + np.array([0.0, 0.0, 2.0])
+    assert emd(heap, above) == pytest.approx(2.0)
