@@ -44,6 +44,7 @@ class Settings(NamedTuple):
         folders: where their workers write; None where there are no workers, as in a simulation.
         codecs: folder for the codecs of all trials.
         longest_step_s: seconds after which a worker's step counts as hanging; None: by its pace.
+        storeroom: serves the driver's disk to workers that do not see it; None where all do.
         written_at_once: whether reports are written without a thread, as in a simulation.
     """
 
@@ -51,6 +52,7 @@ class Settings(NamedTuple):
     folders: CohortFolders | None = None
     codecs: Path | None = None
     longest_step_s: float | None = None
+    storeroom: str | None = None
     written_at_once: bool = False
 
 
@@ -215,6 +217,7 @@ class Cohorts:
             size=max(state.size(settings.size), len(state.unfinished)),
             codecs=None if settings.codecs is None else str(settings.codecs),
             longest_step_s=settings.longest_step_s,
+            storeroom=settings.storeroom,
             **places,
         )
 
