@@ -147,16 +147,20 @@ class Cohorts:
         """
         self._writer.settle()
 
-    def lose(self, cohort: int, fault: Fault, why: str) -> None:
+    def lose(self, cohort: int, fault: Fault, why: str) -> Sequence[int]:
         """Give a cohort whose worker is lost to another, or end its trials after too many losses.
 
         Args:
             cohort: which.
             fault: how its worker was lost.
             why: the rest of the sentence, if its trials end.
+
+        Returns:
+            The trials that go on.
         """
         self.settle()
         state = self._cohorts[cohort]
+        numbers = tuple(state.unfinished)
         state.tries += 1
         if state.opening is not None and state.opening.hung():
             fault, why = (
@@ -169,6 +173,8 @@ class Cohorts:
             self._dissolve(cohort)
         else:
             self._fail(state, Failure.of(fault, why))
+            return ()
+        return numbers
 
     def end(self, cohort: int) -> None:
         """End a cohort that is done. A trial whose end no report told is lost."""

@@ -113,7 +113,7 @@ def run_trials(
         leave = StopAfterEpochs(stop, tell)
         try:
             try:
-                callbacks = [WorkerFailures(cohorts), leave]
+                callbacks = [WorkerFailures(cohorts, tell), leave]
                 _keep_to_ourselves(site.folder.ray)
                 if not (budget.spent() and cohorts.is_done()):
                     _tuner(planned, site.folder, searcher, callbacks).fit()
