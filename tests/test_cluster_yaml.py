@@ -133,14 +133,15 @@ PORTS = {
 def test_only_loopback_and_the_token_lead_in(either: Config) -> None:
     head, worker = start_commands(either)
     assert "--dashboard-host=127.0.0.1" in head.split()
-    assert "--autoscaling-config=~/ray_bootstrap_config.yaml" in head.split()
+    assert "--autoscaling-config=~/ray_bootstrap_config.yaml;" in head.split()
     assert "0.0.0.0" not in head + worker  # noqa: S104, the address to be found
     for command in (head, worker):
-        before, _, options = command.partition("; ray start ")
+        before, _, options = command.partition("; start() { ray start ")
         assert {"RAY_AUTH_MODE=token", "RAY_enable_metrics_collection=0"} <= set(
             before.replace(";", "").split()
         )
         assert "unset OMP_NUM_THREADS" in before
         assert set(options.split()) >= PORTS
+        assert command.endswith("; }; start || { ray stop; start; } || { ray stop; start; }")
     assert "~/.ray/auth_token" in either["file_mounts"]
     assert "chmod 600 ~/.ray/auth_token" in either["setup_commands"]

@@ -40,7 +40,7 @@ _PROGRAMS = (
 _FIRST_ADDRESS = 10
 _MOST = 200
 _INSIDE = str(Path(__file__).with_name("inside.py"))
-_START_S = 30.0
+_START_S = 120.0
 
 _SSHD = """\
 Port 22
@@ -100,7 +100,7 @@ class Machine:
         return ["nsenter", f"--target={self.pid}", *spaces, "--", *login, *shell]
 
     def run(
-        self, line: str, *, timeout_s: float = 60.0, check: bool = True
+        self, line: str, *, timeout_s: float = 300.0, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         """Run a line there and wait.
 
@@ -116,9 +116,8 @@ class Machine:
             check=False,
         )
         if check and done.returncode:
-            raise RuntimeError(
-                f"{self.name}: {line}: {done.returncode}\n{done.stdout}{done.stderr}"
-            )
+            said = f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
+            raise RuntimeError(f"{self.name}: {line}: {done.returncode}\n{said}")
         return done
 
     def start(self, line: str, log: IO[bytes]) -> subprocess.Popen[bytes]:
