@@ -18,13 +18,17 @@ BENCHMARKS = {
     "codec": "whole clouds to files and back, against Draco",
     "density": "the density metric of a million points, against a k-d tree (has a bar)",
     "octree": "the octree codec against Draco and G-PCC, its speed and memory (has bars)",
+    "zoo": "the codec that comes with the package against the octree and G-PCC",
     "fronts": "front and hypervolume of a million points, against moocore and Optuna (has a bar)",
     "logging": "telling MLflow of an epoch, with its server up and dead (has a bar)",
     "page": "the page of a front of 10,000 trials, in a browser (has bars)",
     "bookkeeping": "studies of trials that do nothing, against the time they sleep (has a bar)",
 }
 """Name to what is measured; each is a module with `run(pairs)`, or `run(trials)` in the case of
-`bookkeeping`, which says whether its bars held. That of `octree` takes clouds besides."""
+`bookkeeping`, which says whether its bars held. Some take clouds besides."""
+
+OF_CLOUDS = {"octree", "zoo"}
+"""Those that take clouds of the user's."""
 
 GPU = "gpu"
 """A name that stands alone: what a GPU is to show, within ten minutes (`benchmarks.gpu`)."""
@@ -49,7 +53,7 @@ def main() -> None:
     for name in arguments.names or BENCHMARKS:
         print(f"{name}: {BENCHMARKS[name]}\n  {surroundings()}", flush=True)
         amount = arguments.trials if name == "bookkeeping" else arguments.pairs
-        clouds = (arguments.clouds, arguments.points) if name == "octree" else ()
+        clouds = (arguments.clouds, arguments.points) if name in OF_CLOUDS else ()
         if not import_module(f"benchmarks.{name}").run(amount, *clouds):
             missed.append(name)
     if missed:

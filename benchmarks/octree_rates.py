@@ -115,18 +115,20 @@ def gpcc(clouds: Mapping[str, Points]) -> dict[str, Curves]:
     return {"G-PCC": {name: curve("G-PCC", np.array(each, float)) for name, each in rows}}
 
 
-def difference(anchor: Curves, test: Curves) -> Difference:
+def difference(
+    anchor: Curves, test: Curves, between_db: tuple[float, float] = (LOW_DB, HIGH_DB)
+) -> Difference:
     """How much more a codec needs than an anchor, by the mean over clouds of log ratios."""
-    ratios = np.array([_log_ratio(anchor[name], test[name]) for name in anchor])
+    ratios = np.array([_log_ratio(anchor[name], test[name], between_db) for name in anchor])
     draw = np.random.default_rng(0).integers(0, len(ratios), (RESAMPLES, len(ratios)))
     low, high = np.percentile(ratios[draw].mean(axis=1), (2.5, 97.5))
     return Difference(*(100.0 * float(np.expm1(log)) for log in (ratios.mean(), low, high)))
 
 
-def _log_ratio(anchor: RateCurve, test: RateCurve) -> float:
+def _log_ratio(anchor: RateCurve, test: RateCurve, between_db: tuple[float, float]) -> float:
     """The mean difference of log rate over the qualities that both reach; Akima's curves."""
-    low = max(LOW_DB, anchor.psnr_db[0], test.psnr_db[0])
-    at = np.linspace(low, min(HIGH_DB, anchor.psnr_db[-1], test.psnr_db[-1]), 500)
+    low = max(between_db[0], anchor.psnr_db[0], test.psnr_db[0])
+    at = np.linspace(low, min(between_db[1], anchor.psnr_db[-1], test.psnr_db[-1]), 500)
     logs = [Akima1DInterpolator(each.psnr_db, np.log(each.bpp))(at) for each in (test, anchor)]
     return float((logs[0] - logs[1]).mean())
 

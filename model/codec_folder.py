@@ -18,7 +18,7 @@ Nothing in it is run when it is read: JSON and safetensors hold data only.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from safetensors import SafetensorError
@@ -69,8 +69,16 @@ FAMILY = "family"
 """Of a codec whose network is not in this program: its family opens it."""
 
 
-class FamilyCodec(Protocol):
-    """Such a codec: it writes itself, and writes files as `model.container` has them."""
+@runtime_checkable
+class SavesItself(Protocol):
+    """A codec whose folder is its own affair: its network is not in this package."""
+
+    def save(self, folder: Path, about: Mapping[str, Any]) -> None:
+        """See `save_codec`."""
+
+
+class FamilyCodec(SavesItself, Protocol):
+    """Such a codec, which writes files as `model.container` has them."""
 
     partition: PartitionConfig
 
@@ -97,9 +105,6 @@ class FamilyCodec(Protocol):
 
     def read(self, data: bytes) -> CodedLeaves:
         """Read a file's symbols, and check all that can be checked before the network runs."""
-
-    def save(self, folder: Path, about: Mapping[str, Any]) -> None:
-        """See `save_codec`."""
 
 
 AnyCodec = CloudCodec | OctreeCodec | BagCodec | FamilyCodec
@@ -149,11 +154,11 @@ def save_codec(codec: AnyCodec, folder: Path, about: Mapping[str, Any]) -> None:
     Raises:
         CodecError: there is something at `folder` already, or it cannot be written.
     """
+    if isinstance(codec, SavesItself):
+        codec.save(folder, about)
+        return
     if isinstance(codec, OctreeCodec):
         save_octree(codec, folder, about)
-        return
-    if not isinstance(codec, (CloudCodec, BagCodec)):
-        codec.save(folder, about)
         return
     kind: dict[str, Any] = {"format": FORMAT}
     others = {}

@@ -95,6 +95,7 @@ LAYERS = (
     "search",
     "storage",
     "cohorts",
+    "zoo",
     "families",
     "workers",
     "checkpoints",

@@ -10,7 +10,7 @@ import math
 import sys
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from model.octree.frame import CODEC_ID_BYTES as SHORT_ID_BYTES
 from model.octree.frame import Counts, Frame, Placing, Tables, read_file, write_file
 from model.octree.general import general_tables
 from model.octree.levels import counts_of, levels_of
+from model.octree.refusals import other_codec, too_many
 from model.octree.voxels import (
     edge_of,
     edge_of_share,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from model.octree.coding import OctreeTables
+    from model.octree.placing import Placer
     from model.octree.voxels import Voxels
 
     Progress = Callable[[int, int], None]
@@ -119,10 +121,22 @@ class OctreeCodec:
     """
 
     codes_normals = False
+    placer: Placer | None = None
+    """What puts points into voxels where a file says `Placing.LEARNED`: a subclass may have one."""
 
     def __init__(self, options: OctreeOptions | None = None) -> None:
         """Take the options; None: the usual ones."""
         self.options = options or OctreeOptions()
+
+    def with_options(self, options: OctreeOptions) -> Self:
+        """Return a codec with other options and the same tables."""
+        return type(self)(options)
+
+    @property
+    def description(self) -> str:
+        """What it is, in words."""
+        tables = "trained tables" if self.options.tables else "no tables"
+        return f"octree codec {self.codec_id.hex()}, {tables}"
 
     @cached_property
     def codec_id(self) -> bytes:
@@ -141,15 +155,19 @@ class OctreeCodec:
         known = self.options.tables is None or self.is_general
         return None if known else self.codec_id[:SHORT_ID_BYTES]
 
+    def _names(self, _placing: Placing) -> tuple[bytes | None, bool, int | None]:
+        """Return what a file says of who reads it, as the last fields of its frame."""
+        return self._short_id, self.is_general, None
+
     def _tables_of(self, frame: Frame) -> OctreeTables | None:
         """The tables that a file began with.
 
         Raises:
             WrongCodecError: they are another codec's.
         """
-        if frame.codec_id != self._short_id:
+        if frame.placing == Placing.LEARNED or frame.codec_id != self._short_id:
             own = self.codec_id if self._short_id else None
-            raise WrongCodecError(_other_codec(frame.codec_id, own))
+            raise WrongCodecError(other_codec(frame, own))
         if frame.tables == Tables.OF_CODEC:
             return self.options.tables
         return general_tables() if frame.tables == Tables.GENERAL else None
@@ -197,7 +215,7 @@ class OctreeCodec:
 
     def _write(self, points: int, edge: float, voxels: Voxels, placing: Placing) -> bytes:
         counts = CODES_COUNTS[self.options.counts]
-        told = counts, placing, self._short_id, self.is_general
+        told = counts, placing, *self._names(placing)
         frame = Frame(points, edge, voxels.corner, voxels.box, *told)
         numbers, decoded = None, len(voxels.cells)
         if counts == Counts.EXACT:
@@ -244,7 +262,7 @@ class OctreeCodec:
         paid = POINTS_PER_BYTE * len(data)
         found = self._voxels(frame, stream, paid, most_points)
         counts = decoded_counts(frame, found, len(data))
-        coded = CodedOctree(frame, found.voxels, counts)
+        coded = CodedOctree(frame, found.voxels, counts, self.placer)
         told = coded.points if frame.counts != Counts.NONE else len(found.voxels)
         if coded.points > paid or write_file(frame, stream, told) != data:
             raise DamagedFileError(
@@ -253,7 +271,7 @@ class OctreeCodec:
                 "points; it was made up or changed, get it anew"
             )
         if most_points is not None and coded.points > most_points:
-            raise _too_many(most_points, f"makes {coded.points:,}")
+            raise too_many(most_points, f"makes {coded.points:,}")
         return coded
 
     def _voxels(
@@ -263,7 +281,7 @@ class OctreeCodec:
         tables = self._tables_of(frame)
         more = f"of a cloud of {frame.points:,}, makes more"
         if most_points is not None and frame.counts == Counts.EXACT and frame.points > most_points:
-            raise _too_many(most_points, more)
+            raise too_many(most_points, more)
         possible = min(frame.points, paid, math.prod(frame.box))
         most_voxels = possible if most_points is None else min(possible, most_points)
         try:
@@ -279,7 +297,7 @@ class OctreeCodec:
         except DamagedFileError:
             # The checksum is right, so it is next to certain that the user's limit was met.
             if most_points is not None and most_voxels < possible:
-                raise _too_many(most_points, f"{more}, or was made up") from None
+                raise too_many(most_points, f"{more}, or was made up") from None
             raise
         except MemoryError as error:
             raise CodecError(
@@ -295,21 +313,3 @@ def _id_of(tables: OctreeTables | None) -> bytes:
         digest.update(f"{name} {kind.str} {array.shape} ".encode())
         digest.update(np.ascontiguousarray(array, kind).tobytes())
     return digest.digest()[:CODEC_ID_BYTES]
-
-
-def _too_many(most_points: int, what: str) -> CodecError:
-    return CodecError(
-        f"a file must decode to at most the {most_points:,} points that were asked for "
-        f"(most_points, --most-points), and this one {what}; allow more, if you trust it"
-    )
-
-
-def _other_codec(wrote: bytes | None, reads: bytes | None) -> str:
-    """Say whose a file is and whose this codec's files are; None: of the one that comes along."""
-    built_in = "the octree codec that comes with the program, `octree`"
-    writer = built_in if wrote is None else f"an octree codec whose id begins with {wrote.hex()}"
-    own = "is `octree`" if reads is None else f"has the id {reads.hex()}"
-    return (
-        f"a file is decompressed with the codec that wrote it, {writer}, and this one {own}; name "
-        "that codec"
-    )

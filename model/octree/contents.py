@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from model.octree.coding import Occupied
     from model.octree.frame import Frame
+    from model.octree.placing import Placer
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,13 @@ class CodedOctree:
         frame: what it says before the octree.
         voxels: (v, 3) int64, counted from the frame's corner, along the Morton curve.
         counts: (v,) int64, points that each is decoded to.
+        placer: the codec's own, which puts them where the frame says so.
     """
 
     frame: Frame
     voxels: NDArray[np.int64]
     counts: NDArray[np.int64]
+    placer: Placer | None = None
 
     @property
     def points(self) -> int:
@@ -54,6 +57,12 @@ class CodedOctree:
                 wanted = np.arange(begin, min(begin + AT_ONCE, int(ends[-1])))
                 voxels = self.voxels[np.searchsorted(ends, wanted, side="right")]
                 yield (voxels + corner) * frame.edge
+            return
+        if frame.placing == Placing.LEARNED:
+            assert self.placer is not None, "the codec that read the file has one"
+            told = frame.counts != Counts.NONE
+            for placed in self.placer.place(self.voxels, self.counts, frame.points, is_told=told):
+                yield (placed + corner) * frame.edge
             return
         fine_edge = frame.edge / (1 << FINE_BITS)
         for fine in between(self.voxels, self.counts, frame.points):

@@ -35,6 +35,7 @@ LONG_FILE = 4096
 """A file of so many bytes has room for a checksum of 4; shorter ones have 2."""
 FARTHEST_CORNER = 1 << 52
 """Of a voxel's number along an axis: float64 tells it from its neighbours."""
+_NETWORK_BITS = 4
 _MANTISSA_BITS, _EXPONENT_BITS, _LOWEST_EXPONENT = 8, 7, -72
 _EXACT = (1 << _EXPONENT_BITS) - 1
 """The exponent of an edge that is sent as float64."""
@@ -54,6 +55,7 @@ class Tables(IntEnum):
     UNTRAINED = 0
     OF_CODEC = 1
     GENERAL = 2
+    GENERAL_AND_NETWORK = 3
 
 
 class Placing(IntEnum):
@@ -61,6 +63,7 @@ class Placing(IntEnum):
 
     CENTRES = 0
     BETWEEN = 1
+    LEARNED = 2
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,11 @@ class Frame:
         box: voxels along each axis, at least 1.
         counts: whether they are coded.
         placing: of points in voxels.
-        codec_id: its first 2 bytes where the tables are a codec's own, else None.
+        codec_id: its first 2 bytes where the tables are a codec's own, or a network of its places
+            points; else None.
         is_general: whether they are those of the package (`model.octree.general`).
+        network: number of the package's network that places points, where one does: then the
+            tables are the package's too.
     """
 
     points: int
@@ -86,10 +92,13 @@ class Frame:
     placing: Placing = Placing.CENTRES
     codec_id: bytes | None = None
     is_general: bool = False
+    network: int | None = None
 
     @property
     def tables(self) -> Tables:
         """What the coder began with."""
+        if self.network is not None:
+            return Tables.GENERAL_AND_NETWORK
         if self.is_general:
             return Tables.GENERAL
         return Tables.UNTRAINED if self.codec_id is None else Tables.OF_CODEC
@@ -106,6 +115,8 @@ class Frame:
         if padding:
             head += varint(padding)
         fields = BitWriter()
+        if self.network is not None:
+            fields.write(self.network, _NETWORK_BITS)
         _write_edge(fields, self.edge)
         fields.write(self.placing, 2)
         fields.write(self.depth, 5)
@@ -245,10 +256,15 @@ def _read_head(content: bytes) -> tuple[Frame, int, int]:
     padding = fields.varint(MOST_POINTS) if kind >> 7 else 0
     if points < 1 or (kind >> 7 and not padding):
         raise impossible(f"{points:,} points and {padding:,} bytes of padding")
+    network = fields.read(_NETWORK_BITS) if tables == Tables.GENERAL_AND_NETWORK else None
     edge = _read_edge(fields)
     placing, depth = fields.read(2), fields.read(5)
     if placing not in set(Placing) or depth > DEEPEST:
         raise impossible(f"points placed by rule {placing} in voxels {depth} levels deep")
+    if (placing == Placing.LEARNED) > (codec_id is not None) + (network is not None):
+        raise impossible("points placed by a network that it does not name")
+    if network is not None and placing != Placing.LEARNED:
+        raise impossible("a network that places no points")
     x, y, z = (fields.read(depth) + 1 for _ in range(3))
     box = (x, y, z)
     is_centred = fields.read(1)
@@ -257,7 +273,7 @@ def _read_head(content: bytes) -> tuple[Frame, int, int]:
     if fields.finish():
         raise impossible("bits after its header")
     told = Counts(counts), Placing(placing), codec_id, tables == Tables.GENERAL
-    frame = Frame(points, edge, corner, box, *told)
+    frame = Frame(points, edge, corner, box, *told, network)
     if frame.depth != depth or frame.to_bytes(padding) != content[: fields.position]:
         raise impossible("a header that is longer than it must be")
     _check_place(frame)

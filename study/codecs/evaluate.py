@@ -63,8 +63,7 @@ def _told(codec: AnyCodec) -> tuple[str, str]:
     """Describe a codec, and the one setting it is measured at."""
     identity = codec.codec_id.hex()
     if isinstance(codec, OctreeCodec):
-        tables = "trained tables" if codec.options.tables else "no tables"
-        return f"octree codec {identity}, {tables}", codec.options.setting
+        return codec.description, codec.options.setting
     if isinstance(codec, BagCodec):
         return (
             f"codec {identity} with the members learned and octree",

@@ -1,6 +1,6 @@
-"""Opening what the user names as a codec: a folder, a registered one, or the built-in octree.
+"""Opening what the user names as a codec: a folder, a registered one, or one of the package's.
 
-The built-in one takes no network; so neither MLflow nor PyTorch is imported for it.
+The octree takes no network; so neither MLflow nor PyTorch is imported for it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from model.bag.codec import BagCodec
+from model.container import OCTREE_VERSION, version_of
+from model.folder_files import read_description
 from model.octree.codec import OctreeCodec, OctreeOptions
+from model.octree.frame import read_file
 from model.octree.general import general_tables
 from study.base.errors import StudyError
+from study.zoo.catalog import DEFAULT, NUMBERED, shipped
 
 if TYPE_CHECKING:
     import argparse
@@ -25,7 +29,7 @@ BUILT_IN = "octree"
 
 @dataclass(frozen=True)
 class OctreeWish:
-    """What the user asks of an octree codec; None leaves it as it is.
+    """What the user asks of a codec that codes octrees; None leaves it as it is.
 
     Attributes:
         edge: of a voxel, in the cloud's units.
@@ -49,13 +53,36 @@ class OctreeWish:
         for name in ("counts", "placing"):
             if (asked := getattr(self, name)) is not None:
                 options = replace(options, **{name: asked})
-        return OctreeCodec(options)
+        return codec.with_options(options)
 
 
 def wish_of(arguments: argparse.Namespace) -> OctreeWish:
     """Return what a command's options ask of an octree codec."""
     asked = (arguments.edge, arguments.depth, arguments.counts, arguments.placing)
     return OctreeWish(*asked)
+
+
+def writer_of(data: bytes) -> str:
+    """Return the name of the package's codec that wrote a file.
+
+    Raises:
+        CodecError: it is no compressed file, or a damaged one.
+        StudyError: another codec wrote it.
+    """
+    if version_of(data) == OCTREE_VERSION:
+        frame, _ = read_file(data)
+        if frame.network is not None and frame.network < len(NUMBERED):
+            return NUMBERED[frame.network]
+        if frame.codec_id is None and frame.network is None:
+            return BUILT_IN
+        for name, folder in shipped().items():
+            told = str(read_description(folder)["id"])
+            if frame.codec_id is not None and told.startswith(frame.codec_id.hex()):
+                return name
+    raise StudyError(
+        "a file is decompressed with the codec that wrote it, and that of this one does not come "
+        "with the package; name it: study decompress CODEC IN"
+    )
 
 
 def is_built_in(place: Path) -> bool:
@@ -67,8 +94,9 @@ def open_any(place: Path, wish: OctreeWish | None = None, family: str | None = N
     """Open a codec.
 
     Args:
-        place: `octree`, a folder, or an address in MLflow's registry.
-        wish: options of an octree codec.
+        place: `octree`, the name of another codec that comes with the package, a folder, or an
+            address in MLflow's registry. A folder of such a name comes first.
+        wish: options of a codec that codes octrees.
         family: the family of a codec whose network is not in this program; its code is run.
 
     Raises:
@@ -80,13 +108,15 @@ def open_any(place: Path, wish: OctreeWish | None = None, family: str | None = N
         return wish.applied(OctreeCodec(OctreeOptions(tables=general_tables())))
     from study.registry.fetching import open_codec
 
+    if not place.exists():
+        place = shipped().get(str(place), place)
     codec = open_codec(place, family).codec
     if isinstance(codec, OctreeCodec):
         return wish.applied(codec)
     if wish != OctreeWish():
         kind = "one with two members" if isinstance(codec, BagCodec) else "a learned one"
         raise StudyError(
-            "--edge, --depth, --counts and --placing are options of octree codecs, and "
-            f"{place} is {kind}; leave them out, or name `{BUILT_IN}`"
+            "--edge, --depth, --counts and --placing are options of codecs that code octrees, and "
+            f"{place} is {kind}; leave them out, or name `{BUILT_IN}` or `{DEFAULT}`"
         )
     return codec

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -20,8 +21,9 @@ from study.clouds import read_cloud, write_cloud
 from study.clouds.cloud import unit_normals
 from study.clouds.files import COMPRESSED_SUFFIX, require_cloud_file, unknown_suffix
 from study.clouds.writing import WRITABLE
-from study.codecs.opening import open_any, wish_of
+from study.codecs.opening import open_any, wish_of, writer_of
 from study.report.live import progress_view
+from study.zoo.catalog import DEFAULT
 
 if TYPE_CHECKING:
     import argparse
@@ -47,7 +49,7 @@ def compress(arguments: argparse.Namespace, console: Console) -> int:
     read = read_cloud(source, arguments.cloud, samples=arguments.samples)
     check_free(target, force=force)
     wish = wish_of(arguments)
-    codec = open_any(arguments.codec, wish, arguments.family)
+    codec = open_any(arguments.codec or Path(DEFAULT), wish, arguments.family)
     _warn_of_losses(read, codes_normals=codec.codes_normals)
     started = time.perf_counter()
     with progress_view(console, "compressing", "patches") as on_progress:
@@ -125,7 +127,7 @@ def decompress(arguments: argparse.Namespace, console: Console) -> int:
         ) from error
     head_of(data)  # What is no compressed file is told before anything of the output.
     check_free(target, force=force)
-    codec = open_any(arguments.codec, family=arguments.family)
+    codec = open_any(arguments.codec or Path(writer_of(data)), family=arguments.family)
     started = time.perf_counter()
     with progress_view(console, "decompressing", "patches") as on_progress:
         decoded = codec.decompress(data, on_progress, most_points=arguments.most_points)

@@ -26,6 +26,7 @@ DPCC = "dpcc"
 FAMILIES: Mapping[str, str] = {
     DPCC: "study.families.dpcc.family:Dpcc",
     "vae": "study.families.vae.family:Vae",
+    "voxel": "study.families.voxel.family:Voxel",
 }
 """Those that come with the platform, and where. Nothing else in it names one."""
 

@@ -35,14 +35,14 @@ class PatchForm(Protocol):
         """Return those of a patch of (n, 3) float32 points in [-1, 1]."""
 
     def read(
-        self, points: NDArray[Any], normals: NDArray[Any] | None, row: Mapping[str, NDArray[Any]]
+        self, points: NDArray[Any], normals: NDArray[Any] | None, row: Mapping[str, Any]
     ) -> Any:  # noqa: ANN401  the family's own
         """Return what batches are made of: a patch as it was stored, its lists flat.
 
         Args:
             points: (n, 3) float32.
             normals: (n, 3) float32, where the data set has them.
-            row: all lists of the row.
+            row: all lists of the row, `half_width` of its cube and `centre`, scaled frame.
         """
 
     def overhead_bits(self, cut: Partition, placement: Placement, config: PartitionConfig) -> int:

@@ -124,5 +124,9 @@ class PatchSet:
             half_width=float(self._half_widths[index]),
             points=points,
             contents=self._form
-            and self._form.read(points, None if normals is None else normals.reshape(-1, 3), row),
+            and self._form.read(
+                points,
+                None if normals is None else normals.reshape(-1, 3),
+                {**row, "half_width": float(self._half_widths[index])},
+            ),
         )

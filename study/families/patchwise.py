@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from model.codec_folder import AnyCodec
     from model.partition import Leaves
     from model.placement import Placement
 
@@ -249,9 +250,24 @@ class PatchwiseCodec:
 
 
 def load_patchwise(folder: Path, identity: Mapping[str, Any], module: nn.Module) -> SavedCodec:
-    """Read a codec that :meth:`PatchwiseCodec.save` wrote.
+    """Read a codec that :meth:`PatchwiseCodec.save` wrote; see `load_with`."""
+
+    def made(coder: Any, cutting: PartitionConfig) -> PatchwiseCodec:  # noqa: ANN401  a module
+        return PatchwiseCodec(coder, cutting, identity, is_ours=False)
+
+    return load_with(made, folder, identity, module)
+
+
+def load_with(
+    make: Callable[[Any, PartitionConfig], AnyCodec],
+    folder: Path,
+    identity: Mapping[str, Any],
+    module: nn.Module,
+) -> SavedCodec:
+    """Read a codec of a family: a module and how clouds are cut for it.
 
     Args:
+        make: makes a codec of both.
         folder: the codec's.
         identity: what the architecture must be, as in the codec.
         module: of that architecture; it is given the codec's weights.
@@ -269,11 +285,10 @@ def load_patchwise(folder: Path, identity: Mapping[str, Any], module: nn.Module)
     require_fit(folder, module)
     try:
         cutting = PartitionConfig(**described["partition"])
-        module.load_state_dict(_load_weights(folder / WEIGHTS))
+        module.load_state_dict(load_weights(folder))
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
         raise damaged(folder, " ".join(str(error).split())[:300]) from error
-    coder: Any = module.eval()
-    codec = PatchwiseCodec(coder, cutting, identity, is_ours=False)
+    codec = make(module.eval(), cutting)
     require_id(folder, described, codec.codec_id)
     return SavedCodec(codec, described["about"])
 
@@ -288,12 +303,18 @@ def require_fit(folder: Path, module: nn.Module) -> None:
     Raises:
         CodecError: which one, or the file is missing or damaged.
     """
-    found = {name: tensor.shape for name, tensor in _load_weights(folder / WEIGHTS).items()}
+    found = {name: tensor.shape for name, tensor in load_weights(folder).items()}
     expected = {name: tensor.shape for name, tensor in module.state_dict().items()}
     require_shapes(folder / WEIGHTS, found, expected)
 
 
-def _load_weights(path: Path) -> dict[str, Tensor]:
+def load_weights(folder: Path) -> dict[str, Tensor]:
+    """Read the parameters of a codec that a family wrote, by name.
+
+    Raises:
+        CodecError: the file is missing or damaged.
+    """
+    path = folder / WEIGHTS
     content = read_part(path)
     try:
         return load_tensors(content)

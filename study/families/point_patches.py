@@ -12,7 +12,6 @@ from model.structure import write_leaves
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from model.partition import Partition, PartitionConfig
@@ -40,8 +39,8 @@ class PointPatches:
         return {}
 
     def read(
-        self, points: NDArray[Any], _normals: NDArray[Any] | None, _row: Mapping[str, NDArray[Any]]
-    ) -> NDArray[np.float32]:
+        self, points: NDArray[Any], _normals: NDArray[Any] | None, _row: Mapping[str, Any]
+    ) -> Any:  # noqa: ANN401  (n, 3) float32; a subclass may have more
         """Return the points."""
         return points
 

@@ -10,7 +10,7 @@ from torch import nn
 from study.base.errors import StudyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _DROPOUTS = (
     nn.Dropout,
@@ -29,8 +29,12 @@ def seeded(make: Callable[[], nn.Module], seed: int) -> nn.Module:
         return make()
 
 
-def checked(make: Callable[[], nn.Module]) -> nn.Module:
+def checked(make: Callable[[], nn.Module], asked: Sequence[str]) -> nn.Module:
     """Make a module, and refuse it where trials would not end as they do alone, or not be opened.
+
+    Args:
+        make: makes it.
+        asked: what it must have.
 
     Raises:
         StudyError: it lacks a method, its buffers are no constants, a part does something else in
@@ -40,7 +44,7 @@ def checked(make: Callable[[], nn.Module]) -> nn.Module:
     _require_constants(first, seeded(make, 1))
     _require_one_mode(first)
     _require_outline(make)
-    _require_methods(first)
+    _require_methods(first, asked)
     return first
 
 
@@ -50,8 +54,7 @@ def outline(make: Callable[[], nn.Module]) -> nn.Module:
         return make()
 
 
-def _require_methods(module: nn.Module) -> None:
-    asked = ("noise", "vmaps", "terms", "evaluate", "encode", "decode")
+def _require_methods(module: nn.Module, asked: Sequence[str]) -> None:
     if lacking := [name for name in asked if not hasattr(module, name)]:
         raise StudyError(
             f"a family's module must have {', '.join(asked)}, and {type(module).__name__} lacks "

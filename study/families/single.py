@@ -61,7 +61,7 @@ class SingleFamily(TrainedFamily):
     def open_codec(self, folder: Path) -> SavedCodec:
         """Make the module that the folder describes, and give it the weights."""
         from model.folder_files import CODEC, damaged
-        from study.families.patchwise import load_patchwise, require_fit
+        from study.families.patchwise import require_fit
         from study.families.requirements import outline
 
         told = self._described(folder)
@@ -77,7 +77,13 @@ class SingleFamily(TrainedFamily):
             reason = f"{self.name} has no module of its settings: {error}"
             raise damaged(folder / CODEC, reason) from error
         require_fit(folder, outlined)
-        found: SavedCodec = load_patchwise(folder, self._identity(model), self.module(model))
+        return self._loaded(folder, self._identity(model), self.module(model))
+
+    def _loaded(self, folder: Path, identity: dict[str, Any], module: nn.Module) -> SavedCodec:
+        """Give a module a codec's weights."""
+        from study.families.patchwise import load_patchwise
+
+        found: SavedCodec = load_patchwise(folder, identity, module)
         return found
 
     def _described(self, folder: Path) -> dict[str, Any]:

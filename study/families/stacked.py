@@ -20,9 +20,6 @@ from study.training.architecture import Evaluated, Loss
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from model.partition import PartitionConfig
     from study.config import Section
     from study.families.point_patches import PointPatches
@@ -163,10 +160,13 @@ def _registered(name: str) -> str:
 class SingleArchitecture:
     """A `study.training.architecture.Architecture` of modules that were written for one trial."""
 
-    rates = ("learning_rate",)
+    rates: tuple[str, ...] = ("learning_rate",)
     codes_normals = False
+    is_exact = True
     voxel_bits = 0
     optional_terms: frozenset[str] = frozenset()
+    asked: tuple[str, ...] = ("noise", "vmaps", "terms", "evaluate", "encode", "decode")
+    """Of a module."""
 
     def __init__(
         self, make: Callable[[], nn.Module], identity: Mapping[str, Any], form: PointPatches
@@ -177,7 +177,7 @@ class SingleArchitecture:
             StudyError: trials cannot be trained with it; see `study.families.requirements`.
         """
         self._make, self.identity, self.form = make, dict(identity), form
-        self._one = checked(make)
+        self._one = checked(make, self.asked)
 
     def rate_of(self, _parameter: str) -> str:
         """Return the only one."""
@@ -191,10 +191,8 @@ class SingleArchitecture:
         """Return the keys of the loss: each weighs the term of its name."""
         return dict(loss)
 
-    def collate(
-        self, patches: Sequence[NDArray[np.float32]], device: str | torch.device
-    ) -> PointBatch:
-        """Pad them to the largest."""
+    def collate(self, patches: Sequence[Any], device: str | torch.device) -> Any:  # noqa: ANN401  what its modules read: a subclass may have another
+        """Pad them to the largest: a `PointBatch`."""
         return collate(patches, device)
 
     def noise_shape(self, point_counts: Sequence[int]) -> tuple[int, int]:
@@ -213,9 +211,7 @@ class SingleArchitecture:
         bits, xyz, sizes = network.call("evaluate", batch)
         return Evaluated(bits, xyz, sizes)
 
-    def coder(
-        self, network: Stacked, partition: PartitionConfig, *, is_ours: bool
-    ) -> PatchwiseCodec:
+    def coder(self, network: Stacked, partition: PartitionConfig, *, is_ours: bool) -> Any:  # noqa: ANN401  an `AnyCodec`: a subclass may have another kind
         """Return what codes patches with the only trial's module."""
         module: Any = network.module(0)
         return PatchwiseCodec(module, partition, self.identity, is_ours=is_ours)

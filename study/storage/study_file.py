@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 QUICKSTART = Path(__file__).parents[1] / "quickstart.yaml"
 """The study that `study run` runs when it is given none."""
 
-EMBEDDED = {path.stem: path for path in (QUICKSTART, QUICKSTART.with_name("vae.yaml"))}
+EMBEDDED = {name: QUICKSTART.with_name(f"{name}.yaml") for name in ("quickstart", "vae", "voxel")}
 """Those that come with the package, by the names that `study run` takes."""
 
 

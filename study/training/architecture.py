@@ -97,6 +97,8 @@ class Architecture(Protocol):
         identity: what decides the shapes of the parameters; a checkpoint goes on with the same.
         form: what is stored of a patch.
         codes_normals: whether its codecs code normals too.
+        is_exact: whether a file decodes to the very points that `evaluate` tells, in its bits; else
+            what it tells is an estimate of both.
         voxel_bits: bits of a file for each voxel, besides `PatchForm.overhead_bits`.
         optional_terms: of the loss, those that are not computed while no trial weighs them.
         rates: the keys of `training` that are learning rates. The first is the network's, whose
@@ -121,6 +123,10 @@ class Architecture(Protocol):
 
     @property
     def codes_normals(self) -> bool:
+        """See above."""
+
+    @property
+    def is_exact(self) -> bool:
         """See above."""
 
     @property
@@ -155,7 +161,7 @@ class Architecture(Protocol):
         """
 
     def evaluate(self, network: OwnNetwork, batch: Batch) -> Evaluated:
-        """Compute what files would cost and decode to; the network is frozen."""
+        """Compute what files would cost and decode to, or estimate it; the network is frozen."""
 
     def coder(self, network: OwnNetwork, partition: PartitionConfig, *, is_ours: bool) -> AnyCodec:
         """Freeze the network of one trial, and return what codes clouds with it.

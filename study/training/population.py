@@ -210,7 +210,11 @@ def learning_rates(member: Member, clock: int, rates: Sequence[str]) -> tuple[fl
         rates: the keys of `training` that hold them.
     """
     settings = member.training
-    factor = settings.decay_factor ** ((clock - member.order_from) // settings.decay_every)
+    epoch = clock - member.order_from
+    if settings.schedule == "cosine":
+        factor = (1 + math.cos(math.pi * (epoch + 0.5) / settings.epochs)) / 2
+    else:
+        factor = settings.decay_factor ** (epoch // settings.decay_every)
     return tuple(getattr(settings, name) * factor for name in rates)
 
 

@@ -9,6 +9,8 @@ from study.clouds.sampling import DEFAULT_SAMPLES, MOST_SAMPLES
 from study.commands.declared.command import Command, Option
 from study.commands.declared.options import (
     CODEC,
+    CODEC_OR_DEFAULT,
+    CODEC_OR_WRITER,
     EDGE,
     FAMILY,
     FORCE,
@@ -24,7 +26,7 @@ COMPRESS = Command(
     "compress",
     "compress a point cloud with a codec",
     options=(
-        CODEC,
+        CODEC_OR_DEFAULT,
         FAMILY,
         Option("cloud_file", "the cloud", type=Path, metavar="IN"),
         Option(
@@ -47,7 +49,9 @@ COMPRESS = Command(
     ),
     about="""\
 examples:
-  study compress codec chair.ply               writes chair.dpcs
+  study compress chair.ply                     the codec that comes with the package; chair.dpcs
+  study compress chair.ply --depth 5           ... in finer voxels, so better and longer
+  study compress codec chair.ply               with a codec that was exported
   study compress codec sweep.bin small.dpcs    KITTI's format; also LAS, npy, OBJ, ...
   study compress codec chair.obj --samples 50000
                                                a mesh is sampled uniformly by area
@@ -64,7 +68,7 @@ DECOMPRESS = Command(
     "decompress",
     "decompress what `compress` wrote",
     options=(
-        CODEC,
+        CODEC_OR_WRITER,
         FAMILY,
         Option("file", "the compressed file", type=Path, metavar="IN"),
         Option(
@@ -87,6 +91,7 @@ It needs the codec that compressed the file, on this machine or any other; the f
 that was.
 
 examples:
+  study decompress chair.dpcs                  what `study compress chair.ply` wrote
   study decompress codec chair.dpcs            writes chair.decoded.ply
   study decompress octree chair.dpcs           what `study compress octree` wrote
   study decompress codec chair.dpcs chair.npy  or .npz, or KITTI's .bin""",
@@ -226,4 +231,17 @@ examples:
     run="study.commands.tables:train",
 )
 
-COMMANDS = (COMPRESS, DECOMPRESS, TRAIN_TABLES, IMPORT_CHECKPOINT, EVALUATE, BASELINE)
+ZOO = Command(
+    "zoo",
+    "list the codecs that come with the package",
+    options=(),
+    about="""\
+Each with what its files take and keep on objects that nobody trained on; `study compress` takes
+their names in the place of a codec's folder.
+
+example:
+  study zoo""",
+    run="study.commands.zoo:show",
+)
+
+COMMANDS = (COMPRESS, DECOMPRESS, ZOO, TRAIN_TABLES, IMPORT_CHECKPOINT, EVALUATE, BASELINE)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from argparse import ArgumentTypeError
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from study.commands.declared.command import OneOf, Option
+from study.zoo.catalog import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,8 +68,8 @@ STUDY = Option("name", "the study's name", metavar="NAME")
 ROOT = Option("--root", "where the studies are (%(default)s)", type=Path, default=Path("studies"))
 STUDY_FILE = Option(
     "file",
-    "the study file, or one that comes with the package: quickstart or vae, where no file or "
-    "folder has that name; without it, the quick start",
+    "the study file, or one that comes with the package: quickstart, voxel or vae, where no file "
+    "or folder has that name; without it, the quick start",
     nargs="?",
     type=Path,
     metavar="STUDY.yaml",
@@ -78,9 +80,14 @@ ADDRESS = Option(
 CODEC = Option(
     "codec",
     "the codec's folder, or its address in MLflow's registry, such as models:/dpcc-codec@knee, or "
-    "`octree`: the built-in codec that needs no training, unless a folder has that name",
+    "one that comes with the package (`study zoo`): `octree` needs no network; a folder of such a "
+    "name comes first",
     type=Path,
     metavar="CODEC",
+)
+CODEC_OR_DEFAULT = replace(CODEC, nargs="?", help=f"{CODEC.help}; without it, {DEFAULT}")
+CODEC_OR_WRITER = replace(
+    CODEC, nargs="?", help=f"{CODEC.help}; without it, that of the package's which wrote the file"
 )
 FAMILY = Option(
     "--family",

@@ -45,6 +45,7 @@ class DpccArchitecture:
     config: ModelConfig
 
     optional_terms = frozenset(DISTORTIONS)
+    is_exact = True
     rates = ("learning_rate", "bottleneck_learning_rate")
 
     @property

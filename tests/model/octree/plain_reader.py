@@ -39,7 +39,7 @@ def read_head(data: bytes) -> Octree:
     assert kind & 7 == 2
     position = 4
     found = Octree(counts=["none", "exact", "coarse"][kind >> 3 & 3])
-    found.tables = ["none", "codec's", "general"][kind >> 5 & 3]
+    found.tables = ["none", "codec's", "general", "network"][kind >> 5 & 3]
     if found.tables == "codec's":
         found.codec_id = data[4:6]
         position = 6

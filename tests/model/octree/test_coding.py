@@ -271,6 +271,7 @@ def test_a_stream_pays_for_what_it_makes(tables: OctreeTables) -> None:
             )
 
 
+@pytest.mark.filterwarnings("ignore:an octree of:RuntimeWarning")  # without kernels
 def test_a_short_stream_makes_a_large_cloud_where_an_encoder_says_so() -> None:
     """The bound on voxels per byte is beyond what the best compressible cloud reaches."""
     case = Case.of(_cube(64), 6)

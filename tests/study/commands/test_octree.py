@@ -77,7 +77,10 @@ def test_a_learned_codec_has_no_such_options(
 ) -> None:
     save(here / "codec")
     assert main(["compress", "codec", "sheet0.ply", *words]) == 2
-    assert "are options of octree codecs, and codec is a learned one" in capsys.readouterr().err
+    assert (
+        "are options of codecs that code octrees, and codec is a learned one"
+        in capsys.readouterr().err
+    )
     assert not (here / "sheet0.dpcs").exists()
 
 

@@ -43,6 +43,7 @@ pytestmark = pytest.mark.timeout(300)
 FAMILIES = {
     "dpcc": "model: {k: 8, hidden_dim: 16}",
     "vae": "model: {latents: 4, points: 40, width: 16}",
+    "voxel": "model: {width: 8, point_width: 8, edge_octaves: 2.0}",
     "mine:Tiny": "model: {numbers: 8, points: 40, width: 16}",
     "looping:Tiny": "model: {numbers: 8, points: 40, width: 16}",
     "tests.study.toy:Toy": "",
@@ -280,6 +281,9 @@ def test_a_file_decodes_to_what_evaluation_promises(trained: Case) -> None:
     training = training_of(trained, trial)
     measured = training.measure(trial.trial).metrics
     assert measured["points_ratio"] > 0
+    if not trained.architecture.is_exact:
+        assert measured["bpp"] == pytest.approx(measured["bpp_estimated"], rel=0.2)
+        return
     assert measured["bpp"] == pytest.approx(measured["bpp_estimated"], abs=40 / 150)
     network = trained.architecture.network(1)
     again = training_of(trained, trial)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -114,6 +115,20 @@ def test_learning_rates_fall_by_the_factor_each_member_by_its_own(data: DataSet)
     rates = [[epoch[trial].metrics["learning_rate"] for epoch in epochs] for trial in (0, 1)]
     assert rates[0] == [0.004, 0.004, 0.002, 0.002, 0.001]
     assert rates[1] == pytest.approx([1e-3, 1e-4, 1e-5, 1e-6, 1e-7])
+
+
+def test_learning_rates_fall_along_a_cosine(data: DataSet) -> None:
+    settings = TrainingConfig(patches_per_step=6, learning_rate=0.004, epochs=4, schedule="cosine")
+    training = training_of(data, member(0, training=settings))
+    rates = [training.run_epoch()[0].metrics["learning_rate"] for _ in range(4)]
+    angles = [math.pi * share for share in (1 / 8, 3 / 8, 5 / 8, 7 / 8)]
+    assert rates == pytest.approx([0.002 * (1 + math.cos(angle)) for angle in angles])
+
+
+@pytest.mark.parametrize("cut", [{"decay_every": 3}, {"decay_factor": 0.1}])
+def test_cuts_that_a_cosine_would_not_read_are_refused(cut: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="must be left out where schedule is cosine"):
+        TrainingConfig.model_validate({"schedule": "cosine", **cut})
 
 
 def test_a_diverged_member_ends_with_a_sentence_and_no_other_with_it(data: DataSet) -> None:

@@ -50,6 +50,7 @@ TRAINING_CHANGES = {
     "bottleneck_learning_rate": 2e-3,
     "decay_every": 2,
     "decay_factor": 1.0,
+    "schedule": "cosine",
     "max_grad_norm": 1e-6,
 }
 MODEL_CHANGES = {
@@ -87,6 +88,8 @@ CHANGES: dict[str, object] = {
     **{f"model.{name}": getattr(model, name) for name, model in MODEL_CHANGES.items()},
     **{f"data.{name}": value for name, value in DATA_CHANGES.items()},
 }
+TOGETHER: dict[str, dict[str, Any]] = {"training.schedule": {"training.decay_every": 15}}
+"""What must change with it: a cosine does not read how often rates are cut."""
 STUDY = StudyConfig.model_validate(
     {
         "name": "wired",
@@ -102,7 +105,7 @@ STUDY = StudyConfig.model_validate(
 def changed(name: str) -> StudyConfig:
     """The study of a trial in which a setting was proposed."""
     proposed: Any = as_choice(CHANGES[name])
-    return apply(STUDY, {name: proposed})
+    return apply(STUDY, {name: proposed, **TOGETHER.get(name, {})})
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +225,8 @@ def test_every_setting_reaches_the_worker(name: str) -> None:
     proposed: Any = as_choice(CHANGES[name])
     folders = {STUDY.preparation: Path("own"), changed(name).preparation: Path("other")}
     own = trial_config(STUDY, 0, baseline(STUDY), folders)
-    other = trial_config(STUDY, 0, {**baseline(STUDY), name: proposed}, folders)
+    settings = {**baseline(STUDY), name: proposed, **TOGETHER.get(name, {})}
+    other = trial_config(STUDY, 0, settings, folders)
     assert other != own
     section, _, field = name.partition(".")
     if section == "data":

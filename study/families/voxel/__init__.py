@@ -1,0 +1,1 @@
+"""An octree whose decoder is a network: it sees neighbouring voxels, and puts points among them."""

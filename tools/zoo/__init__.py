@@ -1,0 +1,1 @@
+"""How the codecs that come with the package were made."""
