@@ -1,4 +1,4 @@
-"""cluster.yaml is what Ray and AWS expect, and stays closed to strangers.
+"""cluster.yaml and clusters/on-premises.yaml are what Ray and AWS expect, and closed to strangers.
 
 Nothing is started: Ray's own validation runs offline, and what it lets pass (anything below
 ``provider`` and ``node_config``) is compared with the keys that Ray reads and with the description
@@ -45,11 +45,20 @@ PROVIDER_KEYS = {
 Config = dict[str, Any]
 
 
+def loaded(name: str) -> Config:
+    found = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+    assert isinstance(found, dict)
+    return found
+
+
 @pytest.fixture
 def cluster() -> Config:
-    loaded = yaml.safe_load((ROOT / "cluster.yaml").read_text(encoding="utf-8"))
-    assert isinstance(loaded, dict)
-    return loaded
+    return loaded("cluster.yaml")
+
+
+@pytest.fixture(params=["cluster.yaml", "clusters/on-premises.yaml"])
+def either(request: pytest.FixtureRequest) -> Config:
+    return loaded(request.param)
 
 
 def machine_errors(node_config: Config) -> str:
@@ -68,8 +77,8 @@ def start_commands(cluster: Config) -> list[str]:
     return [command for command in commands if "ray start" in command]
 
 
-def test_ray_accepts_it(cluster: Config) -> None:
-    validate_config(prepare_config(copy.deepcopy(cluster)))
+def test_ray_accepts_it(either: Config) -> None:
+    validate_config(prepare_config(copy.deepcopy(either)))
 
 
 def test_every_provider_key_is_read(cluster: Config) -> None:
@@ -100,9 +109,9 @@ def test_the_head_steers_and_spot_gpus_work(cluster: Config) -> None:
         assert re.match(r"[gp]\d", worker["node_config"]["InstanceType"]), "the families with GPUs"
 
 
-def test_the_cluster_runs_this_ray_and_this_project(cluster: Config) -> None:
-    folder = next(remote for remote, local in cluster["file_mounts"].items() if local == ".")
-    installs = [command for command in cluster["setup_commands"] if "pip install" in command]
+def test_the_cluster_runs_this_ray_and_this_project(either: Config) -> None:
+    folder = next(remote for remote, local in either["file_mounts"].items() if local == ".")
+    installs = [command for command in either["setup_commands"] if "pip install" in command]
     uv, packages, project = (command.split(" install ")[1] for command in installs)
     locked = {each.requirement.name: each.version for each in locked_packages()}
     assert f"uv=={locked['uv']}" in uv
@@ -111,13 +120,28 @@ def test_the_cluster_runs_this_ray_and_this_project(cluster: Config) -> None:
     assert packages.endswith(f"{folder}/tools/lock.txt")
     assert "--no-deps" in project
     assert project.endswith(f"--editable {folder}")
-    assert not cluster["head_setup_commands"], "Ray's default would install into another Python"
+    assert not either["head_setup_commands"], "Ray's default would install into another Python"
 
 
-def test_only_loopback_and_the_token_lead_in(cluster: Config) -> None:
-    head, worker = start_commands(cluster)
+PORTS = {
+    *("--node-manager-port=6380", "--object-manager-port=6381", "--runtime-env-agent-port=6382"),
+    *("--metrics-export-port=6383", "--dashboard-agent-listen-port=6384"),
+    *("--dashboard-agent-grpc-port=6385", "--min-worker-port=10002", "--max-worker-port=10999"),
+}
+
+
+def test_only_loopback_and_the_token_lead_in(either: Config) -> None:
+    head, worker = start_commands(either)
     assert "--dashboard-host=127.0.0.1" in head.split()
-    assert "--autoscaling-config=~/ray_bootstrap_config.yaml" in head.split()
+    assert "--autoscaling-config=~/ray_bootstrap_config.yaml;" in head.split()
     assert "0.0.0.0" not in head + worker  # noqa: S104, the address to be found
-    assert all("RAY_AUTH_MODE=token ray start" in command for command in (head, worker))
-    assert "~/.ray/auth_token" in cluster["file_mounts"]
+    for command in (head, worker):
+        before, _, options = command.partition("; start() { ray start ")
+        assert {"RAY_AUTH_MODE=token", "RAY_enable_metrics_collection=0"} <= set(
+            before.replace(";", "").split()
+        )
+        assert "unset OMP_NUM_THREADS" in before
+        assert set(options.split()) >= PORTS
+        assert command.endswith("; }; start || { ray stop; start; } || { ray stop; start; }")
+    assert "~/.ray/auth_token" in either["file_mounts"]
+    assert "chmod 600 ~/.ray/auth_token" in either["setup_commands"]

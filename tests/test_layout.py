@@ -43,6 +43,7 @@ CONFINED = {
         "study/driver/searcher.py",
         "study/driver/sizing.py",
         "study/driver/stopping.py",
+        "study/workers/storeroom.py",
         "study/workers/trainable.py",
         "study/driver/tuning.py",
     },

@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 from unittest.mock import patch
 
-from study.cohorts.folders import Opening
+from study.workers.places import Here
 from study.workers.trainable import CohortTrainable
 
 if TYPE_CHECKING:
@@ -76,12 +76,12 @@ class CountingTrainable(CohortTrainable):
         super().begin(config)
         work = self._work
 
-        class Noted(Opening):
+        class Noted(Here):
             def write_checkpoint(self, step: int, save: Callable[[Path], None]) -> None:
                 super().write_checkpoint(step, save)
                 note("saved", epochs=epochs_of(work))
 
-        self._opening = Noted(self._opening.path)
+        self._place = Noted(self._cohort)
         note("began", cohort=self._cohort.cohort, epochs=epochs_of(work))
 
 

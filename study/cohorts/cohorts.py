@@ -44,6 +44,7 @@ class Settings(NamedTuple):
         folders: where their workers write; None where there are no workers, as in a simulation.
         codecs: folder for the codecs of all trials.
         longest_step_s: seconds after which a worker's step counts as hanging; None: by its pace.
+        storeroom: serves the driver's disk to workers that do not see it; None where all do.
         written_at_once: whether reports are written without a thread, as in a simulation.
     """
 
@@ -51,6 +52,7 @@ class Settings(NamedTuple):
     folders: CohortFolders | None = None
     codecs: Path | None = None
     longest_step_s: float | None = None
+    storeroom: str | None = None
     written_at_once: bool = False
 
 
@@ -145,16 +147,20 @@ class Cohorts:
         """
         self._writer.settle()
 
-    def lose(self, cohort: int, fault: Fault, why: str) -> None:
+    def lose(self, cohort: int, fault: Fault, why: str) -> Sequence[int]:
         """Give a cohort whose worker is lost to another, or end its trials after too many losses.
 
         Args:
             cohort: which.
             fault: how its worker was lost.
             why: the rest of the sentence, if its trials end.
+
+        Returns:
+            The trials that go on.
         """
         self.settle()
         state = self._cohorts[cohort]
+        numbers = tuple(state.unfinished)
         state.tries += 1
         if state.opening is not None and state.opening.hung():
             fault, why = (
@@ -167,6 +173,8 @@ class Cohorts:
             self._dissolve(cohort)
         else:
             self._fail(state, Failure.of(fault, why))
+            return ()
+        return numbers
 
     def end(self, cohort: int) -> None:
         """End a cohort that is done. A trial whose end no report told is lost."""
@@ -215,6 +223,7 @@ class Cohorts:
             size=max(state.size(settings.size), len(state.unfinished)),
             codecs=None if settings.codecs is None else str(settings.codecs),
             longest_step_s=settings.longest_step_s,
+            storeroom=settings.storeroom,
             **places,
         )
 

@@ -2,7 +2,8 @@
 
 The orders to a cohort are lines of a file in its folder, which only grows. A worker saves the
 number of those that it has followed with its checkpoint. A file cannot die, as an actor of Ray's
-can, and it lies where checkpoints do: on the file system that all machines share.
+can, and it lies where checkpoints do. A worker that does not see the driver's disk reads it through
+`study.workers.storeroom`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ def orders_after(folder: Path, followed: int) -> list[Order]:
         text = (folder / ORDERS_FILE).read_text(encoding="utf-8")
     except FileNotFoundError:
         return []
+    return orders_in(text)[followed:]
+
+
+def orders_in(text: str) -> list[Order]:
+    """Return the orders that a file holds, oldest first."""
     # The last piece is empty, or a line that a driver was killed while writing.
-    lines = text.split("\n")[:-1]
-    return [Order.model_validate_json(line) for line in lines[followed:]]
+    return [Order.model_validate_json(line) for line in text.split("\n")[:-1]]

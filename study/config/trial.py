@@ -65,6 +65,9 @@ class CohortConfig(Section):
     codecs: str | None = Field(
         None, description="folder for each trial's codec after each epoch; null writes none"
     )
+    storeroom: str | None = Field(
+        None, description="serves the driver's disk to a worker that does not see it; null: all do"
+    )
     restore: tuple[str, ...] = Field(
         (), description="checkpoints to go on from: the first of them that is whole"
     )

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import errno
-import fcntl
-import os
 import shutil
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from study.base.errors import StudyError
@@ -14,6 +12,7 @@ from study.data.building import Job
 from study.data.dataset import open_data_set
 from study.data.sources import open_source
 from study.data.splits import assign_splits
+from study.data.whole import locked, new_folder, remove_stale
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from study.config.data import DataRecipe
     from study.data.patch_form import PatchForm
 
-_PARTIAL = ".partial"
 _OVERHEAD_FACTOR = 1.05
 """Offsets and padding, on top of the numbers themselves; measured: below 1 %."""
 _OVERHEAD_BYTES = 1 << 17
@@ -61,8 +59,8 @@ def prepare(
     root = root.expanduser().absolute()
     folder = root / job.folder_name
     if not folder.exists():
-        with _explained(root), _locked(root):
-            _remove_stale(root)
+        with _explained(root), locked(root):
+            remove_stale(root)
             if not folder.exists():  # else another process made it while this one waited
                 _require_room(job, root)
                 _build(job, folder, on_progress)
@@ -71,44 +69,8 @@ def prepare(
 
 
 def _build(job: Job, folder: Path, on_progress: Callable[[int, int], None] | None) -> None:
-    """Build beside the final place, bring it to the disk, rename."""
-    partial = folder.with_name(f".{folder.name}{_PARTIAL}")
-    partial.mkdir()
-    try:
+    with new_folder(folder) as partial:
         job.build(partial, on_progress)
-        _sync(partial)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    _sync(folder.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Bring a folder's entries to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _locked(root: Path) -> Iterator[None]:
-    """Be the only process that prepares in this folder; the lock ends with the process."""
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (root / ".lock").open("a") as file:
-        # Who can open it can hold it, and all others wait: nobody who may not write here anyway.
-        mode = os.fstat(file.fileno()).st_mode
-        with suppress(PermissionError):  # Another user's, who shares the folder.
-            os.fchmod(file.fileno(), 0o660 if mode & 0o020 else 0o600)
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _remove_stale(root: Path) -> None:
-    """Remove what killed processes left. The caller holds the lock, so nobody works on it."""
-    for partial in root.glob(f".*{_PARTIAL}"):
-        shutil.rmtree(partial)
 
 
 def _require_room(job: Job, root: Path) -> None:

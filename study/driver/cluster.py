@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import ray
+from ray._private import worker as ray_worker
 from ray._private.resource_and_label_spec import ResourceAndLabelSpec
 from ray._private.services import canonicalize_bootstrap_address
 from ray.job_config import JobConfig
@@ -101,6 +102,9 @@ def has_machines() -> bool:
 
 def _join(address: str) -> None:
     head = _find_head(address)
+    # Ray would write into the table of trials that a machine was lost. `study.driver.searcher` says
+    # what becomes of the trials.
+    ray_worker.print_to_stdstream = lambda *_, **__: None
     try:
         ray.init(
             address=head,

@@ -51,6 +51,7 @@ def plan(
     first: TrialConfig,
     *,
     joined: bool,
+    storeroom: str | None = None,
     tell: Callable[[str], None],
     look: Callable[[], None],
 ) -> Plan:
@@ -60,6 +61,7 @@ def plan(
         config: the study.
         first: its first trial.
         joined: whether the cluster was running already. It may grow, so a cohort need not fit yet.
+        storeroom: serves the driver's disk to workers that do not see it.
         tell: shows the user a line on what was measured, if anything was.
         look: called repeatedly during a measurement; may raise.
 
@@ -71,7 +73,15 @@ def plan(
     if not joined:
         check_fit(resources, there)
     at_once = slots(config.resources, resources, there, joined=joined)
-    size = cohort_size(config, first, at_once=at_once, resources=resources, tell=tell, look=look)
+    size = cohort_size(
+        config,
+        first,
+        at_once=at_once,
+        resources=resources,
+        storeroom=storeroom,
+        tell=tell,
+        look=look,
+    )
     if size == 1:  # Then several may share a GPU.
         alone = config.resources.model_copy(update={"cohort": 1})
         resources = resources_per_cohort(alone, there)

@@ -124,10 +124,15 @@ class CohortSearcher(Searcher):
 
 
 class WorkerFailures(Callback):
-    """Hands lost cohorts on with the reason, which Ray gives to callbacks only."""
+    """Hands lost cohorts on with the reason, which Ray gives to callbacks only.
 
-    def __init__(self, cohorts: Cohorts) -> None:
-        self._cohorts = cohorts
+    Args:
+        cohorts: the study's cohorts.
+        tell: shows the user a line.
+    """
+
+    def __init__(self, cohorts: Cohorts, tell: Callable[[str], None]) -> None:
+        self._cohorts, self._tell = cohorts, tell
 
     def __getstate__(self) -> dict[str, Any]:
         """Return nothing, as in `CohortSearcher`."""
@@ -141,7 +146,11 @@ class WorkerFailures(Callback):
         **info: object,  # noqa: ARG002
     ) -> None:
         """Give a cohort whose worker failed to another, or end it."""
-        self._cohorts.lose(trial.config[COHORT], *failure(trial))
+        fault, why = failure(trial)
+        numbers = self._cohorts.lose(trial.config[COHORT], fault, why)
+        if fault is Fault.LOST and numbers:
+            who = f"trial{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+            self._tell(f"{who}: lost a worker or its machine; on from the last epoch, elsewhere")
 
 
 _OUT_OF_MEMORY = (

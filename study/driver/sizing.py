@@ -20,6 +20,7 @@ from study.cohorts.pace import Tried, even_size, learning_size, try_sizes
 from study.config import TrialConfig
 from study.data.version import code_version
 from study.families.family import family_of
+from study.workers.places import data_here
 from study.workers.trainable import device_of_worker
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def cohort_size(
     *,
     at_once: int,
     resources: Mapping[str, float],
+    storeroom: str | None = None,
     tell: Callable[[str], None],
     look: Callable[[], None],
 ) -> int:
@@ -81,6 +83,7 @@ def cohort_size(
         trial: its first trial.
         at_once: how many run at once.
         resources: CPUs and GPUs of one.
+        storeroom: serves the driver's disk to workers that do not see it.
         tell: shows the user a line on what was measured, if anything was.
         look: called repeatedly during a measurement; may raise.
     """
@@ -96,7 +99,7 @@ def cohort_size(
     tried = None if device == UNKNOWN_GPU else read_sizes(file).get(situation.key)
     if tried is None or not tried.says(most):
         try:
-            tried = _measure(trial, most, resources, look)
+            tried = _measure(trial, most, resources, look, storeroom)
         except RayError as error:
             why = (str(error).strip().splitlines() or ["no reason given"])[-1]
             tell(f"trials train one by one, for no cohort could be measured: {why}")
@@ -172,12 +175,13 @@ def _measure(
     most: int,
     resources: Mapping[str, float],
     look: Callable[[], None],
+    storeroom: str | None,
 ) -> Tried:
     """Try sizes in a worker with a cohort's resources."""
     task = ray.remote(_try_in_worker).options(
         num_cpus=resources["cpu"], num_gpus=resources["gpu"], max_retries=1
     )
-    found = task.remote(trial.model_dump_json(), most)
+    found = task.remote(trial.model_dump_json(), most, storeroom)
     look()
     while not ray.wait([found], timeout=_LOOK_EVERY_S)[0]:
         look()
@@ -185,7 +189,9 @@ def _measure(
     return tried
 
 
-def _try_in_worker(text: str, most: int) -> Tried:
+def _try_in_worker(text: str, most: int, storeroom: str | None) -> Tried:
     trial = TrialConfig.model_validate_json(text)
+    folder = data_here(trial.data_folder, storeroom)
+    trial = trial.model_copy(update={"data_folder": folder})
     step_s = family_of(trial.family).stopwatch(trial, device_of_worker())
     return try_sizes(step_s, most, _LONGEST_STEP_S)

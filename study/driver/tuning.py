@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,10 +22,12 @@ from study.halting.budget import Budget
 from study.halting.halts import Halts
 from study.search.space import baseline, trial_config
 from study.storage.database import in_words
+from study.workers.storeroom import serving
 from study.workers.trainable import COHORT, OPENING, CohortTrainable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from ray.tune.experiment import Trial
@@ -90,10 +92,12 @@ def run_trials(
         StudyError: Ray was started for this study, and one cohort does not fit.
     """
     make_config = partial(trial_config, config, data_folders=site.data)
-    with noted_interrupts() as interrupted:
+    with noted_interrupts() as interrupted, _storeroom(site) as storeroom:
         stop = Stop(config, site.store, site.lease, interrupted, joined=site.joined)
         first = make_config(0, baseline(config))
-        planned = plan(config, first, joined=site.joined, tell=tell, look=stop.check)
+        planned = plan(
+            config, first, joined=site.joined, storeroom=storeroom, tell=tell, look=stop.check
+        )
         folders = CohortFolders(site.folder.cohorts)
         longest_s = config.resources.longest_step_s
         settings = Settings(
@@ -101,6 +105,7 @@ def run_trials(
             folders,
             site.folder.codecs,
             longest_step_s=None if longest_s == "auto" else longest_s,
+            storeroom=storeroom,
         )
         budget, halts = Budget(config), Halts(config)
         cohorts = Cohorts(site.store, make_config, observers, settings, budget=budget, halts=halts)
@@ -108,7 +113,7 @@ def run_trials(
         leave = StopAfterEpochs(stop, tell)
         try:
             try:
-                callbacks = [WorkerFailures(cohorts), leave]
+                callbacks = [WorkerFailures(cohorts, tell), leave]
                 _keep_to_ourselves(site.folder.ray)
                 if not (budget.spent() and cohorts.is_done()):
                     _tuner(planned, site.folder, searcher, callbacks).fit()
@@ -128,6 +133,13 @@ def run_trials(
             stop.check()
         folders.forget()
     return COMPLETE if enough is None else Termination(Reason.BUDGET_SPENT, enough)
+
+
+def _storeroom(site: Site) -> AbstractContextManager[str | None]:
+    """Serve the study's folder to workers that may not see it: those of a Ray that was joined."""
+    if not site.joined:
+        return nullcontext()
+    return serving(site.folder.path, site.folder.cohorts, site.data.values())
 
 
 def _keep_to_ourselves(folder: Path) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
 
-from study.cohorts.folders import HUNG_FILE, Opening
-from study.cohorts.orders import orders_after
 from study.cohorts.reports import EpochReport, FailureReport, FinalReport, to_json
 from study.cohorts.worker_progress import PROGRESS_FILE, CohortProgress
 from study.config import CohortConfig
@@ -19,9 +16,11 @@ from study.training.cloud_results import write_results
 from study.training.members import member_of
 from study.workers.machine import Machine
 from study.workers.patience import BEGINNING, Patience
+from study.workers.places import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from study.cohorts.reports import Report
     from study.cohorts.work import Work
@@ -66,8 +65,8 @@ class CohortTrainable(tune.Trainable):
     def begin(self, config: Mapping[str, Any]) -> None:
         """Do what `setup` says."""
         self._cohort = CohortConfig.model_validate_json(config[COHORT_CONFIG])
-        self._opening = Opening(Path(self._cohort.folder))
-        note, longest_s = self._opening.path / HUNG_FILE, self._cohort.longest_step_s
+        self._place = place_of(self._cohort)
+        note, longest_s = self._place.hung_note, self._cohort.longest_step_s
         self._patience = Patience(note, longest_s, getattr(self, "_patience", None))
         with self._patience.limit(BEGINNING):
             self._work = self._open_work()
@@ -85,8 +84,13 @@ class CohortTrainable(tune.Trainable):
     def reset_config(self, new_config: Mapping[str, Any]) -> bool:
         """Begin another cohort in the same worker."""
         del self._work  # Or the memory of two would be taken.
+        self._place.leave()
         self.setup(new_config)
         return True
+
+    def cleanup(self) -> None:
+        """Remove what is of no use without the worker."""
+        self._place.leave()
 
     def step(self) -> dict[str, Any]:
         """Follow the orders; then measure a finished trial, or train an epoch of all others."""
@@ -104,12 +108,13 @@ class CohortTrainable(tune.Trainable):
             self._progress.steps += 1
             self._progress.told = [*self._progress.told, list(reports)][-2:]
             if self._is_busy():
-                self._opening.write_checkpoint(self._progress.steps, self._save)
+                self._place.write_checkpoint(self._progress.steps, self._save)
         return self._told(reports)
 
     def _open_work(self) -> Work:
         family = family_of(self._cohort.trials[0].family)
-        return family.work(self._cohort, device_of_worker())
+        cohort = self._cohort.model_copy(update={"trials": tuple(self._place.trials())})
+        return family.work(cohort, device_of_worker())
 
     def _told(self, reports: Sequence[Report]) -> dict[str, Any]:
         note, self._note = self._note, ""
@@ -126,7 +131,7 @@ class CohortTrainable(tune.Trainable):
 
     def _restore(self) -> bool:
         """Go on from the newest whole checkpoint; return whether there is one."""
-        for path in map(Path, self._cohort.restore):
+        for path in self._place.checkpoints():
             try:
                 progress = (path / PROGRESS_FILE).read_text(encoding="utf-8")
                 self._progress = CohortProgress.model_validate_json(progress)
@@ -157,7 +162,7 @@ class CohortTrainable(tune.Trainable):
             self._work.join([member_of(trial) for trial in came])
 
     def _follow_orders(self) -> None:
-        for order in orders_after(self._opening.path, self._progress.followed):
+        for order in self._place.orders_after(self._progress.followed):
             self._work.leave([trial for trial in order.leave if self._is_in(trial)])
             self._join(order.join)
             self._progress.followed += 1
@@ -172,8 +177,9 @@ class CohortTrainable(tune.Trainable):
         seconds = time.perf_counter() - started
         self._progress.pace.note(len(trained), seconds)
         self._progress.clock += 1
-        if self._cohort.codecs is not None:
-            self._work.write_codecs(Path(self._cohort.codecs))
+        with self._place.codecs() as folder:
+            if folder is not None:
+                self._work.write_codecs(folder)
         reading = self._machine.read() if self._machine else {}
         return [self._epoch_report(trial, results[trial], seconds, reading) for trial in trained]
 
@@ -196,8 +202,9 @@ class CohortTrainable(tune.Trainable):
         elapsed_s = self._add_time(trial, time.perf_counter() - started)
         if measured.failure is not None:
             return FailureReport(trial=trial, elapsed_s=elapsed_s, failure=measured.failure)
-        if self._cohort.codecs is not None and measured.clouds:
-            write_results(Path(self._cohort.codecs), trial, measured.clouds)
+        with self._place.codecs() as folder:
+            if folder is not None and measured.clouds:
+                write_results(folder, trial, measured.clouds)
         return FinalReport(trial=trial, elapsed_s=elapsed_s, metrics=measured.metrics)
 
     def _add_time(self, trial: int, seconds: float) -> float:

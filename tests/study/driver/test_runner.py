@@ -106,6 +106,8 @@ def test_each_way_a_trial_can_end_is_told_and_stops_no_other(tmp_path: Path) -> 
     assert unmeasurable.outcome == "diverged: it cannot code"
     assert len(unmeasurable.epochs) == 3
     assert "trial 2: failed" in shown
+    assert "trial 3: lost a worker or its machine; on from the last epoch, elsewhere" in shown
+    assert "trial 2: lost" not in shown
 
 
 def test_a_name_is_used_once(tmp_path: Path) -> None:
