@@ -38,14 +38,21 @@ CURVE_DEPTHS = 9
 """Of the curve that `study zoo` shows: from 1/4 to 1/64 of the longest side."""
 
 
-def run(_pairs: int, files: Sequence[Path] = (), points: int = 0) -> bool:
+TEST_OBJECTS: int | None = None
+"""How many embedded objects are used; None: the whole split."""
+
+
+def run(pairs: int, files: Sequence[Path] = (), points: int = 0) -> bool:
     """Measure and print.
 
     Args:
+        pairs: of no use here: nothing is timed against anything.
         files: clouds; none: the embedded objects.
         points: of each of the files' clouds.
     """
-    chosen = octree_clouds.given(files, points) if files else octree_clouds.embedded()
+    del pairs
+    few = TEST_OBJECTS
+    chosen = octree_clouds.given(files, points) if files else octree_clouds.embedded(few)
     print("\n".join(chosen.lines()))
     found = {name: _measured(name, chosen.clouds) for name in (CENTRES, OCTREE, LEARNED)}
     for name, by_depth in found.items():

@@ -31,6 +31,7 @@ from benchmarks import (
     octree_speed,
     packing,
     patches,
+    zoo,
 )
 from benchmarks.__main__ import BENCHMARKS, command_line, main
 from benchmarks.measuring import Lap, Sample, Turns, Way, compare, take_turns
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 ROOT = Path(__file__).parent.parent.parent
-OWN_TESTS = {"bookkeeping", "logging", "octree", "page"}
+OWN_TESTS = {"bookkeeping", "logging", "octree", "page", "zoo"}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -158,6 +159,18 @@ def test_patches_have_as_many_points_as_promised() -> None:
 def test_benchmark_prints_a_ratio(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     import_module(f"benchmarks.{name}").run(pairs=2)
     assert re.search(r"ratio \d+\.\d+ ", capsys.readouterr().out)
+
+
+def test_the_shipped_codec_is_held_against_others(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zoo, "TEST_OBJECTS", 2)
+    monkeypatch.setattr(zoo, "DEPTHS", (3.0, 3.5, 4.0, 4.5, 5.0))
+    assert zoo.run(pairs=2)
+    said = capsys.readouterr().out
+    assert "  2 clouds of 8,192 points" in said
+    for anchor in ("octree, centres", "octree", "G-PCC"):
+        assert len(re.findall(rf"against {anchor}: -\d+\.\d %", said)) == 2
 
 
 def test_the_octree_is_held_against_others(capsys: pytest.CaptureFixture[str]) -> None:
