@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PENALTY = 1.0
-"""Weight of the steepness. 256 free points that a critic alone pulls onto a ring, 1,200 steps of
-both,
-end at 7 % of their sliced distance with 1, at 3 % with 10 and at 18 % with 0.1, circling."""
+"""Weight of the steepness. 256 free points that a critic alone pulls onto a ring end, after 1,200
+steps of both, at 7 % of their sliced distance with 1, at 3 % with 10 and at 18 % with 0.1."""
 
 
 def disbelief(of_decoded: Tensor) -> Tensor:

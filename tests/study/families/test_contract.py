@@ -170,11 +170,13 @@ def test_its_steps_can_be_timed(trained: Case) -> None:
 
 
 def test_a_gradient_reaches_every_parameter(trained: Case) -> None:
-    """From some batch: a ReLU may sleep in one."""
-    architecture, data = trained.architecture, trained.data
+    """From some batch: a ReLU may sleep in one. Of second players too: every term has a weight."""
+    data, loss = trained.data, trained.config.loss
+    of_all = loss.model_copy(update=dict.fromkeys(type(loss).model_fields, 1.0))
+    architecture = trained.architecture.in_training(of_all)
     network: Any = architecture.network(2)
     network.reset([1, 2])
-    weights = {name: torch.ones(2) for name in architecture.weights(type(trained.config.loss)())}
+    weights = {name: torch.ones(2) for name in architecture.weights(of_all)}
     patches = data.split("train")
     reached: dict[str, Tensor] = {}
     for number in range(len(patches)):
