@@ -159,7 +159,7 @@ def test_commands_use_it_and_say_who_coded_what(
     (share,) = held["results"]["octree_share"]
     assert share == getattr(loaded.decompress(packed.read_bytes()), "octree_share")  # noqa: B009
     assert main(["compress", codec, str(cloud), str(tmp_path / "b"), "--depth", "5"]) == 2
-    assert "options of octree codecs, and" in capsys.readouterr().err
+    assert "options of codecs that code octrees, and" in capsys.readouterr().err
     folder = str(tmp_path / "bits")
     assert main(["export", "small", "--root", root, "--bitstreams", folder]) == 0
     assert main(["verify", folder]) == 0

@@ -126,7 +126,7 @@ def test_fractions_are_rates() -> None:
         (STUDY + "constraints: bpp", "'constraints': must be a list (given: 'bpp')"),
         (changed("maximize", "minimize"), "d1_psnr_db is better the higher, so its direction"),
         (changed("metric: bpp", "metric: bbp"), "no metric 'bbp'; did you mean 'bpp'?"),
-        (changed("metric: bpp", "metric: emd"), "no metric 'emd'; valid: bpp, d1_"),
+        (changed("metric: bpp", "metric: kl"), "no metric 'kl'; valid: bpp, d1_"),
         (STUDY.partition("objectives:")[0] + "objectives: []", "at least one objective"),
         (
             changed("d1_psnr_db, direction: maximize", "bpp, direction: minimize"),

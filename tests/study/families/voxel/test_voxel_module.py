@@ -57,7 +57,7 @@ def test_the_rate_is_the_octrees(seed: int) -> None:
 
 
 def test_the_distortion_is_minus_the_psnr_of_what_is_decoded(seed: int) -> None:
-    """At one edge: that of `evaluate`, whose points and grid are others, within a decibel."""
+    """At one edge: that of `evaluate`, whose points and grid are others, within 2 dB."""
     batch = batch_of(3)
     module = module_of(seed, edge_octaves=1e-6, thinning_octaves=0.0, augment=False)
     with torch.no_grad():
@@ -66,7 +66,7 @@ def test_the_distortion_is_minus_the_psnr_of_what_is_decoded(seed: int) -> None:
     for patch, made, size, psnr_db in zip(batch.patches, xyz, sizes, told.tolist(), strict=True):
         decoded = made[:size].double().numpy()
         mse = max(mean_dist2(patch.points, decoded), mean_dist2(decoded, patch.points))
-        assert psnr_db == pytest.approx(10 * math.log10(3 * 2.0**2 / mse), abs=1.0)
+        assert psnr_db == pytest.approx(10 * math.log10(3 * 2.0**2 / mse), abs=2.0)
 
 
 def test_a_part_of_a_patch_is_as_far_away_as_the_whole(seed: int) -> None:
