@@ -29,7 +29,7 @@ class Voxel(SingleFamily):
 
     def default_space(self) -> dict[str, Range]:
         """Return what moves a trial along the front, from 30 to 45 dB on everyday objects."""
-        return {"loss.bpp_lambda": Range(low=0.5, high=200.0, log=True)}
+        return {"loss.bpp_lambda": Range(low=1.0, high=200.0, log=True)}
 
     def module(self, model: VoxelModel) -> VoxelModule:
         """Return the codec of one trial, on the CPU."""
