@@ -12,12 +12,13 @@ from study.families.dpcc.architecture import DpccArchitecture
 from study.search.space import apply, baseline
 from study.storage.study_file import parse_study
 from tests.study.tiny import MODEL, tiny_data_set
+from tools.chamfer.__main__ import PAGE, between
 from tools.loss_study import measured
 from tools.loss_study.__main__ import FILES, SEEDS, study_file
 from tools.loss_study.calibration import TERMS, pulls
 from tools.loss_study.comparing import interval, mean_difference
 from tools.loss_study.measured import DISTORTIONS, METRICS, Row, name_of
-from tools.loss_study.table import compared
+from tools.loss_study.table import compared, losses
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,3 +128,10 @@ def test_objects_that_a_seed_cannot_compare_are_left_out() -> None:
         for bpp in (1.0, 2.0)
     ]
     assert compared(rows, "other", "d1_psnr_db") == [[0.0], [0.0]]
+
+
+def test_the_page_says_what_was_measured() -> None:
+    rows = measured.read()
+    assert {row.distortion for row in rows} == set(DISTORTIONS.values()) - {"chamfer and critic"}
+    assert {row.seed for row in rows} == set(SEEDS)
+    assert losses(rows) == between(PAGE.read_text(encoding="utf-8"), "losses")[1]
