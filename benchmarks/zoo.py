@@ -7,6 +7,7 @@ user's (`--clouds`).
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from benchmarks import octree_clouds, octree_rates
 from model.octree.codec import OctreeCodec, OctreeOptions
 from model.octree.general import general_tables
 from study.clouds import Cloud
-from study.codecs.opening import OctreeWish, open_any
+from study.codecs.opening import open_any
 from study.fronts.comparing import curve
 from study.metrics.measurement import measure_clouds
 from study.metrics.psnr import PsnrConvention
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.octree_rates import Curves, Points
-    from study.metrics.measurement import CloudResult, Coder
+    from study.metrics.measurement import CloudResult
 
 DEPTHS = tuple(step / 2 for step in octree_rates.STEPS)
 """Binary logarithms of the voxels over the longest side."""
@@ -36,7 +37,6 @@ SHOWN = ("bpp", "d1_psnr_db", "chamfer", "density", "points_ratio")
 OCTREE, CENTRES, LEARNED = "octree", "octree, centres", DEFAULT
 CURVE_DEPTHS = 9
 """Of the curve that `study zoo` shows: from 1/4 to 1/64 of the longest side."""
-
 
 TEST_OBJECTS: int | None = None
 """How many embedded objects are used; None: the whole split."""
@@ -75,23 +75,17 @@ def write_curve(out: Path) -> None:
     out.write_text(json.dumps(_shown(clouds, found), indent=1) + "\n", encoding="utf-8")
 
 
-def _codec(name: str, depth: float) -> Coder:
-    if name == LEARNED:
-        # A wish has whole depths only.
-        codec = open_any(shipped_folder(DEFAULT), OctreeWish(depth=1))
-        assert isinstance(codec, OctreeCodec), "it codes octrees"
-        return codec.with_options(OctreeOptions(edge_of_longest_side=2.0**-depth))
-    placing: Any = "centres" if name == CENTRES else "auto"
-    share = 2.0**-depth
-    return OctreeCodec(
-        OctreeOptions(edge_of_longest_side=share, placing=placing, tables=general_tables())
-    )
-
-
 def _measured(name: str, clouds: Mapping[str, Points]) -> dict[float, list[CloudResult]]:
+    codec = open_any(shipped_folder(DEFAULT)) if name == LEARNED else OctreeCodec()
+    assert isinstance(codec, OctreeCodec), "it codes octrees"
+    usual = OctreeOptions(placing="centres" if name == CENTRES else "auto", tables=general_tables())
     named = [(cloud, Cloud(points, None, ())) for cloud, points in clouds.items()]
     convention = Convention(PsnrConvention())
-    return {depth: list(measure_clouds(_codec(name, depth), named, convention)) for depth in DEPTHS}
+    found = {}
+    for depth in DEPTHS:
+        coder = codec.with_options(replace(usual, edge_of_longest_side=2.0**-depth))
+        found[depth] = list(measure_clouds(coder, named, convention))
+    return found
 
 
 def _mean(results: Sequence[CloudResult], metric: str) -> float:

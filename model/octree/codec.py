@@ -196,7 +196,7 @@ class OctreeCodec:
         require_points(points)
         edge = self._edge(points)
         voxels = voxels_of(points, edge, self.options.edge)
-        data = self._write(len(points), edge, voxels, self._placing(points, edge, voxels))
+        data = self._file(points, edge, voxels)
         if progress is not None:
             progress(1, 1)
         return data
@@ -205,6 +205,9 @@ class OctreeCodec:
         if self.options.edge is not None:
             return edge_of(points, self.options.edge)
         return edge_of_share(points, self.options.edge_of_longest_side or USUAL_SHARE)
+
+    def _file(self, points: NDArray[np.float64], edge: float, voxels: Voxels) -> bytes:
+        return self._write(len(points), edge, voxels, self._placing(points, edge, voxels))
 
     def _placing(self, points: NDArray[np.float64], edge: float, voxels: Voxels) -> Placing:
         if self.options.placing == "auto":

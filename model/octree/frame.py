@@ -261,7 +261,7 @@ def _read_head(content: bytes) -> tuple[Frame, int, int]:
     placing, depth = fields.read(2), fields.read(5)
     if placing not in set(Placing) or depth > DEEPEST:
         raise impossible(f"points placed by rule {placing} in voxels {depth} levels deep")
-    if (placing == Placing.LEARNED) > (codec_id is not None) + (network is not None):
+    if placing == Placing.LEARNED and codec_id is None and network is None:
         raise impossible("points placed by a network that it does not name")
     if network is not None and placing != Placing.LEARNED:
         raise impossible("a network that places no points")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from model.bag.codec import BagCodec
 from model.container import OCTREE_VERSION, version_of
-from model.folder_files import read_description
 from model.octree.codec import OctreeCodec, OctreeOptions
 from model.octree.frame import read_file
 from model.octree.general import general_tables
@@ -73,12 +72,8 @@ def writer_of(data: bytes) -> str:
         frame, _ = read_file(data)
         if frame.network is not None and frame.network < len(NUMBERED):
             return NUMBERED[frame.network]
-        if frame.codec_id is None and frame.network is None:
+        if frame.network is None and frame.codec_id is None:
             return BUILT_IN
-        for name, folder in shipped().items():
-            told = str(read_description(folder)["id"])
-            if frame.codec_id is not None and told.startswith(frame.codec_id.hex()):
-                return name
     raise StudyError(
         "a file is decompressed with the codec that wrote it, and that of this one does not come "
         "with the package; name it: study decompress CODEC IN"

@@ -13,14 +13,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
-from safetensors.torch import save as save_tensors
 
-from model.codec_folder import FAMILY
 from model.coded_cloud import DecodedCloud
 from model.container import Header, read_file, write_file
 from model.cube_files import codec_id_of, cutting_of, require_end
 from model.errors import DamagedFileError, UncodableError
-from model.folder_files import WEIGHTS, write_folder
 from model.growth import FREE_POINTS, MOST_GROWTH, grown
 from model.normals import check_shapes
 from model.partition import PartitionConfig, partition
@@ -28,6 +25,7 @@ from model.placement import place
 from model.rans import SymbolReader, SymbolWriter
 from model.structure import read_leaves, write_leaves
 from study.families.point_patches import LENGTH_BITS
+from study.families.saved_module import save_module, weights_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -40,9 +38,6 @@ if TYPE_CHECKING:
     from model.placement import Placement
 
     Progress = Callable[[int, int], None]
-
-FORMAT = 2
-"""Of a codec's folder that says of which kind it is."""
 
 
 class PatchModule(Protocol):
@@ -212,15 +207,7 @@ class PatchwiseCodec:
         Raises:
             CodecError: there is something at `folder` already, or it cannot be written.
         """
-        described = {
-            "format": FORMAT,
-            "kind": FAMILY,
-            "id": self.codec_id.hex(),
-            "architecture": self.identity,
-            "partition": dataclasses.asdict(self.partition),
-            "about": dict(about),
-        }
-        write_folder(folder, described, {WEIGHTS: save_tensors(self._weights())})
+        save_module(folder, self, self._weights(), about)
 
     def _decoded(self, data: bytes) -> NDArray[np.float64]:
         try:
@@ -240,5 +227,4 @@ class PatchwiseCodec:
         return points
 
     def _weights(self) -> dict[str, Tensor]:
-        state = self.module.state_dict()
-        return {name: state[name].detach().cpu().contiguous() for name in sorted(state)}
+        return weights_of(self.module)

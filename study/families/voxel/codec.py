@@ -13,18 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors.torch import save as save_tensors
 
 from model.bag.distortion import Original
-from model.codec_folder import FAMILY
 from model.container import CODEC_ID_BYTES
 from model.errors import UncodableError, WrongCodecError
-from model.folder_files import WEIGHTS, write_folder
 from model.octree.codec import OctreeCodec, OctreeOptions
 from model.octree.frame import CODEC_ID_BYTES as SHORT_ID_BYTES
 from model.octree.frame import Frame, Placing
 from model.octree.general import general_tables
 from model.octree.refusals import other_codec
+from study.families.saved_module import save_module, weights_of
 from study.families.voxel.counting import divided
 from study.families.voxel.neighbourhoods import Neighbourhoods, seeds
 from study.zoo.catalog import number_of
@@ -36,14 +34,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from model.octree.coding import OctreeTables
-    from model.octree.contents import CodedOctree
     from model.octree.voxels import Voxels
     from model.partition import PartitionConfig
     from study.families.voxel.module import VoxelModule
     from study.families.voxel.network import VoxelNetwork
 
-FORMAT = 2
-"""Of a codec's folder that says of which kind it is."""
 FARTHEST = 4.0
 """Edges that a decoded point may be away from its voxel: a network that says more has diverged."""
 
@@ -138,30 +133,20 @@ class VoxelCodec(OctreeCodec):
 
     def weights(self) -> dict[str, torch.Tensor]:
         """Return the parameters, by name, in order."""
-        state = self.module.state_dict()
-        return {name: state[name].detach().cpu().contiguous() for name in sorted(state)}
+        return weights_of(self.module)
 
-    def _placing(self, points: NDArray[np.float64], edge: float, voxels: Voxels) -> Placing:
+    def _file(self, points: NDArray[np.float64], edge: float, voxels: Voxels) -> bytes:
         """Let the network place points, unless the octree's own rule is nearer to these."""
-        otherwise = super()._placing(points, edge, voxels)
+        otherwise = super()._file(points, edge, voxels)
         if self.options.placing != "auto":
             return otherwise
-        if not all(bool(each.isfinite().all()) for each in self.weights().values()):
+        if not all(bool(each.isfinite().all()) for each in self.module.parameters()):
             raise UncodableError("weights must be finite, and some are not: the network diverged")
+        learned = self._write(len(points), edge, voxels, Placing.LEARNED)
         original = Original(points[np.lexsort(points.T)])
-        errors = {
-            placing: original.errors(self._as_decoded(len(points), edge, voxels, placing)).d1
-            for placing in (Placing.LEARNED, otherwise)
-        }
-        return min(errors, key=lambda placing: errors[placing])
-
-    def _as_decoded(
-        self, points: int, edge: float, voxels: Voxels, placing: Placing
-    ) -> NDArray[np.float64]:
-        """Return the points that a file would decode to, without writing it."""
-        data = self._write(points, edge, voxels, placing)
-        coded: CodedOctree = self.read(data)
-        return np.concatenate(list(coded.parts()))
+        return min(
+            (learned, otherwise), key=lambda data: original.errors(self.decompress(data).points).d1
+        )
 
     def save(self, folder: Path, about: Mapping[str, Any]) -> None:
         """Write the codec as a new folder, whole or not at all.
@@ -169,12 +154,4 @@ class VoxelCodec(OctreeCodec):
         Raises:
             CodecError: there is something at `folder` already, or it cannot be written.
         """
-        described = {
-            "format": FORMAT,
-            "kind": FAMILY,
-            "id": self.codec_id.hex(),
-            "architecture": self.identity,
-            "partition": dataclasses.asdict(self.partition),
-            "about": dict(about),
-        }
-        write_folder(folder, described, {WEIGHTS: save_tensors(self.weights())})
+        save_module(folder, self, self.weights(), about)

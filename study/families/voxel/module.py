@@ -106,7 +106,10 @@ class VoxelModule(nn.Module):
         return 2.0**log_edge if math.isfinite(log_edge) else self.model.first_edge
 
     def terms(self, batch: VoxelBatch, noise: Tensor) -> dict[str, Tensor]:
-        """Return the D1 error in dB, and the bits of the octree per input point, (B,) each."""
+        """Return the D1 error in dB, the divergence of the shares of points and the octree's bits.
+
+        The latter two are per input point. (B,) each.
+        """
         shares = (noise.detach().cpu().double() + 0.5).tolist()
         found = [self._terms(*each) for each in zip(batch.patches, shares, strict=True)]
         distortion, density, bpp = (torch.stack(values) for values in zip(*found, strict=True))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from study.data import open_data_set, prepare
 from study.families.family import family_of
 from study.search.space import apply, trial_config
+from study.storage.study_file import parse_study
 from study.training.members import member_of
 from study.training.training import Training
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from study.config import StudyConfig, TrialConfig
+    from study.config.family import FamilySettings
 
 
 def ended(
@@ -37,3 +40,29 @@ def ended(
         training.run_epoch()
     weights = [float(each.double().abs().sum()) for each in training.parameters(0).values()]
     return training.measure(0).metrics, weights
+
+
+def keys_of(family: FamilySettings) -> set[str]:
+    """Return all settings of a family's sections, dotted."""
+    sections = {"model": family.model, "loss": family.loss, "training": family.training}
+    return {f"{name}.{key}" for name, section in sections.items() for key in section.model_fields}
+
+
+def is_read(name: str, value: object, study: str, root: Path) -> bool:
+    """Tell whether a trial of a study ends otherwise with another value of a setting.
+
+    Args:
+        name: the setting, dotted.
+        value: another one than the study's.
+        study: the text of its file, whose training has ``decay_every: 1, ``.
+        root: of the data.
+    """
+    if name == "training.schedule":  # With nothing that would go unread.
+        study = study.replace("decay_every: 1, ", "")
+    config = parse_study(study, origin="small")
+    return ended(config, {name: value}, root)[1] != _usual(study, root)
+
+
+@cache
+def _usual(study: str, root: Path) -> list[float]:
+    return ended(parse_study(study, origin="small"), {}, root)[1]

@@ -161,7 +161,9 @@ def test_the_work_of_compressais_is_counted_as_by_hand() -> None:
 def test_the_work_of_the_voxel_codec_is_counted_as_by_hand() -> None:
     """Where the network places the points, and nobody asked whether it should."""
     codec = codec_of("voxel", {"width": 8, "point_width": 12, "first_edge": 1 / 8})
-    codec._placing = lambda *_: Placing.LEARNED
+    codec._file = lambda points, edge, voxels: codec._write(
+        len(points), edge, voxels, Placing.LEARNED
+    )
     of = cloud()
     found = work_of(codec, of)
     coded = codec.read(codec.compress(of.points))

@@ -40,6 +40,7 @@ def test_numbers_in_files_keep_their_meaning() -> None:
     """Another codec in the place of one would read its files as something else."""
     ids = [json.loads((shipped_folder(n) / "codec.json").read_text())["id"] for n in NUMBERED]
     assert ids[:1] == ["f9718e86"]
+    assert set(NUMBERED) == set(shipped()), "decompress finds the writer by its number alone"
 
 
 @pytest.mark.parametrize("name", shipped())
