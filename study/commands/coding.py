@@ -42,6 +42,7 @@ DECODED_SUFFIX = ".decoded.ply"
 def compress(arguments: argparse.Namespace, console: Console) -> int:
     """Compress a cloud, and say how small it became."""
     source, force = arguments.cloud_file, arguments.force
+    _require_codec_first("compress", arguments.codec, source)
     require_cloud_file(source)
     target = arguments.out or source.parent / f"{source.stem}{COMPRESSED_SUFFIX}"
     if target.exists() and source.exists() and target.samefile(source):
@@ -69,6 +70,15 @@ def compress(arguments: argparse.Namespace, console: Console) -> int:
     if note:
         console.print(f"[yellow]note[/]   {note}", soft_wrap=True)
     return 0
+
+
+def _require_codec_first(command: str, codec: Path | None, source: Path) -> None:
+    """Tell who names IN and OUT, but no codec, that the first of two words is taken for it."""
+    if codec is not None and codec.is_file():
+        raise StudyError(
+            f"a codec is a folder or a name, and {codec} is a file; with IN and OUT the codec comes "
+            f"first: study {command} {DEFAULT} {codec} {source}"
+        )
 
 
 def _contents(codec: AnyCodec, data: bytes) -> tuple[str, str]:
@@ -116,6 +126,7 @@ def _octree_contents(coded: CodedOctree) -> str:
 def decompress(arguments: argparse.Namespace, console: Console) -> int:
     """Decompress a file, and say what came out."""
     source, force = arguments.file, arguments.force
+    _require_codec_first("decompress", arguments.codec, source)
     target = arguments.out or source.parent / f"{source.stem}{DECODED_SUFFIX}"
     if target.suffix.lower() not in WRITABLE:
         raise StudyError(unknown_suffix(target, "written", WRITABLE))

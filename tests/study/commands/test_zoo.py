@@ -69,6 +69,17 @@ def test_a_folder_of_the_name_comes_first(cloud: Path, capsys: pytest.CaptureFix
     assert "voxel" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["compress", "decompress"])
+def test_in_and_out_without_a_codec_is_a_sentence(
+    cloud: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = cloud.parent / "out.dpcs"
+    assert main([command, cloud.name, out.name]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"the codec comes first: study {command} voxel {cloud.name} {out.name}" in told
+    assert not out.exists()
+
+
 def test_they_are_listed_with_what_they_reach(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["zoo"]) == 0
     told = capsys.readouterr().out
