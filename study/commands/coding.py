@@ -76,8 +76,8 @@ def _require_codec_first(command: str, codec: Path | None, source: Path) -> None
     """Tell who names IN and OUT, but no codec, that the first of two words is taken for it."""
     if codec is not None and codec.is_file():
         raise StudyError(
-            f"a codec is a folder or a name, and {codec} is a file; with IN and OUT the codec comes "
-            f"first: study {command} {DEFAULT} {codec} {source}"
+            f"a codec is a folder or a name, and {codec} is a file; with IN and OUT the codec "
+            f"comes first: study {command} {DEFAULT} {codec} {source}"
         )
 
 
