@@ -66,6 +66,7 @@ CONFINED = {
         "study/tracking/runs.py",
         "study/tracking/serving.py",
     },
+    "obstore": {"study/mirror/objects.py"},
     # What MLflow's server is made of, and the gate before it.
     "starlette": {"study/tracking/gate.py"},
     "uvicorn": {"study/tracking/serving.py"},
@@ -94,6 +95,7 @@ LAYERS = (
     "halting",
     "search",
     "storage",
+    "mirror",
     "cohorts",
     "zoo",
     "families",

@@ -49,6 +49,8 @@ def show_end(config: StudyConfig, ended: Ended, console: Console) -> int:
     """Tell how a run ended, and return the exit code that says the same."""
     if ended.note:
         console.print(f"[yellow]note[/]   {escape(ended.note)}")
+    if ended.unmirrored:
+        console.print(f"[yellow]mirror[/] {escape(ended.unmirrored)}", soft_wrap=True)
     if ended.files is None:
         _show_interrupted(config, ended, console)
         return INTERRUPTED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -16,6 +17,7 @@ from study.driver.resuming import check_can_go_on, with_more
 from study.driver.runner import prepare_data, resume_study, run_study
 from study.families.family import family_of
 from study.families.trained import TrainedFamily
+from study.mirror.restoring import restore
 from study.storage.folder import find_study, folder_of
 from study.storage.progress import read_records
 
@@ -50,9 +52,15 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def resume(arguments: argparse.Namespace, console: Console) -> int:
-    """Go on with a study by its name."""
-    folder = find_study(arguments.root, arguments.name)
-    config = with_more(folder, trials=arguments.trials, hours=arguments.hours)
+    """Go on with a study by its name, after its folder is made again where that was lost."""
+    if arguments.mirror is None:
+        folder = find_study(arguments.root, arguments.name)
+    else:
+        tell = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+        folder = restore(arguments.mirror, arguments.name, arguments.root, tell)
+    config = with_more(
+        folder, trials=arguments.trials, hours=arguments.hours, mirror=arguments.mirror
+    )
     return _go_on(folder, config, arguments, console)
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator
 
+from study.base.addresses import masked
 from study.config.names import Name
-from study.config.numbers import Count
+from study.config.numbers import Count, Positive
 from study.config.section import Section
+
+_STORES = ("s3", "gs")
 
 
 class ResourcesSection(Section):
@@ -112,3 +115,27 @@ class StorageSection(Section):
         description="most bytes of the front's codecs; beyond it the least useful of them are "
         "deleted, and that is told",
     )
+    mirror: str | None = Field(
+        None,
+        description="where copies of the study's folder go while it runs: s3://bucket/prefix, "
+        "gs://bucket/prefix or another folder; `study resume NAME --from` goes on from there; "
+        "null: nowhere",
+    )
+    mirror_every_s: Positive = Field(
+        60.0,
+        description="seconds between two such copies at least, while trials make progress; a last "
+        "one is taken at the end",
+    )
+
+    @field_validator("mirror")
+    @classmethod
+    def _name_a_store_without_a_password(cls, mirror: str | None) -> str | None:
+        if mirror is None:
+            return None
+        scheme, found, _ = mirror.partition("://")
+        if found and (scheme not in _STORES or masked(mirror) != mirror or "#" in mirror):
+            raise ValueError(
+                "must be s3://bucket/prefix, gs://bucket/prefix or a folder, without user, "
+                f"password or options, which belong into the environment, and is {masked(mirror)}"
+            )
+        return mirror

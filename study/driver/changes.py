@@ -17,6 +17,8 @@ FREE = (
     "search.trials",
     "budget",
     "storage.codec_bytes",
+    "storage.mirror",
+    "storage.mirror_every_s",
     "resources",
     "root",
     "data_root",

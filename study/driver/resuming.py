@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 
 
 def with_more(
-    folder: StudyFolder, *, trials: int | None = None, hours: float | None = None
+    folder: StudyFolder,
+    *,
+    trials: int | None = None,
+    hours: float | None = None,
+    mirror: str | None = None,
 ) -> StudyConfig:
-    """Return a study as it began, with other budgets where they are given.
+    """Return a study as it began, with other budgets and another mirror where they are given.
 
     It goes on in the folder where it lies now, which may have been moved.
 
@@ -38,8 +42,14 @@ def with_more(
         search = search.model_copy(update={"trials": trials})
     if hours is not None:
         budget = budget.model_copy(update={"hours": hours})
-    root = str(folder.path.parent)
-    more = began.model_copy(update={"search": search, "budget": budget, "root": root})
+    update: dict[str, object] = {
+        "search": search,
+        "budget": budget,
+        "root": str(folder.path.parent),
+    }
+    if mirror is not None:
+        update["storage"] = began.storage.model_copy(update={"mirror": mirror})
+    more = began.model_copy(update=update)
     # As a study file is checked: a grid, say, has only so many points.
     return parse_study(json.dumps(more.model_dump(mode="json")), origin=began.name)
 

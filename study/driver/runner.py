@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -24,6 +24,7 @@ from study.driver.reports import Exhibited, draw_report
 from study.driver.termination import COMPLETE, Reason, Stopped, Termination
 from study.families.family import family_of
 from study.fronts.measures import cautions
+from study.mirror.mirroring import check_mirror, mirroring
 from study.report.live import live_view, preparation_view
 from study.search.architectures import preparations
 from study.storage.folder import create_study_folder, open_study_folder
@@ -57,6 +58,7 @@ class Ended:
         files: the report; None when the study was interrupted.
         note: what could not be recorded in MLflow, as a sentence, or None.
         termination: why it ended, or was stopped.
+        unmirrored: what is not in the study's mirror, as a sentence, or None.
     """
 
     folder: StudyFolder
@@ -64,6 +66,7 @@ class Ended:
     files: ReportFiles | None
     note: str | None
     termination: Termination = COMPLETE
+    unmirrored: str | None = None
 
 
 def run_study(
@@ -83,6 +86,7 @@ def run_study(
         StudyError: the name is taken, the data cannot be prepared, or Ray cannot be reached.
             Nothing of the study is left behind then.
     """
+    check_mirror(config)
     if config.storage.uri is not None:
         from study.storage.database import check_new
 
@@ -112,6 +116,7 @@ def resume_study(
     Raises:
         StudyError: another driver is at work, or as for `run_study`. Nothing is lost then.
     """
+    check_mirror(config)
     with open_study_folder(folder):
         return _drive(config, folder, console, address)
 
@@ -141,11 +146,14 @@ def _drive(
         importing = helper.submit(import_module, "study.driver.tuning")
         if not console.is_terminal:  # The live table says so itself.
             console.print("[bold]Ray[/]    starts; the first trials begin within a minute")
-        with hold(opening.result(), folder, tell=tell) as lease:
+        with hold(opening.result(), folder, tell=tell) as lease, ExitStack() as within:
             from study.driver.cluster import ray_running
             from study.driver.local_ray import Preload
 
             store = opening.result()
+            mirror = within.enter_context(
+                mirroring(config, folder, store.identity, tell, lease.lost.set)
+            )
             modules = ("study.workers.trainable", *family_of(config.family).worker_modules)
             preload = Preload(modules, config.resources.cpus_per_cohort)
             with (
@@ -159,14 +167,20 @@ def _drive(
                 note_data_sets(store, data.values())
                 draw = partial(draw_report, config, folder, outdated=outcome.reported)
                 tracking = open_tracking(config, store, folder, draw)
-                observers = (view, tracking, *_keepers(config, folder, tell))
+                observers = (
+                    view,
+                    tracking,
+                    *_keepers(config, folder, tell),
+                    *([mirror] if mirror else []),
+                )
                 importing.result()
                 from study.driver.tuning import Site, run_trials
 
                 site = Site(folder, store, data, lease, address is not None)
                 outcome.termination = run_trials(config, site, observers, tell)
             # Still under the lease: what MLflow lacks is written now.
-            return finish(config, folder, store, tracking, outcome)
+            ended = finish(config, folder, store, tracking, outcome)
+            return replace(ended, unmirrored=mirror.finish()) if mirror else ended
 
 
 def _keepers(

@@ -153,9 +153,9 @@ def hold(
         StudyError: another driver is alive, as far as can be told; the sentence says which.
     """
     timing = timing or Timing()
-    ours = _ourselves(folder)
+    ours = ourselves(folder)
     there = Holder.read(store.lease())
-    if there is not None and not _has_ended(there, ours):
+    if there is not None and not has_ended(there, ours):
         _check_stale(there, store, folder, timing, tell)
     store.write_lease(asdict(ours))
     if there is not None:  # A study that has just begun is known to nobody else.
@@ -182,12 +182,13 @@ def is_driven(store: LeaseStore, folder: StudyFolder) -> bool:
     there = Holder.read(store.lease())
     if there is None or there.beat == 0:
         return False
-    if alive is not None and _has_ended(there, _ourselves(folder)):
+    if alive is not None and has_ended(there, ourselves(folder)):
         return False
     return abs(time.time() - there.beat) <= STALE_S
 
 
-def _ourselves(folder: StudyFolder) -> Holder:
+def ourselves(folder: StudyFolder) -> Holder:
+    """Return who this process is, as the driver of a study from now on."""
     now = time.time()
     place = str(folder.path.resolve())
     return Holder(uuid.uuid4().hex, socket.gethostname(), _machine(), place, os.getpid(), now, now)
@@ -201,8 +202,8 @@ def _machine() -> str:
         return ""
 
 
-def _has_ended(there: Holder, ours: Holder) -> bool:
-    """Tell whether it gave the lease back, or is known to be dead."""
+def has_ended(there: Holder, ours: Holder) -> bool:
+    """Tell whether it gave the lease back, or is known to be dead: the folder must be locked."""
     if there.beat == 0:
         return True
     if (there.host, there.machine) != (ours.host, ours.machine):

@@ -63,6 +63,12 @@ RESUME = Command(
             type=number_above(0),
             metavar="H",
         ),
+        Option(
+            "--from",
+            "the study's storage.mirror, from which its folder is made again; there must be none",
+            dest="mirror",
+            metavar="MIRROR",
+        ),
         ROOT,
         ADDRESS,
     ),
@@ -76,6 +82,8 @@ examples:
   study resume quickstart-001 --trials 32
                                 32 trials in all, also if the 16 it had are finished
   study resume mine --hours 8   stops when drivers have worked on it for 8 hours, all together
+  study resume mine --from s3://bucket/studies
+                                on another machine, when the study's own is lost (docs/cluster.md)
   study run mine.yaml --resume  the same with the study file, in which budgets, resources and
                                 tracking may have changed; all else must be as it began""",
     run="study.commands.running:resume",

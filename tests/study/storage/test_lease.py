@@ -19,7 +19,7 @@ from optuna.storages import RDBStorage
 from study.base.errors import StudyError
 from study.driver.runner import open_store
 from study.storage.folder import StudyFolder, create_study_folder, open_study_folder
-from study.storage.lease import STALE_S, Holder, Timing, _ourselves, hold, is_driven
+from study.storage.lease import STALE_S, Holder, Timing, hold, is_driven, ourselves
 from study.storage.study_file import parse_study
 from tests.study.toy import STUDY
 
@@ -55,12 +55,12 @@ def folder(tmp_path: Path) -> StudyFolder:
 
 def holder(folder: StudyFolder, *, silent_s: float = 0.0, **changes: object) -> dict[str, Any]:
     """A driver whose last sign of life is so long ago; of another machine unless it is said."""
-    there = replace(_ourselves(folder), beat=time.time() - silent_s, pid=4_194_305)
+    there = replace(ourselves(folder), beat=time.time() - silent_s, pid=4_194_305)
     return {**asdict(there), "host": "elsewhere", "machine": "other", **changes}
 
 
 def ours(folder: StudyFolder) -> dict[str, Any]:
-    here = _ourselves(folder)
+    here = ourselves(folder)
     return {"host": here.host, "machine": here.machine}
 
 
@@ -264,7 +264,7 @@ def test_whoever_looks_sees_drivers_here_and_elsewhere(folder: StudyFolder) -> N
     assert is_driven(Store(holder(folder, silent_s=STALE_S / 2)), folder)
     assert not is_driven(Store(holder(folder, silent_s=STALE_S + 5)), folder)
     assert not is_driven(Store(holder(folder, beat=0.0)), folder)  # It ended in order.
-    ours = asdict(_ourselves(folder))  # Killed a moment ago on this machine: nobody has the lock.
+    ours = asdict(ourselves(folder))  # Killed a moment ago on this machine: nobody has the lock.
     assert not is_driven(Store(ours), folder)
     with open_study_folder(folder):
         assert is_driven(Store(ours), folder)

@@ -17,7 +17,7 @@ from study.driver.resuming import check_can_go_on
 from study.driver.runner import open_store
 from study.storage.database import check_new
 from study.storage.folder import create_study_folder
-from study.storage.lease import STALE_S, _ourselves
+from study.storage.lease import STALE_S, ourselves
 from study.storage.progress import read_progress
 from study.storage.study_file import parse_study
 from study.training.codec_files import codec_file
@@ -80,7 +80,7 @@ def test_a_driver_on_another_machine_is_told_by_its_signs_of_life(tmp_path: Path
     store.ask()
     assert summary(config, read_progress(folder, config)).startswith("interrupted, 0 of 3 trials")
 
-    elsewhere = replace(_ourselves(folder), host="elsewhere", machine="other", beat=time.time())
+    elsewhere = replace(ourselves(folder), host="elsewhere", machine="other", beat=time.time())
     store.write_lease(asdict(elsewhere))
     standing = read_progress(folder, config)
     assert summary(config, standing) == "running, 0 of 3 trials finished (1 running)"

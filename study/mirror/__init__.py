@@ -1,0 +1,1 @@
+"""A copy of a study beyond its driver's disk: an object store, or a second folder."""
