@@ -18,6 +18,7 @@ from study.mirror.manifests import (
     read_manifest,
 )
 from study.storage.folder import StudyFolder, check_name, check_name_is_free, check_root
+from study.storage.lease import release
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +68,7 @@ def restore(url: str, name: str, root: Path, tell: Callable[[str], None]) -> Stu
             )
         else:
             tell(f"mirror  {name} as it was {_when(each)}, {len(manifest.files)} files")
+            _release(folder)
             # An older one may be all that is whole: whoever goes on from it knows of the newer.
             (folder.path / MARK).write_text(str(lease_of(there[0])), encoding="ascii")
             return folder
@@ -99,6 +101,16 @@ def _make(objects: Objects, manifest: Manifest, folder: StudyFolder) -> None:
         ) from error
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _release(folder: StudyFolder) -> None:
+    """Give back the lease of the head whose database this is a copy of; the mirror has its own."""
+    if folder.database.exists():
+        from study.storage.trial_store import TrialStore
+
+        store = TrialStore(folder.config(), folder.database)
+        release(store)
+        store.close()
 
 
 def _when(there: Found) -> str:

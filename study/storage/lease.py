@@ -170,6 +170,12 @@ def hold(
         lease.end()
 
 
+def release(store: LeaseStore) -> None:
+    """Give back the lease that a copy of a database holds: nobody drives the copy."""
+    if there := Holder.read(store.lease()):
+        store.write_lease(asdict(replace(there, beat=0.0)))
+
+
 def is_driven(store: LeaseStore, folder: StudyFolder) -> bool:
     """Tell whether a driver works on the study, on this machine or on another.
 

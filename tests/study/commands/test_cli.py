@@ -23,7 +23,7 @@ PACKAGE = Path(study.__file__).parent
 
 COMMANDS = {
     "run": ["--address", "--help", "--resume", "-h", "file"],
-    "resume": ["--address", "--help", "--hours", "--root", "--trials", "-h", "name"],
+    "resume": ["--address", "--from", "--help", "--hours", "--root", "--trials", "-h", "name"],
     "front": ["--baseline", "--format", "--help", "--json", "--root", "--with", "-h", "name"],
     "compare": ["--help", "--root", "-h", "first", "second"],
     "status": ["--help", "--root", "-h", "name"],

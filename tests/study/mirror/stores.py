@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -143,10 +143,8 @@ class Proxy:
                 pass
 
             def handle(self) -> None:
-                try:
+                with suppress(OSError):  # The client has gone.
                     super().handle()
-                except OSError:  # The client has gone.
-                    pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

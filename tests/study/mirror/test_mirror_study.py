@@ -1,4 +1,4 @@
-"""A study whose head is lost goes on elsewhere from its mirror: real Ray, Optuna, MLflow and moto."""
+"""A study whose head is lost goes on elsewhere from its mirror: real Ray, MLflow and moto."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def run(config: StudyConfig) -> Ended:
 
 def told(records: Sequence[TrialRecord]) -> list[object]:
     return [
-        (r.number, r.state, r.settings, [(e.epoch, e.metrics) for e in r.epochs], r.final)
+        (r.number, r.state, r.params, [(e.epoch, e.metrics) for e in r.epochs], r.final)
         for r in records
     ]
 
