@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, field_validator
 
 from study.base.addresses import masked
+from study.base.errors import StudyError
 from study.config.names import Name
 from study.config.numbers import Count, Positive
 from study.config.section import Section
@@ -97,6 +98,21 @@ class TrackingSection(Section):
     )
 
 
+def store_address(address: str) -> str:
+    """Return the address of a mirror as it was given.
+
+    Raises:
+        StudyError: it is none, or may hold a password.
+    """
+    scheme, found, _ = address.partition("://")
+    if found and (scheme not in _STORES or masked(address) != address or "#" in address):
+        raise StudyError(
+            "a mirror must be s3://bucket/prefix, gs://bucket/prefix or a folder, without user, "
+            f"password or options, which belong into the environment, and is {masked(address)}"
+        )
+    return address
+
+
 class StorageSection(Section):
     """Where the truth about trials is kept, and how much of what they learned."""
 
@@ -129,13 +145,5 @@ class StorageSection(Section):
 
     @field_validator("mirror")
     @classmethod
-    def _name_a_store_without_a_password(cls, mirror: str | None) -> str | None:
-        if mirror is None:
-            return None
-        scheme, found, _ = mirror.partition("://")
-        if found and (scheme not in _STORES or masked(mirror) != mirror or "#" in mirror):
-            raise ValueError(
-                "must be s3://bucket/prefix, gs://bucket/prefix or a folder, without user, "
-                f"password or options, which belong into the environment, and is {masked(mirror)}"
-            )
-        return mirror
+    def _name_a_store(cls, mirror: str | None) -> str | None:
+        return None if mirror is None else store_address(mirror)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from study.base.addresses import masked
 from study.base.spelling import did_you_mean
 from study.config.family import DPCC
 from study.config.sections import section_in
@@ -63,7 +64,8 @@ def _sentence(faults: Sequence[ErrorDetails], family: str) -> str:
     given = fault["input"]
     if given is None and fault["type"] in _IN_WORDS:
         return f"'{path}'{which} is empty{_how_to_fill(fault)}"
-    shown = "" if isinstance(given, dict | list) else f" (given: {_clipped(repr(given))})"
+    told = masked(given) if isinstance(given, str) else given  # An address may have a password.
+    shown = "" if isinstance(given, dict | list) else f" (given: {_clipped(repr(told))})"
     return f"'{path}'{which}: {reason}{shown}"
 
 

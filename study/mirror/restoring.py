@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.base.errors import StudyError
+from study.config.resources import store_address
 from study.mirror.errors import MissingError
 from study.mirror.manifests import (
     MARK,
@@ -51,8 +52,8 @@ def restore(url: str, name: str, root: Path, tell: Callable[[str], None]) -> Stu
         )
     check_name_is_free(folder)
     check_root(root)
-    objects = objects_of(url, name)
-    there = manifests(objects)
+    is_missing = "://" not in store_address(url) and not Path(url, name).is_dir()
+    there = [] if is_missing else manifests(objects := objects_of(url, name))
     if not there:
         raise StudyError(
             f"there is no snapshot of a study '{name}' in {url}; give its name and its "
