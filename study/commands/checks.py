@@ -12,6 +12,7 @@ from study.base.errors import StudyError
 from study.base.output import check_free
 from study.base.spelling import did_you_mean
 from study.commands.declared.codecs import YARDSTICKS
+from study.mirror.restoring import check_restorable
 from study.registry.aliases import check_alias
 from study.storage.folder import check_name, find_study, next_free_name
 from study.storage.study_file import EMBEDDED, QUICKSTART, load_study
@@ -64,6 +65,14 @@ def check_study(arguments: argparse.Namespace) -> None:
     """Refuse a study that is not there or damaged; without a name there is nothing to check."""
     if arguments.name is not None:
         find_study(arguments.root, arguments.name).config()
+
+
+def check_resume(arguments: argparse.Namespace) -> None:
+    """Refuse a study that is not there, or that is there and shall be made again from a mirror."""
+    if arguments.mirror is None:
+        check_study(arguments)
+    else:
+        check_restorable(arguments.mirror, arguments.name, arguments.root)
 
 
 def check_export(arguments: argparse.Namespace) -> None:

@@ -43,16 +43,8 @@ def restore(url: str, name: str, root: Path, tell: Callable[[str], None]) -> Stu
         StudyError: something has that name already, or there is no such study, or no whole one.
         StoreError: the store does not answer.
     """
-    check_name(name)
-    folder = StudyFolder(root.resolve() / name)
-    if Path(name).name != name or name.startswith("."):
-        raise StudyError(
-            f"with --from a study is given by its name, and not by a path as {name!r} is; say with "
-            "--root where its folder is to lie"
-        )
-    check_name_is_free(folder)
-    check_root(root)
-    is_missing = "://" not in store_address(url) and not Path(url, name).is_dir()
+    folder = check_restorable(url, name, root)
+    is_missing = "://" not in url and not Path(url, name).is_dir()
     there = [] if is_missing else manifests(objects := objects_of(url, name))
     if not there:
         raise StudyError(
@@ -77,6 +69,25 @@ def restore(url: str, name: str, root: Path, tell: Callable[[str], None]) -> Stu
         f"of the {len(there)} snapshots of '{name}' in {url} none is whole, as told above; nothing "
         "was made of them"
     )
+
+
+def check_restorable(url: str, name: str, root: Path) -> StudyFolder:
+    """Return where a study's folder can be made; nothing is asked of the mirror yet.
+
+    Raises:
+        StudyError: something has that name already, or it is none; the address is none of a mirror.
+    """
+    store_address(url)
+    check_name(name)
+    if Path(name).name != name or name.startswith("."):
+        raise StudyError(
+            f"with --from a study is given by its name, and not by a path as {name!r} is; say with "
+            "--root where its folder is to lie"
+        )
+    folder = StudyFolder(root.resolve() / name)
+    check_name_is_free(folder)
+    check_root(root)
+    return folder
 
 
 def _make(objects: Objects, manifest: Manifest, folder: StudyFolder) -> None:

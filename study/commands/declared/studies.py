@@ -87,7 +87,7 @@ examples:
   study run mine.yaml --resume  the same with the study file, in which budgets, resources and
                                 tracking may have changed; all else must be as it began""",
     run="study.commands.running:resume",
-    check="study.commands.checks:check_study",
+    check="study.commands.checks:check_resume",
 )
 
 FRONT = Command(
