@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from study.base.errors import StudyError
-from study.mirror.manifests import manifests
+from study.mirror.manifests import manifests, read_manifest
 from study.mirror.mirroring import mirroring
 from study.mirror.objects import Objects
 from study.mirror.restoring import restore
@@ -94,3 +95,26 @@ def test_a_study_that_went_on_elsewhere_does_not_go_on_here(
     with pytest.raises(StudyError, match="'toy' has gone on elsewhere"):
         mirrored(folder)
     mirrored(again)
+
+
+@pytest.mark.parametrize(("every_s", "count"), [(0.01, 3), (1000.0, 1)])
+def test_snapshots_are_as_far_apart_as_the_study_file_says(
+    folder: StudyFolder, tmp_path: Path, every_s: float, count: int
+) -> None:
+    config = config_of(folder.path.parent, str(tmp_path / "mirror"))
+    storage = config.storage.model_copy(update={"mirror_every_s": every_s})
+    config = config.model_copy(update={"storage": storage})
+    objects = Objects(f"{tmp_path}/mirror/toy")
+
+    def newest() -> int:
+        return max((read_manifest(objects, each).number for each in manifests(objects)), default=0)
+
+    with mirroring(config, folder, IDENTITY, print, lambda: None) as mirror:
+        assert mirror is not None
+        end_s = time.monotonic() + (1.0 if count == 1 else 30.0)
+        while time.monotonic() < end_s and newest() < 3:
+            mirror.on_trial(None)  # type: ignore[arg-type]  # It only takes note of the time.
+            time.sleep(0.01)
+        assert min(newest(), 3) == count
+        mirror.finish()
+        assert newest() > count

@@ -21,6 +21,8 @@ from tests.study.mirror.mirrored import wait_for
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
 
 def start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
     """Start a command, as a user does; what it says is in a file."""
