@@ -16,6 +16,9 @@ SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 EMBEDDED = "embedded"
 """The `source` that names the objects shipped with the package."""
 
+TOY = "toy"
+"""The `source` that names sets of ten random points in a square."""
+
 
 class DataRecipe(BaseModel):
     """Everything that decides which patches a data set holds.
@@ -30,7 +33,8 @@ class DataRecipe(BaseModel):
         min_length=1,
         description="`embedded` for the objects shipped with the package; a folder of clouds and "
         "models (PLY, OBJ, OFF, STL, LAS, LAZ, bin, npy, npz, zip, sh3f; sub-folders included); "
-        "one such file that holds several; or a data set pickled by D-PCC (.pkl)",
+        "one such file that holds several; a data set pickled by D-PCC (.pkl); or `toy` for 100 "
+        "flat sets of ten random points, to try a family on",
     )
     max_objects: int | None = Field(
         default=None, ge=1, description="take a seeded choice of this many objects; null takes all"

@@ -14,12 +14,13 @@ from study.base.errors import StudyError
 from study.clouds.cloud import checked_cloud
 from study.clouds.files import READABLE, open_cloud_file
 from study.clouds.sampling import DEFAULT_SAMPLES, Sampling
-from study.config.data import EMBEDDED
+from study.config.data import EMBEDDED, TOY
 from study.data.pickles import PickledDataSet
 from study.data.store import read_objects
+from study.data.toy_sets import ToySets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from study.clouds import Cloud
     from study.clouds.files import CloudFile
@@ -102,16 +103,21 @@ class CloudFiles:
         return file.read(member, self._sampling)
 
 
+BY_NAME: dict[str, Callable[[], Source]] = {EMBEDDED: EmbeddedObjects, TOY: ToySets}
+"""What needs no file. Their names come first: a folder of such a name is given as ./NAME."""
+
+
 def open_source(recipe: DataRecipe) -> Source:
     """Open what a recipe's `source` names.
 
     Raises:
-        StudyError: it is neither `embedded` nor a folder or file of clouds.
+        StudyError: it is neither `embedded`, nor `toy`, nor a folder or file of clouds.
     """
     source = recipe.source
-    if source == EMBEDDED:
-        return EmbeddedObjects()
-    given = f"the data source must be {EMBEDDED!r}, or a folder or file of clouds, and {source!r}"
+    if source in BY_NAME:
+        return BY_NAME[source]()
+    names = ", ".join(map(repr, BY_NAME))
+    given = f"the data source must be {names}, or a folder or file of clouds, and {source!r}"
     sampling = Sampling(recipe.points_per_object or DEFAULT_SAMPLES, recipe.seed)
     try:
         path = Path(source).expanduser()
@@ -167,11 +173,11 @@ def _nearest(missing: Path) -> str:
     missing = missing.absolute()
     parent = next(parent for parent in missing.parents if parent.is_dir())
     wanted = missing.relative_to(parent).parts[0]
-    names = [EMBEDDED, *sorted(p.name for p in parent.iterdir() if p.is_dir() or _usable(p))]
+    names = [*BY_NAME, *sorted(p.name for p in parent.iterdir() if p.is_dir() or _usable(p))]
     close = difflib.get_close_matches(wanted, names, n=1)
     if not close:
         return f"{parent} exists and holds nothing of a similar name; check the path"
-    return f"did you mean {close[0] if close[0] == EMBEDDED else parent / close[0]}?"
+    return f"did you mean {close[0] if close[0] in BY_NAME else parent / close[0]}?"
 
 
 def _usable(path: Path) -> bool:

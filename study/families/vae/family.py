@@ -27,4 +27,4 @@ class Vae(SingleFamily):
         """Return the autoencoder, on the CPU."""
         from study.families.vae.module import PatchAutoencoder
 
-        return PatchAutoencoder(model.points, model.latents, model.width)
+        return PatchAutoencoder(model.points, model.latents, model.width, model.dimensions)

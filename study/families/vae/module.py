@@ -48,10 +48,10 @@ class PatchAutoencoder(nn.Module):
 
     vmaps = True
 
-    def __init__(self, points: int, latents: int, width: int) -> None:
+    def __init__(self, points: int, latents: int, width: int, dimensions: int = 3) -> None:
         super().__init__()
-        self.noise, self.points = latents, points
-        self.network = VariationalAutoencoder(points, 3, width, latents)
+        self.noise, self.points, self.dimensions = latents, points, dimensions
+        self.network = VariationalAutoencoder(points, dimensions, width, latents)
         # Not saved: they follow from their number.
         shared = candidates(latents // PAIR)
         self.register_buffer("latents", shared.latents, persistent=False)
@@ -59,8 +59,9 @@ class PatchAutoencoder(nn.Module):
 
     def terms(self, batch: PointBatch, noise: Tensor) -> dict[str, Tensor]:
         """Return the chamfer distance, and the KL divergence in bits per input point."""
-        made = self.network(batch.evenly(self.points), standard_normal(noise))
-        decoded = Points(made.points[None], _all_of(made.points[None]))
+        made = self.network(self._read(batch), standard_normal(noise))
+        xyz = self._in_space(made.points)[None]
+        decoded = Points(xyz, _all_of(xyz))
         true = Points(batch.xyz[None], batch.valid[None])
         distance, _ = chamfer(decoded, true, nearest)
         bits = kl_bits(made.mean, made.log_variance)
@@ -71,7 +72,7 @@ class PatchAutoencoder(nn.Module):
 
         The files' own bits are some more, as `docs/decisions/0045` says: both are recorded.
         """
-        mean, log_variance = self.network.encode(batch.evenly(self.points))
+        mean, log_variance = self.network.encode(self._read(batch))
         latents = latents_of(self._shared, chosen(self._shared, mean, log_variance))
         decoded = self._decoded(latents)
         sizes = torch.full_like(batch.sizes, decoded.shape[1])
@@ -84,7 +85,7 @@ class PatchAutoencoder(nn.Module):
             UncodableError: the network has diverged.
         """
         batch = PointBatch(points[None], torch.tensor([len(points)]))
-        mean, log_variance = self.network.encode(batch.evenly(self.points))
+        mean, log_variance = self.network.encode(self._read(batch))
         if not (mean.isfinite().all() and log_variance.isfinite().all()):
             raise UncodableError("a latent must be finite, and one is not: the network diverged")
         return written(chosen(self._shared, mean, log_variance)[0].tolist())
@@ -98,9 +99,17 @@ class PatchAutoencoder(nn.Module):
     def _shared(self) -> Candidates:
         return Candidates(self.get_buffer("latents"), self.get_buffer("log_arrivals"))
 
+    def _read(self, batch: PointBatch) -> Tensor:
+        """(B, M, dimensions)."""
+        return batch.evenly(self.points)[..., : self.dimensions]
+
+    def _in_space(self, points: Tensor) -> Tensor:
+        """(B, M, dimensions) to (B, M, 3): what has no z lies in the plane of z = 0."""
+        return nn.functional.pad(points, (0, 3 - self.dimensions))
+
     def _decoded(self, latents: Tensor) -> Tensor:
         # Nothing lies outside of a cube.
-        return self.network.decode(latents).clamp(-1.0, 1.0)
+        return self._in_space(self.network.decode(latents)).clamp(-1.0, 1.0)
 
 
 def standard_normal(noise: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from study.config.numbers import Count
@@ -14,6 +16,9 @@ class VaeModel(Section):
 
     points: Count = Field(
         128, description="points that it reads of a patch, and points that it makes of it"
+    )
+    dimensions: Literal[2, 3] = Field(
+        3, description="coordinates that it reads and makes of a point; with 2, z is 0"
     )
     latents: int = Field(
         8,

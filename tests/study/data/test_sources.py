@@ -41,6 +41,19 @@ def test_the_embedded_objects_are_whole() -> None:
         assert cloud.uncoded == ()
 
 
+def test_toy_sets_are_flat_random_and_the_same_ones() -> None:
+    source, again = opened("toy"), opened("toy")
+    assert source.name == "toy"
+    assert source.fingerprint == again.fingerprint
+    clouds = [source.read(name).points for name in source.point_counts]
+    assert [cloud.shape for cloud in clouds] == [(10, 3)] * 100
+    assert not np.any([cloud[:, 2] for cloud in clouds])
+    square = np.concatenate(clouds)[:, :2]
+    assert len(np.unique(square)) == square.size
+    # Uniform: within five standard errors of what the square has.
+    np.testing.assert_allclose(square.mean(axis=0), 0.5, atol=5 * 12**-0.5 / 1000**0.5)
+
+
 def test_a_folder_is_read_with_its_sub_folders(ply_folder: Path, clouds: Clouds) -> None:
     (ply_folder / "more").mkdir()
     (ply_folder / "box0.ply").rename(ply_folder / "more" / "box0.PLY")
@@ -107,6 +120,7 @@ def test_a_folder_without_clouds_says_what_it_holds(tmp_path: Path) -> None:
         ("{root}/my bxoes", "did you mean {root}/my boxes?"),
         ("{root}/my bxoes/deeper/still", "did you mean {root}/my boxes?"),
         ("embeded", "did you mean embedded?"),
+        ("toys", "did you mean toy?"),
         ("{root}/sweep.npz", "did you mean {root}/sweeps.npz?"),
         ("{root}/qqqqqqqqq", "{root} exists and holds nothing of a similar name"),
     ],

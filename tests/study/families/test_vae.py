@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from model.errors import CodecError, DamagedFileError, UncodableError
 from model.partition import PartitionConfig
@@ -22,7 +24,7 @@ from study.families.point_batch import collate
 from study.families.vae.module import PatchAutoencoder, standard_normal
 from study.families.vae.settings import VaeLoss, VaeModel, VaeTraining
 from study.registry.fetching import open_codec
-from study.storage.study_file import parse_study
+from study.storage.study_file import EMBEDDED, parse_study
 from tests.study.families.ended import ended, is_read, keys_of
 
 POINTS, LATENTS, WIDTH = 12, 4, 16
@@ -109,6 +111,38 @@ def test_what_evaluation_decodes_is_what_a_file_holds(module: PatchAutoencoder, 
     torch.testing.assert_close(decoded[0], again, rtol=0, atol=1e-5)
 
 
+def test_in_the_plane_no_z_is_read_or_made(seed: int) -> None:
+    """Its loss is the chamfer distance in the plane, and what lies beside the plane costs more."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        module = PatchAutoencoder(POINTS, LATENTS, WIDTH, dimensions=2)
+    flat = cloud(seed, POINTS)
+    flat[:, 2] = 0.0
+    lifted = flat + np.array([0, 0, 0.5], np.float32)
+    noise = torch.zeros(1, LATENTS)
+    terms, above = (module.terms(collate([each], "cpu"), noise) for each in (flat, lifted))
+    made = module.network(torch.from_numpy(flat[None, :, :2]), torch.zeros(1, LATENTS)).points
+    dist2 = torch.cdist(made[0], torch.from_numpy(flat[:, :2])).square()
+    in_plane = dist2.amin(dim=0).mean() + dist2.amin(dim=1).mean()
+    torch.testing.assert_close(terms["chamfer"][0], in_plane, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(above["chamfer"][0], in_plane + 0.5, rtol=1e-4, atol=1e-6)
+    assert above["kl_lambda"].equal(terms["kl_lambda"])
+    decoded = module.decode(module.encode(torch.from_numpy(lifted)))
+    assert decoded.shape == (POINTS, 3)
+    assert not decoded[:, 2].any()
+
+
+def test_the_articles_own_runs_as_the_page_has_it(tmp_path: Path) -> None:
+    page = Path(__file__).parents[3] / "docs" / "chamfer.md"
+    (block,) = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    sections = yaml.safe_load(EMBEDDED["vae"].read_text(encoding="utf-8")) | yaml.safe_load(block)
+    config = parse_study(yaml.safe_dump(sections), origin="toy")
+    before, _ = ended(config, {"training.epochs": 1}, tmp_path)
+    after, _ = ended(config, {}, tmp_path)
+    assert after["d1_psnr_db"] > before["d1_psnr_db"]
+    assert after["points_ratio"] == 1.0
+
+
 def test_a_diverged_network_and_a_damaged_file_are_told(module: PatchAutoencoder) -> None:
     codec = PatchwiseCodec(module, PartitionConfig(), {"family": "vae"}, is_ours=True)
     with pytest.raises(DamagedFileError, match="a patch must be decodable, and one is not"):
@@ -122,7 +156,10 @@ def test_a_diverged_network_and_a_damaged_file_are_told(module: PatchAutoencoder
 def test_its_codec_opens_by_itself_and_others_do_not(
     module: PatchAutoencoder, tmp_path: Path
 ) -> None:
-    """A folder's word for a family is looked up in a list, and never imported."""
+    """A folder's word for a family is looked up in a list, and never imported.
+
+    It knows nothing of `dimensions`, like those written before there was such a key.
+    """
     identity = {"points": POINTS, "latents": LATENTS, "width": WIDTH}
     for name, family in (("ours", "study.families.vae.family:Vae"), ("mine", "mine:Vae")):
         architecture = {"family": family, "model": identity}
@@ -140,6 +177,7 @@ def test_its_codec_opens_by_itself_and_others_do_not(
 
 CHANGES: dict[str, Any] = {
     "model.points": 44,
+    "model.dimensions": 2,
     "model.latents": 6,
     "model.width": 24,
     "loss.chamfer": 0.5,
