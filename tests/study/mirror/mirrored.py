@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from study.storage.folder import StudyFolder
 
 IDENTITY = "the study's"
-QUICK = Patience(request_s=1.0, retrying_s=1.5)
+QUICK = Patience(request_s=20.0, retrying_s=1.5)
 
 
 def config_of(root: Path, mirror: str = stores.URL, more: str = "") -> StudyConfig:
@@ -48,7 +48,7 @@ def files(folder: StudyFolder) -> dict[str, bytes]:
     }
 
 
-def wait_for(is_so: Callable[[], bool], most_s: float = 20.0) -> None:
+def wait_for(is_so: Callable[[], bool], most_s: float = 60.0) -> None:
     end_s = time.monotonic() + most_s
     while not is_so():
         assert time.monotonic() < end_s

@@ -111,12 +111,14 @@ class Proxy:
         methods: which.
         delay_s: before each request.
         after: how many of those requests are let through first.
+        seen: how many of those there were.
+        parts: requests of a megabyte or more that came.
     """
 
     def __init__(self, port: int) -> None:
         self.answer: tuple[int, str] | None = None
         self.methods: tuple[str, ...] = ("GET", "PUT", "POST", "DELETE", "HEAD")
-        self.delay_s, self.after, self.seen = 0.0, 0, 0
+        self.delay_s, self.after, self.seen, self.parts = 0.0, 0, 0, 0
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -154,6 +156,7 @@ class Proxy:
     def decide(
         self, request: BaseHTTPRequestHandler, port: int, content: bytes
     ) -> tuple[int, list[tuple[str, str]], bytes]:
+        self.parts += len(content) >= 1_000_000
         if self.answer is not None and request.command in self.methods:
             self.seen += 1
             if self.seen > self.after:
