@@ -131,9 +131,12 @@ def test_a_server_that_is_killed_during_an_upload_leaves_no_snapshot(
         ours.take()
         (folder.path / "cohorts" / "next").write_bytes(b"y" * 20_000_000)
         between.delay_s = 0.5  # What follows the first part comes after the kill.
-        killer = threading.Thread(
-            target=lambda: (wait_for(lambda: between.parts > 0), server.stop())
-        )
+
+        def kill() -> None:
+            wait_for(lambda: between.parts > 0)
+            server.stop()
+
+        killer = threading.Thread(target=kill)
         killer.start()
         with pytest.raises(UnreachableError):
             ours.take()
