@@ -118,8 +118,8 @@ class StorageSection(Section):
 
     uri: str | None = Field(
         None,
-        description="Optuna's storage, such as postgresql://host/name; null: optuna.db in the "
-        "study's folder",
+        description="Optuna's storage, such as postgresql+psycopg://me@host/name; null: optuna.db "
+        "in the study's folder",
     )
     keep: Literal["front", "all"] = Field(
         "front",

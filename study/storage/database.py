@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import sqlite3
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.exceptions import DuplicatedStudyError, StorageInternalError
@@ -17,6 +17,7 @@ from study.base.addresses import is_lost, masked, sqlite_file, told_safely
 from study.base.errors import StudyError
 from study.base.next_command import next_command
 from study.storage.folder import StudyFolder
+from study.storage.servers import POOL, wait_for_restarts
 from study.storage.study_attributes import IDENTITY
 from study.storage.traces import check_not_lost
 
@@ -187,15 +188,18 @@ def _reached(uri: str, shown: str, *, is_there: bool = False) -> RDBStorage:
     Raises:
         StudyError: it cannot be opened.
     """
-    sqlite = uri.startswith("sqlite")
+    options: dict[str, Any] = {}
+    if uri.startswith("sqlite"):
+        options = {"connect_args": {"timeout": _WAIT_S}}
+    elif uri.startswith("postgresql"):
+        options = dict(POOL)
     try:
-        return RDBStorage(
-            uri,
-            engine_kwargs={"connect_args": {"timeout": _WAIT_S}} if sqlite else None,
-            skip_table_creation=is_there,
-        )
+        storage = RDBStorage(uri, engine_kwargs=options, skip_table_creation=is_there)
     except Exception as error:
         raise _unreachable(shown, told_safely(_first_line(error), uri)) from error
+    if uri.startswith("postgresql"):
+        wait_for_restarts(storage.engine)
+    return storage
 
 
 def _unreachable(shown: str, reason: str) -> StudyError:
