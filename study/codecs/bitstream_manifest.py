@@ -11,11 +11,9 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 import stat
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import torch
@@ -23,7 +21,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from model.native.library import SWITCH
 from study.base.errors import StudyError
+from study.base.machine import processor_name
 from study.data.version import code_version
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -165,20 +167,11 @@ def this_machine() -> Machine:
         program=code_version(),
         torch=torch.__version__,
         numpy=np.__version__,
-        processor=_processor()[:LONGEST_TEXT],
+        processor=processor_name()[:LONGEST_TEXT],
         capability=torch.backends.cpu.get_cpu_capability(),
         threads=torch.get_num_threads(),
         kernels=os.environ.get(SWITCH) != "0",
     )
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def read_bitstream_manifest(folder: Path) -> Manifest:

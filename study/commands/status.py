@@ -11,6 +11,7 @@ from rich.table import Table
 from study.base.addresses import masked
 from study.base.errors import StudyError
 from study.base.next_command import next_command
+from study.base.output import printable
 from study.base.records import TrialState
 from study.config.judging import judge
 from study.halting.budget import Budget
@@ -19,6 +20,7 @@ from study.report.rows import why
 from study.report.terminal import print_whole
 from study.storage.folder import all_studies, find_study
 from study.storage.progress import read_progress
+from study.storage.provenance import last_opened
 
 if TYPE_CHECKING:
     import argparse
@@ -117,6 +119,8 @@ def show_study(folder: StudyFolder, console: Console) -> None:
     study = judge(config, progress.records)
     state = summary(config, progress)
     console.print(f"[bold]{escape(config.name)}[/] {state}", soft_wrap=True)
+    if opened := last_opened(folder):
+        console.print(escape(printable(opened)), soft_wrap=True)
     if study.records:
         rows = [(record, record.elapsed_s) for record in study.records]
         print_whole(trial_table(rows, study.on_front, study.objectives), console)

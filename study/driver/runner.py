@@ -30,6 +30,7 @@ from study.search.architectures import preparations
 from study.storage.folder import create_study_folder, open_study_folder
 from study.storage.lease import hold
 from study.storage.progress import data_shown
+from study.storage.provenance import keep_provenance
 from study.tracking.opening import contents, note_data_sets, open_tracking
 
 if TYPE_CHECKING:
@@ -164,6 +165,7 @@ def _drive(
                 # Its copy in the folder may have been edited.
                 check_changes(began(store.study_file(), config), config)
                 folder.keep(config)
+                keep_provenance(folder)
                 note_data_sets(store, data.values())
                 draw = partial(draw_report, config, folder, outdated=outcome.reported)
                 tracking = open_tracking(config, store, folder, draw)

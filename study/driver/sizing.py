@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import ray
 from ray.exceptions import RayError
 
+from study.base.machine import processor_name
 from study.cohorts.pace import Tried, even_size, learning_size, try_sizes
 from study.config import TrialConfig
 from study.data.version import code_version
@@ -133,13 +133,7 @@ def device_name(cluster: Mapping[str, float], *, gpu: bool) -> str:
             name.removeprefix(_GPU_PREFIX) for name in cluster if name.startswith(_GPU_PREFIX)
         )
         return " and ".join(kinds) or UNKNOWN_GPU
-    cores = f"{os.cpu_count()} cores"
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.machine()}, {cores}"
+    return f"{processor_name()}, {os.cpu_count()} cores"
 
 
 def read_sizes(file: Path) -> dict[str, Tried]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class StudyFacts:
         owns_name: whether no other study is called so in this MLflow, as in that of a studies'
             root, where a name is a folder: another's runs are those of an earlier study then.
         data_sets: those it trains on: ``source``, ``content_hash``, ``folder``, and counts.
+        provenance: what opened it, as `study.storage.provenance` wrote it, by names of files.
     """
 
     name: str
@@ -39,3 +40,4 @@ class StudyFacts:
     folder: Path | None = None
     owns_name: bool = False
     data_sets: Sequence[Mapping[str, Any]] = ()
+    provenance: Mapping[str, bytes] = field(default_factory=dict)

@@ -165,6 +165,7 @@ class Ledger:
         config = json.dumps(self._facts.config, indent=2, default=str)
         files = {"study.yaml": self._facts.study_file, "study.json": config}
         self._runs.upload(summary, {name: text.encode() for name, text in files.items() if text})
+        self._runs.upload(summary, self._facts.provenance)
         status = "RUNNING"
         if is_over:
             is_whole = all(record.state.is_final for record in records)

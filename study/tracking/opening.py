@@ -11,6 +11,7 @@ from study.base.errors import StudyError
 from study.config.derived import objectives_of
 from study.config.yaml_file import study_text
 from study.data import open_data_set
+from study.storage.provenance import provenance_files
 from study.tracking.facts import StudyFacts
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def facts_of(config: StudyConfig, store: TrialStore, folder: StudyFolder) -> Stu
         folder=folder.path,
         owns_name=config.tracking.uri is None,
         data_sets=store.data_sets(),
+        provenance={f"provenance-{p.name}": p.read_bytes() for p in provenance_files(folder)},
     )
 
 

@@ -37,8 +37,8 @@ examples:
   study run mine.yaml --address 10.0.0.5:6379
                                 joins a running Ray cluster; `--address auto` on its head
 
-All machines of a joined cluster must see the studies' root, the data's root and this code at the
-same paths, on a shared file system for instance: nothing is copied between them.
+The machines of a joined cluster need this project installed, and no disk in common: the study's
+folder is where this command runs, and data, checkpoints and codecs travel (docs/cluster.md).
 
 Ctrl-C lets the epochs in training end and saves them; twice stops at once. `study resume NAME` goes
 on, with every epoch that was finished.""",

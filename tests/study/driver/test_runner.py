@@ -34,6 +34,7 @@ from study.driver.runner import Ended, rehearse_search, run_study
 from study.driver.searcher import CohortSearcher, failure
 from study.storage.folder import all_studies, next_free_name
 from study.storage.progress import read_records
+from study.storage.provenance import provenance_files
 from study.storage.study_file import parse_study
 from tests.study import toy
 from tests.study.cluster import running_cluster
@@ -84,6 +85,7 @@ def test_a_study_runs_from_the_published_setting_to_its_report(tmp_path: Path) -
     assert "trial 0: complete" in shown
     assert not ended.folder.driver_alive()
     assert read_records(ended.folder, ended.folder.config()) == list(ended.records)
+    assert len(provenance_files(ended.folder)) == 1
 
 
 def test_each_way_a_trial_can_end_is_told_and_stops_no_other(tmp_path: Path) -> None:

@@ -83,6 +83,10 @@ def test_a_study_goes_on_from_its_mirror_when_all_else_is_lost(
     (experiment,) = [e for e in client.search_experiments() if e.name == "toy"]
     runs = client.search_runs([experiment.experiment_id])
     assert len(runs) == 1 + 4, "the summary and every trial, also those of the first head"
+    (summary,) = [run for run in runs if run.data.tags["kind"] == "summary"]
+    kept = {artifact.path for artifact in client.list_artifacts(summary.info.run_id)}
+    opened = ["provenance-001.json", "provenance-002.json"]
+    assert kept.issuperset(opened), "what opened it on either head"
 
 
 def test_a_new_study_does_not_write_over_another_one_of_its_name(

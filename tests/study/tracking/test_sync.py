@@ -16,6 +16,7 @@ from study.commands.main import main
 from study.config.judging import judge
 from study.report.reporting import report
 from study.storage.folder import create_study_folder, open_study_folder
+from study.storage.provenance import keep_provenance
 from study.storage.study_file import parse_study
 from study.storage.trial_store import TrialStore
 from study.tracking.opening import contents, open_tracking, recall_data_sets
@@ -82,6 +83,7 @@ def site(tmp_path: Path, empty_database: Path) -> Site:
         store.prune(3, "stopped at the rung of epoch 2", elapsed_s=2.0)
         failure = Failure.of(Fault.DIVERGED, "the loss was NaN in epoch 3")
         store.fail(4, failure, elapsed_s=2.5)
+        keep_provenance(folder)
     empty(folder.path.parent, empty_database)
 
     def draw(records: Sequence[TrialRecord]) -> ReportFiles:
@@ -113,7 +115,9 @@ def held(root: Path) -> tuple[dict[str, list[tuple[object, ...]]], dict[str, byt
 def test_a_second_call_changes_nothing(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     assert "was given what it lacked: runs: 6, " in site.sync()
     before = held(site.root)
-    assert len(before[1]) == 7  # study.yaml, study.json, and the front as page, pictures and tables
+    # study.yaml, study.json, what opened it, and the front as page, pictures and tables.
+    assert len(before[1]) == 8
+    assert any(name.endswith("/provenance-001.json") for name in before[1])
     assert site.sync().endswith("lacked nothing")
     assert held(site.root) == before
     assert main(["mlflow", "sync", "quickstart", "--root", str(site.root)]) == 0
@@ -136,7 +140,7 @@ def test_files_that_are_gone_are_written_again(site: Site) -> None:
     site.sync()
     before = held(site.root)
     shutil.rmtree(site.root / "mlartifacts")
-    assert site.sync().endswith("was given what it lacked: files: 7")
+    assert site.sync().endswith("was given what it lacked: files: 8")
     assert held(site.root) == before
 
 
