@@ -95,9 +95,9 @@ def resources_here() -> dict[str, float]:
     return {"CPU": float(found.num_cpus or 0), "GPU": float(found.num_gpus or 0)}
 
 
-def has_machines() -> bool:
-    """Tell whether any machine of the cluster is alive; one that starts workers, that is."""
-    return any(node["Alive"] for node in ray.nodes())
+def machines_there() -> list[dict[str, float]]:
+    """Return what Ray has on each machine of the cluster that is alive and starts workers."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def _join(address: str) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import ray
 
 from study.base.errors import StudyError
-from study.driver.cluster import resources_here
+from study.driver.cluster import machines_there, resources_here
 from study.driver.sizing import cohort_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from study.config import ResourcesSection, StudyConfig, TrialConfig
 
@@ -68,11 +68,13 @@ def plan(
     Raises:
         StudyError: Ray was started for this study, and one cohort does not fit.
     """
-    there = ray.cluster_resources()
+    there, each = ray.cluster_resources(), machines_there()
     resources = resources_per_cohort(config.resources, there)
     if not joined:
         check_fit(resources, there)
-    at_once = slots(config.resources, resources, there, joined=joined)
+    elif not room(resources, each):
+        tell(waiting_for(resources, each))
+    at_once = slots(config.resources, resources, each, joined=joined)
     size = cohort_size(
         config,
         first,
@@ -85,7 +87,7 @@ def plan(
     if size == 1:  # Then several may share a GPU.
         alone = config.resources.model_copy(update={"cohort": 1})
         resources = resources_per_cohort(alone, there)
-        at_once = slots(alone, resources, there, joined=joined)
+        at_once = slots(alone, resources, each, joined=joined)
     return Plan(resources, at_once, size)
 
 
@@ -115,16 +117,35 @@ def check_fit(per_cohort: Mapping[str, float], cluster: Mapping[str, float]) -> 
 def slots(
     wanted: ResourcesSection,
     per_cohort: Mapping[str, float],
-    cluster: Mapping[str, float],
+    machines: Sequence[Mapping[str, float]],
     *,
     joined: bool,
 ) -> int:
     """Return how many cohorts run at once; on a joined cluster, which may grow, some may wait."""
-    room = min(
-        int(cluster.get(name.upper(), 0.0) / amount)
+    there = room(per_cohort, machines)
+    if joined:
+        return max(1, there) if wanted.concurrent_cohorts == "auto" else wanted.concurrent_cohorts
+    return there if wanted.concurrent_cohorts == "auto" else min(there, wanted.concurrent_cohorts)
+
+
+def room(per_cohort: Mapping[str, float], machines: Sequence[Mapping[str, float]]) -> int:
+    """Return how many cohorts the machines hold, each of them on one."""
+    asked = {name.upper(): amount for name, amount in per_cohort.items() if amount > 0}
+    return sum(
+        min(int(machine.get(name, 0.0) / amount) for name, amount in asked.items())
+        for machine in machines
+    )
+
+
+def waiting_for(per_cohort: Mapping[str, float], machines: Sequence[Mapping[str, float]]) -> str:
+    """Say that no machine of a joined cluster can hold a cohort, and what would."""
+    asked = " and ".join(
+        f"resources.{name}s_per_cohort asks for {amount:g} (most on one machine: "
+        f"{max((machine.get(name.upper(), 0.0) for machine in machines), default=0.0):g})"
         for name, amount in per_cohort.items()
         if amount > 0
     )
-    if joined:
-        return max(1, room) if wanted.concurrent_cohorts == "auto" else wanted.concurrent_cohorts
-    return room if wanted.concurrent_cohorts == "auto" else min(room, wanted.concurrent_cohorts)
+    return (
+        f"no machine of the cluster has room for a cohort yet: {asked}; trials begin when one "
+        "joins that has, or stop this with Ctrl-C and ask for less"
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ray.tune import Callback
 
-from study.driver.cluster import has_machines
+from study.driver.cluster import machines_there
 from study.driver.interrupts import exit_when_stuck
 from study.driver.termination import (
     INTERRUPTED,
@@ -93,7 +93,7 @@ class Stop:
             self.note_work()
         if not self._joined and now_s - self._looked_s > _LOOK_EVERY_S:
             self._looked_s = now_s
-            if not has_machines():  # Tune would wait for one for ever.
+            if not machines_there():  # Tune would wait for one for ever.
                 return RAY_DIED
         worked_s = self._before_s + now_s - self._began_s
         if self._hours is not None and worked_s > 3600 * self._hours:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shlex
+import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
@@ -30,7 +33,8 @@ _MOST_READ = 8 * MOST_BYTES
 """Of a file: a diff is longer where its characters are written out."""
 
 _SECRET = ("*.env", "*.pem", "*.key", "*token*", "*secret*", "*password*", "*credential*")
-"""Tracked files whose changes are not written down; those of untracked files never are."""
+"""Tracked files, and folders of such, whose changes are not written down; those of untracked files
+never are."""
 
 
 class Code(NamedTuple):
@@ -90,7 +94,7 @@ def last_opened(folder: StudyFolder) -> str | None:
         found = json.loads(provenance_files(folder)[-1].read_bytes())
         versions = dict(each.split("==") for each in found["packages"])
         commit = found["commit"]
-        code = "code that is in no checkout"
+        code = "code of no known commit"
         if commit is not None:
             code = f"commit {commit[:10]}" + " with local changes" * bool(found["diff"])
         at, machine = found["opened"], found["machine"]
@@ -102,12 +106,13 @@ def last_opened(folder: StudyFolder) -> str | None:
 def _code(checkout: Path) -> Code:
     if not (checkout / ".git").exists():
         return Code(why_not=f"the code is not in a checkout of git ({checkout})")
-    hidden = [f":(exclude,icase,glob)**/{name}" for name in _SECRET]
+    hidden = [f":(exclude,icase,glob)**/{name}{end}" for name in _SECRET for end in ("", "/**")]
+    commit = None
     try:
         commit = _git(checkout, "rev-parse", "HEAD").decode().strip()
         diff = _git(checkout, "diff", "--no-ext-diff", "--no-textconv", "HEAD", "--", ".", *hidden)
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError) as error:
-        return Code(why_not=f"git does not answer: {error}")
+        return Code(commit, why_not=f"git does not answer: {error}")
     shown = diff[:MOST_BYTES].decode(errors="replace")
     return Code(commit, shown, len(diff) > MOST_BYTES)
 
@@ -120,18 +125,27 @@ def _git(checkout: Path, *words: str) -> bytes:
     """
     command = ["git", "-C", str(checkout), *words]
     with subprocess.Popen(  # noqa: S603 (the words are fixed)
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
     ) as process:
-        timer = threading.Timer(_TIMEOUT_S, process.kill)
+        # With what it has started itself: that would hold the pipe open.
+        timer = threading.Timer(_TIMEOUT_S, _end_group, [process])
         timer.start()
         try:
             assert process.stdout is not None
             said = process.stdout.read(MOST_BYTES + 1)
             is_cut = len(said) > MOST_BYTES
             if is_cut:
-                process.kill()
+                _end_group(process)
         finally:
             timer.cancel()
     if process.returncode and not is_cut:
+        if process.returncode == -signal.SIGKILL:
+            raise subprocess.TimeoutExpired(command, _TIMEOUT_S)
         raise subprocess.CalledProcessError(process.returncode, command)
     return said
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it has started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -29,7 +29,7 @@ from study.base.errors import StudyError
 from study.base.records import Fault, TrialState
 from study.config.judging import judge
 from study.driver.cluster import ray_running
-from study.driver.planning import check_fit, resources_per_cohort, slots
+from study.driver.planning import check_fit, resources_per_cohort, room, slots, waiting_for
 from study.driver.runner import Ended, rehearse_search, run_study
 from study.driver.searcher import CohortSearcher, failure
 from study.storage.folder import all_studies, next_free_name
@@ -242,7 +242,7 @@ def test_as_many_cohorts_run_at_once_as_there_is_room_for(
     resources = parse_study(toy.TOY_STUDY + f"resources: {wanted}", origin="x").resources
     per_cohort = resources_per_cohort(resources, cluster)
     check_fit(per_cohort, cluster)
-    assert slots(resources, per_cohort, cluster, joined=False) == cohorts_at_once
+    assert slots(resources, per_cohort, [cluster], joined=False) == cohorts_at_once
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,19 @@ def test_cohorts_wait_for_a_joined_cluster_to_grow(wanted: str, cohorts_at_once:
     resources = parse_study(toy.TOY_STUDY + f"resources: {wanted}", origin="x").resources
     only_a_head = {"memory": 1e9}
     per_cohort = resources_per_cohort(resources, only_a_head)
-    assert slots(resources, per_cohort, only_a_head, joined=True) == cohorts_at_once
+    assert slots(resources, per_cohort, [only_a_head], joined=True) == cohorts_at_once
+
+
+def test_a_cohort_is_on_one_machine() -> None:
+    """Four machines of two processors have no room for one cohort of three."""
+    resources = parse_study(toy.TOY_STUDY + "resources: {cpus_per_cohort: 3}", origin="x").resources
+    small, large = {"CPU": 2.0}, {"CPU": 7.0}
+    per_cohort = resources_per_cohort(resources, {"CPU": 8.0})
+    assert room(per_cohort, [small] * 4) == 0
+    assert room(per_cohort, []) == 0
+    assert slots(resources, per_cohort, [small, large, large], joined=True) == 4
+    told = waiting_for(per_cohort, [small] * 4)
+    assert "resources.cpus_per_cohort asks for 3 (most on one machine: 2);" in told
 
 
 def test_a_cohort_that_no_machine_can_hold_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -29,12 +30,14 @@ def checkout(tmp_path: Path) -> Path:
     code = tmp_path / "code"
     code.mkdir()
     _git(code, "init")
-    for name in ("a.py", "my.env"):
+    (code / "Secrets").mkdir()
+    for name in ("a.py", "my.env", "Secrets/a.txt"):
         (code / name).write_text("before\n")
     _git(code, "add", ".")
     _git(code, "commit", "-m", "first")
     (code / "a.py").write_text("changed\n")
-    (code / "my.env").write_text("hunter2\n")
+    for name in ("my.env", "Secrets/a.txt"):
+        (code / name).write_text("hunter2\n")
     (code / "new.txt").write_text("untracked\n")
     return code
 
@@ -86,7 +89,28 @@ def test_without_a_commit_it_says_why(checkout: Path, folder: StudyFolder, tmp_p
         told = json.loads(keep_provenance(folder, checkout=place).read_text())
         assert told["commit"] is None
         assert why in told["why_not"]
-        assert "code that is in no checkout" in str(last_opened(folder))
+        assert "code of no known commit" in str(last_opened(folder))
+
+
+def test_a_git_that_hangs_is_ended_with_what_it_started(
+    checkout: Path, folder: StudyFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "git").write_text("#!/bin/sh\nsleep 600 &\necho 1234abcd\nwait\n")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(provenance, "_TIMEOUT_S", 0.5)
+    told = json.loads(keep_provenance(folder, checkout=checkout).read_text())
+    assert told["commit"] is None
+    assert "timed out" in told["why_not"]
+
+
+def test_without_git_it_says_so(
+    checkout: Path, folder: StudyFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    told = json.loads(keep_provenance(folder, checkout=checkout).read_text())
+    assert told["commit"] is None
+    assert "git does not answer: [Errno 2]" in told["why_not"]
 
 
 def test_what_nobody_wrote_is_not_read(folder: StudyFolder, tmp_path: Path) -> None:
