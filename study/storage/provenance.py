@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shlex
-import signal
-import subprocess
 import sys
-import threading
-from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import distributions
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from study.base.addresses import masked
+from study.base.checkout import CHECKOUT, NoAnswerError, git
 from study.base.machine import processor_name
 from study.base.output import new_file
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from study.storage.folder import StudyFolder
 
 FOLDER = "provenance"
-_CHECKOUT = Path(__file__).parents[2]
-_TIMEOUT_S = 10.0
 MOST_BYTES = 2**20
 """Of a diff: what is longer is cut."""
 
@@ -53,7 +48,7 @@ class Code(NamedTuple):
     why_not: str | None = None
 
 
-def keep_provenance(folder: StudyFolder, *, checkout: Path = _CHECKOUT) -> Path:
+def keep_provenance(folder: StudyFolder, *, checkout: Path = CHECKOUT) -> Path:
     """Write down what opens a study now, beside what opened it before, and return the file.
 
     Raises:
@@ -104,48 +99,12 @@ def last_opened(folder: StudyFolder) -> str | None:
 
 
 def _code(checkout: Path) -> Code:
-    if not (checkout / ".git").exists():
-        return Code(why_not=f"the code is not in a checkout of git ({checkout})")
     hidden = [f":(exclude,icase,glob)**/{name}{end}" for name in _SECRET for end in ("", "/**")]
+    plain = ("--no-ext-diff", "--no-textconv")
     commit = None
     try:
-        commit = _git(checkout, "rev-parse", "HEAD").decode().strip()
-        diff = _git(checkout, "diff", "--no-ext-diff", "--no-textconv", "HEAD", "--", ".", *hidden)
-    except (OSError, subprocess.SubprocessError, UnicodeDecodeError) as error:
-        return Code(commit, why_not=f"git does not answer: {error}")
-    shown = diff[:MOST_BYTES].decode(errors="replace")
-    return Code(commit, shown, len(diff) > MOST_BYTES)
-
-
-def _git(checkout: Path, *words: str) -> bytes:
-    """Return the beginning of what git says of a checkout.
-
-    Raises:
-        OSError, subprocess.SubprocessError: it cannot be asked, refuses, or takes too long.
-    """
-    command = ["git", "-C", str(checkout), *words]
-    with subprocess.Popen(  # noqa: S603 (the words are fixed)
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
-    ) as process:
-        # With what it has started itself: that would hold the pipe open.
-        timer = threading.Timer(_TIMEOUT_S, _end_group, [process])
-        timer.start()
-        try:
-            assert process.stdout is not None
-            said = process.stdout.read(MOST_BYTES + 1)
-            is_cut = len(said) > MOST_BYTES
-            if is_cut:
-                _end_group(process)
-        finally:
-            timer.cancel()
-    if process.returncode and not is_cut:
-        if process.returncode == -signal.SIGKILL:
-            raise subprocess.TimeoutExpired(command, _TIMEOUT_S)
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return said
-
-
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it has started."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+        commit = git(checkout, "rev-parse", "HEAD").text.strip()
+        diff = git(checkout, "diff", *plain, "HEAD", "--", ".", *hidden, most_bytes=MOST_BYTES)
+    except NoAnswerError as error:
+        return Code(commit, why_not=str(error))
+    return Code(commit, diff.text, diff.is_cut)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from study.base import checkout as checkouts
 from study.storage import provenance
 from study.storage.folder import StudyFolder
 from study.storage.provenance import keep_provenance, last_opened, provenance_files
@@ -98,7 +99,7 @@ def test_a_git_that_hangs_is_ended_with_what_it_started(
     (tmp_path / "git").write_text("#!/bin/sh\nsleep 600 &\necho 1234abcd\nwait\n")
     (tmp_path / "git").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    monkeypatch.setattr(provenance, "_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(checkouts, "TIMEOUT_S", 0.5)
     told = json.loads(keep_provenance(folder, checkout=checkout).read_text())
     assert told["commit"] is None
     assert "timed out" in told["why_not"]
