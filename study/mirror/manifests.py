@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from study.mirror.objects import Found
+    from study.storage.folder import StudyFolder
 
 KEPT = 2
 """Manifests whose parts stay: should the newest be damaged, there is the one before it."""
 
-MARK = "mirrored.json"
+_MARK = "mirrored.json"
 """In the study's folder: the number of the newest lease that the folder is as new as."""
 
 MOST_BYTES = 2**28
@@ -108,6 +109,19 @@ def lease_of(there: Found) -> int:
     """Return the number of the head that wrote a manifest, by its name."""
     number = there.name.partition("/")[2].partition("-")[0]
     return int(number) if number.isdecimal() else 0
+
+
+def mark(folder: StudyFolder, lease: int) -> None:
+    """Write down that a folder is as new as all that the heads up to a lease have mirrored."""
+    (folder.path / _MARK).write_text(str(lease), encoding="ascii")
+
+
+def marked(folder: StudyFolder) -> int:
+    """Return the lease that a folder is as new as; 0 where it says none."""
+    try:
+        return int((folder.path / _MARK).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
 
 
 def read_manifest(objects: Objects, there: Found) -> Manifest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 import uuid
@@ -15,10 +14,11 @@ from study.base.errors import StudyError
 from study.base.next_command import program
 from study.mirror.errors import StoreError
 from study.mirror.manifests import (
-    MARK,
     DamagedError,
     lease_of,
     manifests,
+    mark,
+    marked,
     objects_of,
     read_manifest,
 )
@@ -170,8 +170,8 @@ def mirroring(
     objects = objects_of(url, config.name)
     lease = StoreLease(objects, ourselves(folder), on_taken)
     try:
-        _check_follows(objects, folder, identity)
-        (folder.path / MARK).write_text(json.dumps(lease.number), encoding="ascii")
+        _check_follows(objects, url, folder, identity)
+        mark(folder, lease.number)
         snapshots = Snapshots(objects, lease, folder, identity)
         mirror = Mirror(snapshots, objects.url, config.storage.mirror_every_s, tell)
         try:
@@ -201,25 +201,21 @@ def _probe(objects: Objects) -> None:
     objects.delete([name])
 
 
-def _check_follows(objects: Objects, folder: StudyFolder, identity: str) -> None:
+def _check_follows(objects: Objects, url: str, folder: StudyFolder, identity: str) -> None:
     """Raise StudyError if what is mirrored is another study, or has gone on elsewhere."""
     there = manifests(objects)
     if not there:
         return
     name = folder.path.name
+    again = f"`{program()} resume {name} --from {url}`"
     if any(other != identity for other in _identities(objects, there)):
         raise StudyError(
             f"a mirror holds one study under each name, and {objects.url} is another '{name}'; "
-            f"choose another name or storage.mirror, or go on with that one: `{program()} resume "
-            f"{name} --from {objects.url.rpartition('/')[0]}` where no folder has the name"
+            f"choose another name or storage.mirror, or go on with that one: {again} where no "
+            "folder has the name"
         )
-    try:
-        ours = int((folder.path / MARK).read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        ours = 0
-    if lease_of(there[0]) > ours:
+    if lease_of(there[0]) > marked(folder):
         raise StudyError(
             f"'{name}' has gone on elsewhere since it was in {folder.path}: its mirror "
-            f"{objects.url} is ahead; move the folder away and `{program()} resume {name} --from "
-            f"{objects.url.rpartition('/')[0]}`"
+            f"{objects.url} is ahead; move the folder away and {again}"
         )

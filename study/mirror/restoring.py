@@ -10,10 +10,10 @@ from study.base.errors import StudyError
 from study.config.resources import store_address
 from study.mirror.errors import MissingError
 from study.mirror.manifests import (
-    MARK,
     DamagedError,
     lease_of,
     manifests,
+    mark,
     objects_of,
     part_of,
     read_manifest,
@@ -63,7 +63,7 @@ def restore(url: str, name: str, root: Path, tell: Callable[[str], None]) -> Stu
             tell(f"mirror  {name} as it was {_when(each)}, {len(manifest.files)} files")
             _release(folder)
             # An older one may be all that is whole: whoever goes on from it knows of the newer.
-            (folder.path / MARK).write_text(str(lease_of(there[0])), encoding="ascii")
+            mark(folder, lease_of(there[0]))
             return folder
     raise StudyError(
         f"of the {len(there)} snapshots of '{name}' in {url} none is whole, as told above; nothing "

@@ -189,15 +189,16 @@ def _reached(uri: str, shown: str, *, is_there: bool = False) -> RDBStorage:
         StudyError: it cannot be opened.
     """
     options: dict[str, Any] = {}
+    is_postgres = uri.startswith("postgresql")
     if uri.startswith("sqlite"):
         options = {"connect_args": {"timeout": _WAIT_S}}
-    elif uri.startswith("postgresql"):
+    elif is_postgres:
         options = dict(POOL)
     try:
         storage = RDBStorage(uri, engine_kwargs=options, skip_table_creation=is_there)
     except Exception as error:
         raise _unreachable(shown, told_safely(_first_line(error), uri)) from error
-    if uri.startswith("postgresql"):
+    if is_postgres:
         wait_for_restarts(storage.engine)
     return storage
 
