@@ -3,20 +3,43 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import yaml
 
 from study.clouds import read_cloud
 from study.storage.study_file import EMBEDDED, load_study
 from study.tracking.client import connect
-from tests.study.families.called import said
+from tests.study.families.called import said, study
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.mark.slow
+def test_one_that_is_interrupted_goes_on(tmp_path: Path) -> None:
+    """With fewer trials than the embedded study, and so long that a fast machine is in time."""
+    sections = yaml.safe_load(EMBEDDED["vae"].read_text(encoding="utf-8"))
+    sections["search"]["trials"] = sections["search"]["startup_trials"] = 3
+    sections["training"]["epochs"] = 400
+    (tmp_path / "long.yaml").write_text(yaml.safe_dump(sections | {"name": "long"}))
+    with study(tmp_path, "run", "long.yaml") as process:
+        assert process.stdout is not None
+        assert any("epoch 1" in line for line in process.stdout)
+        os.killpg(process.pid, signal.SIGINT)
+        told, _ = process.communicate()
+    assert process.returncode == 130, told
+    assert "study resume long" in told
+
+    shown = said(tmp_path, "resume", "long")
+    assert "(3 of 3 finished)" in shown
+    assert "A fresh process decoded the same points" in shown
 
 
 @pytest.mark.slow

@@ -113,12 +113,12 @@ def test_training_makes_it_better(seed: int) -> None:
     batch = batch_of(2)
     usual = {"weight": 10.0, "edge_octaves": 1e-3}
     before = trained(seed, 0, **usual)
-    for term, density_coe in (("distortion", 1.0), ("density_coe", 100.0)):
+    for term, density_coe, least in (("distortion", 1.0, 0.3), ("density_coe", 100.0, 0.0)):
         after = trained(seed, 40, density_coe=density_coe, **usual)
         after.log_edge.data.copy_(before.log_edge.data)
         with torch.no_grad():
             was, now = (m.terms(batch, noise_of(seed, batch))[term].mean() for m in (before, after))
-        assert now < was, term
+        assert was - now > least, term
 
 
 @pytest.mark.parametrize(
