@@ -14,6 +14,7 @@ from study.config.numbers import Count, Positive
 from study.config.section import Section
 
 _STORES = ("s3", "gs")
+_STORE_STEMS = tuple(f"{scheme}:" for scheme in _STORES)
 
 
 class ResourcesSection(Section):
@@ -104,8 +105,11 @@ def store_address(address: str) -> str:
     Raises:
         StudyError: it is none, or may hold a password.
     """
-    scheme, found, _ = address.partition("://")
-    if found and (scheme not in _STORES or masked(address) != address or "#" in address):
+    scheme, found, place = address.partition("://")
+    is_store = scheme in _STORES and place.strip("/") and masked(address) == address
+    # A folder may have any name, but a slash that is missing would make one of a store's address.
+    is_folder = not found and address.strip() and not address.startswith(_STORE_STEMS)
+    if not (is_folder or (is_store and "#" not in address)):
         raise StudyError(
             "a mirror must be s3://bucket/prefix, gs://bucket/prefix or a folder, without user, "
             f"password or options, which belong into the environment, and is {masked(address)}"
@@ -139,6 +143,7 @@ class StorageSection(Section):
     )
     mirror_every_s: Positive = Field(
         60.0,
+        le=86_400.0,
         description="seconds between two such copies at least, while trials make progress; a last "
         "one is taken at the end",
     )

@@ -21,8 +21,11 @@ from study.mirror.frozen import STAGE
 from study.mirror.manifests import manifests, read_manifest
 from study.mirror.mirroring import Mirror, check_mirror
 from study.mirror.objects import Objects, Patience
+from study.mirror.restoring import check_restorable
+from study.storage.study_file import parse_study
 from tests.study.mirror import stores
 from tests.study.mirror.mirrored import QUICK, config_of, files, snapshots, wait_for
+from tests.study.toy import STUDY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -159,6 +162,23 @@ def test_a_mirror_that_lies_in_the_study_or_would_get_passwords_is_refused(tmp_p
     more = ", uri: 'postgresql://me:secret@host/db'"
     with pytest.raises(StudyError, match="must have no password in its file"):
         check_mirror(config_of(tmp_path, str(tmp_path / "m"), more))
+
+
+@pytest.mark.parametrize("url", ["", " ", "s3:/bucket/a", "gs:bucket", "s3://", "s3:///", "S3://a"])
+def test_what_is_no_address_makes_no_folder(url: str, tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"a mirror must be s3://bucket/prefix, gs://"):
+        config_of(tmp_path, url)
+    with pytest.raises(StudyError, match=r"a mirror must be s3://bucket/prefix, gs://"):
+        check_restorable(url, "toy", tmp_path)
+
+
+@pytest.mark.parametrize("every_s", ["0", "-1", ".nan", ".inf", "1e12"])
+def test_a_pause_that_no_clock_can_wait_is_refused(every_s: str, tmp_path: Path) -> None:
+    text = (
+        f"{STUDY}root: {tmp_path}\nstorage: {{mirror: {tmp_path}/m, mirror_every_s: {every_s}}}\n"
+    )
+    with pytest.raises(StudyError, match=r"storage\.mirror_every_s"):
+        parse_study(text, origin="toy")
 
 
 @pytest.mark.parametrize(
